@@ -1,0 +1,5 @@
+"""The one exception a user is meant to read."""
+
+
+class FoxnasError(Exception):
+    """Bad input, said to the person who can mend it: what, where (file, key, host, row), what to do."""

@@ -1,0 +1,251 @@
+"""What a subnet is, how many there are, and how to draw one.
+
+Words follow the paper (arXiv 2108.06501, section 3 and figure 3): a *unit* is a run of layers with
+one output width, a *layer* is one inverted bottleneck with a kernel size K and an expansion ratio E,
+the *depth* D of a unit is its number of layers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+
+import numpy as np
+
+from foxnas.errors import FoxnasError
+
+#: Unit types, figure 3 of the paper.
+SQUEEZE_EXCITE, SEPARABLE = 1, 2
+
+Layer = tuple[int, int]
+"""(kernel size K, expansion ratio E) of one layer."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnitSpec:
+    """The fixed part of a unit: its output width, the stride of its first layer, its type (1 or 2)."""
+
+    width: int
+    stride: int
+    type: int
+
+    def __post_init__(self) -> None:
+        if self.type not in (SQUEEZE_EXCITE, SEPARABLE):
+            raise FoxnasError(f"unit type {self.type} is unknown: 1 has squeeze-and-excitation, 2 has none")
+        if self.stride not in (1, 2):
+            raise FoxnasError(f"unit stride {self.stride} is not supported: take 1 or 2")
+        if self.width < 1:
+            raise FoxnasError(f"unit width {self.width} must be at least 1")
+
+
+@dataclass(frozen=True)
+class Arch:
+    """One subnet: an image size and, unit by unit, the (K, E) of every layer that is present.
+
+    Inactive layers never appear, so two equal networks are equal values with one `text` and one `id`.
+    """
+
+    image_size: int
+    units: tuple[tuple[Layer, ...], ...]
+
+    @property
+    def depths(self) -> tuple[int, ...]:
+        """D of each unit; the first layer counts."""
+        return tuple(len(unit) for unit in self.units)
+
+    @cached_property
+    def text(self) -> str:
+        """Canonical form, such as ``r28_k7e6.k3e4_k5e3.k3e2``: units joined by ``_``, layers by ``.``."""
+        units = (".".join(f"k{k}e{e}" for k, e in unit) for unit in self.units)
+        return "_".join([f"r{self.image_size}", *units])
+
+    @cached_property
+    def id(self) -> str:
+        """Twelve hexadecimal digits that depend on `text` alone."""
+        return hashlib.sha256(self.text.encode()).hexdigest()[:12]
+
+    @classmethod
+    def parse(cls, text: str) -> Arch:
+        """Inverse of `text`. Raises FoxnasError when the text has another form."""
+        head, *units = text.strip().split("_")
+        if not (size := re.fullmatch(r"r([1-9]\d*)", head)) or not units:
+            raise FoxnasError(f"{text!r} is not an architecture: expected r<size>_k<K>e<E>.k<K>e<E>_...")
+        parsed = []
+        for unit in units:
+            layers = [re.fullmatch(r"k([1-9]\d*)e([1-9]\d*)", layer) for layer in unit.split(".")]
+            if not all(layers):
+                raise FoxnasError(f"{text!r} is not an architecture: unit {unit!r} is not k<K>e<E>.k<K>e<E>...")
+            parsed.append(tuple((int(m[1]), int(m[2])) for m in layers if m))
+        return cls(int(size[1]), tuple(parsed))
+
+    def with_layer(self, unit: int, layer: int, value: Layer) -> Arch:
+        """Return this subnet with one layer's (K, E) replaced."""
+        layers = list(self.units[unit])
+        layers[layer] = value
+        return self.with_unit(unit, tuple(layers))
+
+    def with_unit(self, unit: int, layers: tuple[Layer, ...]) -> Arch:
+        """Return this subnet with one unit replaced."""
+        return Arch(self.image_size, (*self.units[:unit], layers, *self.units[unit + 1 :]))
+
+    @property
+    def representative(self) -> Arch:
+        """The lexicographically smallest member of this subnet's permutation class.
+
+        Layers after the first of a unit may change places, and K and E may be dealt out anew among
+        them, without any of the paper's variables moving; only the permutations of whole layers are
+        one network's worth of operators, and those are what is normalised here.
+        """
+        units = tuple((unit[0], *sorted(unit[1:])) for unit in self.units)
+        return Arch(self.image_size, units)
+
+
+@dataclass(frozen=True)
+class SearchSpace:
+    """A family of subnets that share one supernet's weights.
+
+    Parameters
+    ----------
+    name
+        Names its folder under ``results/``.
+    image_sizes, kernel_sizes, expansion_ratios, depths
+        The choices of each knob, ascending.
+    stem_width, stem_stride
+        The 3x3 stem convolution, followed by one separable block of the same width.
+    units
+        The searchable part.
+    head_width
+        The 1x1 convolution before global average pooling and the classifier.
+    image_channels, classes
+        Shape of the input's last axis and of the logits.
+    """
+
+    name: str
+    image_sizes: tuple[int, ...]
+    kernel_sizes: tuple[int, ...]
+    expansion_ratios: tuple[int, ...]
+    depths: tuple[int, ...]
+    stem_width: int
+    stem_stride: int
+    units: tuple[UnitSpec, ...]
+    head_width: int
+    image_channels: int
+    classes: int
+
+    def __post_init__(self) -> None:
+        for knob in ("image_sizes", "kernel_sizes", "expansion_ratios", "depths"):
+            choices = getattr(self, knob)
+            if not choices or list(choices) != sorted(set(choices)) or choices[0] < 1:
+                raise FoxnasError(
+                    f"space {self.name}: {knob} {list(choices)} must be ascending positive integers without repeats"
+                )
+        if any(k % 2 == 0 for k in self.kernel_sizes):
+            raise FoxnasError(f"space {self.name}: kernel_sizes {list(self.kernel_sizes)} must be odd")
+        if self.depths[0] < 2:
+            raise FoxnasError(
+                f"space {self.name}: depths start at 2, because a unit's averages run over its layers after the first"
+            )
+        if not self.units:
+            raise FoxnasError(f"space {self.name}: units is empty")
+
+    def in_widths(self) -> tuple[int, ...]:
+        """Input width of each unit's first layer."""
+        return (self.stem_width, *(u.width for u in self.units[:-1]))
+
+    def count(self) -> int:
+        """Exact number of architectures, image sizes included (4.1e22 for the paper's CPU space)."""
+        layer = len(self.kernel_sizes) * len(self.expansion_ratios)
+        return len(self.image_sizes) * sum(layer**d for d in self.depths) ** len(self.units)
+
+    def layers(self) -> tuple[Layer, ...]:
+        """Every (K, E) a layer may take."""
+        return tuple(product(self.kernel_sizes, self.expansion_ratios))
+
+    def validate(self, arch: Arch) -> Arch:
+        """Return `arch`, or raise FoxnasError naming the first knob that lies outside this space."""
+        if arch.image_size not in self.image_sizes:
+            raise FoxnasError(
+                f"{arch.text}: image size {arch.image_size} is not one of {list(self.image_sizes)} in space {self.name}"
+            )
+        if len(arch.units) != len(self.units):
+            raise FoxnasError(f"{arch.text}: has {len(arch.units)} units, space {self.name} has {len(self.units)}")
+        for u, unit in enumerate(arch.units, 1):
+            if len(unit) not in self.depths:
+                raise FoxnasError(f"{arch.text}: depth {len(unit)} of unit {u} is not one of {list(self.depths)}")
+            for k, e in unit:
+                if k not in self.kernel_sizes or e not in self.expansion_ratios:
+                    raise FoxnasError(
+                        f"{arch.text}: layer k{k}e{e} of unit {u} is outside "
+                        f"K {list(self.kernel_sizes)}, E {list(self.expansion_ratios)}"
+                    )
+        return arch
+
+    def parse(self, text: str) -> Arch:
+        """Parse and validate. Raises FoxnasError."""
+        return self.validate(Arch.parse(text))
+
+    def largest(self, image_size: int) -> Arch:
+        """The subnet with every knob at its largest."""
+        layer = (self.kernel_sizes[-1], self.expansion_ratios[-1])
+        return Arch(image_size, ((layer,) * self.depths[-1],) * len(self.units))
+
+    def smallest(self, image_size: int) -> Arch:
+        """The subnet with every knob at its smallest."""
+        layer = (self.kernel_sizes[0], self.expansion_ratios[0])
+        return Arch(image_size, ((layer,) * self.depths[0],) * len(self.units))
+
+    def draw_unit(self, rng: np.random.Generator) -> tuple[Layer, ...]:
+        """Draw a unit uniformly over knobs: its depth first, then K and E of each layer."""
+        depth = int(rng.choice(self.depths))
+        kernels = rng.choice(self.kernel_sizes, depth)
+        ratios = rng.choice(self.expansion_ratios, depth)
+        return tuple((int(k), int(e)) for k, e in zip(kernels, ratios, strict=True))
+
+    def draw(self, image_size: int, rng: np.random.Generator) -> Arch:
+        """Draw one subnet of an image size, uniformly over knobs, units independent."""
+        return Arch(image_size, tuple(self.draw_unit(rng) for _ in self.units))
+
+    def sample(self, image_size: int, rng: np.random.Generator) -> Iterator[Arch]:
+        """Yield subnets of an image size without repeats; the first n do not depend on how many are taken.
+
+        Raises FoxnasError when 1,000 draws in a row bring nothing new (a tiny space is exhausted).
+        """
+        seen: set[Arch] = set()
+        misses = 0
+        while misses < 1000:
+            arch = self.draw(image_size, rng)
+            if arch in seen:
+                misses += 1
+                continue
+            misses = 0
+            seen.add(arch)
+            yield arch
+        raise FoxnasError(
+            f"space {self.name} at {image_size} px ran out of new subnets after "
+            f"{len(seen)}: 1,000 draws in a row were repeats"
+        )
+
+    def neighbours(self, arch: Arch) -> Iterator[Arch]:
+        """Yield every subnet that differs from `arch` in one knob of one place.
+
+        One layer's K or E, one unit's depth (the last layer dropped, or repeated), or the image size.
+        """
+        for size in self.image_sizes:
+            if size != arch.image_size:
+                yield Arch(size, arch.units)
+        for u, unit in enumerate(arch.units):
+            if len(unit) - 1 in self.depths:
+                yield arch.with_unit(u, unit[:-1])
+            if len(unit) + 1 in self.depths:
+                yield arch.with_unit(u, (*unit, unit[-1]))
+            for i, (k, e) in enumerate(unit):
+                for other in self.kernel_sizes:
+                    if other != k:
+                        yield arch.with_layer(u, i, (other, e))
+                for other in self.expansion_ratios:
+                    if other != e:
+                        yield arch.with_layer(u, i, (k, other))

@@ -1,0 +1,103 @@
+"""Tables that can be understood when found alone, and that notice when they were cut or edited.
+
+A table is a CSV file whose first line is a comment with one JSON object: what made the table
+(`made_by`), the number of its rows, and the digest of everything below.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from foxnas.errors import FoxnasError
+
+_MARK = "# foxnas table "
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path` that takes its name on success and vanishes on failure."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write an indented JSON object, whole or not at all. NaN and infinities are refused."""
+    text = json.dumps(value, indent=1, allow_nan=False) + "\n"
+    with replacing(path) as temporary:
+        temporary.write_text(text)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object. Raises FoxnasError naming the file when it is missing or damaged."""
+    try:
+        value = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise FoxnasError(f"{path}: not readable as JSON ({error}); delete it and run again") from error
+    if not isinstance(value, dict):
+        raise FoxnasError(f"{path}: expected a JSON object; delete it and run again")
+    return value
+
+
+def write_table(path: Path, rows: pd.DataFrame, made_by: Mapping[str, Any]) -> None:
+    """Write rows under a header line that says what made them."""
+    body = rows.to_csv(index=False, lineterminator="\n")
+    header = {"made_by": made_by, "rows": len(rows), "sha256": hashlib.sha256(body.encode()).hexdigest()}
+    with replacing(path) as temporary:
+        temporary.write_text(_MARK + json.dumps(header, sort_keys=True) + "\n" + body)
+
+
+def read_table(path: Path, columns: Sequence[str] = ()) -> pd.DataFrame:
+    """Read a table written by `write_table`.
+
+    Raises FoxnasError when it is missing, truncated, edited, or lacks one of `columns`.
+    """
+    return _read(path, columns)[0]
+
+
+def read_provenance(path: Path) -> dict[str, Any]:
+    """Return the `made_by` object of a table."""
+    return _read(path, ())[1]
+
+
+def _read(path: Path, columns: Sequence[str]) -> tuple[pd.DataFrame, dict[str, Any]]:
+    try:
+        first, _, body = path.read_text().partition("\n")
+    except OSError as error:
+        raise FoxnasError(f"{path}: cannot be read ({error.strerror})") from error
+    way_out = "delete the file and run again to have it made anew"
+    try:
+        if not first.startswith(_MARK):
+            raise ValueError("no header")
+        header = json.loads(first.removeprefix(_MARK))
+        made_by, rows, digest = header["made_by"], header["rows"], header["sha256"]
+    except (ValueError, KeyError) as error:
+        raise FoxnasError(
+            f"{path}: is not a table of this workflow, or its first line was edited; {way_out}"
+        ) from error
+    if hashlib.sha256(body.encode()).hexdigest() != digest:
+        found = max(body.count("\n") - 1, 0)
+        raise FoxnasError(
+            f"{path}: was truncated or edited since it was written ({found} of {rows} rows found); {way_out}"
+        )
+    table = pd.read_csv(io.StringIO(body), dtype={"id": str, "arch": str})
+    if missing := [c for c in columns if c not in table]:
+        raise FoxnasError(f"{path}: has no column {missing[0]!r} (it has {', '.join(table)}); {way_out}")
+    return table, made_by
