@@ -21,8 +21,16 @@ from foxnas.errors import FoxnasError
 #: Unit types, figure 3 of the paper.
 SQUEEZE_EXCITE, SEPARABLE = 1, 2
 
+#: Squeeze-and-excitation narrows to a quarter of the hidden width, never below this.
+MIN_SQUEEZE_WIDTH = 4
+
 Layer = tuple[int, int]
 """(kernel size K, expansion ratio E) of one layer."""
+
+
+def squeeze_width(hidden: int) -> int:
+    """Width of the squeeze-and-excitation bottleneck for a hidden width."""
+    return max(MIN_SQUEEZE_WIDTH, hidden // 4)
 
 
 @dataclass(frozen=True, slots=True)

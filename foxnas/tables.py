@@ -99,5 +99,7 @@ def _read(path: Path, columns: Sequence[str]) -> tuple[pd.DataFrame, dict[str, A
         )
     table = pd.read_csv(io.StringIO(body), dtype={"id": str, "arch": str})
     if missing := [c for c in columns if c not in table]:
-        raise FoxnasError(f"{path}: has no column {missing[0]!r} (it has {', '.join(table)}); {way_out}")
+        raise FoxnasError(
+            f"{path}: has no column {missing[0]!r} (it has {', '.join(map(str, table.columns))}); {way_out}"
+        )
     return table, made_by

@@ -10,15 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from foxnas.space import SQUEEZE_EXCITE
-
-#: Squeeze-and-excitation narrows to a quarter of the hidden width, never below this.
-MIN_SQUEEZE_WIDTH = 4
-
-
-def squeeze_width(hidden: int) -> int:
-    """Width of the squeeze-and-excitation bottleneck for a hidden width."""
-    return max(MIN_SQUEEZE_WIDTH, hidden // 4)
+from foxnas.space import SQUEEZE_EXCITE, squeeze_width
 
 
 def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:

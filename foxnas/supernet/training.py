@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from foxnas.data import to_input
 from foxnas.errors import FoxnasError
 from foxnas.space import Arch, SearchSpace
 from foxnas.supernet.model import Supernet
@@ -217,8 +218,3 @@ def train_step(
         for kept, new in zip(state.average.parameters(), state.supernet.parameters(), strict=True):
             kept.lerp_(new, 1 - recipe.average_decay)
     return loss.item()
-
-
-def to_input(images: np.ndarray) -> Tensor:
-    """uint8 (n, H, W, channels) -> float32 (n, channels, H, W) in [0, 1], channels_last in memory."""
-    return torch.from_numpy(images).permute(0, 3, 1, 2).float().div_(255)
