@@ -1,0 +1,128 @@
+"""The host's end of a runner's conversation: questions and answers instead of frames."""
+
+from __future__ import annotations
+
+import logging
+import time
+from types import TracebackType
+from typing import Any
+
+from foxnas.devices.protocol import MeasurementProtocol
+from foxnas.devices.runner import RUNNER_VERSION, FrameError, FrameReader, encode_frame
+from foxnas.devices.transport import Device, DeviceLost, Stream
+from foxnas.errors import FoxnasError
+
+_log = logging.getLogger(__name__)
+_STABLE = ("system", "architecture", "board", "cpu", "cores", "machine")
+
+
+class Runner:
+    """One session with a device: a runner process of its own, holding the machine's lock.
+
+    A context manager. Every way in which the device can fail raises FoxnasError naming it; DeviceLost
+    where trying again may help.
+    """
+
+    def __init__(self, device: Device, protocol: MeasurementProtocol) -> None:
+        self.device, self.protocol = device, protocol
+        self.hello: dict[str, Any] = {}
+        self._stream: Stream | None = None
+        self._frames = FrameReader()
+
+    def __enter__(self) -> Runner:
+        self._stream = self.device.transport.start()
+        try:
+            self.hello = self._ask(
+                {
+                    "type": "hello",
+                    "lock": self.device.lock,
+                    "threads": self.protocol.threads,
+                    "cpu": self.protocol.cpu,
+                    "backend": self.device.backend,
+                },
+                answer="hello",
+                during="start-up",
+            )[0]
+            if self.hello.get("runner") != RUNNER_VERSION:
+                raise FoxnasError(
+                    f"{self.device}: has runner version {self.hello.get('runner')}, this host needs "
+                    f"{RUNNER_VERSION}: provision the device again"
+                )
+        except BaseException:
+            self._stream.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._stream
+        try:
+            if kind is None:
+                self._ask({"type": "bye"}, answer="bye", during="the end of the session")
+        except FoxnasError as late:
+            _log.warning("%s", late)  # everything that was asked for has arrived
+        finally:
+            self._stream.close()
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What two sessions must have in common for their timings to be comparable."""
+        machine = self.hello["machine"]
+        return {
+            **{name: machine.get(name) for name in _STABLE},
+            **{name: self.hello.get(name) for name in ("backend", "runtime", "runtime_version")},
+        }
+
+    def measure(self, label: str, model: bytes) -> dict[str, Any]:
+        """Return the runner's row for one model; a model that cannot be run gives a row with ``error``."""
+        allowance_s = 2 * self.protocol.max_time_ms / 1000
+        header = {"type": "measure", "id": label, "settings": self.protocol.timing}
+        row, _ = self._ask(header, model, answer="result", during=f"probe {label}", allowance_s=allowance_s)
+        if row.get("id") != label:
+            raise DeviceLost(self._complaint(f"probe {label}", f"the answer was for {row.get('id')!r}"))
+        return {name: value for name, value in row.items() if name not in ("type", "id", "size")}
+
+    def state(self) -> dict[str, Any]:
+        """Return clock, governor, temperatures and load as they are now."""
+        answer, _ = self._ask({"type": "state"}, answer="state", during="reading the machine's state")
+        return {name: value for name, value in answer.items() if name not in ("type", "size")}
+
+    def _ask(
+        self, header: dict[str, Any], body: bytes = b"", *, answer: str, during: str, allowance_s: float = 0
+    ) -> tuple[dict[str, Any], bytes]:
+        assert self._stream
+        timeout_s = self.device.timeout_s + allowance_s
+        try:
+            self._stream.send(encode_frame(header, body), self.device.timeout_s)
+            while True:
+                got, content = self._next(time.monotonic() + timeout_s)
+                if got["type"] == answer:
+                    return got, content
+                if got["type"] == "waiting":
+                    _log.info("%s: waiting, another session measures there (%s)", self.device, got.get("holder"))
+                elif got["type"] == "fatal":
+                    raise FoxnasError(self._complaint(during, str(got.get("error"))))
+                else:
+                    raise FrameError(f"a frame of type {got['type']!r} where {answer!r} was expected")
+        except TimeoutError:
+            raise DeviceLost(self._complaint(during, f"silent for {timeout_s:.0f} s")) from None
+        except FrameError as error:
+            raise DeviceLost(self._complaint(during, f"sent {error}; something else writes there")) from None
+        except DeviceLost as error:
+            raise DeviceLost(self._complaint(during, f"{error}, {self._stream.exit_status()}")) from None
+
+    def _next(self, deadline: float) -> tuple[dict[str, Any], bytes]:
+        assert self._stream
+        while (frame := self._frames.next_frame()) is None:
+            data = self._stream.receive(max(deadline - time.monotonic(), 0))
+            if not data:
+                raise DeviceLost("the runner ended" + " in the middle of an answer" * self._frames.torn)
+            self._frames.feed(data)
+        return frame
+
+    def _complaint(self, during: str, what: str) -> str:
+        assert self._stream
+        tail = "\n".join(filter(None, (self._frames.noise.decode(errors="replace"), self._stream.stderr_tail())))
+        said = f"; its last words: {tail[-600:].strip()}" if tail.strip() else ""
+        return f"{self.device}, {during}: {what}{said}"

@@ -1,0 +1,106 @@
+"""The machine at hand as a device: the runner is a child process."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from foxnas.devices import runner
+from foxnas.devices.transport import DeviceLost
+from foxnas.errors import FoxnasError
+
+
+@dataclass(frozen=True)
+class LocalTransport:
+    """Runs the runner under `python` on this machine, in a process of its own."""
+
+    python: str = sys.executable
+
+    @property
+    def host(self) -> str:
+        """How messages name the machine."""
+        return "this machine"
+
+    def start(self) -> LocalStream:
+        """Start one runner."""
+        return LocalStream([self.python, "-u", str(Path(runner.__file__).resolve())])
+
+
+class LocalStream:
+    """A child process' stdin and stdout, with time limits."""
+
+    def __init__(self, command: list[str]) -> None:
+        # A file, because nobody drains a pipe while the runner times a model.
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the stream
+        try:
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, bufsize=0
+            )
+        except OSError as error:
+            self._errors.close()
+            raise FoxnasError(f"{command[0]}: cannot be started ({error.strerror}): set the device's python") from error
+        assert self._process.stdin
+        assert self._process.stdout
+        self._stdin, self._stdout = self._process.stdin.fileno(), self._process.stdout.fileno()
+        os.set_blocking(self._stdin, False)
+
+    @property
+    def pid(self) -> int:
+        """The runner's process."""
+        return self._process.pid
+
+    def send(self, data: bytes, timeout_s: float) -> None:
+        """Write all of `data`."""
+        rest = memoryview(data)
+        deadline = time.monotonic() + timeout_s
+        while rest:
+            if not select.select([], [self._stdin], [], max(deadline - time.monotonic(), 0))[1]:
+                raise TimeoutError
+            try:
+                rest = rest[os.write(self._stdin, rest) :]
+            except BrokenPipeError:
+                raise DeviceLost("the runner ended") from None
+
+    def receive(self, timeout_s: float) -> bytes:
+        """Return some bytes, none at the end of the stream."""
+        if not select.select([self._stdout], [], [], timeout_s)[0]:
+            raise TimeoutError
+        return os.read(self._stdout, 1 << 16)
+
+    def stderr_tail(self) -> str:
+        """Return the last lines of the runner's stderr."""
+        size = os.fstat(self._errors.fileno()).st_size
+        return os.pread(self._errors.fileno(), 2000, max(size - 2000, 0)).decode(errors="replace").strip()
+
+    def exit_status(self) -> str:
+        """Return in words how the process ended."""
+        try:
+            code = self._process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            return "still running"
+        if code >= 0:
+            return f"exit status {code}"
+        with contextlib.suppress(ValueError):
+            return f"killed by {signal.Signals(-code).name}"
+        return f"killed by signal {-code}"
+
+    def close(self) -> None:
+        """Close both directions; a runner that does not end by itself then is killed."""
+        for pipe in (self._process.stdin, self._process.stdout):
+            with contextlib.suppress(OSError):
+                assert pipe
+                pipe.close()
+        try:
+            self._process.wait(timeout=2)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._errors.close()

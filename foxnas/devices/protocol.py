@@ -1,0 +1,82 @@
+"""How a latency is measured: the settings that a measurement's record must carry to mean something."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from foxnas.errors import FoxnasError
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasurementProtocol:
+    """Settings of one measurement.
+
+    Parameters
+    ----------
+    warm_up_runs, warm_up_ms
+        Untimed inferences before the timed ones: at least so many, for at least so long.
+    min_runs, min_time_ms, max_time_ms
+        Timed inferences: at least so many, for at least so long, stopped at `max_time_ms` in any case
+        (a row that was stopped before `min_runs` is flagged).
+    threads, cpu
+        Threads of the runtime, and the first of as many CPUs that the process is pinned to;
+        None pins it to the last ones that it may use.
+    reference_every
+        The reference model is timed at the start, after so many probes, and at the end.
+    max_relative_mad
+        Largest acceptable median absolute deviation of the runs, relative to their median.
+    max_drift
+        Largest acceptable relative deviation of the nearest references from the baseline.
+    max_attempts
+        Measurements a probe gets before it is flagged.
+    seed
+        Of the random input.
+    """
+
+    warm_up_runs: int = 5
+    warm_up_ms: float = 5.0
+    min_runs: int = 50
+    min_time_ms: float = 40.0
+    max_time_ms: float = 30_000.0
+    threads: int = 1
+    cpu: int | None = None
+    reference_every: int = 20
+    max_relative_mad: float = 0.10
+    max_drift: float = 0.10
+    max_attempts: int = 3
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, least in (
+            ("warm_up_runs", 1),
+            ("warm_up_ms", 0),
+            ("min_runs", 1),
+            ("min_time_ms", 0),
+            ("threads", 1),
+            ("reference_every", 1),
+            ("max_attempts", 1),
+            ("seed", 0),
+        ):
+            if getattr(self, name) < least:
+                raise FoxnasError(f"protocol: {name} is {getattr(self, name)}, must be at least {least}")
+        for name in ("max_relative_mad", "max_drift"):
+            if not getattr(self, name) > 0:
+                raise FoxnasError(f"protocol: {name} is {getattr(self, name)}, must be above 0 (0.1 means 10%)")
+        if self.max_time_ms <= max(self.min_time_ms, self.warm_up_ms):
+            raise FoxnasError(f"protocol: max_time_ms ({self.max_time_ms}) must exceed min_time_ms and warm_up_ms")
+        if self.cpu is not None and self.cpu < 0:
+            raise FoxnasError(f"protocol: cpu is {self.cpu}, must be a CPU number or empty")
+
+    @property
+    def timing(self) -> dict[str, Any]:
+        """The settings that reach the device and so decide what a timing means."""
+        judging = ("reference_every", "max_relative_mad", "max_drift", "max_attempts")
+        return {name: value for name, value in asdict(self).items() if name not in judging}
+
+    @property
+    def digest(self) -> str:
+        """Twelve hexadecimal digits of `timing`: rows with one digest may stand in one table."""
+        return hashlib.sha256(json.dumps(self.timing, sort_keys=True).encode()).hexdigest()[:12]

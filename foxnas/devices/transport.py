@@ -1,0 +1,70 @@
+"""Where a runner runs and how its bytes come and go. A transport knows nothing of what they mean."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from foxnas.errors import FoxnasError
+
+
+class DeviceLost(FoxnasError):
+    """The runner or the way to it is gone. What was measured before is kept; trying again may help."""
+
+
+class Stream(Protocol):
+    """A running runner: its stdin, its stdout, and the end of its stderr."""
+
+    def send(self, data: bytes, timeout_s: float) -> None:
+        """Write all of `data`. Raises DeviceLost when the other end is gone, TimeoutError when it stalls."""
+
+    def receive(self, timeout_s: float) -> bytes:
+        """Return some bytes, none at the end of the stream. Raises TimeoutError."""
+
+    def stderr_tail(self) -> str:
+        """Return the last lines that the runner, or what it loaded, wrote to stderr."""
+
+    def exit_status(self) -> str:
+        """Return in words how the process ended, after the stream did."""
+
+    def close(self) -> None:
+        """Close both directions and leave no process behind."""
+
+
+class Transport(Protocol):
+    """Starts the runner somewhere."""
+
+    @property
+    def host(self) -> str:
+        """How messages name the machine."""
+
+    def start(self) -> Stream:
+        """Start one runner. Raises FoxnasError when that is impossible, DeviceLost when it may work later."""
+
+
+@dataclass(frozen=True)
+class Device:
+    """Something to measure on.
+
+    Parameters
+    ----------
+    name
+        Names it in config and files.
+    transport
+        The way to it.
+    backend
+        Which of the runner's backends times the models.
+    lock
+        Devices of one machine that share this name are never measured at once.
+    timeout_s
+        Longest silence, beyond the time that measuring itself may take, before the device counts as lost.
+    """
+
+    name: str
+    transport: Transport
+    backend: str = "tflite"
+    lock: str = "machine"
+    timeout_s: float = 60.0
+
+    def __str__(self) -> str:
+        return f"device {self.name} ({self.transport.host})"
