@@ -1,0 +1,199 @@
+"""The paper's 25 variables of a subnet and the regression terms built on them (equation 2).
+
+Every term belongs to one unit, so a predictor is an intercept plus a sum over units, and within a unit no
+term depends on the order of the layers after the first. Exact search (`foxnas.search.exact`) rests on both.
+
+The variables of a unit are its depth D, the mean E and K of its layers *after the first*, and E and K of its
+first layer. That the means leave the first layer out, and that accuracy and latency have different products,
+is how the authors' own table was made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foxnas.errors import FoxnasError
+from foxnas.space import Arch, Layer, SearchSpace
+
+FloatArray = NDArray[np.float64]
+
+#: Names of a unit's variables, in the order of `Variables`; the 25 of the paper are these for each of five units.
+VARIABLES = ("D", "E_avg", "K_avg", "E_first", "K_first")
+
+
+@dataclass(frozen=True)
+class Variables:
+    """What the terms may use of a unit; arrays of one common shape.
+
+    `depth`, `e_avg`, `k_avg`, `e_first`, `k_first` are the paper's five. `k2_*` and `e2_*` are the means of the
+    curvature contrast of `Knobs.curvature`, which only the extended formulas use.
+    """
+
+    depth: FloatArray
+    e_avg: FloatArray
+    k_avg: FloatArray
+    e_first: FloatArray
+    k_first: FloatArray
+    e2_avg: FloatArray
+    k2_avg: FloatArray
+    e2_first: FloatArray
+    k2_first: FloatArray
+
+
+@dataclass(frozen=True)
+class Knobs:
+    """The choices of a space that decide which terms exist: a knob with one choice contributes none."""
+
+    units: int
+    depths: tuple[int, ...]
+    kernel_sizes: tuple[int, ...]
+    expansion_ratios: tuple[int, ...]
+
+    @classmethod
+    def of(cls, space: SearchSpace) -> Knobs:
+        """Return the knobs of a space."""
+        return cls(len(space.units), space.depths, space.kernel_sizes, space.expansion_ratios)
+
+    @staticmethod
+    def curvature(choices: Sequence[int], values: FloatArray) -> FloatArray:
+        """Squared distance from the middle of the range, 1 at both ends.
+
+        For K in {3, 5, 7} this is 1 minus the indicator of K = 5: the part of K's effect that is not linear.
+        """
+        low, high = choices[0], choices[-1]
+        return ((values - (low + high) / 2) / ((high - low) / 2 or 1)) ** 2
+
+
+@dataclass(frozen=True)
+class _Term:
+    """How a term is computed, and the number of choices of each knob it needs to be more than a copy of another."""
+
+    value: Callable[[Variables], FloatArray]
+    depths: int = 1
+    kernels: int = 1
+    ratios: int = 1
+
+
+# A term of degree n in D needs n + 1 depths, or it is a combination of terms of lower degree.
+_TERMS: Mapping[str, _Term] = MappingProxyType(
+    {
+        "D": _Term(lambda v: v.depth, depths=2),
+        "E_avg": _Term(lambda v: v.e_avg, ratios=2),
+        "K_avg": _Term(lambda v: v.k_avg, kernels=2),
+        "E_first": _Term(lambda v: v.e_first, ratios=2),
+        "K_first": _Term(lambda v: v.k_first, kernels=2),
+        "E_total": _Term(lambda v: (v.depth - 1) * v.e_avg, depths=2, ratios=2),
+        "DxE_total": _Term(lambda v: v.depth * (v.depth - 1) * v.e_avg, depths=3, ratios=2),
+        "DxE_avg": _Term(lambda v: v.depth * v.e_avg, depths=2, ratios=2),
+        "DxK_avg": _Term(lambda v: v.depth * v.k_avg, depths=2, kernels=2),
+        "K2_avg": _Term(lambda v: v.k2_avg, kernels=3),
+        "K2_first": _Term(lambda v: v.k2_first, kernels=3),
+        "E2_avg": _Term(lambda v: v.e2_avg, ratios=3),
+        "E2_first": _Term(lambda v: v.e2_first, ratios=3),
+    }
+)
+
+_PAPER = {
+    "accuracy": (*VARIABLES, "E_total", "DxE_total", "DxK_avg"),
+    "latency": (*VARIABLES, "DxE_avg", "DxK_avg"),
+}
+_EXTENSIONS = {
+    "": (),
+    "-quadratic-k": ("K2_avg", "K2_first"),
+    "-quadratic": ("K2_avg", "K2_first", "E2_avg", "E2_first"),
+}
+
+#: Every formula: the paper's "accuracy" and "latency", and both with a curved effect of K, or of K and E.
+FORMULAS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {base + suffix: (*terms, *extra) for base, terms in _PAPER.items() for suffix, extra in _EXTENSIONS.items()}
+)
+
+
+@dataclass(frozen=True)
+class Formula:
+    """A named list of regression terms for one space; see `formula`.
+
+    Columns are grouped by term and run over the units within a group, as in the published predictors:
+    ``D_1 ... D_5, E_avg_1 ... E_avg_5, ...``. The intercept is not among them.
+    """
+
+    name: str
+    knobs: Knobs
+
+    def __post_init__(self) -> None:
+        if self.name not in FORMULAS:
+            raise FoxnasError(f"formula {self.name!r} is unknown: take one of {', '.join(FORMULAS)}")
+        if not self.kinds:
+            raise FoxnasError(f"formula {self.name!r} has no terms in a space in which no knob has several choices")
+
+    @cached_property
+    def kinds(self) -> tuple[str, ...]:
+        """The terms of one unit, such as ``DxE_total``."""
+        return tuple(
+            kind
+            for kind in FORMULAS[self.name]
+            if len(self.knobs.depths) >= _TERMS[kind].depths
+            and len(self.knobs.kernel_sizes) >= _TERMS[kind].kernels
+            and len(self.knobs.expansion_ratios) >= _TERMS[kind].ratios
+        )
+
+    @cached_property
+    def terms(self) -> tuple[str, ...]:
+        """Names of the columns of `matrix`; the number is the unit, from 1."""
+        return tuple(f"{kind}_{unit}" for kind in self.kinds for unit in range(1, self.knobs.units + 1))
+
+    def unit_matrix(self, units: Sequence[Sequence[Layer]]) -> FloatArray:
+        """Return the terms of single units: (number of units given, number of `kinds`)."""
+        variables = self._variables(units)
+        return np.column_stack([_TERMS[kind].value(variables) for kind in self.kinds])
+
+    def unit_terms(self, layers: Sequence[Layer]) -> FloatArray:
+        """Return the terms of one unit, in the order of `kinds`."""
+        return self.unit_matrix([layers])[0]
+
+    def matrix(self, archs: Sequence[Arch]) -> FloatArray:
+        """Return the design matrix without intercept: (number of archs, number of `terms`)."""
+        for arch in archs:
+            if len(arch.units) != self.knobs.units:
+                raise FoxnasError(f"{arch.text}: has {len(arch.units)} units, the formula has {self.knobs.units}")
+        if not archs:
+            return np.empty((0, len(self.terms)))
+        rows = self.unit_matrix([unit for arch in archs for unit in arch.units])
+        return rows.reshape(len(archs), self.knobs.units, len(self.kinds)).transpose(0, 2, 1).reshape(len(archs), -1)
+
+    def by_unit(self, coefficients: Sequence[float] | FloatArray) -> FloatArray:
+        """Arrange one coefficient per column as (number of `kinds`, units): prediction is a sum over units."""
+        return np.asarray(coefficients, dtype=float).reshape(len(self.kinds), self.knobs.units)
+
+    def _variables(self, units: Sequence[Sequence[Layer]]) -> Variables:
+        depth = np.fromiter(map(len, units), dtype=np.intp, count=len(units))
+        if depth.min(initial=2) < 2:
+            raise FoxnasError("a unit needs at least two layers: its averages run over the layers after the first")
+        layers = np.array([layer for unit in units for layer in unit], dtype=float)
+        first = np.concatenate([[0], np.cumsum(depth)[:-1]])
+
+        def average(values: FloatArray) -> FloatArray:
+            return (np.add.reduceat(values, first) - values[first]) / (depth - 1)
+
+        k, e = layers[:, 0], layers[:, 1]
+        k2 = self.knobs.curvature(self.knobs.kernel_sizes, k)
+        e2 = self.knobs.curvature(self.knobs.expansion_ratios, e)
+        return Variables(
+            depth.astype(float),
+            *(average(e), average(k), e[first], k[first]),
+            *(average(e2), average(k2), e2[first], k2[first]),
+        )
+
+
+def formula(name: str, space: SearchSpace) -> Formula:
+    """Return the formula called `name` (see `FORMULAS`) for a space.
+
+    In the paper's CPU space "accuracy" has 40 terms and "latency" 35; with a fixed kernel size they have 25 and 20.
+    """
+    return Formula(name, Knobs.of(space))
