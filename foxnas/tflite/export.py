@@ -1,0 +1,225 @@
+"""A subnet's real weights as TFLite models, made by TensorFlow's converter. Nothing else imports TensorFlow."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import tempfile
+from collections.abc import Iterator
+from typing import Any, cast
+
+import numpy as np
+from torch import nn
+
+from foxnas.errors import FoxnasError
+from foxnas.supernet.subnet import Block, Subnet
+from foxnas.tflite.reading import Summary, read_summary
+from foxnas.tflite.serving import Int8Model
+from foxnas.tflite.topology import Kind, Step, input_shape, steps_of
+
+log = logging.getLogger(__name__)
+
+#: A raw pixel is a quantised number already: real value = PIXEL_SCALE * (pixel - 0).
+PIXEL_SCALE = float(np.float32(1 / 255))
+
+
+def export_float(subnet: Subnet) -> bytes:
+    """Return a float32 TFLite model: (1, H, W, C) image in [0, 1] -> (1, classes) logits.
+
+    Parameters
+    ----------
+    subnet
+        Folded.
+
+    Raises
+    ------
+    FoxnasError
+        The subnet is not folded, or what the converter wrote is not this network.
+    """
+    with _quiet():
+        content = _converter(subnet).convert()
+    summary = read_summary(content)
+    _check_operators(summary, subnet)
+    _check_ends(summary, subnet, "FLOAT32")
+    return content
+
+
+def export_int8(subnet: Subnet, calibration_images: np.ndarray) -> bytes:
+    """Return a full-integer int8 TFLite model that reads raw uint8 pixels and writes uint8 logits.
+
+    Weights of convolutions have one scale a channel, those of the last layer one scale in all, which
+    is what the Edge TPU compiler and older runtimes read.
+
+    Parameters
+    ----------
+    subnet
+        Folded.
+    calibration_images
+        uint8 (n, H, W, C), from the training split.
+
+    Raises
+    ------
+    FoxnasError
+        The images do not fit, the subnet is not folded, or what the converter wrote is not this
+        network in int8 with an input scale of 1/255 and a zero point of 0.
+    """
+    images = _with_full_range(calibration_images, input_shape(subnet.space, subnet.arch))
+    with _quiet():
+        import tensorflow as tf
+
+        converter = _converter(subnet)
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.representative_dataset = lambda: ([image[None] / np.float32(255)] for image in images)
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = converter.inference_output_type = tf.uint8
+        converter._experimental_disable_per_channel_quantization_for_dense_layers = True
+        content = converter.convert()
+    summary = read_summary(content)
+    _check_operators(summary, subnet)
+    _check_ends(summary, subnet, "UINT8")
+    _check_quantisation(summary, subnet)
+    if (outside := Int8Model(content).fallback_operators()) not in (2, None):
+        log.warning(
+            "%s: %d operators of the exported model run outside the XNNPACK delegate; it will be slower than its probe",
+            subnet.arch.text, outside,
+        )  # fmt: skip
+    return content
+
+
+def _converter(subnet: Subnet) -> Any:
+    """A TFLite converter over the subnet as a TensorFlow function of one image."""
+    import tensorflow as tf
+
+    steps = steps_of(subnet.space, subnet.arch)
+    constants = [_constants(step, layer) for step, layer in zip(_weighted(steps), _layers(subnet), strict=True)]
+
+    def forward(image: Any) -> dict[str, Any]:
+        values, unused = [image], iter(constants)
+        for step in steps:
+            values.append(_apply(tf, step, [values[i] for i in step.inputs], unused))
+        return {"logits": values[-1]}
+
+    module = tf.Module()
+    signature = [tf.TensorSpec(input_shape(subnet.space, subnet.arch), tf.float32, name="image")]
+    module.forward = tf.function(forward, input_signature=signature, autograph=False)
+    return tf.lite.TFLiteConverter.from_concrete_functions([module.forward.get_concrete_function()], module)
+
+
+def _apply(tf: Any, step: Step, inputs: list[Any], constants: Iterator[tuple[np.ndarray, np.ndarray]]) -> Any:
+    """One step as TensorFlow operators that the converter fuses into one of TFLite's."""
+    if step.weight:
+        weight, bias = next(constants)
+        if step.kind is Kind.DENSE:
+            return tf.matmul(inputs[0], weight) + bias
+        if step.kind is Kind.CONV:
+            y = tf.nn.conv2d(inputs[0], weight, step.stride, "SAME") + bias
+        else:
+            y = tf.nn.depthwise_conv2d(inputs[0], weight, (1, step.stride, step.stride, 1), "SAME") + bias
+        return tf.nn.relu6(y) if step.relu6 else y
+    if step.kind is Kind.MEAN:
+        return tf.reduce_mean(inputs[0], (1, 2), keepdims=len(step.shape) == 4)
+    if step.kind is Kind.SIXTH:
+        return inputs[0] * np.float32(1 / 6)
+    return inputs[0] + inputs[1] if step.kind is Kind.ADD else inputs[0] * inputs[1]
+
+
+def _weighted(steps: tuple[Step, ...]) -> Iterator[Step]:
+    return (step for step in steps if step.weight)
+
+
+def _layers(subnet: Subnet) -> Iterator[nn.Conv2d | nn.Linear]:
+    """Layers with weights, in the order of `steps_of`."""
+    yield subnet.stem.conv
+    for block in (subnet.first, *(cast(Block, block) for block in subnet.blocks)):
+        if block.expand is not None:
+            yield block.expand.conv
+        yield block.depthwise.conv
+        if block.gate is not None:
+            yield block.gate.reduce
+            yield block.gate.expand
+        yield block.project.conv
+    yield subnet.head.conv
+    yield subnet.classifier
+
+
+def _constants(step: Step, layer: nn.Conv2d | nn.Linear) -> tuple[np.ndarray, np.ndarray]:
+    """Weight in TensorFlow's layout, and bias."""
+    if layer.bias is None:
+        raise FoxnasError("the subnet still has batch norms: call fold() before exporting it")
+    weight = layer.weight.detach().numpy()
+    if step.kind is Kind.DENSE:
+        weight = weight.T
+    else:
+        # (out, in, K, K) -> (K, K, in, out); a depthwise filter, (C, 1, K, K) -> (K, K, C, 1)
+        weight = weight.transpose(2, 3, 0, 1) if step.kind is Kind.DEPTHWISE else weight.transpose(2, 3, 1, 0)
+    return np.ascontiguousarray(weight), layer.bias.detach().numpy() + np.float32(step.bias_offset)
+
+
+def _with_full_range(images: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Calibration images among whose pixels there is a 0 and a 255, so that the input's scale becomes 1/255."""
+    if images.dtype != np.uint8 or images.shape[1:] != shape[1:] or not len(images):
+        raise FoxnasError(f"calibration images are {images.dtype} {images.shape}: expected uint8 (n, *{shape[1:]})")
+    if images.min() == 0 and images.max() == 255:
+        return images
+    images = images.copy()
+    images[0, 0, 0, 0], images[0, -1, -1, -1] = 0, 255
+    return images
+
+
+def _check_operators(summary: Summary, subnet: Subnet) -> None:
+    """Refuse a model whose operators and shapes are not the subnet's, QUANTIZE at the ends aside."""
+    found = [(op.name, summary.tensors[op.outputs[0]].shape) for op in summary.operators if op.name != "QUANTIZE"]
+    steps = steps_of(subnet.space, subnet.arch)
+    expected = [(step.kind.value.partition(" ")[0], step.shape) for step in steps]
+    if found != expected:
+        extra = next((f"{f} instead of {e}" for f, e in zip(found, expected, strict=False) if f != e), "")
+        raise FoxnasError(
+            f"{subnet.arch.text}: the converter wrote {len(found)} operators, {len(expected)} expected {extra}; "
+            "is this TensorFlow the version that the project pins?"
+        )
+
+
+def _check_ends(summary: Summary, subnet: Subnet, type: str) -> None:
+    image, logits = summary.image, summary.logits
+    expected = (input_shape(subnet.space, subnet.arch), type), ((1, subnet.space.classes), type)
+    if ((image.shape, image.type), (logits.shape, logits.type)) != expected:
+        raise FoxnasError(
+            f"{subnet.arch.text}: the converter wrote a model {image.type} {image.shape} -> {logits.type} "
+            f"{logits.shape}, expected {expected[0]} -> {expected[1]}"
+        )
+
+
+def _check_quantisation(summary: Summary, subnet: Subnet) -> None:
+    """Refuse a model that is not in integers throughout, or that does not read raw pixels."""
+    image = summary.image
+    if image.scale != (PIXEL_SCALE,) or image.zero_point != (0,):
+        raise FoxnasError(
+            f"{subnet.arch.text}: the converter gave the input scale {image.scale} and zero point {image.zero_point}, "
+            "raw pixels need 1/255 and 0"
+        )
+    for tensor in summary.tensors:
+        # The axes of a pooling are integers without a scale.
+        integer = tensor.scales if tensor.type in ("INT8", "UINT8") else tensor.type == "INT32" and tensor.constant
+        if not integer or not all(0 < scale < np.inf for scale in tensor.scale):
+            raise FoxnasError(f"{subnet.arch.text}: tensor {tensor.name} is {tensor.type} with scales {tensor.scale}")
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Hold back what TensorFlow writes to stderr (no setting silences all of it); tell it when something fails."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    with tempfile.TemporaryFile() as chatter:
+        kept = os.dup(2)
+        os.dup2(chatter.fileno(), 2)
+        try:
+            yield
+        except FoxnasError:
+            raise
+        except Exception as error:
+            chatter.seek(0)
+            tail = chatter.read().decode(errors="replace").strip().splitlines()[-5:]
+            raise FoxnasError("\n".join([f"TensorFlow's converter failed: {error}", *tail])) from error
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)

@@ -1,0 +1,89 @@
+"""Models to be timed: a subnet's exact operators and shapes with random weights.
+
+Latency does not depend on the values of weights, so thousands of subnets need no conversion. Imports
+neither torch nor TensorFlow.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from foxnas.space import Arch, SearchSpace
+from foxnas.tflite.graph import Numbers, Scale, Weights, write_int8
+from foxnas.tflite.topology import Kind, Step, input_shape, steps_of
+
+#: Scales of a plausible network. An ADD or MUL whose scales lie too far apart would fall out of the
+#: XNNPACK delegate in silence and cost time that the real network does not take.
+_PIXELS = Scale.of(1 / 255, -128)
+_RELU6 = Scale.of(6 / 255, -128)
+_SIGNED = Scale.of(8 / 255, 0)
+_UNIT = Scale.of(1 / 255, -128)
+_LOGITS = Scale.of(16 / 255, 0)
+_SIXTH = Scale.of(1 / 6 / 255, -128)
+_POOL_SIZE = 1 << 20
+
+
+class ProbeWriter:
+    """Writes probes of one space; everything random comes from `seed`."""
+
+    def __init__(self, space: SearchSpace, seed: int = 0) -> None:
+        self.space = space
+        rng = np.random.default_rng(seed)
+        self._weights = rng.integers(-127, 128, _POOL_SIZE, np.int8)
+        self._biases = rng.integers(-500, 500, _POOL_SIZE // 64, np.int32)
+        self._spread = rng.uniform(0.5, 1.0, _POOL_SIZE // 64).astype(np.float32)
+
+    def write(self, arch: Arch) -> bytes:
+        """Return the int8 .tflite file of a subnet with random weights.
+
+        Raises FoxnasError when the subnet lies outside the space.
+        """
+        steps = steps_of(self.space, arch)
+        values = [_PIXELS]
+        weights: list[Weights] = []
+        shared: dict[tuple[object, ...], tuple[Scale, Scale]] = {}
+        for step in steps:
+            if step.weight:
+                weights.append(self._draw(step, values[step.inputs[0]], len(weights), shared))
+            values.append(_value_scale(step, values))
+        return write_int8(steps, input_shape(self.space, arch), Numbers(values, weights, 127, _SIXTH))
+
+    def _draw(
+        self, step: Step, read: Scale, number: int, shared: dict[tuple[object, ...], tuple[Scale, Scale]]
+    ) -> Weights:
+        size = math.prod(step.weight)
+        axis = 3 if step.kind is Kind.DEPTHWISE else 0
+        channels = step.weight[axis]
+        start = number * 4099
+        values = _window(self._weights, start, size)
+        bias = _window(self._biases, start, channels)
+        count = 1 if step.kind is Kind.DENSE else channels
+        key = (id(read), axis, count, size // channels)
+        if key not in shared:
+            # About unit variance in, unit variance out, as in a trained network.
+            scale = _window(self._spread, 0, count) * np.float32(1 / 73 / math.sqrt(size / channels))
+            zeros = np.zeros(count, np.int64)
+            shared[key] = Scale(scale, zeros, axis), Scale(scale * read.scale, zeros)
+        weight_scale, bias_scale = shared[key]
+        return Weights(values, weight_scale, bias, bias_scale)
+
+
+def _value_scale(step: Step, values: list[Scale]) -> Scale:
+    """Scale of a step's output."""
+    if step.relu6 or step.bias_offset:
+        return _RELU6
+    if step.kind is Kind.SIXTH:
+        return _UNIT
+    if step.kind in (Kind.MEAN, Kind.MUL):
+        return values[step.inputs[0]]
+    return _LOGITS if step.kind is Kind.DENSE else _SIGNED
+
+
+def _window(pool: np.ndarray, start: int, size: int) -> np.ndarray:
+    """`size` numbers of a pool that has no end."""
+    start %= len(pool)
+    if start + size <= len(pool):
+        return pool[start : start + size]
+    return np.take(pool, np.arange(start, start + size), mode="wrap")

@@ -1,0 +1,57 @@
+"""Run an exported int8 model with the runtime that serves it."""
+
+from __future__ import annotations
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+
+from foxnas.devices.runner import fallback_operators
+from foxnas.errors import FoxnasError
+
+
+class Int8Model:
+    """A full-integer model on LiteRT with its default XNNPACK delegate, one image at a time.
+
+    int8 arithmetic differs between runtimes in the last places, so the accuracy of a deployed model is
+    measured here and not in a simulation.
+    """
+
+    def __init__(self, content: bytes, threads: int = 1) -> None:
+        try:
+            self._interpreter = Interpreter(model_content=content, num_threads=threads)
+            self._interpreter.allocate_tensors()
+        except (ValueError, RuntimeError) as error:
+            raise FoxnasError(f"the runtime refuses the model: {error}") from error
+        self._image = self._interpreter.get_input_details()[0]
+        self._logits = self._interpreter.get_output_details()[0]
+        if self._image["dtype"] != np.uint8 or self._logits["dtype"] != np.uint8:
+            raise FoxnasError(
+                f"the model reads {self._image['dtype'].__name__} and writes {self._logits['dtype'].__name__}: "
+                "expected a full-integer model with uint8 at both ends"
+            )
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(H, W, C) of one image."""
+        return tuple(int(n) for n in self._image["shape"][1:])  # type: ignore[return-value]
+
+    def logits(self, images: np.ndarray) -> np.ndarray:
+        """Return dequantised logits, float32 (n, classes), of raw pixels, uint8 (n, H, W, C)."""
+        if images.dtype != np.uint8 or images.shape[1:] != self.image_shape:
+            raise FoxnasError(
+                f"images are {images.dtype} {images.shape}: the model reads raw uint8 pixels (n, *{self.image_shape})"
+            )
+        raw = np.empty((len(images), self._logits["shape"][-1]), np.uint8)
+        for row, image in zip(raw, images, strict=True):
+            self._interpreter.set_tensor(self._image["index"], image[None])
+            self._interpreter.invoke()
+            row[:] = self._interpreter.get_tensor(self._logits["index"])[0]
+        scale, zero_point = self._logits["quantization"]
+        return (raw.astype(np.float32) - zero_point) * np.float32(scale)
+
+    def fallback_operators(self) -> int | None:
+        """Return how many operators run outside the XNNPACK delegate: 2, the QUANTIZE at each end, when all is well.
+
+        Operators whose scales lie too far apart are left out of the delegate in silence.
+        """
+        return fallback_operators(self._interpreter)
