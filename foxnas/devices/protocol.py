@@ -19,8 +19,14 @@ class MeasurementProtocol:
     warm_up_runs, warm_up_ms
         Untimed inferences before the timed ones: at least so many, for at least so long.
     min_runs, min_time_ms, max_time_ms
-        Timed inferences: at least so many, for at least so long, stopped at `max_time_ms` in any case
-        (a row that was stopped before `min_runs` is flagged).
+        Timed inferences of one timing: at least so many, for at least so long, stopped at `max_time_ms` in
+        any case (a timing that was stopped before `min_runs` is not acceptable).
+    repeats
+        Timings that a probe's latency is the mean of, each in a pass of its own over all probes: some
+        disturbances last longer than one timing and leave its spread small. 50 runs a probe come from
+        `repeats` x `min_runs`.
+    max_disagreement
+        Largest acceptable range of those timings' medians, relative to their mean.
     threads, cpu
         Threads of the runtime, and the first of as many CPUs that the process is pinned to;
         None pins it to the last ones that it may use.
@@ -31,22 +37,24 @@ class MeasurementProtocol:
     max_drift
         Largest acceptable relative deviation of the nearest references from the baseline.
     max_attempts
-        Measurements a probe gets before it is flagged.
+        Timings a probe gets before it is flagged.
     seed
         Of the random input.
     """
 
     warm_up_runs: int = 5
     warm_up_ms: float = 5.0
-    min_runs: int = 50
-    min_time_ms: float = 40.0
+    min_runs: int = 25
+    min_time_ms: float = 20.0
     max_time_ms: float = 30_000.0
     threads: int = 1
     cpu: int | None = None
+    repeats: int = 2
     reference_every: int = 20
     max_relative_mad: float = 0.10
     max_drift: float = 0.10
-    max_attempts: int = 3
+    max_disagreement: float = 0.05
+    max_attempts: int = 5
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -56,13 +64,14 @@ class MeasurementProtocol:
             ("min_runs", 1),
             ("min_time_ms", 0),
             ("threads", 1),
+            ("repeats", 1),
             ("reference_every", 1),
-            ("max_attempts", 1),
+            ("max_attempts", self.repeats),
             ("seed", 0),
         ):
             if getattr(self, name) < least:
                 raise FoxnasError(f"protocol: {name} is {getattr(self, name)}, must be at least {least}")
-        for name in ("max_relative_mad", "max_drift"):
+        for name in ("max_relative_mad", "max_drift", "max_disagreement"):
             if not getattr(self, name) > 0:
                 raise FoxnasError(f"protocol: {name} is {getattr(self, name)}, must be above 0 (0.1 means 10%)")
         if self.max_time_ms <= max(self.min_time_ms, self.warm_up_ms):
@@ -73,7 +82,14 @@ class MeasurementProtocol:
     @property
     def timing(self) -> dict[str, Any]:
         """The settings that reach the device and so decide what a timing means."""
-        judging = ("reference_every", "max_relative_mad", "max_drift", "max_attempts")
+        judging = (
+            "repeats",
+            "reference_every",
+            "max_relative_mad",
+            "max_drift",
+            "max_disagreement",
+            "max_attempts",
+        )
         return {name: value for name, value in asdict(self).items() if name not in judging}
 
     @property

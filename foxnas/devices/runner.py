@@ -274,7 +274,7 @@ def fallback_operators(interpreter: Any) -> int | None:
         nodes = interpreter._get_ops_details()
     except AttributeError:
         return None
-    writers = {tensor: node for node in nodes for tensor in node["outputs"]}
+    writers = {tensor: node for node in nodes for tensor in node["outputs"] if tensor >= 0}
     wanted = [tensor["index"] for tensor in interpreter.get_output_details()]
     seen: set[int] = set()
     outside = 0

@@ -1,0 +1,158 @@
+"""Which measurement of a probe to believe, from everything a journal holds.
+
+A journal's records, in the order of time: ``session`` (a runner started), ``reference`` and ``probe``
+(one timing each), ``end`` (the session's last words). Nothing here measures, so a verdict can be made
+again, with other limits, from old records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, median
+from typing import Any
+
+from foxnas.devices.protocol import MeasurementProtocol
+
+#: Columns of a table of measured probes.
+COLUMNS = (
+    "id",
+    "arch",
+    "latency_ms",
+    "p10_ms",
+    "p90_ms",
+    "mad_ms",
+    "runs",
+    "attempts",
+    "disagreement_percent",
+    "reference_ms",
+    "drift_percent",
+    "fallback_operators",
+    "peak_memory_mb",
+    "usable",
+    "reason",
+)
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One timing of one probe, with the references nearest to it in time.
+
+    `severity` says how far beyond the limits it lies, 1 being at the limit; infinite without a number.
+    """
+
+    row: Mapping[str, Any]
+    reference_ms: float | None
+    drift: float
+    problem: str
+    severity: float
+
+
+def references(records: Iterable[Mapping[str, Any]]) -> list[float]:
+    """Return the medians of all reference timings, in ms."""
+    return [record["row"]["latency_ms"] for record in records if record["kind"] == "reference"]
+
+
+def judge(
+    records: Sequence[Mapping[str, Any]], protocol: MeasurementProtocol, baseline_ms: float | None = None
+) -> dict[str, list[Attempt]]:
+    """Return every probe's attempts in order, each with its verdict.
+
+    The drift of an attempt is the median of the references nearest to it in its own session, two before
+    and two after (one of them may have met a disturbance of its own), relative to `baseline_ms`; without
+    one, to the median of all references recorded. Over a resumed journal that shows a session which ran
+    at another clock than the rest.
+    """
+    known = references(records)
+    baseline = baseline_ms or (median(known) if known else None)
+    attempts: dict[str, list[Attempt]] = {}
+    for position, record in enumerate(records):
+        if record["kind"] == "probe":
+            near = _nearest_references(records, position)
+            reference_ms = median(near) if near else None
+            drift = reference_ms / baseline - 1 if reference_ms and baseline else 0.0
+            verdict = _verdict(record["row"], drift, protocol)
+            attempts.setdefault(record["id"], []).append(Attempt(record["row"], reference_ms, drift, *verdict))
+    return attempts
+
+
+def _nearest_references(records: Sequence[Mapping[str, Any]], position: int, each_side: int = 2) -> list[float]:
+    near = []
+    for walk in (range(position, -1, -1), range(position, len(records))):
+        found = 0
+        for record in (records[i] for i in walk):
+            if record["kind"] == "reference":
+                near.append(record["row"]["latency_ms"])
+                found += 1
+            if found == each_side or record["kind"] in ("session", "end"):
+                break
+    return near
+
+
+def _verdict(row: Mapping[str, Any], drift: float, protocol: MeasurementProtocol) -> tuple[str, float]:
+    if "error" in row:
+        return f"cannot be run: {row['error']}", float("inf")
+    spread = row["mad_ms"] / row["latency_ms"]
+    problems = []
+    if spread > protocol.max_relative_mad:
+        problems.append(f"runs spread by {100 * spread:.1f}% (limit {100 * protocol.max_relative_mad:g}%)")
+    if abs(drift) > protocol.max_drift:
+        problems.append(f"references drifted by {100 * drift:+.1f}% (limit {100 * protocol.max_drift:g}%)")
+    if row["runs"] < protocol.min_runs:
+        problems.append(f"only {row['runs']} of {protocol.min_runs} runs within {protocol.max_time_ms:g} ms")
+    return "; ".join(problems), max(spread / protocol.max_relative_mad, abs(drift) / protocol.max_drift)
+
+
+def is_settled(attempts: Sequence[Attempt], protocol: MeasurementProtocol) -> bool:
+    """Return whether a probe needs no further timing."""
+    return len(attempts) >= protocol.max_attempts or not _choose(attempts, protocol)[1]
+
+
+def _choose(attempts: Sequence[Attempt], protocol: MeasurementProtocol) -> tuple[Sequence[Attempt], str]:
+    """Return the attempts to believe, and what is wrong with them.
+
+    Among the acceptable ones, the `repeats` that agree best. If too few are acceptable, the one least
+    beyond its limits.
+    """
+    good = sorted((a for a in attempts if not a.problem), key=lambda a: a.row["latency_ms"])
+    n = protocol.repeats
+    if len(good) < n:
+        ranked = sorted(attempts, key=lambda a: a.severity)
+        problem = next((a.problem for a in ranked if a.problem), "timed too few times")
+        return ranked[:1], problem
+    groups = [good[i : i + n] for i in range(len(good) - n + 1)]
+    closest = min(groups, key=_disagreement)
+    if (found := _disagreement(closest)) > protocol.max_disagreement:
+        return closest, f"timings disagree by {100 * found:.1f}% (limit {100 * protocol.max_disagreement:g}%)"
+    return closest, ""
+
+
+def _disagreement(attempts: Sequence[Attempt]) -> float:
+    values = [a.row["latency_ms"] for a in attempts]
+    return (max(values) - min(values)) / fmean(values)
+
+
+def table_row(identifier: str, arch: str, attempts: Sequence[Attempt], protocol: MeasurementProtocol) -> dict[str, Any]:
+    """Return one row with the names of `COLUMNS`; None where there is no number.
+
+    Times are means over the attempts that are believed, runs their sum, memory their largest.
+    """
+    chosen, problem = _choose(attempts, protocol)
+    timed = [a for a in chosen if "error" not in a.row]
+    row: dict[str, Any] = dict.fromkeys(COLUMNS)
+    if timed:
+        row |= {name: fmean(a.row[name] for a in timed) for name in ("latency_ms", "p10_ms", "p90_ms", "mad_ms")}
+        row["runs"] = sum(a.row["runs"] for a in timed)
+        row["disagreement_percent"] = 100 * _disagreement(timed) if len(timed) > 1 else None
+        row["fallback_operators"] = timed[0].row["fallback_operators"]
+        row["peak_memory_mb"] = max(a.row["peak_memory_mb"] or 0 for a in timed) or None
+    near = [a.reference_ms for a in chosen if a.reference_ms is not None]
+    return row | {
+        "id": identifier,
+        "arch": arch,
+        "attempts": len(attempts),
+        "reference_ms": fmean(near) if near else None,
+        "drift_percent": 100 * fmean(a.drift for a in chosen),
+        "usable": not problem,
+        "reason": problem,
+    }

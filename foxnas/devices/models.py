@@ -1,0 +1,135 @@
+"""Does a file keep its promise? Latency of whole models over separate sessions, with an upper bound."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import mean, median, stdev
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from foxnas.devices.client import Runner
+from foxnas.devices.protocol import MeasurementProtocol
+from foxnas.devices.transport import Device
+from foxnas.errors import FoxnasError
+
+_log = logging.getLogger(__name__)
+LEAST_SESSIONS = 3
+
+
+@dataclass(frozen=True)
+class ModelLatency:
+    """One model's latency on one device.
+
+    Parameters
+    ----------
+    session_medians_ms
+        One value a session, at least three; each session a runner process of its own.
+    fallback_operators
+        Operators outside the delegate; None where the runtime does not tell.
+    peak_memory_mb
+        The most memory the runner's process held in any session, in MiB.
+    """
+
+    session_medians_ms: tuple[float, ...]
+    fallback_operators: int | None = None
+    peak_memory_mb: float | None = None
+
+    @property
+    def median_ms(self) -> float:
+        """The median over sessions."""
+        return median(self.session_medians_ms)
+
+    @property
+    def upper_ms(self) -> float:
+        """Upper 95% confidence bound of the median over sessions; see `upper_bound`."""
+        return upper_bound(self.session_medians_ms)
+
+    def meets(self, budget_ms: float) -> bool:
+        """Return whether the promise is kept: the upper bound, not the median, is within the budget."""
+        return self.upper_ms <= budget_ms
+
+
+def upper_bound(session_medians: Sequence[float], confidence: float = 0.95) -> float:
+    """Return the one-sided upper confidence bound of a session's median: mean + t(confidence, n-1) s / sqrt(n).
+
+    Student's t over the n session medians, s their standard deviation (n - 1). What varies from session
+    to session (clock, memory layout, neighbours) is far larger than the error of a median of hundreds of
+    runs within one, so the sessions, not the runs, are the sample. With three to five sessions no bound
+    is free of assumptions: the largest of n exceeds the true median with probability 1 - 2^-n, 87.5% for
+    n = 3 and 95% only from n = 5 on. The t bound assumes session medians to be roughly normal; for n = 3
+    its factor (2.92 / sqrt 3 = 1.69) puts it above the largest session in every case. Medians of slow
+    sessions lie further out than those of fast ones; that raises s more than it moves the median, so
+    the bound errs to the safe side. It says nothing of a disturbance that no session met, nor of sessions
+    in quick succession that all met the same one: spread them in time where that matters.
+    """
+    n = len(session_medians)
+    if n < LEAST_SESSIONS:
+        raise FoxnasError(f"an upper bound needs at least {LEAST_SESSIONS} sessions, there are {n}")
+    factor = float(stats.t.ppf(confidence, n - 1)) / math.sqrt(n)
+    return mean(session_medians) + factor * stdev(session_medians)
+
+
+def measure_models(
+    device: Device,
+    protocol: MeasurementProtocol,
+    models: Mapping[str, bytes],
+    sessions: int,
+    rng: np.random.Generator,
+    *,
+    rounds: int = 3,
+    pause_s: float = 0.0,
+) -> tuple[dict[str, ModelLatency], dict[str, Any]]:
+    """Return the latency of every model over separate sessions, and what is to be known about those.
+
+    A session is a new runner process; in each, all models are timed `rounds` times, every round in a new
+    random order, and a model's session median is the median of its rounds. `pause_s` seconds pass between
+    sessions.
+
+    Raises
+    ------
+    FoxnasError
+        When a model cannot be run (naming it), when there are fewer than three sessions, when the device
+        is lost.
+    """
+    if sessions < LEAST_SESSIONS:
+        raise FoxnasError(f"{device}: a promise needs at least {LEAST_SESSIONS} sessions, {sessions} are set")
+    names = list(models)
+    rows: dict[str, list[list[dict[str, Any]]]] = {name: [] for name in names}
+    info: list[dict[str, Any]] = []
+    for session in range(sessions):
+        if session and pause_s:
+            time.sleep(pause_s)
+        with Runner(device, protocol) as runner:
+            for name in names:
+                rows[name].append([])
+            for _ in range(rounds):
+                for name in (names[i] for i in rng.permutation(len(names))):
+                    row = runner.measure(name, models[name])
+                    if "error" in row:
+                        raise FoxnasError(f"{device}: model {name} cannot be run: {row['error']}")
+                    rows[name][-1].append(row)
+            hello = {name: value for name, value in runner.hello.items() if name not in ("type", "size", "state")}
+            info.append({**hello, "state_before": runner.hello["state"], "state_after": runner.state()})
+        _log.info("%s: session %d of %d over %d models is done", device, session + 1, sessions, len(names))
+    latencies = {
+        name: ModelLatency(
+            tuple(median(row["latency_ms"] for row in one) for one in of_model),
+            of_model[0][0]["fallback_operators"],
+            max((row["peak_memory_mb"] for one in of_model for row in one if row["peak_memory_mb"]), default=None),
+        )
+        for name, of_model in rows.items()
+    }
+    return latencies, {"device": device.name, "identity": runner.identity, "sessions": info}
+
+
+def measure_model(
+    device: Device, protocol: MeasurementProtocol, model: bytes, sessions: int, rng: np.random.Generator
+) -> ModelLatency:
+    """Return the latency of one model over separate sessions; see `measure_models`."""
+    return measure_models(device, protocol, {"model": model}, sessions, rng)[0]["model"]

@@ -1,0 +1,192 @@
+"""Timing of many probes on one device: random order, references between, nothing dropped in silence."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from foxnas.devices.client import Runner
+from foxnas.devices.journal import Journal
+from foxnas.devices.judging import COLUMNS, is_settled, judge, references, table_row
+from foxnas.devices.protocol import MeasurementProtocol
+from foxnas.devices.transport import Device, DeviceLost
+from foxnas.errors import FoxnasError
+
+_log = logging.getLogger(__name__)
+
+Probe = tuple[str, str, Callable[[], bytes]]
+"""(id, architecture text, what builds the model's bytes)"""
+
+
+def measure_probes(
+    device: Device,
+    protocol: MeasurementProtocol,
+    probes: Sequence[Probe],
+    reference: bytes,
+    journal: Path,
+    rng: np.random.Generator,
+    *,
+    made_from: str = "",
+    baseline_ms: float | None = None,
+    progress_every_s: float = 5.0,
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Return one row per probe, in the order given, and what is to be known about the sessions.
+
+    Probes are timed one at a time in `protocol.repeats` passes, each over all of them in a new random order,
+    the reference model before the first, after every `protocol.reference_every` and after the last. Those
+    whose runs spread too much, whose nearest references drifted or whose timings disagree are timed again
+    in further passes, when a disturbance of some seconds has gone; after `protocol.max_attempts` they are
+    kept with ``usable`` False and the reason. A model that cannot be run gets such a row too, and the
+    session goes on.
+
+    Parameters
+    ----------
+    probes
+        Ids must be unique. A model is built when its turn comes, never while another is timed.
+    reference
+        A model that never changes for this device, of typical latency.
+    journal
+        Timings are written here as they are made; a second call measures only what is missing.
+        It is keyed by probe id, protocol, runner version, device identity, reference and `made_from`.
+    rng
+        Decides the order, alone.
+    made_from
+        What else the probes depend on, such as a digest of the space and of the code that writes them.
+    baseline_ms
+        The reference's latency that drift is relative to; None takes the median of all references in
+        the journal.
+    progress_every_s
+        Seconds between log lines.
+
+    Returns
+    -------
+    table
+        Columns `foxnas.devices.judging.COLUMNS`; latencies in ms, memory in MiB, drift in percent.
+    info
+        Device identity, protocol, and for each session (also those of interrupted calls) its machine
+        and its state before and after.
+
+    Raises
+    ------
+    DeviceLost
+        When the device goes away; what was measured is kept.
+    FoxnasError
+        When ids repeat, the journal cannot be written, or the reference model cannot be run.
+    """
+    if len({identifier for identifier, _, _ in probes}) < len(probes):
+        raise FoxnasError(f"{device}: two of the {len(probes)} probes have one id")
+    try:
+        with Runner(device, protocol) as runner:
+            with Journal(journal, _key(runner, reference, made_from)) as book:
+                _Measurement(runner, book, reference, baseline_ms, progress_every_s).run(probes, rng)
+            identity = runner.identity
+    except DeviceLost as error:
+        raise DeviceLost(f"{error}. What was measured is kept in {journal}: run again for the rest") from error
+    attempts = judge(book.records, protocol, baseline_ms)
+    rows = [table_row(identifier, arch, attempts[identifier], protocol) for identifier, arch, _ in probes]
+    table = pd.DataFrame(rows, columns=list(COLUMNS)).astype({"usable": bool, "attempts": int})
+    for name in COLUMNS[COLUMNS.index("latency_ms") : COLUMNS.index("usable")]:
+        table[name] = pd.to_numeric(table[name])
+    if flagged := int((~table["usable"]).sum()):
+        _log.warning("%s: %d of %d probes are flagged as not usable", device, flagged, len(table))
+    timed = references(book.records)
+    info = {
+        "device": device.name,
+        "identity": identity,
+        "protocol": asdict(protocol),
+        "made_from": made_from,
+        "baseline_ms": baseline_ms or (median(timed) if timed else None),
+        "flagged": flagged,
+        "sessions": _sessions(book.records),
+    }
+    return table, info
+
+
+def _key(runner: Runner, reference: bytes, made_from: str) -> dict[str, str]:
+    identity = json.dumps(runner.identity, sort_keys=True).encode()
+    models = hashlib.sha256(reference).hexdigest() + made_from
+    return {
+        "protocol": runner.protocol.digest,
+        "runner": str(runner.hello["runner"]),
+        "device": hashlib.sha256(identity).hexdigest()[:12],
+        "models": hashlib.sha256(models.encode()).hexdigest()[:12],
+    }
+
+
+def _sessions(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    sessions: list[dict[str, Any]] = []
+    for record in records:
+        if record["kind"] == "session":
+            sessions.append({"started": record["started"], **record["hello"], "references_ms": []})
+        elif record["kind"] == "reference":
+            sessions[-1]["references_ms"].append(record["row"]["latency_ms"])
+        elif record["kind"] == "end":
+            sessions[-1]["state_after"] = record["state"]
+    return sessions
+
+
+class _Measurement:
+    """One session's passes over the probes that are not settled yet."""
+
+    def __init__(
+        self, runner: Runner, book: Journal, reference: bytes, baseline_ms: float | None, progress_every_s: float
+    ) -> None:
+        self._runner, self._book, self._reference = runner, book, reference
+        self._baseline_ms, self._progress_every_s = baseline_ms, progress_every_s
+
+    def run(self, probes: Sequence[Probe], rng: np.random.Generator) -> None:
+        device, repeats = self._runner.device, self._runner.protocol.repeats
+        todo = self._unsettled(probes, rng)
+        if not todo:
+            return
+        if len(todo) < len(probes):
+            _log.info("%s: %d of %d probes are measured already", device, len(probes) - len(todo), len(probes))
+        hello = {name: value for name, value in self._runner.hello.items() if name not in ("type", "size")}
+        hello["state_before"] = hello.pop("state")
+        started = datetime.now(UTC).isoformat(timespec="seconds")
+        self._book.append({"kind": "session", "started": started, "hello": hello})
+        number = 0
+        while todo:
+            number += 1
+            _log.info("%s: pass %d (%d planned), %d probes", device, number, repeats, len(todo))
+            self._one_pass(todo)
+            todo = self._unsettled(probes, rng)
+        self._book.append({"kind": "end", "state": self._runner.state()})
+
+    def _unsettled(self, probes: Sequence[Probe], rng: np.random.Generator) -> list[Probe]:
+        attempts = judge(self._book.records, self._runner.protocol, self._baseline_ms)
+        order = [probes[i] for i in rng.permutation(len(probes))]
+        return [probe for probe in order if not is_settled(attempts.get(probe[0], []), self._runner.protocol)]
+
+    def _one_pass(self, todo: Sequence[Probe]) -> None:
+        begun = logged = time.monotonic()
+        for position, (identifier, _, build) in enumerate(todo):
+            if position % self._runner.protocol.reference_every == 0:
+                self._time_reference()
+            row = self._runner.measure(identifier, build())
+            self._book.append({"kind": "probe", "id": identifier, "row": row})
+            now, done = time.monotonic(), position + 1
+            if now - logged >= self._progress_every_s or done == len(todo):
+                logged, rate = now, done / (now - begun)
+                _log.info(
+                    "%s: %d of %d probes, %.1f a second, %.0f s left",
+                    self._runner.device, done, len(todo), rate, (len(todo) - done) / rate,
+                )  # fmt: skip
+        self._time_reference()
+
+    def _time_reference(self) -> None:
+        row = self._runner.measure("reference", self._reference)
+        if "error" in row:
+            raise FoxnasError(f"{self._runner.device}: the reference model cannot be run: {row['error']}")
+        self._book.append({"kind": "reference", "row": row})
