@@ -63,9 +63,11 @@ def upper_bound(session_medians: Sequence[float], confidence: float = 0.95) -> f
     runs within one, so the sessions, not the runs, are the sample. With three to five sessions no bound
     is free of assumptions: the largest of n exceeds the true median with probability 1 - 2^-n, 87.5% for
     n = 3 and 95% only from n = 5 on. The t bound assumes session medians to be roughly normal; for n = 3
-    its factor (2.92 / sqrt 3 = 1.69) puts it above the largest session in every case. Medians of slow
-    sessions lie further out than those of fast ones; that raises s more than it moves the median, so
-    the bound errs to the safe side. It says nothing of a disturbance that no session met, nor of sessions
+    its factor (2.92 / sqrt 3 = 1.69) puts it above the largest session in every case. How often it really
+    holds (400,000 simulated samples each): normal, 95%; with slow sessions further out than fast ones
+    (exponential, log-normal with sigma 1), 92% for n = 3, 94% for 4, 95% for 5, more beyond; with one
+    session in ten far too slow, 95%. So three sessions promise a little less than they say when latencies
+    are skewed, and five keep it. It says nothing of a disturbance that no session met, nor of sessions
     in quick succession that all met the same one: spread them in time where that matters.
     """
     n = len(session_medians)
