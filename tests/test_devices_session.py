@@ -321,6 +321,17 @@ def test_a_promise_is_kept_by_the_bound_not_by_the_median():
     assert latency.meets(1.01)
 
 
+def test_noisy_timings_of_a_model_are_made_again():
+    # Every other timing is twice as slow and noisy.
+    fake = FakeTransport(
+        lambda identifier, now: 1.0 + now % 2, lambda identifier: 0.3 if len(fake.log) % 2 == 0 else 0.01
+    )
+    latency = measure_model(
+        Device("bench", fake), MeasurementProtocol(max_attempts=6), MODEL, 3, np.random.default_rng(0)
+    )
+    assert latency.session_medians_ms == (1.0, 1.0, 1.0)
+
+
 def test_models_are_timed_in_sessions_of_their_own(here):
     latencies, info = measure_models(here, QUICK, {"a": MODEL, "b": MODEL}, 3, np.random.default_rng(0), rounds=2)
     assert [len(one.session_medians_ms) for one in latencies.values()] == [3, 3]

@@ -20,6 +20,7 @@ from foxnas.errors import FoxnasError
 
 _log = logging.getLogger(__name__)
 LEAST_SESSIONS = 3
+_Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -90,8 +91,9 @@ def measure_models(
     """Return the latency of every model over separate sessions, and what is to be known about those.
 
     A session is a new runner process; in each, all models are timed `rounds` times, every round in a new
-    random order, and a model's session median is the median of its rounds. `pause_s` seconds pass between
-    sessions.
+    random order, and a model's session median is the median of its rounds. Timings whose runs spread too
+    much are made again, as far as `protocol.max_attempts` allows; if they stay so, the median of all
+    counts, with a warning. `pause_s` seconds pass between sessions.
 
     Raises
     ------
@@ -101,33 +103,49 @@ def measure_models(
     """
     if sessions < LEAST_SESSIONS:
         raise FoxnasError(f"{device}: a promise needs at least {LEAST_SESSIONS} sessions, {sessions} are set")
-    names = list(models)
-    rows: dict[str, list[list[dict[str, Any]]]] = {name: [] for name in names}
+    sampled: dict[str, list[list[_Row]]] = {name: [] for name in models}
     info: list[dict[str, Any]] = []
-    for session in range(sessions):
-        if session and pause_s:
+    for number in range(1, sessions + 1):
+        if number > 1 and pause_s:
             time.sleep(pause_s)
         with Runner(device, protocol) as runner:
-            for name in names:
-                rows[name].append([])
-            for _ in range(rounds):
-                for name in (names[i] for i in rng.permutation(len(names))):
-                    row = runner.measure(name, models[name])
-                    if "error" in row:
-                        raise FoxnasError(f"{device}: model {name} cannot be run: {row['error']}")
-                    rows[name][-1].append(row)
+            for name, rows in _one_session(runner, models, rounds, rng).items():
+                sampled[name].append(rows)
             hello = {name: value for name, value in runner.hello.items() if name not in ("type", "size", "state")}
             info.append({**hello, "state_before": runner.hello["state"], "state_after": runner.state()})
-        _log.info("%s: session %d of %d over %d models is done", device, session + 1, sessions, len(names))
+        _log.info("%s: session %d of %d over %d models is done", device, number, sessions, len(models))
     latencies = {
         name: ModelLatency(
-            tuple(median(row["latency_ms"] for row in one) for one in of_model),
+            tuple(median(row["latency_ms"] for row in rows) for rows in of_model),
             of_model[0][0]["fallback_operators"],
-            max((row["peak_memory_mb"] for one in of_model for row in one if row["peak_memory_mb"]), default=None),
+            max((row["peak_memory_mb"] for rows in of_model for row in rows if row["peak_memory_mb"]), default=None),
         )
-        for name, of_model in rows.items()
+        for name, of_model in sampled.items()
     }
     return latencies, {"device": device.name, "identity": runner.identity, "sessions": info}
+
+
+def _one_session(
+    runner: Runner, models: Mapping[str, bytes], rounds: int, rng: np.random.Generator
+) -> dict[str, list[_Row]]:
+    """Return the timings to believe of every model."""
+    protocol = runner.protocol
+    calm: dict[str, list[_Row]] = {name: [] for name in models}
+    every: dict[str, list[_Row]] = {name: [] for name in models}
+    for _ in range(max(rounds, protocol.max_attempts)):
+        todo = [name for name in models if len(calm[name]) < rounds]
+        for name in (todo[i] for i in rng.permutation(len(todo))):
+            row = runner.measure(name, models[name])
+            if "error" in row:
+                raise FoxnasError(f"{runner.device}: model {name} cannot be run: {row['error']}")
+            every[name].append(row)
+            if row["mad_ms"] <= protocol.max_relative_mad * row["latency_ms"]:
+                calm[name].append(row)
+    for name in models:
+        if len(calm[name]) < rounds:
+            _log.warning("%s: model %s has noisy runs in %d of %d timings; all of them count", runner.device, name,
+                         len(every[name]) - len(calm[name]), len(every[name]))  # fmt: skip
+    return {name: calm[name] if len(calm[name]) == rounds else every[name] for name in models}
 
 
 def measure_model(

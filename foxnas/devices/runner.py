@@ -391,6 +391,7 @@ class Server:
         self._lock = acquire_lock(asked["lock"], self._announce)
         pin(asked["threads"], asked["cpu"])
         self._backend = BACKENDS[asked["backend"]]()
+        gc.freeze()  # what is imported by now stays: collecting before each timing then costs nothing
         return {
             "type": "hello",
             "runner": RUNNER_VERSION,
