@@ -26,7 +26,9 @@ from foxnas.errors import FoxnasError
 # QUANTIZE, CONV_2D, CONV_2D, DEPTHWISE_CONV_2D, CONV_2D, ADD, MEAN, FULLY_CONNECTED, QUANTIZE; uint8 in and
 # out, 16x16x1, written by TensorFlow 2.21's converter from an untrained Keras model.
 MODEL = (Path(__file__).parent / "data" / "tiny_int8.tflite").read_bytes()
-QUICK = MeasurementProtocol(warm_up_ms=0, min_runs=30, min_time_ms=1, repeats=1, max_relative_mad=50, max_drift=50)
+QUICK = MeasurementProtocol(
+    warm_up_ms=0, min_runs=30, min_time_ms=1, repeats=1, max_relative_mad=50, max_preempted=2, max_drift=50
+)
 
 
 @pytest.fixture
@@ -114,7 +116,7 @@ def test_a_real_measurement_and_what_is_recorded_of_the_machine(device):
         row = session.measure("tiny", MODEL)
         hello, state = session.hello, session.state()
     assert set(row) == {
-        "latency_ms", "p10_ms", "p90_ms", "mad_ms", "runs", "fallback_operators", "peak_memory_mb",
+        "latency_ms", "p10_ms", "p90_ms", "mad_ms", "runs", "preempted_percent", "fallback_operators", "peak_memory_mb",
     }  # fmt: skip
     assert 0 < row["p10_ms"] <= row["latency_ms"] <= row["p90_ms"]
     assert row["runs"] >= 30
@@ -236,3 +238,18 @@ def test_a_waiting_or_idle_runner_ends_with_its_host(device):
         process.stdin.close()
         assert process.wait(timeout=10) == 0
         process.stdout.close()
+
+
+def test_a_process_that_shares_its_cpu_notices():
+    # A busy neighbour on the same CPU: the scheduler must take the CPU from us within 0.3 s.
+    cpu = max(os.sched_getaffinity(0))
+    neighbour = subprocess.Popen(["taskset", "-c", str(cpu), sys.executable, "-c", "while True: pass"])
+    before, allowed = runner.involuntary_switches(), os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, {cpu})
+        runner.time_runs(lambda: sum(range(1000)), least=1, floor_ms=300, cap_ms=1000)
+    finally:
+        os.sched_setaffinity(0, allowed)
+        neighbour.kill()
+        neighbour.wait()
+    assert runner.involuntary_switches() > before

@@ -24,7 +24,14 @@ from foxnas.errors import FoxnasError
 
 MODEL = (Path(__file__).parent / "data" / "tiny_int8.tflite").read_bytes()
 QUICK = MeasurementProtocol(
-    warm_up_ms=0, min_runs=10, min_time_ms=0.5, repeats=1, reference_every=4, max_relative_mad=50, max_drift=50
+    warm_up_ms=0,
+    min_runs=10,
+    min_time_ms=0.5,
+    repeats=1,
+    reference_every=4,
+    max_relative_mad=50,
+    max_preempted=2,
+    max_drift=50,
 )
 ONCE = MeasurementProtocol(repeats=1, reference_every=5, max_attempts=3)
 
@@ -35,6 +42,7 @@ class FakeDeviceStream:
 
     latency_ms: Callable[[str, int], float]
     spread: Callable[[str], float]
+    preempted: Callable[[str], float]
     cpu: str
     log: list[str]
     frames: FrameReader = field(default_factory=FrameReader)
@@ -60,7 +68,15 @@ class FakeDeviceStream:
             "p90_ms": latency,
             "mad_ms": latency * self.spread(header["id"]),
         }
-        return {"type": "result", "id": header["id"], "runs": 50, "fallback_operators": 0, "peak_memory_mb": 9.0, **row}
+        return {
+            "type": "result",
+            "id": header["id"],
+            "runs": 50,
+            "preempted_percent": self.preempted(header["id"]),
+            "fallback_operators": 0,
+            "peak_memory_mb": 9.0,
+            **row,
+        }
 
     def receive(self, timeout_s):
         data, self.answers = self.answers, b""
@@ -82,12 +98,13 @@ class FakeTransport:
 
     latency_ms: Callable[[str, int], float] = lambda identifier, now: 1.0
     spread: Callable[[str], float] = lambda identifier: 0.01
+    preempted: Callable[[str], float] = lambda identifier: 2.0
     cpu: str = "fake"
     log: list[str] = field(default_factory=list)
     host: str = "nowhere"
 
     def start(self):
-        return FakeDeviceStream(self.latency_ms, self.spread, self.cpu, self.log)
+        return FakeDeviceStream(self.latency_ms, self.spread, self.preempted, self.cpu, self.log)
 
 
 def probes(n, build=lambda: MODEL):
@@ -160,6 +177,13 @@ def test_a_probe_that_stays_noisy_is_kept_and_flagged(tmp_path):
     assert table["usable"].sum() == 19
     assert info["flagged"] == 1
     assert fake.log.count("p07") == 3
+
+
+def test_a_probe_that_another_process_interrupts_in_most_runs_is_flagged(tmp_path):
+    fake = FakeTransport(preempted=lambda identifier: 90.0 if identifier == "p07" else 20.0)
+    table = run(fake, ONCE, tmp_path / "j")[0].set_index("id")
+    assert table.loc["p07", "reason"] == "another process took the CPU in 90% of runs (limit 25%)"
+    assert table["usable"].sum() == 19
 
 
 def test_timings_must_agree_and_the_pair_that_does_is_believed(tmp_path):

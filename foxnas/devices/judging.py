@@ -23,6 +23,7 @@ COLUMNS = (
     "p90_ms",
     "mad_ms",
     "runs",
+    "preempted_percent",
     "attempts",
     "disagreement_percent",
     "reference_ms",
@@ -32,6 +33,8 @@ COLUMNS = (
     "usable",
     "reason",
 )
+
+_AVERAGED = ("latency_ms", "p10_ms", "p90_ms", "mad_ms", "preempted_percent")
 
 
 @dataclass(frozen=True)
@@ -71,8 +74,9 @@ def judge(
             near = _nearest_references(records, position)
             reference_ms = median(near) if near else None
             drift = reference_ms / baseline - 1 if reference_ms and baseline else 0.0
-            verdict = _verdict(record["row"], drift, protocol)
-            attempts.setdefault(record["id"], []).append(Attempt(record["row"], reference_ms, drift, *verdict))
+            attempts.setdefault(record["id"], []).append(
+                Attempt(record["row"], reference_ms, drift, *verdict(record["row"], drift, protocol))
+            )
     return attempts
 
 
@@ -89,18 +93,21 @@ def _nearest_references(records: Sequence[Mapping[str, Any]], position: int, eac
     return near
 
 
-def _verdict(row: Mapping[str, Any], drift: float, protocol: MeasurementProtocol) -> tuple[str, float]:
+def verdict(row: Mapping[str, Any], drift: float, protocol: MeasurementProtocol) -> tuple[str, float]:
+    """Return what is wrong with one timing, empty if nothing is, and its severity."""
     if "error" in row:
         return f"cannot be run: {row['error']}", float("inf")
-    spread = row["mad_ms"] / row["latency_ms"]
-    problems = []
-    if spread > protocol.max_relative_mad:
-        problems.append(f"runs spread by {100 * spread:.1f}% (limit {100 * protocol.max_relative_mad:g}%)")
-    if abs(drift) > protocol.max_drift:
-        problems.append(f"references drifted by {100 * drift:+.1f}% (limit {100 * protocol.max_drift:g}%)")
+    checks = (
+        (row["mad_ms"] / row["latency_ms"], protocol.max_relative_mad, "runs spread by {:.1f}%"),
+        (row["preempted_percent"] / 100, protocol.max_preempted, "another process took the CPU in {:.0f}% of runs"),
+        (drift, protocol.max_drift, "references drifted by {:+.1f}%"),
+    )
+    problems = [
+        f"{what.format(100 * value)} (limit {100 * limit:g}%)" for value, limit, what in checks if abs(value) > limit
+    ]
     if row["runs"] < protocol.min_runs:
         problems.append(f"only {row['runs']} of {protocol.min_runs} runs within {protocol.max_time_ms:g} ms")
-    return "; ".join(problems), max(spread / protocol.max_relative_mad, abs(drift) / protocol.max_drift)
+    return "; ".join(problems), max(abs(value) / limit for value, limit, _ in checks)
 
 
 def is_settled(attempts: Sequence[Attempt], protocol: MeasurementProtocol) -> bool:
@@ -141,7 +148,7 @@ def table_row(identifier: str, arch: str, attempts: Sequence[Attempt], protocol:
     timed = [a for a in chosen if "error" not in a.row]
     row: dict[str, Any] = dict.fromkeys(COLUMNS)
     if timed:
-        row |= {name: fmean(a.row[name] for a in timed) for name in ("latency_ms", "p10_ms", "p90_ms", "mad_ms")}
+        row |= {name: fmean(a.row[name] for a in timed) for name in _AVERAGED}
         row["runs"] = sum(a.row["runs"] for a in timed)
         row["disagreement_percent"] = 100 * _disagreement(timed) if len(timed) > 1 else None
         row["fallback_operators"] = timed[0].row["fallback_operators"]

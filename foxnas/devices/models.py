@@ -14,6 +14,7 @@ import numpy as np
 from scipy import stats
 
 from foxnas.devices.client import Runner
+from foxnas.devices.judging import verdict
 from foxnas.devices.protocol import MeasurementProtocol
 from foxnas.devices.transport import Device
 from foxnas.errors import FoxnasError
@@ -92,7 +93,7 @@ def measure_models(
 
     A session is a new runner process; in each, all models are timed `rounds` times, every round in a new
     random order, and a model's session median is the median of its rounds. Timings whose runs spread too
-    much are made again, as far as `protocol.max_attempts` allows; if they stay so, the median of all
+    much or were preempted are made again, as far as `protocol.max_attempts` allows; if they stay so, the median of all
     counts, with a warning. `pause_s` seconds pass between sessions.
 
     Raises
@@ -139,11 +140,11 @@ def _one_session(
             if "error" in row:
                 raise FoxnasError(f"{runner.device}: model {name} cannot be run: {row['error']}")
             every[name].append(row)
-            if row["mad_ms"] <= protocol.max_relative_mad * row["latency_ms"]:
+            if not verdict(row, 0.0, protocol)[0]:
                 calm[name].append(row)
     for name in models:
         if len(calm[name]) < rounds:
-            _log.warning("%s: model %s has noisy runs in %d of %d timings; all of them count", runner.device, name,
+            _log.warning("%s: model %s was disturbed in %d of %d timings; all of them count", runner.device, name,
                          len(every[name]) - len(calm[name]), len(every[name]))  # fmt: skip
     return {name: calm[name] if len(calm[name]) == rounds else every[name] for name in models}
 

@@ -34,6 +34,10 @@ class MeasurementProtocol:
         The reference model is timed at the start, after so many probes, and at the end.
     max_relative_mad
         Largest acceptable median absolute deviation of the runs, relative to their median.
+    max_preempted
+        Largest acceptable share of runs in which another process took the CPU. A median stands a few such
+        runs; a model that takes longer than the system's time slice meets one in every run, which leaves
+        spread and agreement small and the median far too large.
     max_drift
         Largest acceptable relative deviation of the nearest references from the baseline.
     max_attempts
@@ -52,6 +56,7 @@ class MeasurementProtocol:
     repeats: int = 2
     reference_every: int = 20
     max_relative_mad: float = 0.10
+    max_preempted: float = 0.25
     max_drift: float = 0.10
     max_disagreement: float = 0.05
     max_attempts: int = 5
@@ -71,7 +76,7 @@ class MeasurementProtocol:
         ):
             if getattr(self, name) < least:
                 raise FoxnasError(f"protocol: {name} is {getattr(self, name)}, must be at least {least}")
-        for name in ("max_relative_mad", "max_drift", "max_disagreement"):
+        for name in ("max_relative_mad", "max_preempted", "max_drift", "max_disagreement"):
             if not getattr(self, name) > 0:
                 raise FoxnasError(f"protocol: {name} is {getattr(self, name)}, must be above 0 (0.1 means 10%)")
         if self.max_time_ms <= max(self.min_time_ms, self.warm_up_ms):
@@ -86,6 +91,7 @@ class MeasurementProtocol:
             "repeats",
             "reference_every",
             "max_relative_mad",
+            "max_preempted",
             "max_drift",
             "max_disagreement",
             "max_attempts",

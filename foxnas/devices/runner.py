@@ -22,6 +22,7 @@ import json
 import os
 import platform
 import re
+import resource
 import select
 import sys
 import tempfile
@@ -307,6 +308,11 @@ def time_runs(invoke: Callable[[], None], least: int, floor_ms: float, cap_ms: f
             return durations
 
 
+def involuntary_switches() -> int:
+    """Return how often the system has taken the CPU from this process in favour of another."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
+
+
 def reset_peak_memory() -> None:
     """Begin a new high-water mark where Linux allows it; elsewhere the mark is the process's own."""
     with contextlib.suppress(OSError):
@@ -318,8 +324,6 @@ def peak_memory_mb() -> float | None:
     peak = _from_proc("/proc/self/status", "VmHWM")
     if peak:
         return int(peak.split()[0]) / 1024.0
-    import resource
-
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024.0 * (1024 if sys.platform == "darwin" else 1))
 
 
@@ -333,10 +337,12 @@ def measure(backend: Any, model: bytes, settings: dict[str, Any]) -> dict[str, A
     time_runs(invoke, settings["warm_up_runs"], settings["warm_up_ms"], cap_ms)
     gc.collect()
     gc.disable()
+    preempted = -involuntary_switches()
     try:
         runs = np.array(time_runs(invoke, settings["min_runs"], settings["min_time_ms"], cap_ms)) / 1e6
     finally:
         gc.enable()
+    preempted += involuntary_switches()
     low, median, high = np.percentile(runs, [10, 50, 90])
     return {
         "latency_ms": float(median),
@@ -344,6 +350,7 @@ def measure(backend: Any, model: bytes, settings: dict[str, Any]) -> dict[str, A
         "p90_ms": float(high),
         "mad_ms": float(np.median(np.abs(runs - median))),
         "runs": len(runs),
+        "preempted_percent": min(100.0 * preempted / len(runs), 100.0),
         "fallback_operators": outside,
         "peak_memory_mb": peak_memory_mb(),
     }
