@@ -182,7 +182,7 @@ def test_a_probe_that_stays_noisy_is_kept_and_flagged(tmp_path):
 def test_a_probe_that_another_process_interrupts_in_most_runs_is_flagged(tmp_path):
     fake = FakeTransport(preempted=lambda identifier: 90.0 if identifier == "p07" else 20.0)
     table = run(fake, ONCE, tmp_path / "j")[0].set_index("id")
-    assert table.loc["p07", "reason"] == "another process took the CPU in 90% of runs (limit 25%)"
+    assert table.loc["p07", "reason"] == "another process took the CPU in 90% of runs (limit 40%)"
     assert table["usable"].sum() == 19
 
 

@@ -56,7 +56,7 @@ class MeasurementProtocol:
     repeats: int = 2
     reference_every: int = 20
     max_relative_mad: float = 0.10
-    max_preempted: float = 0.25
+    max_preempted: float = 0.40
     max_drift: float = 0.10
     max_disagreement: float = 0.05
     max_attempts: int = 5
