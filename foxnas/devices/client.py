@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from types import TracebackType
@@ -94,7 +95,9 @@ class Runner:
         assert self._stream
         timeout_s = self.device.timeout_s + allowance_s
         try:
-            self._stream.send(encode_frame(header, body), self.device.timeout_s)
+            # If it is gone already, what it said before it went is still to be read.
+            with contextlib.suppress(DeviceLost):
+                self._stream.send(encode_frame(header, body), self.device.timeout_s)
             while True:
                 got, content = self._next(time.monotonic() + timeout_s)
                 if got["type"] == answer:
