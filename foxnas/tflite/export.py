@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import logging
 import os
 import tempfile
@@ -22,6 +23,9 @@ log = logging.getLogger(__name__)
 
 #: A raw pixel is a quantised number already: real value = PIXEL_SCALE * (pixel - 0).
 PIXEL_SCALE = float(np.float32(1 / 255))
+
+#: Below this scale, a range of 0.0003, a value is taken to be constant zero.
+_DEAD_SCALE = 1e-6
 
 
 def export_float(subnet: Subnet) -> bytes:
@@ -65,16 +69,10 @@ def export_int8(subnet: Subnet, calibration_images: np.ndarray) -> bytes:
         network in int8 with an input scale of 1/255 and a zero point of 0.
     """
     images = _with_full_range(calibration_images, input_shape(subnet.space, subnet.arch))
-    with _quiet():
-        import tensorflow as tf
-
-        converter = _converter(subnet)
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.representative_dataset = lambda: ([image[None] / np.float32(255)] for image in images)
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-        converter.inference_input_type = converter.inference_output_type = tf.uint8
-        converter._experimental_disable_per_channel_quantization_for_dense_layers = True
-        content = converter.convert()
+    content = _convert_int8(subnet, images)
+    if dead := _dead_gates(subnet, read_summary(content)):
+        log.info("%s: %d gates are the same for every calibration image", subnet.arch.text, len(dead))
+        content = _convert_int8(subnet, images, dead)
     summary = read_summary(content)
     _check_operators(summary, subnet)
     _check_ends(summary, subnet, "UINT8")
@@ -87,12 +85,27 @@ def export_int8(subnet: Subnet, calibration_images: np.ndarray) -> bytes:
     return content
 
 
-def _converter(subnet: Subnet) -> Any:
-    """A TFLite converter over the subnet as a TensorFlow function of one image."""
-    import tensorflow as tf
+def _convert_int8(subnet: Subnet, images: np.ndarray, dead_gates: frozenset[int] = frozenset()) -> bytes:
+    with _quiet():
+        tf = _tensorflow()
+        converter = _converter(subnet, dead_gates)
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.representative_dataset = lambda: ([image[None] / np.float32(255)] for image in images)
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = converter.inference_output_type = tf.uint8
+        converter._experimental_disable_per_channel_quantization_for_dense_layers = True
+        return converter.convert()
 
+
+def _converter(subnet: Subnet, dead_gates: frozenset[int] = frozenset()) -> Any:
+    """A TFLite converter over the subnet as a TensorFlow function of one image."""
+    tf = _tensorflow()
     steps = steps_of(subnet.space, subnet.arch)
-    constants = [_constants(step, layer) for step, layer in zip(_weighted(steps), _layers(subnet), strict=True)]
+    weighted = [number for number, step in enumerate(steps) if step.weight]
+    constants = [_constants(steps[n], layer) for n, layer in zip(weighted, _layers(subnet), strict=True)]
+    for place, number in enumerate(weighted):
+        if number in dead_gates:
+            constants[place : place + 2] = _open(*constants[place : place + 2])
 
     def forward(image: Any) -> dict[str, Any]:
         values, unused = [image], iter(constants)
@@ -124,10 +137,6 @@ def _apply(tf: Any, step: Step, inputs: list[Any], constants: Iterator[tuple[np.
     return inputs[0] + inputs[1] if step.kind is Kind.ADD else inputs[0] * inputs[1]
 
 
-def _weighted(steps: tuple[Step, ...]) -> Iterator[Step]:
-    return (step for step in steps if step.weight)
-
-
 def _layers(subnet: Subnet) -> Iterator[nn.Conv2d | nn.Linear]:
     """Layers with weights, in the order of `steps_of`."""
     yield subnet.stem.conv
@@ -154,6 +163,33 @@ def _constants(step: Step, layer: nn.Conv2d | nn.Linear) -> tuple[np.ndarray, np
         # (out, in, K, K) -> (K, K, in, out); a depthwise filter, (C, 1, K, K) -> (K, K, C, 1)
         weight = weight.transpose(2, 3, 0, 1) if step.kind is Kind.DEPTHWISE else weight.transpose(2, 3, 1, 0)
     return np.ascontiguousarray(weight), layer.bias.detach().numpy() + np.float32(step.bias_offset)
+
+
+def _dead_gates(subnet: Subnet, summary: Summary) -> frozenset[int]:
+    """Steps that squeeze into a gate and are 0 for every calibration image.
+
+    The converter gives such a value a scale of about 1e-8, at which the next bias overflows and
+    XNNPACK refuses the whole model.
+    """
+    steps = steps_of(subnet.space, subnet.arch)
+    dead = set()
+    for number, (step, operator) in enumerate(zip(steps, summary.operators[1:], strict=False)):
+        squeezes = step.relu6 and steps[number + 1].bias_offset
+        if squeezes and summary.tensors[operator.outputs[0]].scale[0] < _DEAD_SCALE:
+            dead.add(number)
+    return frozenset(dead)
+
+
+def _open(
+    reduce: tuple[np.ndarray, np.ndarray], expand: tuple[np.ndarray, np.ndarray]
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The two convolutions of a dead gate, rewritten to squeeze into ones where they squeezed into zeros."""
+    (reduce_w, reduce_b), (expand_w, expand_b) = reduce, expand
+    # All-zero weights would get a scale of 1e-8 themselves; a thousandth of the real ones does no harm.
+    return [
+        (reduce_w * np.float32(1e-3), np.ones_like(reduce_b)),
+        (expand_w, expand_b - expand_w.sum(axis=(0, 1, 2))),
+    ]
 
 
 def _with_full_range(images: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -205,10 +241,21 @@ def _check_quantisation(summary: Summary, subnet: Subnet) -> None:
             raise FoxnasError(f"{subnet.arch.text}: tensor {tensor.name} is {tensor.type} with scales {tensor.scale}")
 
 
+def _tensorflow() -> Any:
+    """TensorFlow, imported so that torch can go on living beside it.
+
+    TensorFlow 2.21 loads its LLVM into the global symbol table. Triton, which CUDA builds of torch import
+    with the first optimiser, dies of that unless it was there before (tensorflow issue 124205).
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    with contextlib.suppress(ImportError):
+        importlib.import_module("triton._C.libtriton")
+    return importlib.import_module("tensorflow")
+
+
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Hold back what TensorFlow writes to stderr (no setting silences all of it); tell it when something fails."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     with tempfile.TemporaryFile() as chatter:
         kept = os.dup(2)
         os.dup2(chatter.fileno(), 2)
