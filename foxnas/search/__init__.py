@@ -1,0 +1,1 @@
+"""Search strategies with one interface: `strategy(problem, settings, rng) -> SearchResult` (see `problem`)."""

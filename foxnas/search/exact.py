@@ -1,0 +1,144 @@
+"""The exact latency-accuracy frontier: every budget at once, and the certificate of every other search.
+
+Predicted accuracy and latency are sums over units, so the best architecture under a budget is a multiple-choice
+knapsack. A unit that another unit of the same place beats in both can be dropped, and so can a beaten
+combination of the first few units, because whatever follows adds the same to both. What is left after the
+last unit is the frontier, of all 10^22 architectures, in milliseconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foxnas.features import FloatArray
+from foxnas.search.landscape import Landscape, Point
+from foxnas.search.problem import (
+    Candidate,
+    InfeasibleBudget,
+    SearchProblem,
+    SearchResult,
+    Selection,
+    TracePoint,
+    describe,
+    select,
+)
+
+IndexArray = NDArray[np.intp]
+
+
+@dataclass(frozen=True, eq=False)
+class Frontier:
+    """All architectures that no other beats: latency ascending, accuracy strictly ascending.
+
+    "Optimal" means for the predictors. Of classes that tie exactly in both, one is listed.
+
+    Attributes
+    ----------
+    landscape
+        The predictors.
+    latency_ms, accuracy
+        One entry per point.
+    """
+
+    landscape: Landscape
+    latency_ms: FloatArray
+    accuracy: FloatArray
+    _size: IndexArray
+    _classes: IndexArray
+
+    def __len__(self) -> int:
+        return len(self.latency_ms)
+
+    def point(self, index: int) -> Point:
+        """Return the class of architectures at an index."""
+        return Point(int(self._size[index]), tuple(map(int, self._classes[index])))
+
+    @cached_property
+    def candidates(self) -> tuple[Candidate, ...]:
+        """Every point with its representative, intervals and leverages."""
+        return describe(self.landscape, [self.point(i) for i in range(len(self))])
+
+    def index_under(self, budget_ms: float) -> int:
+        """Return the index of the most accurate point with latency <= budget. Raises InfeasibleBudget."""
+        index = int(np.searchsorted(self.latency_ms, budget_ms, side="right")) - 1
+        if index < 0:
+            raise InfeasibleBudget(budget_ms, self.landscape.arch(self.point(0)), float(self.latency_ms[0]))
+        return index
+
+    def best_under(self, budget_ms: float) -> Candidate:
+        """Return the most accurate architecture with latency <= budget. Raises InfeasibleBudget."""
+        return describe(self.landscape, [self.point(self.index_under(budget_ms))])[0]
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """How far a search ended from the proven optimum of the same predictors."""
+
+    budget_ms: float
+    optimum: Candidate
+    found: Candidate
+    gap: float
+    """Predicted accuracy of the optimum minus that of what was found, in the accuracy's unit; 0 is optimal."""
+
+
+def frontier(landscape: Landscape) -> Frontier:
+    """Return the exact frontier over all image sizes of the landscape."""
+    parts = [_frontier_of_size(landscape, size) for size in range(len(landscape.image_sizes))]
+    latency_ms = np.concatenate([p[0] for p in parts])
+    accuracy = np.concatenate([p[1] for p in parts])
+    sizes = np.repeat(np.arange(len(parts)), [len(p[0]) for p in parts])
+    classes = np.concatenate([p[2] for p in parts])
+    kept = pareto(latency_ms, accuracy)
+    return Frontier(landscape, latency_ms[kept], accuracy[kept], sizes[kept], classes[kept])
+
+
+def certify(front: Frontier, budget_ms: float, found: Candidate) -> Certificate:
+    """Return the distance of `found` to the proven optimum under the budget. Raises InfeasibleBudget."""
+    optimum = front.best_under(budget_ms)
+    return Certificate(budget_ms, optimum, found, optimum.accuracy - found.accuracy)
+
+
+def search(problem: SearchProblem, settings: Selection, rng: np.random.Generator) -> SearchResult:
+    """Return the frontier's most accurate points within the budget, through the interface of all strategies.
+
+    The first candidate is the proven optimum; the others are optimal for tighter budgets. `rng` is not used.
+    `calls` counts unit classes looked up, the only predictions made.
+    """
+    front = frontier(problem.landscape)
+    index = front.index_under(problem.budget_ms)
+    points = [front.point(i) for i in range(index, -1, -1)]
+    chosen = select(problem.landscape, points, settings)
+    accuracy, latency_ms = float(front.accuracy[index]), float(front.latency_ms[index])
+    calls = problem.landscape.accuracy_tables.size
+    return SearchResult("exact", chosen, calls, (TracePoint(0, calls, accuracy, accuracy, latency_ms, 0.0, 0),))
+
+
+def pareto(latency: FloatArray, accuracy: FloatArray) -> IndexArray:
+    """Return the indices of the points that no other beats, latency ascending; of equal points the first."""
+    order = np.argsort(latency, kind="stable")
+    best = np.maximum.accumulate(accuracy[order])
+    rises = np.r_[True, best[1:] > best[:-1]]
+    kept = order[rises]
+    # Among points of equal latency only the last rise is the highest.
+    return kept[np.r_[latency[kept][1:] > latency[kept][:-1], True]]
+
+
+def _frontier_of_size(landscape: Landscape, size: int) -> tuple[FloatArray, FloatArray, IndexArray]:
+    latency = landscape.latency_intercepts_ms[[size]]
+    accuracy = landscape.accuracy_intercepts[[size]]
+    classes = np.empty((1, 0), dtype=np.intp)
+    for unit_latency, unit_accuracy in zip(
+        landscape.latency_tables_ms[size], landscape.accuracy_tables[size], strict=True
+    ):
+        options = pareto(unit_latency, unit_accuracy)
+        latencies = (latency[:, None] + unit_latency[options]).ravel()
+        accuracies = (accuracy[:, None] + unit_accuracy[options]).ravel()
+        kept = pareto(latencies, accuracies)
+        before, option = np.divmod(kept, len(options))
+        latency, accuracy = latencies[kept], accuracies[kept]
+        classes = np.column_stack([classes[before], options[option]])
+    return latency, accuracy, classes

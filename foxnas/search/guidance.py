@@ -1,0 +1,105 @@
+"""Which knobs matter: the two sets of weights that guide annealing, derived from the predictors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import factorial, prod
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from foxnas.features import FloatArray
+from foxnas.search.landscape import Landscape, UnitLayers
+
+#: Knobs below this share of the largest accuracy effect have no weight in the first phase.
+MINOR_EFFECT = 0.1
+
+KnobKind = Literal["size", "D", "K_first", "E_first", "K_rest", "E_rest"]
+
+
+class Knob(NamedTuple):
+    """One parameter of the paper: the image size, or one of a unit's five (`*_rest`: its layers after the first)."""
+
+    kind: KnobKind
+    unit: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Effects:
+    """Main effect of each knob: the range of the mean prediction over its choices, everything else uniform.
+
+    Attributes
+    ----------
+    knobs
+        Every knob with several choices: 26 in the paper's CPU space.
+    accuracy, latency_ms
+        One entry per knob, averaged over the image sizes; in the predictors' units.
+    """
+
+    knobs: tuple[Knob, ...]
+    accuracy: FloatArray
+    latency_ms: FloatArray
+
+
+def main_effects(landscape: Landscape) -> Effects:
+    """Return every knob's main effect on predicted accuracy and latency, in closed form.
+
+    Means are over the uniform distribution over knobs (`SearchSpace.draw`), exact, not sampled: each unit up to
+    the order of its layers has a known probability. A knob of the layers after the first sets them all alike.
+    """
+    space, units = landscape.space, landscape.orderings
+    probability = np.array([_probability(unit, len(space.depths), len(space.layers())) for unit in units])
+    tables = [t[:, :, landscape.class_of_ordering] for t in (landscape.accuracy_tables, landscape.latency_tables_ms)]
+    intercepts = (landscape.accuracy_intercepts, landscape.latency_intercepts_ms)
+    knobs: list[Knob] = []
+    effects: list[list[float]] = []
+    if len(landscape.image_sizes) > 1:
+        knobs.append(Knob("size"))
+        effects.append(
+            [float(np.ptp(c + (t @ probability).sum(axis=1))) for c, t in zip(intercepts, tables, strict=True)]
+        )
+    kernels, ratios = space.kernel_sizes, space.expansion_ratios
+    matches: dict[KnobKind, list[list[bool]]] = {
+        "D": [[len(unit) == depth for unit in units] for depth in space.depths],
+        "K_first": [[unit[0][0] == k for unit in units] for k in kernels],
+        "E_first": [[unit[0][1] == e for unit in units] for e in ratios],
+        "K_rest": [[all(layer[0] == k for layer in unit[1:]) for unit in units] for k in kernels],
+        "E_rest": [[all(layer[1] == e for layer in unit[1:]) for unit in units] for e in ratios],
+    }
+    for kind, rows in matches.items():
+        if len(rows) > 1:
+            given = np.array(rows) * probability
+            given /= given.sum(axis=1, keepdims=True)
+            # (image size, unit, choice): range over choices, mean over sizes.
+            ranges = [np.ptp(table @ given.T, axis=2).mean(axis=0) for table in tables]
+            knobs += [Knob(kind, unit) for unit in range(len(space.units))]
+            effects += np.column_stack(ranges).tolist()
+    accuracy, latency_ms = np.array(effects).reshape(-1, 2).T
+    return Effects(tuple(knobs), accuracy, latency_ms)
+
+
+def phase_weights(effects: Effects) -> tuple[FloatArray, FloatArray]:
+    """Return the weights of the two phases; each sums to 1.
+
+    With A_g and L_g the main effects of knob g on accuracy and latency:
+
+    - phase 1, *what matters*: A_g where A_g >= `MINOR_EFFECT` x max A, else 0. It settles the coarse shape, and like
+      the authors' own first weights it leaves minor knobs alone.
+    - phase 2, *what is worth its time*: 1 / G + r_g / sum(r) with r_g = A_g / (L_g + mean L), halved: half uniform, so
+      that no knob is out of reach, half by accuracy bought per millisecond. The mean in the denominator keeps a knob
+      that costs nothing, whose ratio is all rounding and noise, from taking every move.
+    """
+    a, latency = effects.accuracy, effects.latency_ms
+    uniform = np.full(len(a), 1 / len(a))
+    if not a.max() > 0:
+        return uniform, uniform
+    major = np.where(a >= MINOR_EFFECT * a.max(), a, 0)
+    worth = a / (latency + latency.mean()) if latency.max() > 0 else a
+    return major / major.sum(), (uniform + worth / worth.sum()) / 2
+
+
+def _probability(unit: UnitLayers, depths: int, choices: int) -> float:
+    """Probability of a unit up to the order of its layers after the first, uniform over knobs."""
+    rest = unit[1:]
+    orders = factorial(len(rest)) // prod(factorial(rest.count(layer)) for layer in set(rest))
+    return orders / float(choices) ** len(unit) / depths
