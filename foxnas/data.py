@@ -24,6 +24,7 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional as transforms
 
 from foxnas.errors import FoxnasError
+from foxnas.tables import replacing
 
 log = logging.getLogger(__name__)
 
@@ -163,6 +164,12 @@ def resize(images: np.ndarray, size: int) -> np.ndarray:
     tensor = torch.from_numpy(images).permute(0, 3, 1, 2)
     parts = [transforms.resize(part, [size, size], antialias=True) for part in tensor.split(4096)]
     return torch.cat(parts).permute(0, 2, 3, 1).contiguous().numpy()
+
+
+def save_resized(images: np.ndarray, size: int, path: Path) -> None:
+    """Write images at one size as a .npy file, whole or not at all."""
+    with replacing(path) as temporary:
+        np.save(temporary, resize(images, size))
 
 
 def to_input(images: np.ndarray) -> Tensor:

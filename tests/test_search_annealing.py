@@ -69,7 +69,9 @@ def test_searches_all_sizes_and_carries_intervals(fitted):
         192,
     }
     for budget in (50.0, float(front.latency_ms[-1])):
-        result = annealing.search(SearchProblem(fitted, budget), AnnealingSettings(), np.random.default_rng(1))
+        result = annealing.search(
+            SearchProblem(fitted, budget), dataclasses.replace(AnnealingSettings(), rounds=6), np.random.default_rng(1)
+        )
         optimum = front.best_under(budget)
         assert result.best.arch.image_size == optimum.arch.image_size
         assert optimum.accuracy - result.best.accuracy < 0.1

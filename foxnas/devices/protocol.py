@@ -30,6 +30,10 @@ class MeasurementProtocol:
     threads, cpu
         Threads of the runtime, and the first of as many CPUs that the process is pinned to;
         None pins it to the last ones that it may use.
+    xnnpack
+        Run what the XNNPACK delegate takes on it; False: everything on the runtime's own kernels. LiteRT 2.3's
+        XNNPACK has no 7x7 depthwise kernel and falls back to one that was 20 to 60 times slower where it was
+        measured, so a space with K = 7 may be faster, and is far more regular, without.
     reference_every
         The reference model is timed at the start, after so many probes, and at the end.
     max_relative_mad
@@ -53,6 +57,7 @@ class MeasurementProtocol:
     max_time_ms: float = 30_000.0
     threads: int = 1
     cpu: int | None = None
+    xnnpack: bool = True
     repeats: int = 2
     reference_every: int = 20
     max_relative_mad: float = 0.10

@@ -227,28 +227,27 @@ def acquire_lock(name: str, waiting: Callable[[str], None]) -> BinaryIO:
 
 
 class TfliteBackend:
-    """LiteRT or tflite-runtime, whichever is installed, with its default XNNPACK delegate."""
+    """LiteRT or tflite-runtime, whichever is installed, with or without its XNNPACK delegate."""
 
     def __init__(self) -> None:
         try:
             import ai_edge_litert as package
-            from ai_edge_litert.interpreter import Interpreter
+            from ai_edge_litert import interpreter
         except ImportError:
             try:
                 import tflite_runtime as package
-                from tflite_runtime.interpreter import Interpreter
+                from tflite_runtime import interpreter
             except ImportError:
                 raise RuntimeError("neither ai-edge-litert nor tflite-runtime is installed in this Python") from None
-        self._interpreter = Interpreter
+        self._module = interpreter
         self.runtime = package.__name__
         self.version = str(getattr(package, "__version__", "unknown"))
 
-    def load(self, model: bytes, threads: int, seed: int) -> tuple[Callable[[], None], int | None]:
+    def load(self, model: bytes, threads: int, xnnpack: bool, seed: int) -> tuple[Callable[[], None], int | None]:
         """Return what runs one inference, and the number of operators outside the delegate."""
         import numpy as np
 
-        interpreter = self._interpreter(model_content=model, num_threads=threads)
-        interpreter.allocate_tensors()
+        interpreter = open_interpreter(self._module, model, threads, xnnpack)
         random = np.random.RandomState(seed)
         for tensor in interpreter.get_input_details():
             dtype, shape = np.dtype(tensor["dtype"]), tuple(tensor["shape"])
@@ -262,6 +261,21 @@ class TfliteBackend:
 
 
 BACKENDS = {"tflite": TfliteBackend}
+
+
+def open_interpreter(module: Any, model: bytes, threads: int, xnnpack: bool) -> Any:
+    """Return an allocated interpreter of a runtime's `interpreter` module.
+
+    Without the XNNPACK delegate the runtime's own optimised kernels run every operator.
+    """
+    kernels = module.OpResolverType
+    interpreter = module.Interpreter(
+        model_content=model,
+        num_threads=threads,
+        experimental_op_resolver_type=kernels.AUTO if xnnpack else kernels.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+    )
+    interpreter.allocate_tensors()
+    return interpreter
 
 
 def fallback_operators(interpreter: Any) -> int | None:
@@ -332,7 +346,7 @@ def measure(backend: Any, model: bytes, settings: dict[str, Any]) -> dict[str, A
     import numpy as np
 
     reset_peak_memory()
-    invoke, outside = backend.load(model, settings["threads"], settings["seed"])
+    invoke, outside = backend.load(model, settings["threads"], settings["xnnpack"], settings["seed"])
     cap_ms = settings["max_time_ms"]
     time_runs(invoke, settings["warm_up_runs"], settings["warm_up_ms"], cap_ms)
     gc.collect()

@@ -68,9 +68,9 @@ class AnnealingSettings:
 
     initial_temperature: int = 4
     proposals_per_temperature: int = 2500
-    boltzmann: float = 0.005
+    boltzmann: float = 0.01
     switch_after: int | None = None
-    rounds: int = 8
+    rounds: int = 14
     guided: bool = True
     trace_every: int = 500
     selection: Selection = field(default_factory=Selection)

@@ -85,17 +85,17 @@ def phase_weights(effects: Effects) -> tuple[FloatArray, FloatArray]:
 
     - phase 1, *what matters*: A_g where A_g >= `MINOR_EFFECT` x max A, else 0. It settles the coarse shape, and like
       the authors' own first weights it leaves minor knobs alone.
-    - phase 2, *what is worth its time*: 1 / G + r_g / sum(r) with r_g = A_g / (L_g + mean L), halved: half uniform, so
-      that no knob is out of reach, half by accuracy bought per millisecond. The mean in the denominator keeps a knob
-      that costs nothing, whose ratio is all rounding and noise, from taking every move.
+    - phase 2, *what is worth its time*: sqrt(A_g / (L_g + mean L)), accuracy bought per millisecond. The mean in the
+      denominator keeps a knob that costs nothing, whose ratio is all noise, from taking every move; the root keeps
+      weak knobs within reach, which is what the last tenths of a point are made of.
     """
     a, latency = effects.accuracy, effects.latency_ms
     uniform = np.full(len(a), 1 / len(a))
     if not a.max() > 0:
         return uniform, uniform
     major = np.where(a >= MINOR_EFFECT * a.max(), a, 0)
-    worth = a / (latency + latency.mean()) if latency.max() > 0 else a
-    return major / major.sum(), (uniform + worth / worth.sum()) / 2
+    worth = np.sqrt(a / (latency + latency.mean()) if latency.max() > 0 else a)
+    return major / major.sum(), worth / worth.sum()
 
 
 def _probability(unit: UnitLayers, depths: int, choices: int) -> float:

@@ -11,7 +11,7 @@ import copy
 import logging
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from foxnas.data import to_input
+from foxnas.data import resize, to_input
 from foxnas.errors import FoxnasError
 from foxnas.space import Arch, SearchSpace
 from foxnas.supernet.model import Supernet
@@ -126,7 +126,7 @@ def loss_of(logits: Tensor, labels: Tensor, soft: Tensor | None, distillation: f
 
 def train_supernet(
     space: SearchSpace,
-    images: Mapping[int, np.ndarray],
+    images: np.ndarray,
     labels: np.ndarray,
     recipe: Recipe,
     resume_from: Path | None = None,
@@ -136,7 +136,7 @@ def train_supernet(
     Parameters
     ----------
     images
-        By image size, uint8 (n, H, W, channels).
+        uint8 (n, H, W, channels) at their native size; every batch is resized to its own random size.
     labels
         int64 (n,).
     resume_from
@@ -171,7 +171,7 @@ def train_supernet(
                     group["lr"] = rate
                 size = int(rng.choice(space.image_sizes))
                 batch = order[step * recipe.batch_size : (step + 1) * recipe.batch_size]
-                running += train_step(state, recipe, phase, space, images[size], labels, size, batch, rng)
+                running += train_step(state, recipe, phase, space, images, labels, size, batch, rng)
             state.epoch = epoch + 1
             if resume_from is not None:
                 state.save(resume_from)
@@ -197,7 +197,7 @@ def train_step(
 ) -> float:
     """Train one random subnet on one batch; return its loss."""
     arch = phase.draw(size, len(space.units), rng)
-    x = to_input(images[batch])
+    x = to_input(resize(images[batch], size))
     flip = torch.from_numpy(rng.random(len(batch)) < 0.5)
     x[flip] = x[flip].flip(-1)
     y = torch.from_numpy(labels[batch])

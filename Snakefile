@@ -1,0 +1,70 @@
+"""FOX-NAS: from a supernet to int8 models that meet their latency budgets on a device.
+
+The default target is one deployed and validated model per device and budget, and the report. Stages
+live in rules/, one file each; every rule calls one script of workflow/scripts/ with the config leaves
+it depends on. See README.md.
+"""
+
+import sys
+
+from snakemake.utils import min_version
+
+sys.path.insert(0, str(workflow.current_basedir))
+
+from foxnas import workflow as flow
+from foxnas.budget import Budget
+from foxnas.config import load_config
+
+min_version("9.0")
+
+configfile: "config/config.yaml"
+
+
+container: "docker://python:3.11-slim"
+
+
+flow.prepare_environment()
+
+CONFIG = load_config(config, "the configuration")
+SPACE = CONFIG.space
+SIZES = SPACE.image_sizes
+DEVICES = [device.name for device in CONFIG.devices]
+BUDGETS = {Budget.parse(budget).name: budget for budget in CONFIG.budgets}
+
+
+wildcard_constraints:
+    space=SPACE.name,
+    size="|".join(str(size) for size in SIZES),
+    device="|".join(DEVICES),
+    budget="|".join(BUDGETS),
+    shard=r"\d+",
+    split="calibration|fit|verify|test",
+
+
+include: "rules/data.smk"
+include: "rules/supernet.smk"
+include: "rules/sampling.smk"
+include: "rules/accuracy.smk"
+include: "rules/latency.smk"
+include: "rules/predictors.smk"
+include: "rules/search.smk"
+include: "rules/export.smk"
+include: "rules/validation.smk"
+include: "rules/report.smk"
+
+
+localrules:
+    all,
+
+
+rule all:
+    """Deployed and validated models for every device and budget, and the page that explains them."""
+    default_target: True
+    input:
+        models=expand(
+            "results/{space}/deploy/{device}/{budget}/model.tflite", space=SPACE.name, device=DEVICES, budget=BUDGETS
+        ),
+        verdicts=expand(
+            "results/{space}/deploy/{device}/{budget}/validation.json", space=SPACE.name, device=DEVICES, budget=BUDGETS
+        ),
+        report="results/report.html",

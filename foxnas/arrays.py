@@ -1,0 +1,30 @@
+"""Prepared images by image size, opened when they are needed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from foxnas.errors import FoxnasError
+
+
+class ArraysBySize:
+    """The .npy files ``.../<size>/<split>-images.npy`` of one split."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._paths = {int(path.parent.name): path for path in paths}
+
+    def at(self, size: int) -> np.ndarray:
+        """Return uint8 (n, size, size, channels). Raises FoxnasError when the size is missing or damaged."""
+        if size not in self._paths:
+            raise FoxnasError(f"no images at {size} px were prepared, only at {sorted(self._paths)} px")
+        path = self._paths[size]
+        try:
+            images = np.load(path)
+        except (OSError, ValueError) as error:
+            raise FoxnasError(f"{path}: is missing or damaged ({error}); delete it and run again") from error
+        if images.dtype != np.uint8 or images.shape[1:3] != (size, size):
+            raise FoxnasError(f"{path}: holds {images.dtype} {images.shape}; delete it and run again")
+        return images

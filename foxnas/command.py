@@ -1,0 +1,95 @@
+"""Turn a function into the command that a rule calls.
+
+The command's options are the function's keyword-only parameters. Those that are config leaves come
+together in `--settings`, one JSON object that holds exactly what the rule depends on; all others
+(files, wildcards, threads) are options of their own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import inspect
+import json
+import logging
+import platform
+import sys
+from collections.abc import Callable, Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any, get_args, get_origin, get_type_hints
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from foxnas import code
+from foxnas.errors import FoxnasError
+
+#: Packages whose version can change a result.
+RECORDED_PACKAGES = ("foxnas", "numpy", "pandas", "statsmodels", "torch", "tensorflow-cpu", "ai-edge-litert")
+
+
+def run(main: Callable[..., None]) -> None:
+    """Parse the command line, call `main`, and end with one clear sentence if the input was bad."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
+    arguments = parse(main, sys.argv[1:])
+    try:
+        main(**arguments)
+    except FoxnasError as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit("interrupted; run the same command again to continue")
+    except OSError as error:
+        if error.filename is None:
+            raise
+        sys.exit(
+            f"error: {error.filename}: {error.strerror}; make room or grant access, then run the same command again"
+        )
+
+
+def parse(main: Callable[..., None], words: list[str]) -> dict[str, Any]:
+    """Return the keyword arguments for `main` from command-line words."""
+    types = {name: kind for name, kind in get_type_hints(main).items() if name != "return"}
+    defaults = {n: p.default for n, p in inspect.signature(main).parameters.items() if p.default is not p.empty}
+    parser = argparse.ArgumentParser(description=inspect.getdoc(main), add_help=False)
+    parser.add_argument("--settings", type=json.loads, default={}, metavar="JSON")
+    settings = parser.parse_known_args(words)[0].settings
+    parser.add_argument("--help", action="help")
+    for name, kind in types.items():
+        if name in settings:
+            continue
+        listed = get_args(kind) if get_origin(kind) is list else ()
+        parser.add_argument(
+            f"--{name.replace('_', '-')}",
+            type=listed[0] if listed else kind,
+            nargs="+" if listed else None,
+            required=name not in defaults,
+            default=defaults.get(name),
+        )
+    arguments = vars(parser.parse_args(words))
+    del arguments["settings"]
+    for name, value in settings.items():
+        try:
+            arguments[name] = TypeAdapter(types[name]).validate_python(value)
+        except (KeyError, ValidationError) as error:
+            parser.error(f"--settings: {name}: {error}")
+    return arguments
+
+
+def made_by(script: str, settings: Mapping[str, Any], **more: Any) -> dict[str, Any]:
+    """Return what an artefact carries about its making: script, settings, code digest, versions."""
+    plain = {k: v.model_dump(mode="json") if isinstance(v, BaseModel) else v for k, v in settings.items()}
+    text = json.dumps(plain, sort_keys=True)
+    versions = {"python": platform.python_version()}
+    for package in RECORDED_PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return {
+        "script": Path(script).name,
+        "code": code.digest(Path(script)),
+        "settings": plain,
+        "settings_sha256": hashlib.sha256(text.encode()).hexdigest()[:12],
+        "versions": versions,
+        **more,
+    }

@@ -1,0 +1,28 @@
+"""Candidates as rows of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, replace
+
+import pandas as pd
+
+from foxnas.search.landscape import Landscape
+from foxnas.search.problem import Candidate, describe
+from foxnas.space import Arch
+
+
+def candidate_rows(found: Iterable[tuple[str, Candidate]]) -> pd.DataFrame:
+    """Return one row per architecture and where it came from; of equal architectures the first stays."""
+    rows = []
+    for source, candidate in found:
+        fields = asdict(candidate)
+        del fields["arch"]
+        rows.append({"id": candidate.arch.id, "arch": candidate.arch.text, "source": source, **fields})
+    return pd.DataFrame(rows).drop_duplicates("id", ignore_index=True)
+
+
+def describe_as_they_are(landscape: Landscape, archs: Sequence[Arch]) -> list[Candidate]:
+    """Return the predictions for given architectures, which keep the order of their layers."""
+    described = describe(landscape, [landscape.point_of(arch) for arch in archs])
+    return [replace(candidate, arch=arch) for candidate, arch in zip(described, archs, strict=True)]

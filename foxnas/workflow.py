@@ -1,0 +1,91 @@
+"""What the rules need to say their inputs and params: shards, code closures, config leaves.
+
+Imported while the DAG is built, so nothing heavy (torch, tensorflow, pandas, statsmodels) may be
+reached from here.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from foxnas import code
+from foxnas.config import Config, SpaceConfig, canonical
+
+#: Subnets in a shard. A constant, so that more subnets add shards and leave the finished ones alone.
+SHARD_SIZE = 100
+
+#: Percentile budgets are resolved over this many subnets of every size, whatever is measured later.
+PERCENTILE_SUBNETS = 300
+
+#: More threads than any machine has: Snakemake caps it to all cores, and nothing runs beside the job.
+WHOLE_MACHINE = 4096
+
+BASE = Path(__file__).resolve().parent.parent
+SCRIPTS = BASE / "workflow" / "scripts"
+
+
+def prepare_environment() -> None:
+    """Let jobs find this package and this interpreter, installed and activated or not."""
+    paths = [str(BASE), *filter(None, [os.environ.get("PYTHONPATH")])]
+    os.environ["PYTHONPATH"] = os.pathsep.join(paths)
+    interpreter = Path(sys.executable)
+    if (found := shutil.which("python")) is None or Path(found).resolve().parent != interpreter.resolve().parent:
+        os.environ["PATH"] = os.pathsep.join([str(interpreter.parent), os.environ.get("PATH", "")])
+    # Set by the scheduler's wish for threads, not by the libraries' taste: jobs run one a core.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+def script(name: str) -> str:
+    """Return the path of a rule's script."""
+    return str(SCRIPTS / f"{name}.py")
+
+
+def closure(name: str) -> list[str]:
+    """Return the script's modules inside this package: the rule's `code` input."""
+    return [str(path) for path in code.closure(SCRIPTS / f"{name}.py")]
+
+
+def code_digest(name: str) -> str:
+    """Return the digest of that closure: the rule's `code` param, for edits with an old time stamp."""
+    return f"code {code.digest(SCRIPTS / f'{name}.py')}"
+
+
+def settings(**leaves: Any) -> str:
+    """Return the config leaves a rule depends on as its one canonical param."""
+    return canonical(leaves)
+
+
+def shards_of(subnets: int) -> list[int]:
+    """Return the shards that hold the first `subnets` subnets; every shard is always full."""
+    return list(range(-(-subnets // SHARD_SIZE)))
+
+
+def checkpoint(config: Config) -> str:
+    """Return the given checkpoint's path: as it stands if it exists, else beside the workflow."""
+    path = Path(config.supernet.checkpoint)
+    return str(path if path.exists() or path.is_absolute() else BASE / path)
+
+
+def percentile_subnets(config: Config) -> int:
+    """Return how many subnets of every size resolve a percentile budget."""
+    return min(config.sampling.subnets, PERCENTILE_SUBNETS)
+
+
+def percentile_shards(config: Config) -> list[int]:
+    """Return the shards that hold those subnets."""
+    return shards_of(percentile_subnets(config))
+
+
+def space_at(space: SpaceConfig, sizes: Sequence[int]) -> SpaceConfig:
+    """Return the space with only these image sizes, so that another size does not touch a rule."""
+    return space.model_copy(update={"image_sizes": list(sizes)})
+
+
+def shape_of(space: SpaceConfig) -> SpaceConfig:
+    """Return the space with its smallest image size alone: what weights and layers depend on."""
+    return space_at(space, space.image_sizes[:1])

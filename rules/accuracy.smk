@@ -1,0 +1,53 @@
+"""Accuracy: every sampled subnet, with its own batch-norm statistics, on the fit images."""
+
+
+rule evaluate_subnets:
+    """Measure top-1 and the mean probability of the correct class of one shard of subnets."""
+    input:
+        script=flow.script("evaluate_subnets"),
+        code=flow.closure("evaluate_subnets"),
+        supernet="results/{space}/supernet.safetensors",
+        subnets=ancient("results/{space}/{size}/shards/subnets/{shard}.csv"),
+        calibration="results/data/{size}/calibration-images.npy",
+        images="results/data/{size}/fit-images.npy",
+        labels="results/data/native/fit-labels.npy",
+    output:
+        table="results/{space}/{size}/shards/accuracy/{shard}.csv",
+        outcomes="results/{space}/{size}/shards/accuracy/{shard}.npz",
+    params:
+        settings=lambda wildcards: flow.settings(
+            space=flow.space_at(SPACE, [int(wildcards.size)]), accuracy=CONFIG.accuracy, sampling_seed=CONFIG.sampling.seed
+        ),
+        code=flow.code_digest("evaluate_subnets"),
+    log:
+        "results/logs/{space}/{size}/evaluate_subnets/{shard}.log",
+    benchmark:
+        "results/benchmarks/{space}/{size}/evaluate_subnets/{shard}.tsv"
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    message:
+        "Evaluating shard {wildcards.shard} of the subnets at {wildcards.size} px"
+    shell:
+        "python {input.script} --settings {params.settings:q} --supernet {input.supernet:q} --subnets {input.subnets:q}"
+        " --calibration {input.calibration:q} --images {input.images:q} --labels {input.labels:q} --threads {threads}"
+        " --table {output.table:q} --outcomes {output.outcomes:q} 2>&1 | tee {log}"
+
+
+use rule gather_subnets as gather_accuracy with:
+    input:
+        script=flow.script("gather_shards"),
+        code=flow.closure("gather_shards"),
+        shards=expand(
+            "results/{space}/{size}/shards/accuracy/{shard}.csv",
+            shard=flow.shards_of(CONFIG.sampling.subnets),
+            allow_missing=True,
+        ),
+    output:
+        table="results/{space}/{size}/accuracy.csv",
+    log:
+        "results/logs/{space}/{size}/gather_accuracy.log",
+    benchmark:
+        "results/benchmarks/{space}/{size}/gather_accuracy.tsv"
+    message:
+        "Gathering the accuracies at {wildcards.size} px"

@@ -1,0 +1,97 @@
+"""Export: the candidates as int8 files, measured for real, and the best of them deployed."""
+
+
+rule export_candidates:
+    """Export every candidate to int8 and measure its top-1 on the verify split with the runtime that serves it."""
+    input:
+        script=flow.script("export_candidates"),
+        code=flow.closure("export_candidates"),
+        supernet="results/{space}/supernet.safetensors",
+        candidates="results/{space}/search/{device}/{budget}/candidates.csv",
+        calibration=expand("results/data/{size}/calibration-images.npy", size=SIZES),
+        images=expand("results/data/{size}/verify-images.npy", size=SIZES),
+        labels="results/data/native/verify-labels.npy",
+    output:
+        models=directory("results/{space}/search/{device}/{budget}/exported"),
+        table="results/{space}/search/{device}/{budget}/exported.csv",
+    params:
+        settings=lambda wildcards: flow.settings(
+            space=SPACE,
+            accuracy=CONFIG.accuracy,
+            export=CONFIG.export,
+            xnnpack=CONFIG.device(wildcards.device).protocol.xnnpack,
+        ),
+        code=flow.code_digest("export_candidates"),
+    log:
+        "results/logs/{space}/{device}/{budget}/export_candidates.log",
+    benchmark:
+        "results/benchmarks/{space}/{device}/{budget}/export_candidates.tsv"
+    resources:
+        mem_mb=3000,
+        runtime=60,
+    message:
+        "Exporting the candidates for budget {wildcards.budget} on {wildcards.device}"
+    shell:
+        "python {input.script} --settings {params.settings:q} --supernet {input.supernet:q}"
+        " --candidates {input.candidates:q} --calibration {input.calibration:q} --images {input.images:q}"
+        " --labels {input.labels:q} --threads {threads} --models {output.models:q} --table {output.table:q}"
+        " 2>&1 | tee {log}"
+
+
+rule time_candidates:
+    """Time the exported candidates in separate sessions on the device."""
+    input:
+        script=flow.script("time_models"),
+        code=flow.closure("time_models"),
+        models="results/{space}/search/{device}/{budget}/exported",
+    output:
+        latencies="results/{space}/search/{device}/{budget}/timed.json",
+    params:
+        settings=lambda wildcards: flow.settings(
+            device=CONFIG.device(wildcards.device), sessions=CONFIG.verification.sessions
+        ),
+        code=flow.code_digest("time_models"),
+    log:
+        "results/logs/{space}/{device}/{budget}/time_candidates.log",
+    benchmark:
+        "results/benchmarks/{space}/{device}/{budget}/time_candidates.tsv"
+    threads: flow.WHOLE_MACHINE
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    message:
+        "Timing the candidates for budget {wildcards.budget} on {wildcards.device}"
+    shell:
+        "python {input.script} --settings {params.settings:q} --models {input.models:q}"
+        " --latencies {output.latencies:q} 2>&1 | tee {log}"
+
+
+rule deploy_winner:
+    """Deploy the candidate with the best measured int8 top-1 whose measured latency keeps the promise."""
+    input:
+        script=flow.script("deploy_winner"),
+        code=flow.closure("deploy_winner"),
+        budget="results/{space}/search/{device}/{budget}/budget.json",
+        candidates="results/{space}/search/{device}/{budget}/candidates.csv",
+        exported="results/{space}/search/{device}/{budget}/exported.csv",
+        latencies="results/{space}/search/{device}/{budget}/timed.json",
+        models="results/{space}/search/{device}/{budget}/exported",
+    output:
+        winner="results/{space}/search/{device}/{budget}/winner.json",
+        model="results/{space}/deploy/{device}/{budget}/model.tflite",
+    params:
+        settings=flow.settings(verification=CONFIG.verification),
+        code=flow.code_digest("deploy_winner"),
+    log:
+        "results/logs/{space}/{device}/{budget}/deploy_winner.log",
+    benchmark:
+        "results/benchmarks/{space}/{device}/{budget}/deploy_winner.tsv"
+    resources:
+        mem_mb=500,
+        runtime=5,
+    message:
+        "Deploying the winner for budget {wildcards.budget} on {wildcards.device}"
+    shell:
+        "python {input.script} --settings {params.settings:q} --budget {input.budget:q}"
+        " --candidates {input.candidates:q} --exported {input.exported:q} --latencies {input.latencies:q}"
+        " --models {input.models:q} --winner {output.winner:q} --model {output.model:q} 2>&1 | tee {log}"

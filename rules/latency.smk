@@ -1,0 +1,56 @@
+"""Latency: every sampled subnet's int8 probe, on the real device, one measurement at a time."""
+
+
+rule time_subnets:
+    """Time one shard of probes on a device; the journal keeps what an interrupted job has measured.
+
+    A local device is this machine, so nothing else of the workflow may run beside it: the rule asks for
+    more threads than any machine has, which Snakemake caps to all cores.
+    """
+    input:
+        script=flow.script("time_subnets"),
+        code=flow.closure("time_subnets"),
+        subnets=ancient("results/{space}/{size}/shards/subnets/{shard}.csv"),
+    output:
+        table="results/{space}/{size}/shards/latency-{device}/{shard}.csv",
+        session="results/{space}/{size}/shards/latency-{device}/{shard}.json",
+    params:
+        settings=lambda wildcards: flow.settings(
+            space=flow.space_at(SPACE, [int(wildcards.size)]),
+            device=CONFIG.device(wildcards.device),
+            sampling_seed=CONFIG.sampling.seed,
+        ),
+        code=flow.code_digest("time_subnets"),
+        journal="results/{space}/{size}/journals/latency-{device}/{shard}.jsonl",
+    log:
+        "results/logs/{space}/{size}/time_subnets-{device}/{shard}.log",
+    benchmark:
+        "results/benchmarks/{space}/{size}/time_subnets-{device}/{shard}.tsv"
+    threads: flow.WHOLE_MACHINE
+    resources:
+        mem_mb=1000,
+        runtime=60,
+    message:
+        "Timing shard {wildcards.shard} of the subnets at {wildcards.size} px on {wildcards.device}"
+    shell:
+        "python {input.script} --settings {params.settings:q} --subnets {input.subnets:q} --journal {params.journal:q}"
+        " --table {output.table:q} --session {output.session:q} 2>&1 | tee {log}"
+
+
+use rule gather_subnets as gather_latency with:
+    input:
+        script=flow.script("gather_shards"),
+        code=flow.closure("gather_shards"),
+        shards=expand(
+            "results/{space}/{size}/shards/latency-{device}/{shard}.csv",
+            shard=flow.shards_of(CONFIG.sampling.subnets),
+            allow_missing=True,
+        ),
+    output:
+        table="results/{space}/{size}/latency-{device}.csv",
+    log:
+        "results/logs/{space}/{size}/gather_latency-{device}.log",
+    benchmark:
+        "results/benchmarks/{space}/{size}/gather_latency-{device}.tsv"
+    message:
+        "Gathering the latencies at {wildcards.size} px on {wildcards.device}"

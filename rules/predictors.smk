@@ -1,0 +1,69 @@
+"""Predictors: one accuracy and, per device, one latency regression for every image size."""
+
+
+rule fit_accuracy:
+    """Fit every form to both accuracy targets of one image size, with noise ceilings; keep the one the search uses."""
+    input:
+        script=flow.script("fit_accuracy"),
+        code=flow.closure("fit_accuracy"),
+        table="results/{space}/{size}/accuracy.csv",
+        outcomes=expand(
+            "results/{space}/{size}/shards/accuracy/{shard}.npz",
+            shard=flow.shards_of(CONFIG.sampling.subnets),
+            allow_missing=True,
+        ),
+    output:
+        predictor="results/{space}/{size}/predictors/accuracy.json",
+        fits="results/{space}/{size}/predictors/accuracy-fits.json",
+    params:
+        settings=lambda wildcards: flow.settings(
+            space=flow.space_at(SPACE, [int(wildcards.size)]),
+            target=CONFIG.predictors.accuracy_target,
+            form=CONFIG.predictors.accuracy_form,
+            folds=CONFIG.predictors.folds,
+            seed=CONFIG.predictors.seed,
+        ),
+        code=flow.code_digest("fit_accuracy"),
+    log:
+        "results/logs/{space}/{size}/fit_accuracy.log",
+    benchmark:
+        "results/benchmarks/{space}/{size}/fit_accuracy.tsv"
+    resources:
+        mem_mb=1000,
+        runtime=5,
+    message:
+        "Fitting the accuracy predictors at {wildcards.size} px"
+    shell:
+        "python {input.script} --settings {params.settings:q} --image-size {wildcards.size} --table {input.table:q}"
+        " --outcomes {input.outcomes:q} --predictor {output.predictor:q} --fits {output.fits:q} 2>&1 | tee {log}"
+
+
+rule fit_latency:
+    """Fit every form to the latencies of one image size on a device; keep the one the search uses."""
+    input:
+        script=flow.script("fit_latency"),
+        code=flow.closure("fit_latency"),
+        table="results/{space}/{size}/latency-{device}.csv",
+    output:
+        predictor="results/{space}/{size}/predictors/latency-{device}.json",
+        fits="results/{space}/{size}/predictors/latency-{device}-fits.json",
+    params:
+        settings=lambda wildcards: flow.settings(
+            space=flow.space_at(SPACE, [int(wildcards.size)]),
+            form=CONFIG.predictors.latency_form,
+            folds=CONFIG.predictors.folds,
+            seed=CONFIG.predictors.seed,
+        ),
+        code=flow.code_digest("fit_latency"),
+    log:
+        "results/logs/{space}/{size}/fit_latency-{device}.log",
+    benchmark:
+        "results/benchmarks/{space}/{size}/fit_latency-{device}.tsv"
+    resources:
+        mem_mb=1000,
+        runtime=5,
+    message:
+        "Fitting the latency predictors at {wildcards.size} px on {wildcards.device}"
+    shell:
+        "python {input.script} --settings {params.settings:q} --image-size {wildcards.size} --table {input.table:q}"
+        " --predictor {output.predictor:q} --fits {output.fits:q} 2>&1 | tee {log}"

@@ -1,0 +1,52 @@
+"""Report: one self-contained page, and the captions of Snakemake's own report."""
+
+
+rule write_report:
+    """Write the page that shows why these models were chosen."""
+    input:
+        script=flow.script("write_report"),
+        code=flow.closure("write_report"),
+        accuracy=expand("results/{space}/{size}/accuracy.csv", space=SPACE.name, size=SIZES),
+        latency=expand("results/{space}/{size}/latency-{device}.csv", space=SPACE.name, size=SIZES, device=DEVICES),
+        accuracy_fits=expand(
+            "results/{space}/{size}/predictors/accuracy-fits.json", space=SPACE.name, size=SIZES
+        ),
+        latency_fits=expand(
+            "results/{space}/{size}/predictors/latency-{device}-fits.json",
+            space=SPACE.name,
+            size=SIZES,
+            device=DEVICES,
+        ),
+        searches=expand(
+            "results/{space}/search/{device}/{budget}/{file}",
+            space=SPACE.name,
+            device=DEVICES,
+            budget=BUDGETS,
+            file=["budget.json", "candidates.csv", "trace.csv", "frontier.csv", "certificate.json", "winner.json"],
+        ),
+        validations=expand(
+            "results/{space}/deploy/{device}/{budget}/validation.json",
+            space=SPACE.name,
+            device=DEVICES,
+            budget=BUDGETS,
+        ),
+        baselines=expand("results/{space}/baselines/{device}.json", space=SPACE.name, device=DEVICES),
+    output:
+        page=report(
+            "results/report.html", caption="../workflow/report/page.rst", category="Result", htmlindex="report.html"
+        ),
+    params:
+        settings=flow.settings(space=SPACE.name, sizes=SIZES, devices=DEVICES, budgets=list(BUDGETS)),
+        code=flow.code_digest("write_report"),
+    log:
+        "results/logs/write_report.log",
+    benchmark:
+        "results/benchmarks/write_report.tsv"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    message:
+        "Writing the report"
+    shell:
+        "python {input.script} --settings {params.settings:q} --results results --page {output.page:q}"
+        " 2>&1 | tee {log}"

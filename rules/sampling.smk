@@ -1,0 +1,56 @@
+"""Sampling: an endless reproducible sample of subnets per image size, in shards."""
+
+
+rule sample_subnets:
+    """Sample one shard of the subnets of one image size, uniformly over knobs."""
+    input:
+        script=flow.script("sample_subnets"),
+        code=flow.closure("sample_subnets"),
+    output:
+        subnets="results/{space}/{size}/shards/subnets/{shard}.csv",
+    params:
+        settings=lambda wildcards: flow.settings(
+            space=flow.space_at(SPACE, [int(wildcards.size)]), seed=CONFIG.sampling.seed, count=flow.SHARD_SIZE
+        ),
+        code=flow.code_digest("sample_subnets"),
+    log:
+        "results/logs/{space}/{size}/sample_subnets/{shard}.log",
+    benchmark:
+        "results/benchmarks/{space}/{size}/sample_subnets/{shard}.tsv"
+    resources:
+        mem_mb=500,
+        runtime=5,
+    message:
+        "Sampling shard {wildcards.shard} of the subnets at {wildcards.size} px"
+    shell:
+        "python {input.script} --settings {params.settings:q} --image-size {wildcards.size} --shard {wildcards.shard}"
+        " --subnets {output.subnets:q} 2>&1 | tee {log}"
+
+
+rule gather_subnets:
+    """Join the shards of one image size and keep the first subnets."""
+    input:
+        script=flow.script("gather_shards"),
+        code=flow.closure("gather_shards"),
+        shards=expand(
+            "results/{space}/{size}/shards/subnets/{shard}.csv",
+            shard=flow.shards_of(CONFIG.sampling.subnets),
+            allow_missing=True,
+        ),
+    output:
+        table="results/{space}/{size}/subnets.csv",
+    params:
+        settings=flow.settings(rows=CONFIG.sampling.subnets),
+        code=flow.code_digest("gather_shards"),
+    log:
+        "results/logs/{space}/{size}/gather_subnets.log",
+    benchmark:
+        "results/benchmarks/{space}/{size}/gather_subnets.tsv"
+    resources:
+        mem_mb=500,
+        runtime=5,
+    message:
+        "Gathering the subnets at {wildcards.size} px"
+    shell:
+        "python {input.script} --settings {params.settings:q} --shards {input.shards:q} --table {output.table:q}"
+        " 2>&1 | tee {log}"

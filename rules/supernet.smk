@@ -1,0 +1,55 @@
+"""Supernet: a given checkpoint that fits the space, or one trained here."""
+
+if CONFIG.supernet.source == "train":
+
+    rule train_supernet:
+        """Train by progressive shrinking; the state file is the journal of an interrupted training."""
+        input:
+            script=flow.script("train_supernet"),
+            code=flow.closure("train_supernet"),
+            images="results/data/native/train-images.npy",
+            labels="results/data/native/train-labels.npy",
+        output:
+            supernet="results/{space}/supernet.safetensors",
+        params:
+            settings=flow.settings(space=SPACE, training=CONFIG.supernet.training),
+            code=flow.code_digest("train_supernet"),
+            state="results/{space}/journals/training.pt",
+        log:
+            "results/logs/{space}/train_supernet.log",
+        benchmark:
+            "results/benchmarks/{space}/train_supernet.tsv"
+        resources:
+            mem_mb=4000,
+            runtime=600,
+        message:
+            "Training the supernet of space {wildcards.space}"
+        shell:
+            "python {input.script} --settings {params.settings:q} --images {input.images:q} --labels {input.labels:q}"
+            " --state {params.state:q} --threads {threads} --supernet {output.supernet:q} 2>&1 | tee {log}"
+
+else:
+
+    rule take_checkpoint:
+        """Check that the given checkpoint is of this space, and take it as the supernet."""
+        input:
+            script=flow.script("take_checkpoint"),
+            code=flow.closure("take_checkpoint"),
+            checkpoint=flow.checkpoint(CONFIG),
+        output:
+            supernet="results/{space}/supernet.safetensors",
+        params:
+            settings=flow.settings(space=flow.shape_of(SPACE)),
+            code=flow.code_digest("take_checkpoint"),
+        log:
+            "results/logs/{space}/take_checkpoint.log",
+        benchmark:
+            "results/benchmarks/{space}/take_checkpoint.tsv"
+        resources:
+            mem_mb=1000,
+            runtime=10,
+        message:
+            "Taking {input.checkpoint} as the supernet of space {wildcards.space}"
+        shell:
+            "python {input.script} --settings {params.settings:q} --checkpoint {input.checkpoint:q}"
+            " --supernet {output.supernet:q} 2>&1 | tee {log}"

@@ -1,0 +1,131 @@
+"""Validation: the deployed files on the untouched test split and, in new sessions, on the device."""
+
+
+rule validate_accuracy:
+    """Measure the deployed model on the test split, and the same subnet in float beside it."""
+    input:
+        script=flow.script("validate_accuracy"),
+        code=flow.closure("validate_accuracy"),
+        supernet="results/{space}/supernet.safetensors",
+        winner="results/{space}/search/{device}/{budget}/winner.json",
+        model="results/{space}/deploy/{device}/{budget}/model.tflite",
+        calibration=expand("results/data/{size}/calibration-images.npy", size=SIZES),
+        images=expand("results/data/{size}/test-images.npy", size=SIZES),
+        labels="results/data/native/test-labels.npy",
+    output:
+        accuracy="results/{space}/deploy/{device}/{budget}/accuracy.json",
+    params:
+        settings=lambda wildcards: flow.settings(
+            space=SPACE,
+            accuracy=CONFIG.accuracy,
+            xnnpack=CONFIG.device(wildcards.device).protocol.xnnpack,
+        ),
+        code=flow.code_digest("validate_accuracy"),
+    log:
+        "results/logs/{space}/{device}/{budget}/validate_accuracy.log",
+    benchmark:
+        "results/benchmarks/{space}/{device}/{budget}/validate_accuracy.tsv"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    message:
+        "Validating the accuracy for budget {wildcards.budget} on {wildcards.device}"
+    shell:
+        "python {input.script} --settings {params.settings:q} --supernet {input.supernet:q} --winner {input.winner:q}"
+        " --model {input.model:q} --calibration {input.calibration:q} --images {input.images:q}"
+        " --labels {input.labels:q} --threads {threads} --result {output.accuracy:q} 2>&1 | tee {log}"
+
+
+use rule time_candidates as validate_latency with:
+    input:
+        script=flow.script("time_models"),
+        code=flow.closure("time_models"),
+        models="results/{space}/deploy/{device}/{budget}/model.tflite",
+    output:
+        latencies="results/{space}/deploy/{device}/{budget}/latency.json",
+    params:
+        settings=lambda wildcards: flow.settings(
+            device=CONFIG.device(wildcards.device), sessions=CONFIG.validation.sessions
+        ),
+        code=flow.code_digest("time_models"),
+    log:
+        "results/logs/{space}/{device}/{budget}/validate_latency.log",
+    benchmark:
+        "results/benchmarks/{space}/{device}/{budget}/validate_latency.tsv"
+    message:
+        "Validating the latency for budget {wildcards.budget} on {wildcards.device}"
+
+
+rule judge_model:
+    """Say whether the deployed model keeps its promises."""
+    input:
+        script=flow.script("judge_model"),
+        code=flow.closure("judge_model"),
+        budget="results/{space}/search/{device}/{budget}/budget.json",
+        winner="results/{space}/search/{device}/{budget}/winner.json",
+        accuracy="results/{space}/deploy/{device}/{budget}/accuracy.json",
+        latency="results/{space}/deploy/{device}/{budget}/latency.json",
+    output:
+        validation="results/{space}/deploy/{device}/{budget}/validation.json",
+    params:
+        settings=flow.settings(max_drop_percent=CONFIG.validation.max_drop_percent),
+        code=flow.code_digest("judge_model"),
+    log:
+        "results/logs/{space}/{device}/{budget}/judge_model.log",
+    benchmark:
+        "results/benchmarks/{space}/{device}/{budget}/judge_model.tsv"
+    resources:
+        mem_mb=500,
+        runtime=5,
+    message:
+        "Judging the model for budget {wildcards.budget} on {wildcards.device}"
+    shell:
+        "python {input.script} --settings {params.settings:q} --budget {input.budget:q} --winner {input.winner:q}"
+        " --accuracy {input.accuracy:q} --latency {input.latency:q} --validation {output.validation:q} 2>&1 | tee {log}"
+
+
+rule compare_baselines:
+    """Compare the deployed subnets with the best measured one and with random searches, on the test split."""
+    input:
+        script=flow.script("compare_baselines"),
+        code=flow.closure("compare_baselines"),
+        supernet="results/{space}/supernet.safetensors",
+        budgets=expand("results/{space}/search/{device}/{budget}/budget.json", budget=BUDGETS, allow_missing=True),
+        exported=expand("results/{space}/search/{device}/{budget}/exported.csv", budget=BUDGETS, allow_missing=True),
+        winners=expand("results/{space}/search/{device}/{budget}/winner.json", budget=BUDGETS, allow_missing=True),
+        accuracy=expand(
+            "results/{space}/{size}/shards/accuracy/{shard}.csv",
+            size=SIZES,
+            shard=flow.shards_of(CONFIG.sampling.subnets + CONFIG.baselines.extra_subnets),
+            allow_missing=True,
+        ),
+        latency=expand(
+            "results/{space}/{size}/shards/latency-{device}/{shard}.csv",
+            size=SIZES,
+            shard=flow.shards_of(CONFIG.sampling.subnets + CONFIG.baselines.extra_subnets),
+            allow_missing=True,
+        ),
+        calibration=expand("results/data/{size}/calibration-images.npy", size=SIZES),
+        images=expand("results/data/{size}/test-images.npy", size=SIZES),
+        labels="results/data/native/test-labels.npy",
+    output:
+        comparison="results/{space}/baselines/{device}.json",
+    params:
+        settings=flow.settings(
+            space=SPACE, accuracy=CONFIG.accuracy, baselines=CONFIG.baselines, subnets=CONFIG.sampling.subnets
+        ),
+        code=flow.code_digest("compare_baselines"),
+    log:
+        "results/logs/{space}/{device}/compare_baselines.log",
+    benchmark:
+        "results/benchmarks/{space}/{device}/compare_baselines.tsv"
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    message:
+        "Comparing with the baselines on {wildcards.device}"
+    shell:
+        "python {input.script} --settings {params.settings:q} --supernet {input.supernet:q} --budgets {input.budgets:q}"
+        " --exported {input.exported:q} --winners {input.winners:q} --accuracy-tables {input.accuracy:q}"
+        " --latency-tables {input.latency:q} --calibration {input.calibration:q} --images {input.images:q}"
+        " --labels {input.labels:q} --threads {threads} --comparison {output.comparison:q} 2>&1 | tee {log}"

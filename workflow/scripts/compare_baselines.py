@@ -1,0 +1,113 @@
+"""Compare the deployed subnets with the honest baselines, on the test split."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from foxnas import command
+from foxnas.accuracy import evaluate, prepare_subnet
+from foxnas.accuracy_table import TARGETS
+from foxnas.arrays import ArraysBySize
+from foxnas.baselines import paired_difference, random_search
+from foxnas.config import AccuracyConfig, BaselinesConfig, SpaceConfig
+from foxnas.data import to_input
+from foxnas.measured import accuracy_and_latency, best_under
+from foxnas.progress import follow
+from foxnas.supernet.checkpoint import load_supernet
+from foxnas.tables import read_json, read_table, write_json
+
+
+def main(
+    *,
+    space: SpaceConfig,
+    accuracy: AccuracyConfig,
+    baselines: BaselinesConfig,
+    subnets: int,
+    supernet: Path,
+    budgets: list[Path],
+    exported: list[Path],
+    winners: list[Path],
+    accuracy_tables: list[Path],
+    latency_tables: list[Path],
+    calibration: list[Path],
+    images: list[Path],
+    labels: Path,
+    threads: int,
+    comparison: Path,
+) -> None:
+    """Write, per budget, our subnet's lead over each baseline in float top-1, with paired intervals."""
+    torch.set_num_threads(threads)
+    target = TARGETS["top1"]
+    everything = accuracy_and_latency(accuracy_tables, latency_tables, target)
+    measured = everything.groupby("image_size", sort=False).head(subnets)
+    limits = [read_json(path) for path in budgets]
+    budgets_ms = [limit["budget_ms"] for limit in limits]
+    ours = [read_json(path)["winner"]["arch"] for path in winners]
+    verified = max(len(read_table(path)) for path in exported)
+    measurements = len(measured) + verified
+    generator = np.random.default_rng(baselines.seed)
+    drawn = [
+        random_search(everything, target, budgets_ms, measurements, generator) for _ in range(baselines.random_searches)
+    ]
+    anyway = [str(best_under(measured, target, budget_ms, 1)["arch"].iloc[0]) for budget_ms in budgets_ms]
+
+    built = space.build()
+    network, truth = load_supernet(built, supernet), np.load(labels)
+    calibrating, testing = ArraysBySize(calibration), ArraysBySize(images)
+    needed = sorted({*ours, *anyway, *(text for searched in drawn for text in searched)})
+    correct = {}
+    for text in follow(needed, len(needed), "subnets"):
+        arch = built.parse(text)
+        recalibration = to_input(calibrating.at(arch.image_size)[: accuracy.recalibration_images])
+        subnet = prepare_subnet(network, arch, recalibration, accuracy.batch_size)
+        correct[text] = evaluate(subnet, testing.at(arch.image_size), truth, accuracy.batch_size).correct
+
+    rows = [
+        {
+            "budget": limit["name"],
+            "budget_ms": limit["budget_ms"],
+            "ours": {"arch": ours[i], "top1_percent": float(100 * correct[ours[i]].mean())},
+            "best_measured": {
+                "arch": anyway[i],
+                "top1_percent": float(100 * correct[anyway[i]].mean()),
+                "lead": paired_difference(correct[ours[i]], correct[anyway[i]][None]).to_json(),
+            },
+            "random_search": {
+                "archs": [searched[i] for searched in drawn],
+                "top1_percent": [float(100 * correct[searched[i]].mean()) for searched in drawn],
+                "lead": paired_difference(
+                    correct[ours[i]], np.stack([correct[searched[i]] for searched in drawn])
+                ).to_json(),
+            },
+        }
+        for i, limit in enumerate(limits)
+    ]
+    # The average over budgets: one long vector of images, every budget's after the other's.
+    average = {
+        "best_measured": paired_difference(
+            np.concatenate([correct[text] for text in ours]),
+            np.concatenate([correct[text] for text in anyway])[None],
+        ).to_json(),
+        "random_search": paired_difference(
+            np.concatenate([correct[text] for text in ours]),
+            np.stack([np.concatenate([correct[text] for text in searched]) for searched in drawn]),
+        ).to_json(),
+    }
+    settings = {"space": space, "accuracy": accuracy, "baselines": baselines, "subnets": subnets}
+    write_json(
+        comparison,
+        {
+            "made_by": command.made_by(__file__, settings),
+            "test_images": len(truth),
+            "measurements": measurements,
+            "pool": len(everything),
+            "random_searches": baselines.random_searches,
+            "budgets": rows,
+            "average": average,
+        },
+    )
+
+
+if __name__ == "__main__":
+    command.run(main)

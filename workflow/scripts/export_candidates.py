@@ -1,0 +1,72 @@
+"""Export every candidate to int8 and measure it on the verify split."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from foxnas import command
+from foxnas.accuracy import evaluate, prepare_subnet
+from foxnas.arrays import ArraysBySize
+from foxnas.config import AccuracyConfig, ExportConfig, SpaceConfig
+from foxnas.data import to_input
+from foxnas.progress import follow
+from foxnas.supernet.checkpoint import load_supernet
+from foxnas.tables import read_table, replacing, write_table
+from foxnas.tflite.export import export_int8
+from foxnas.tflite.reading import with_metadata
+from foxnas.tflite.serving import top1_percent
+
+
+def main(
+    *,
+    space: SpaceConfig,
+    accuracy: AccuracyConfig,
+    export: ExportConfig,
+    xnnpack: bool,
+    supernet: Path,
+    candidates: Path,
+    calibration: list[Path],
+    images: list[Path],
+    labels: Path,
+    threads: int,
+    models: Path,
+    table: Path,
+) -> None:
+    """Write `models`/<id>.tflite, and a row per candidate with its float and int8 top-1."""
+    torch.set_num_threads(threads)
+    built = space.build()
+    network = load_supernet(built, supernet)
+    chosen = read_table(candidates, ["id", "arch", "source"])
+    calibrating, verifying = ArraysBySize(calibration), ArraysBySize(images)
+    truth = np.load(labels)
+    made_by = command.made_by(__file__, {"space": space, "accuracy": accuracy, "export": export})
+    models.mkdir(parents=True, exist_ok=True)
+    rows = []
+    for row in follow(chosen.itertuples(), len(chosen), "candidates"):
+        arch = built.parse(str(row.arch))
+        real = calibrating.at(arch.image_size)
+        pixels = verifying.at(arch.image_size)
+        recalibration = to_input(real[: accuracy.recalibration_images])
+        subnet = prepare_subnet(network, arch, recalibration, accuracy.batch_size)
+        content = with_metadata(
+            export_int8(subnet, real[: export.calibration_images]), {**made_by, "arch": arch.text, "id": arch.id}
+        )
+        with replacing(models / f"{arch.id}.tflite") as temporary:
+            temporary.write_bytes(content)
+        rows.append(
+            {
+                "id": arch.id,
+                "arch": arch.text,
+                "source": row.source,
+                "float_top1_percent": evaluate(subnet, pixels, truth, accuracy.batch_size).top1_percent,
+                "int8_top1_percent": top1_percent(content, pixels, truth, threads, xnnpack),
+                "model_bytes": len(content),
+            }
+        )
+    write_table(table, pd.DataFrame(rows), made_by)
+
+
+if __name__ == "__main__":
+    command.run(main)

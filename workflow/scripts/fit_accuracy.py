@@ -1,0 +1,53 @@
+"""Fit the accuracy predictors of one image size."""
+
+from pathlib import Path
+
+import numpy as np
+
+from foxnas import command
+from foxnas.accuracy_table import TARGETS, read_outcomes
+from foxnas.ceiling import split_half_reliability
+from foxnas.config import Form, SpaceConfig
+from foxnas.predictor.fit import fit
+from foxnas.predictor.forms import FORMS, formula_name
+from foxnas.tables import read_table, write_json
+
+
+def main(
+    *,
+    space: SpaceConfig,
+    target: str,
+    form: Form,
+    folds: int,
+    seed: int,
+    image_size: int,
+    table: Path,
+    outcomes: list[Path],
+    predictor: Path,
+    fits: Path,
+) -> None:
+    """Write the predictor of `target` in `form`, and beside it every fit with the noise ceilings."""
+    built = space.build()
+    rows = read_table(table, ["id", "arch", *TARGETS.values()])
+    archs = [built.parse(str(text)) for text in rows["arch"]]
+    fitted = {
+        (name, shape): fit(
+            formula_name("accuracy", shape), built, image_size, archs, rows[column].to_numpy(),
+            target=name, unit="percent", folds=folds, seed=seed,
+        )
+        for name, column in TARGETS.items()
+        for shape in FORMS
+    }  # fmt: skip
+    ceilings = {
+        name: split_half_reliability(values, np.random.default_rng(seed))
+        for name, values in read_outcomes(outcomes, list(rows["id"])).items()
+    }
+    settings = {"space": space, "target": target, "form": form, "folds": folds, "seed": seed}
+    made_by = command.made_by(__file__, settings)
+    fitted[target, form].save(predictor, made_by)
+    described = {f"{name}/{shape}": one.to_json() for (name, shape), one in fitted.items()}
+    write_json(fits, {"made_by": made_by, "chosen": f"{target}/{form}", "ceilings": ceilings, "fits": described})
+
+
+if __name__ == "__main__":
+    command.run(main)

@@ -1,0 +1,46 @@
+"""Fit the latency predictors of one image size on one device."""
+
+import logging
+from pathlib import Path
+
+from foxnas import command
+from foxnas.config import Form, SpaceConfig
+from foxnas.predictor.fit import fit
+from foxnas.predictor.forms import FORMS, formula_name
+from foxnas.tables import read_table, write_json
+
+
+def main(
+    *,
+    space: SpaceConfig,
+    form: Form,
+    folds: int,
+    seed: int,
+    image_size: int,
+    table: Path,
+    predictor: Path,
+    fits: Path,
+) -> None:
+    """Write the predictor in `form`, and beside it every fit; rows flagged by the device are left out, and counted."""
+    built = space.build()
+    measured = read_table(table, ["id", "arch", "latency_ms", "usable"])
+    rows = measured[measured["usable"]]
+    flagged = len(measured) - len(rows)
+    if flagged:
+        logging.warning("%s: %d of %d subnets are flagged and left out of the fit", table, flagged, len(measured))
+    archs = [built.parse(str(text)) for text in rows["arch"]]
+    fitted = {
+        shape: fit(
+            formula_name("latency", shape), built, image_size, archs, rows["latency_ms"].to_numpy(),
+            target="latency", unit="ms", folds=folds, seed=seed,
+        )
+        for shape in FORMS
+    }  # fmt: skip
+    made_by = command.made_by(__file__, {"space": space, "form": form, "folds": folds, "seed": seed}, flagged=flagged)
+    fitted[form].save(predictor, made_by)
+    described = {f"latency/{shape}": one.to_json() for shape, one in fitted.items()}
+    write_json(fits, {"made_by": made_by, "chosen": f"latency/{form}", "flagged": flagged, "fits": described})
+
+
+if __name__ == "__main__":
+    command.run(main)

@@ -1,0 +1,24 @@
+"""Sample one shard of subnets of one image size."""
+
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from foxnas import command
+from foxnas.config import SpaceConfig
+from foxnas.tables import write_table
+
+
+def main(*, space: SpaceConfig, seed: int, count: int, image_size: int, shard: int, subnets: Path) -> None:
+    """Write the shard's `count` subnets of the size's one endless sample."""
+    generator = np.random.default_rng([seed, image_size])
+    sample = islice(space.build().sample(image_size, generator), shard * count, (shard + 1) * count)
+    table = pd.DataFrame([{"id": arch.id, "arch": arch.text} for arch in sample])
+    settings = {"space": space, "seed": seed, "image_size": image_size, "shard": shard, "count": count}
+    write_table(subnets, table, command.made_by(__file__, settings))
+
+
+if __name__ == "__main__":
+    command.run(main)

@@ -1,0 +1,49 @@
+"""Measure the latency of one shard of subnets on a device."""
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from foxnas import code, command
+from foxnas.config import DeviceConfig, SpaceConfig
+from foxnas.devices.registry import build_device
+from foxnas.devices.session import measure_probes
+from foxnas.tables import read_table, write_json, write_table
+from foxnas.tflite.probe import ProbeWriter
+
+
+def main(
+    *,
+    space: SpaceConfig,
+    device: DeviceConfig,
+    sampling_seed: int,
+    subnets: Path,
+    journal: Path,
+    table: Path,
+    session: Path,
+) -> None:
+    """Write one row per subnet, and what is to be known about the sessions that measured them."""
+    built = space.build()
+    writer = ProbeWriter(built)
+    chosen = read_table(subnets, ["id", "arch"])
+    archs = [built.parse(str(text)) for text in chosen["arch"]]
+    target, protocol = build_device(device)
+    rows, info = measure_probes(
+        target,
+        protocol,
+        [(arch.id, arch.text, partial(writer.write, arch)) for arch in archs],
+        writer.write(built.largest(built.image_sizes[0])),
+        journal,
+        np.random.default_rng([sampling_seed, *archs[0].id.encode()]),
+        made_from=code.digest(Path(code.PACKAGE / "tflite" / "probe.py")),
+    )
+    made_by = command.made_by(
+        __file__, {"space": space, "device": device, "sampling_seed": sampling_seed}, identity=info["identity"]
+    )
+    write_json(session, {"made_by": made_by, **info})
+    write_table(table, rows, made_by)
+
+
+if __name__ == "__main__":
+    command.run(main)

@@ -1,0 +1,52 @@
+"""Measure a deployed model on the test split, and the same subnet in float beside it."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from foxnas import command
+from foxnas.accuracy import evaluate, prepare_subnet
+from foxnas.arrays import ArraysBySize
+from foxnas.config import AccuracyConfig, SpaceConfig
+from foxnas.data import to_input
+from foxnas.supernet.checkpoint import load_supernet
+from foxnas.tables import read_json, write_json
+from foxnas.tflite.serving import top1_percent
+
+
+def main(
+    *,
+    space: SpaceConfig,
+    accuracy: AccuracyConfig,
+    xnnpack: bool,
+    supernet: Path,
+    winner: Path,
+    model: Path,
+    calibration: list[Path],
+    images: list[Path],
+    labels: Path,
+    threads: int,
+    result: Path,
+) -> None:
+    """Write top-1 of both on the whole test split."""
+    torch.set_num_threads(threads)
+    built = space.build()
+    arch = built.parse(read_json(winner)["winner"]["arch"])
+    recalibration = to_input(ArraysBySize(calibration).at(arch.image_size)[: accuracy.recalibration_images])
+    subnet = prepare_subnet(load_supernet(built, supernet), arch, recalibration, accuracy.batch_size)
+    pixels, truth = ArraysBySize(images).at(arch.image_size), np.load(labels)
+    write_json(
+        result,
+        {
+            "made_by": command.made_by(__file__, {"space": space, "accuracy": accuracy}),
+            "arch": arch.text,
+            "images": len(truth),
+            "float_top1_percent": evaluate(subnet, pixels, truth, accuracy.batch_size).top1_percent,
+            "int8_top1_percent": top1_percent(model.read_bytes(), pixels, truth, threads, xnnpack),
+        },
+    )
+
+
+if __name__ == "__main__":
+    command.run(main)

@@ -1,0 +1,16 @@
+"""Write the self-contained page that shows why the deployed models were chosen."""
+
+from pathlib import Path
+
+from foxnas.report.page import write_page
+
+from foxnas import command
+
+
+def main(*, space: str, sizes: list[int], devices: list[str], budgets: list[str], results: Path, page: Path) -> None:
+    """Write results/report.html from the files of a finished run."""
+    write_page(results, space, sizes, devices, budgets, page)
+
+
+if __name__ == "__main__":
+    command.run(main)
