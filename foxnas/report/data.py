@@ -1,0 +1,227 @@
+"""Everything the page shows, read from the files of a finished run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pydantic import ValidationError
+
+from foxnas.accuracy_table import TARGETS
+from foxnas.config import SpaceConfig
+from foxnas.errors import FoxnasError
+from foxnas.measured import pool
+from foxnas.predictor.model import Predictor
+from foxnas.space import Arch, SearchSpace
+from foxnas.tables import read_json, read_provenance, read_table
+
+MadeBy = Mapping[str, Any]
+
+_CANDIDATE = ["id", "arch", "source", "accuracy", "latency_ms"]
+_INTERVALS = [
+    "accuracy_lower", "accuracy_upper", "accuracy_leverage", "latency_lower_ms", "latency_upper_ms", "latency_leverage",
+]  # fmt: skip
+_DECISION = ("made_by", "winner", "predicted", "candidates")
+_VALIDATION = (
+    "arch", "source", "predicted", "verified", "test_images", "float_top1_percent", "int8_top1_percent",
+    "latency_median_ms", "latency_upper_ms", "session_medians_ms", "latency_kept", "accuracy_kept", "slack_percent",
+    "drop_percent", "made_by",
+)  # fmt: skip
+_BASELINES = ("budgets", "average", "test_images", "measurements", "pool", "random_searches", "made_by")
+
+
+@dataclass(frozen=True)
+class Fits:
+    """All regressions of one image size; keys are "target/form", `chosen` is the one that the search used."""
+
+    chosen: str
+    predictors: Mapping[str, Predictor]
+    ceilings: Mapping[str, float]
+    flagged: int
+    made_by: MadeBy
+
+    @property
+    def predictor(self) -> Predictor:
+        """The one that the search used."""
+        return self.predictors[self.chosen]
+
+    @property
+    def target(self) -> str:
+        """What it predicts."""
+        return self.chosen.split("/")[0]
+
+    @property
+    def form(self) -> str:
+        """Its form: "paper" or an extension of it."""
+        return self.chosen.split("/")[1]
+
+
+@dataclass(frozen=True, eq=False)
+class BudgetRun:
+    """One search and what came of it."""
+
+    name: str
+    budget_ms: float
+    candidates: pd.DataFrame
+    """What the predictors say of each candidate."""
+    verified: pd.DataFrame
+    """What was measured of each candidate: verify split, exported file on the device."""
+    trace: pd.DataFrame
+    frontier: pd.DataFrame
+    certificates: Sequence[Mapping[str, Any]]
+    winner: Mapping[str, Any]
+    validation: Mapping[str, Any]
+    model: Path
+    made_by: Mapping[str, MadeBy]
+
+    @property
+    def arch(self) -> Arch:
+        """The deployed architecture."""
+        return Arch.parse(self.validation["arch"])
+
+    @property
+    def kept(self) -> bool:
+        """Whether both promises are kept."""
+        return bool(self.validation["latency_kept"] and self.validation["accuracy_kept"])
+
+
+@dataclass(frozen=True, eq=False)
+class DeviceRun:
+    """Everything that depends on one device."""
+
+    name: str
+    subnets: pd.DataFrame
+    """Every measured subnet: both accuracies (fit split, float), latency and its quality, `usable`."""
+    latency: Mapping[int, Fits]
+    budgets: tuple[BudgetRun, ...]
+    baselines: Mapping[str, Any]
+    made_by: Mapping[int, Sequence[MadeBy]]
+    """By image size, what made each shard of the latencies."""
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A finished run."""
+
+    space: SearchSpace
+    sizes: tuple[int, ...]
+    fit_images: int
+    accuracy: Mapping[int, Fits]
+    devices: tuple[DeviceRun, ...]
+
+    @property
+    def searched_for(self) -> str:
+        """The accuracy that the search maximised: "top1" or "probability"."""
+        return self.accuracy[self.sizes[0]].target
+
+    def top1_predicted(self, archs: Sequence[Arch]) -> np.ndarray:
+        """Return top-1 (percent, float, fit split) by the top-1 regressions in the form that the search used."""
+        predicted = np.empty(len(archs))
+        for size in {arch.image_size for arch in archs}:
+            fits = self.accuracy[size]
+            rows = [i for i, arch in enumerate(archs) if arch.image_size == size]
+            predicted[rows] = fits.predictors[f"top1/{fits.form}"].predict([archs[i] for i in rows]).mean
+        return predicted
+
+
+def read_run(results: Path, space: str, sizes: Sequence[int], devices: Sequence[str], budgets: Sequence[str]) -> Run:
+    """Read a finished run. Raises FoxnasError naming the first file that is missing, damaged or of another version."""
+    folder = results / space
+    accuracy_tables = [folder / str(size) / "accuracy.csv" for size in sizes]
+    accuracy = pool(accuracy_tables, [*TARGETS.values(), "images"])
+    found = tuple(_device(folder, device, sizes, budgets, accuracy, accuracy_tables) for device in devices)
+    return Run(
+        space=_space(folder / "search" / devices[0] / budgets[0] / "candidates.csv"),
+        sizes=tuple(sizes),
+        fit_images=int(accuracy["images"].max()),
+        accuracy={size: _fits(folder / str(size) / "predictors" / "accuracy-fits.json") for size in sizes},
+        devices=found,
+    )
+
+
+def _device(
+    folder: Path,
+    device: str,
+    sizes: Sequence[int],
+    budgets: Sequence[str],
+    accuracy: pd.DataFrame,
+    accuracy_tables: Sequence[Path],
+) -> DeviceRun:
+    tables = {size: folder / str(size) / f"latency-{device}.csv" for size in sizes}
+    columns = [
+        "latency_ms", "mad_ms", "attempts", "disagreement_percent", "drift_percent", "usable", "reason"
+    ]  # fmt: skip
+    latency = pool(list(tables.values()), columns)
+    if missing := set(accuracy["id"]) ^ set(latency["id"]):
+        raise FoxnasError(
+            f"{accuracy_tables[0]} and {tables[sizes[0]]}: subnet {sorted(missing)[0]} is in one of the two "
+            "measurements only; delete both folders' tables and run again"
+        )
+    return DeviceRun(
+        name=device,
+        subnets=accuracy.merge(latency[["id", *columns]], on="id"),
+        latency={size: _fits(folder / str(size) / "predictors" / f"latency-{device}-fits.json") for size in sizes},
+        budgets=tuple(_budget(folder, device, budget) for budget in budgets),
+        baselines=_json(folder / "baselines" / f"{device}.json", _BASELINES),
+        made_by={size: _shards(read_provenance(table)) for size, table in tables.items()},
+    )
+
+
+def _budget(folder: Path, device: str, budget: str) -> BudgetRun:
+    search, deploy = folder / "search" / device / budget, folder / "deploy" / device / budget
+    limit = _json(search / "budget.json", ("name", "budget_ms", "made_by"))
+    decision = _json(search / "winner.json", _DECISION)
+    certificate = _json(search / "certificate.json", ("certificates", "made_by"))
+    validation = _json(deploy / "validation.json", _VALIDATION)
+    return BudgetRun(
+        name=limit["name"],
+        budget_ms=float(limit["budget_ms"]),
+        candidates=read_table(search / "candidates.csv", [*_CANDIDATE, *_INTERVALS]),
+        verified=pd.DataFrame(decision["candidates"]),
+        trace=read_table(search / "trace.csv", ["calls", "current", "best", "temperature", "phase", "reserve_percent"]),
+        frontier=read_table(search / "frontier.csv", _CANDIDATE),
+        certificates=certificate["certificates"],
+        winner=decision["winner"],
+        validation=validation,
+        model=deploy / "model.tflite",
+        made_by={
+            "budget": limit["made_by"],
+            "search": certificate["made_by"],
+            "winner": decision["made_by"],
+            "validation": validation["made_by"],
+        },
+    )
+
+
+def _fits(path: Path) -> Fits:
+    value = _json(path, ("chosen", "fits", "made_by"))
+    try:
+        predictors = {name: Predictor.from_json(one) for name, one in value["fits"].items()}
+    except FoxnasError as error:
+        raise FoxnasError(f"{path}: {error}") from error
+    if value["chosen"] not in predictors:
+        raise FoxnasError(f"{path}: the chosen fit {value['chosen']!r} is not in it; delete it and run again")
+    return Fits(value["chosen"], predictors, value.get("ceilings", {}), int(value.get("flagged", 0)), value["made_by"])
+
+
+def _space(candidates: Path) -> SearchSpace:
+    made_by = read_provenance(candidates)
+    try:
+        return SpaceConfig.model_validate(made_by["settings"]["space"]).build()
+    except (KeyError, ValidationError) as error:
+        raise FoxnasError(f"{candidates}: does not say of which space it is; delete it and run again") from error
+
+
+def _shards(made_by: MadeBy) -> Sequence[MadeBy]:
+    return made_by.get("shards") or [made_by]
+
+
+def _json(path: Path, keys: Sequence[str]) -> dict[str, Any]:
+    value = read_json(path)
+    if missing := [key for key in keys if key not in value]:
+        raise FoxnasError(f"{path}: has no {missing[0]!r}; delete it and run again to have it made anew")
+    return value

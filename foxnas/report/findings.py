@@ -1,0 +1,111 @@
+"""What was found, in plain sentences; every number is one of the files'."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from foxnas.report.data import DeviceRun, Fits, Run
+from foxnas.report.effects import KNOBS, knob_effects
+from foxnas.report.fits import DIFFERENCE_UNITS, TARGET_NAMES
+from foxnas.report.leads import Lead
+
+
+def findings(run: Run, device: DeviceRun, found: list[Lead]) -> list[str]:
+    """Return the sentences for one device."""
+    return [
+        _promises(device),
+        _models(device),
+        _baselines(device, found),
+        _predictors(run, device),
+        _knobs(run.accuracy, TARGET_NAMES[run.searched_for]),
+        _knobs(device.latency, "latency"),
+        _searches(device),
+    ]
+
+
+def _promises(device: DeviceRun) -> str:
+    deployed = len(device.budgets)
+    in_time = sum(bool(b.validation["latency_kept"]) for b in device.budgets)
+    accurate = sum(bool(b.validation["accuracy_kept"]) for b in device.budgets)
+    worst = max(device.budgets, key=lambda b: b.validation["drop_percent"]).validation["drop_percent"]
+    said = (
+        f"{_of(in_time, deployed)} deployed int8 models {_keep(in_time)} the latency budget on {device.name}, "
+        "measured with the deployed file in new sessions; "
+        f"{_of(accurate, deployed).lower()} lose no more top-1 against float than promised "
+        f"(largest loss on the test split: {worst:.2f} points)."
+    )
+    late = [b.name for b in device.budgets if not b.validation["latency_kept"]]
+    return said + (f" Not kept: {', '.join(late)}." if late else "")
+
+
+def _models(device: DeviceRun) -> str:
+    each = [
+        f"{b.validation['int8_top1_percent']:.2f}% top-1 in {b.validation['latency_median_ms']:.4g} ms "
+        f"(budget {b.name}: {b.budget_ms:.4g} ms)"
+        for b in device.budgets
+    ]
+    images = device.budgets[0].validation["test_images"]
+    return f"On the {images:,} test images, in int8: {'; '.join(each)}."
+
+
+def _baselines(device: DeviceRun, found: list[Lead]) -> str:
+    averages = {lead.rival: lead for lead in found if lead.budget == "average"}
+    worse = [f"{lead.budget} against {_rival(device, lead)}" for lead in found if lead.points < 0]
+    said = " and ".join(
+        f"{lead.points:+.2f} points (95% interval {lead.lower:+.2f} to {lead.upper:+.2f}) "
+        f"against {_rival(device, lead)}"
+        for lead in averages.values()
+    )
+    behind = f" Behind a rival at: {', '.join(worse)}." if worse else " Behind neither of them at any budget."
+    return f"Averaged over the budgets, the lead in float top-1 on the test split is {said}.{behind}"
+
+
+def _predictors(run: Run, device: DeviceRun) -> str:
+    parts = []
+    for name, fits in ((TARGET_NAMES[run.searched_for], run.accuracy), ("latency", device.latency)):
+        values = [fit.predictor.quality.adjusted_r2 for fit in fits.values() if fit.predictor.quality]
+        form = next(iter(fits.values())).form
+        ceilings = [fit.ceilings[fit.target] for fit in fits.values() if fit.target in fit.ceilings]
+        above = f", where noise allows {min(ceilings):.3f} to {max(ceilings):.3f}" if ceilings else ""
+        parts.append(f"{min(values):.3f} to {max(values):.3f} for {name} ({form} form{above})")
+    return f"Over the {len(run.sizes)} image sizes the regressions explain an adjusted R² of {' and of '.join(parts)}."
+
+
+def _knobs(fits: Mapping[int, Fits], target: str) -> str:
+    """Say which knobs are worth most, as a mean over the image sizes."""
+    worth: dict[tuple[str, int], list[float]] = {}
+    for fit in fits.values():
+        for effect in knob_effects(fit.predictor):
+            worth.setdefault((effect.knob, effect.unit), []).append(effect.value)
+    means = {key: sum(values) / len(values) for key, values in worth.items()}
+    first = sorted(means, key=lambda key: -abs(means[key]))[:3]
+    unit = DIFFERENCE_UNITS[next(iter(fits.values())).predictor.unit]
+    said = ", ".join(f"{KNOBS[knob]} of unit {place} ({means[knob, place]:+.2g} {unit})" for knob, place in first)
+    return f"What moves {target} most, from the smallest to the largest choice and as a mean over the sizes: {said}."
+
+
+def _searches(device: DeviceRun) -> str:
+    gaps = [one["gap"] for budget in device.budgets for one in budget.certificates]
+    exact = sum(gap < 1e-9 for gap in gaps)
+    ended = f"{_of(exact, len(gaps))} annealing runs ended exactly at the proven optimum of the predictors"
+    if not exact:
+        ended = (
+            f"The {len(gaps)} annealing runs ended up to {max(gaps):.2g} points below the predictors' proven optimum"
+        )
+    elif exact < len(gaps):
+        ended += f", the rest up to {max(gaps):.2g} points below it"
+    return f"{ended}; which predictions to believe was then decided by measuring."
+
+
+def _of(some: int, everything: int) -> str:
+    return f"All {everything}" if some == everything else f"{some} of {everything}"
+
+
+def _keep(count: int) -> str:
+    return "keeps" if count == 1 else "keep"
+
+
+def _rival(device: DeviceRun, lead: Lead) -> str:
+    if lead.rival == "best_measured":
+        return "the best subnet that was measured anyway"
+    return f"random search with as many measurements ({device.baselines['measurements']:,})"

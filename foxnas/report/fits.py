@@ -1,0 +1,260 @@
+"""The regressions: how good each is, whether its residuals look as they should, and what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+
+from foxnas.predictor.forms import FORMS
+from foxnas.predictor.model import Predictor
+from foxnas.report.data import Fits
+from foxnas.report.effects import KNOBS, knob_effects
+from foxnas.report.svg import Chart, Margins, Scale, frame, mark, text
+
+#: How targets are called on axes and in headings.
+TARGET_NAMES = {"top1": "top-1", "probability": "mean probability of the correct class", "latency": "latency"}
+#: And their units there.
+UNITS = {"percent": "%", "ms": "ms"}
+#: Differences of percentages are points.
+DIFFERENCE_UNITS = {"percent": "points", "ms": "ms"}
+
+TERM_NAMES = {
+    "D": "D", "E_avg": "mean E", "K_avg": "mean K", "E_first": "E first", "K_first": "K first",
+    "E_total": "(D - 1) mean E", "DxE_total": "D (D - 1) mean E", "DxE_avg": "D mean E", "DxK_avg": "D mean K",
+    "K2_avg": "curvature of K", "K2_first": "curvature of K first",
+    "E2_avg": "curvature of E", "E2_first": "curvature of E first",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class FitRow:
+    """One line of the table of all fits."""
+
+    image_size: int
+    form: str
+    chosen: bool
+    predictor: Predictor
+    ceiling: float | None
+    flagged: int
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """Everything to be seen of one predictor."""
+
+    image_size: int
+    form: str
+    predictor: Predictor
+    ceiling: float | None
+    flagged: int
+    unit: str
+    difference_unit: str
+    figures: tuple[Markup, ...]
+    coefficients: tuple[Mapping[str, Any], ...]
+    largest_inflation: float
+    insignificant: int
+
+
+def fit_rows(fits: Mapping[int, Fits], target: str) -> list[FitRow]:
+    """Return the table of all forms of one target, by image size."""
+    return [
+        FitRow(
+            size, form, of_size.chosen == f"{target}/{form}", of_size.predictors[f"{target}/{form}"],
+            of_size.ceilings.get(target), of_size.flagged,
+        )
+        for size, of_size in fits.items()
+        for form in FORMS
+        if f"{target}/{form}" in of_size.predictors
+    ]  # fmt: skip
+
+
+def draw_overview(fits: Mapping[int, Fits], target: str) -> Markup:
+    """Draw adjusted and cross-validated R^2 of every form over the image sizes, under the noise ceiling."""
+    rows = fit_rows(fits, target)
+    sizes = sorted({row.image_size for row in rows})
+    values = [v for row in rows for v in (_adjusted(row.predictor), _cross_validated(row.predictor))]
+    chart = Chart(
+        372, 250, [-0.5, len(sizes) - 0.5], [*values, 1.0, *(row.ceiling for row in rows if row.ceiling is not None)],
+        x_label="image size, px", y_label="R² (share of variance)", title=f"R² of the fits of {TARGET_NAMES[target]}",
+        margins=Margins(left=60, right=8, top=10, bottom=42), margin=0.03,
+    )  # fmt: skip
+    shift = dict(zip(FORMS, np.linspace(-0.26, 0.26, len(FORMS)), strict=True))
+    for i, size in enumerate(sizes):
+        of_size = [row for row in rows if row.image_size == size]
+        if (ceiling := of_size[0].ceiling) is not None:
+            chart.line([i - 0.4, i + 0.4], [ceiling, ceiling], "ceiling")
+        for row in of_size:
+            x, adjusted, held_out = i + shift[row.form], _adjusted(row.predictor), _cross_validated(row.predictor)
+            look = "chosen" if row.chosen else ""
+            chart.line([x, x], [held_out, adjusted], f"stem {look}")
+            chart.marks([x], [adjusted], f"fit-adjusted {look}", "circle", 3.2, [f"{size} px, {row.form}: adjusted"])
+            chart.marks([x], [held_out], f"fit-held-out {look}", "circle", 3.2, [f"{size} px, {row.form}: held out"])
+        chart.text(float(chart.x(i)), 250 - 28, str(size), "tick", "middle", pixels=True)
+    return chart.svg("overview", 0, 6)
+
+
+def diagnose(fits: Fits, image_size: int) -> Diagnosis:
+    """Return everything to be seen of the predictor that the search used."""
+    predictor = fits.predictor
+    statistics, quality = predictor.statistics, predictor.quality
+    assert statistics
+    assert quality
+    return Diagnosis(
+        image_size=image_size,
+        form=fits.form,
+        predictor=predictor,
+        ceiling=fits.ceilings.get(fits.target),
+        flagged=fits.flagged,
+        unit=UNITS[predictor.unit],
+        difference_unit=DIFFERENCE_UNITS[predictor.unit],
+        figures=(_draw_fit(predictor), _draw_residuals(predictor), _draw_quantiles(predictor), _draw_knobs(predictor)),
+        coefficients=tuple(_coefficients(predictor)),
+        largest_inflation=max(statistics.variance_inflation),
+        insignificant=sum(p > 0.05 for p in statistics.p),
+    )
+
+
+def _draw_fit(predictor: Predictor) -> Markup:
+    rows, unit = predictor.rows, UNITS[predictor.unit]
+    assert rows
+    every = [*rows.fitted, *rows.measured]
+    chart = _panel(
+        predictor, every, every, f"predicted {TARGET_NAMES[predictor.target]}, {unit}", f"measured, {unit}",
+        "Measured against predicted",
+    )  # fmt: skip
+    limits = [chart.x.low, chart.x.high]
+    chart.line(limits, limits, "even")
+    chart.dots(rows.held_out, rows.measured, "held-out")
+    chart.dots(rows.fitted, rows.measured, "row")
+    return chart.svg("panel", 5, 5)
+
+
+def _draw_residuals(predictor: Predictor) -> Markup:
+    rows, unit, points = predictor.rows, UNITS[predictor.unit], DIFFERENCE_UNITS[predictor.unit]
+    assert rows
+    chart = _panel(
+        predictor, rows.fitted, rows.residual, f"predicted {TARGET_NAMES[predictor.target]}, {unit}",
+        f"residual, {points}", "Residuals against predicted",
+    )  # fmt: skip
+    chart.horizontal(0, "even")
+    chart.dots(rows.fitted, rows.residual, "row")
+    return chart.svg("panel", 5, 5)
+
+
+def _draw_quantiles(predictor: Predictor) -> Markup:
+    rows = predictor.rows
+    assert rows
+    ordered = np.sort(rows.studentised)
+    normal = NormalDist()
+    expected = np.array([normal.inv_cdf((i + 0.5) / len(ordered)) for i in range(len(ordered))])
+    chart = _panel(
+        predictor, expected, [*ordered, *expected], "normal quantile, sd", "studentised residual, sd", "Normal Q-Q"
+    )
+    limits = [chart.x.low, chart.x.high]
+    chart.line(limits, limits, "even")
+    chart.dots(expected, ordered, "row")
+    return chart.svg("panel", 5, 5)
+
+
+def _draw_knobs(predictor: Predictor) -> Markup:
+    """Draw what every knob is worth, grouped by knob, one row a unit."""
+    effects = knob_effects(predictor)
+    knobs = list(dict.fromkeys(effect.knob for effect in effects))
+    units = predictor.formula.knobs.units
+    width, left, right, top, bottom, step = 350.0, 124.0, 340.0, 26.0, 40.0, 9.0
+    height = top + bottom + step * (len(effects) + 0.6 * (len(knobs) - 1))
+    ends = [0.0, *(e.lower for e in effects), *(e.upper for e in effects)]
+    scale = Scale.around(ends, left, right)
+    parts = []
+    for tick in scale.ticks(5):
+        at = float(scale(tick))
+        parts.append(f'<path class="grid" d="M{at:.1f} {top - 4:g}V{height - bottom + 2:.1f}"/>')
+        parts.append(text(at, height - bottom + 15, f"{tick:g}", "tick", "middle"))
+    zero = float(scale(0))
+    parts.append(f'<path class="line even" d="M{zero:.1f} {top - 4:g}V{height - bottom + 2:.1f}"/>')
+    y = top
+    for number, effect in enumerate(effects):
+        if number and effect.knob != effects[number - 1].knob:
+            y += 0.6 * step
+        if effect.unit == 1:
+            middle = y + step * (units - 1) / 2 + 3.5
+            parts.append(text(left - 24, middle, KNOBS[effect.knob], "tick", "end"))
+        parts.append(text(left - 8, y + 3, str(effect.unit), "tick small", "end"))
+        ends_at = scale([effect.lower, effect.upper])
+        look = "" if effect.lower <= 0 <= effect.upper else "sure"
+        interval = f"{effect.lower:+.3g} to {effect.upper:+.3g}"
+        said = f"{KNOBS[effect.knob]}, unit {effect.unit}: {effect.value:+.3g} ({interval})"
+        parts.append(f'<path class="line whisker {look}" d="M{ends_at[0]:.1f} {y:.1f}H{ends_at[1]:.1f}"/>')
+        parts.append(
+            f'<path class="mark knob {look}" d="{mark("circle", float(scale(effect.value)), y, 2.6)}">'
+            f"<title>{said}</title></path>"
+        )
+        y += step
+    parts.append(text(left, 11, "Which knob matters", "panel-title", "start"))
+    unit = DIFFERENCE_UNITS[predictor.unit]
+    parts.append(text((left + right) / 2, height - 6, f"smallest to largest choice, {unit}", "label", "middle"))
+    parts.append(text(left - 8, 11, "unit", "tick small", "end"))
+    return frame(width, height, "".join(parts), "Effect of each knob with its 95% interval", "panel")
+
+
+def _panel(predictor: Predictor, x: Any, y: Any, x_label: str, y_label: str, title: str) -> Chart:
+    chart = Chart(
+        262, 304, x, y, x_label=x_label, y_label=y_label,
+        title=f"{title}: {TARGET_NAMES[predictor.target]} at {predictor.image_size} px",
+        margins=Margins(left=52, right=8, top=18, bottom=40),
+    )  # fmt: skip
+    chart.text(52, 11, title, "panel-title", pixels=True)
+    return chart
+
+
+def _coefficients(predictor: Predictor) -> list[Mapping[str, Any]]:
+    """Return the coefficient table; standardised effects share one scale."""
+    statistics, quality, uncertainty = predictor.statistics, predictor.quality, predictor.uncertainty
+    assert statistics
+    assert quality
+    assert uncertainty
+    spread = np.asarray(statistics.standard_deviation)
+    effect = np.asarray(predictor.coefficients) * spread
+    half = uncertainty.t_95 * np.asarray(statistics.standard_error) * spread
+    scale = Scale.around([*(effect - half), *(effect + half), 0.0], 4, 196)
+    rows: list[Mapping[str, Any]] = [
+        {
+            "term": "intercept", "unit": None, "value": predictor.intercept,
+            "standard_error": quality.intercept_standard_error, "t": quality.intercept_t, "p": quality.intercept_p,
+            "inflation": None, "effect": None, "figure": "",
+        }
+    ]  # fmt: skip
+    for i, name in enumerate(predictor.formula.terms):
+        kind, _, unit = name.rpartition("_")
+        ends = scale([effect[i] - half[i], effect[i] + half[i]])
+        sure = "" if abs(effect[i]) < half[i] else "sure"
+        drawn = (
+            f'<path class="grid" d="M{float(scale(0)):.1f} 0V16"/>'
+            f'<path class="line whisker {sure}" d="M{ends[0]:.1f} 8H{ends[1]:.1f}"/>'
+            f'<path class="mark knob {sure}" d="{mark("circle", float(scale(effect[i])), 8, 2.8)}"/>'
+        )
+        said = f"{effect[i]:+.3g}, 95% interval {effect[i] - half[i]:+.3g} to {effect[i] + half[i]:+.3g}"
+        rows.append(
+            {
+                "term": TERM_NAMES[kind], "unit": unit, "value": predictor.coefficients[i],
+                "standard_error": statistics.standard_error[i], "t": statistics.t[i], "p": statistics.p[i],
+                "inflation": statistics.variance_inflation[i], "effect": effect[i],
+                "figure": frame(200, 16, drawn, said, "cell"),
+            }
+        )  # fmt: skip
+    return rows
+
+
+def _adjusted(predictor: Predictor) -> float:
+    assert predictor.quality
+    return predictor.quality.adjusted_r2
+
+
+def _cross_validated(predictor: Predictor) -> float:
+    assert predictor.quality
+    return predictor.quality.r2_cv

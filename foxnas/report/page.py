@@ -1,0 +1,157 @@
+"""One self-contained page that shows why the deployed models were chosen."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from matplotlib.colors import to_hex
+
+from foxnas.report import fits as fitted
+from foxnas.report import provenance
+from foxnas.report.architecture import draw_architecture
+from foxnas.report.data import BudgetRun, DeviceRun, Run, read_run
+from foxnas.report.findings import findings
+from foxnas.report.leads import RIVALS, leads
+from foxnas.report.plane import draw_close_up, draw_plane
+from foxnas.report.traces import draw_trace
+from foxnas.tables import replacing
+
+#: Share of the colour map that image sizes take on a light and on a dark page: its ends would vanish.
+_LIGHT, _DARK = (0.0, 0.86), (0.28, 1.0)
+
+
+@dataclass(frozen=True)
+class Section:
+    """The predictors of one target: table, overview, and the chosen ones in detail."""
+
+    target: str
+    name: str
+    used: bool
+    rows: Sequence[fitted.FitRow]
+    overview: Markup
+    diagnoses: Sequence[fitted.Diagnosis]
+
+
+def write_page(results: Path, space: str, sizes: list[int], devices: list[str], budgets: list[str], page: Path) -> None:
+    """Write the page from the files of a finished run below `results`.
+
+    Parameters
+    ----------
+    sizes, devices, budgets
+        Image sizes in pixels, and names as in the folders below `results`/`space`.
+    page
+        The HTML file. It loads nothing; its links to the deployed models are relative to it.
+
+    Raises
+    ------
+    FoxnasError
+        A file is missing, damaged or of another version; it is named.
+    """
+    run = read_run(results, space, sizes, devices, budgets)
+    environment = Environment(
+        loader=PackageLoader("foxnas.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+    environment.filters |= {
+        "ms": milliseconds, "significant": significant, "p": p_value, "r2": r2, "signed": signed, "decimals": decimals,
+        "thousands": "{:,}".format,
+    }  # fmt: skip
+    html = environment.get_template("page.html.j2").render(
+        run=run,
+        count=run.space.count(),
+        devices=[_device(run, device, page) for device in run.devices],
+        colours=_colours(len(run.sizes)),
+        versions=provenance.versions(run),
+        artefacts=provenance.artefacts(run),
+        rivals=RIVALS,
+        target_names=fitted.TARGET_NAMES,
+    )
+    with replacing(page) as temporary:
+        temporary.write_text(html, encoding="utf-8")
+
+
+def _device(run: Run, device: DeviceRun, page: Path) -> dict[str, Any]:
+    rows, axis = leads(device.baselines)
+    accuracy = f"{fitted.TARGET_NAMES[run.searched_for]}, %"
+    return {
+        "run": device,
+        "findings": findings(run, device, rows),
+        "budgets": [_budget(run, device, budget, page, accuracy) for budget in device.budgets],
+        "plane": draw_plane(run, device),
+        "leads": rows,
+        "leads_axis": axis,
+        "sections": [
+            *(_section(run.accuracy, target) for target in ("top1", "probability")),
+            _section(device.latency, "latency"),
+        ],
+        "calm": provenance.calm(device),
+        "flagged": provenance.flagged(device).to_dict("records"),
+        "identities": provenance.identities(device),
+        "protocols": provenance.protocols(device),
+    }
+
+
+def _budget(run: Run, device: DeviceRun, budget: BudgetRun, page: Path, accuracy: str) -> dict[str, Any]:
+    return {
+        "run": budget,
+        "architecture": draw_architecture(run.space, budget.arch),
+        "close_up": draw_close_up(run, device, budget),
+        "traces": [draw_trace(budget, certificate, accuracy) for certificate in budget.certificates],
+        "model": Path(os.path.relpath(budget.model, page.parent)).as_posix(),
+    }
+
+
+def _section(fits: Any, target: str) -> Section:
+    used = next(iter(fits.values())).target == target
+    return Section(
+        target, fitted.TARGET_NAMES[target], used, fitted.fit_rows(fits, target), fitted.draw_overview(fits, target),
+        [fitted.diagnose(of_size, size) for size, of_size in fits.items()] if used else [],
+    )  # fmt: skip
+
+
+def _colours(sizes: int) -> dict[str, list[str]]:
+    """Return one colour an image size, from dark to light, for a light and for a dark page."""
+    ramp = matplotlib.colormaps["viridis"]
+    shares = [i / max(sizes - 1, 1) for i in range(sizes)]
+    return {
+        name: [to_hex(ramp(low + share * (high - low))) for share in shares]
+        for name, (low, high) in (("light", _LIGHT), ("dark", _DARK))
+    }
+
+
+def milliseconds(value: float) -> str:
+    """Return a latency with four significant digits."""
+    return significant(value, 4)
+
+
+def significant(value: float, digits: int = 3) -> str:
+    """Return a number with so many significant digits, trailing zeros included."""
+    text = f"{value:#.{digits}g}".rstrip(".")
+    return text.replace("-", "\u2212")
+
+
+def p_value(value: float) -> str:
+    """Return a p-value as tables print it."""
+    return "< 0.0001" if value < 0.0001 else f"{value:.4f}"
+
+
+def r2(value: float) -> str:
+    """Return a share of variance or a rank correlation."""
+    return decimals(value, 3)
+
+
+def decimals(value: float, places: int) -> str:
+    """Return a number with so many decimals and a true minus sign."""
+    return f"{value:.{places}f}".replace("-", "\u2212")
+
+
+def signed(value: float) -> str:
+    """Return a difference of percentages in points."""
+    return f"{value:+.2f}".replace("-", "\u2212")

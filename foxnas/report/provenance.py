@@ -1,0 +1,112 @@
+"""What made the run: devices, versions, settings, and how calm the measurements were."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from foxnas.report.data import DeviceRun, MadeBy, Run
+
+
+@dataclass(frozen=True)
+class Calm:
+    """How well the subnets of one image size could be timed."""
+
+    image_size: int
+    subnets: int
+    flagged: int
+    fastest_ms: float
+    median_ms: float
+    slowest_ms: float
+    spread_percent: float
+    disagreement_percent: float
+    drift_percent: float
+    timings: float
+    most_timings: int
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """What made one kind of artefact."""
+
+    script: str
+    code: str
+    settings: str
+
+
+def calm(device: DeviceRun) -> list[Calm]:
+    """Return one line an image size."""
+    lines = []
+    for size, rows in device.subnets.groupby("image_size", sort=True):
+        used = rows[rows["usable"]]
+        lines.append(
+            Calm(
+                int(str(size)), len(rows), int((~rows["usable"]).sum()),
+                float(used["latency_ms"].min()), float(used["latency_ms"].median()), float(used["latency_ms"].max()),
+                float((100 * used["mad_ms"] / used["latency_ms"]).median()),
+                float(used["disagreement_percent"].median()), float(used["drift_percent"].abs().max()),
+                float(rows["attempts"].mean()), int(rows["attempts"].max()),
+            )
+        )  # fmt: skip
+    return lines
+
+
+def flagged(device: DeviceRun) -> pd.DataFrame:
+    """Return the subnets that could not be timed well enough, with the reason."""
+    return device.subnets[~device.subnets["usable"]]
+
+
+def identities(device: DeviceRun) -> list[Mapping[str, Any]]:
+    """Return every different machine the latencies were measured on: one, if all is well."""
+    found: dict[str, Mapping[str, Any]] = {}
+    for shards in device.made_by.values():
+        for made_by in shards:
+            if identity := made_by.get("identity"):
+                found[json.dumps(identity, sort_keys=True)] = identity
+    return list(found.values())
+
+
+def protocols(device: DeviceRun) -> list[Mapping[str, Any]]:
+    """Return every different protocol of the latencies: one, if all is well."""
+    found: dict[str, Mapping[str, Any]] = {}
+    for shards in device.made_by.values():
+        for made_by in shards:
+            if protocol := made_by.get("settings", {}).get("device", {}).get("protocol"):
+                found[json.dumps(protocol, sort_keys=True)] = protocol
+    return list(found.values())
+
+
+def versions(run: Run) -> Mapping[str, str]:
+    """Return the version of every package; several, if artefacts were made with different ones."""
+    found: dict[str, set[str]] = {}
+    for made_by in _all(run):
+        for package, version in made_by.get("versions", {}).items():
+            found.setdefault(package, set()).add(version)
+    return {package: ", ".join(sorted(seen)) for package, seen in found.items()}
+
+
+def artefacts(run: Run) -> list[Artefact]:
+    """Return every different way in which an artefact of the run was made."""
+    found: dict[tuple[str, str, str], None] = {}
+    for made_by in _all(run):
+        if "script" in made_by:
+            settings = json.dumps(made_by.get("settings", {}), indent=1, sort_keys=True)
+            found[(made_by["script"], made_by.get("code", ""), settings)] = None
+    return [Artefact(*key) for key in sorted(found)]
+
+
+def _all(run: Run) -> Iterator[MadeBy]:
+    for fits in run.accuracy.values():
+        yield fits.made_by
+    for device in run.devices:
+        for shards in device.made_by.values():
+            yield from shards
+        for fits in device.latency.values():
+            yield fits.made_by
+        for budget in device.budgets:
+            yield from budget.made_by.values()
+        yield device.baselines["made_by"]
