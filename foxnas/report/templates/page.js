@@ -42,7 +42,7 @@ document.querySelectorAll(".plane-box").forEach((box) => {
     tip.hidden = false;
     const left = px / scale + 16, room = area.width - tip.offsetWidth - 4;
     tip.style.left = `${Math.max(0, left > room ? px / scale - tip.offsetWidth - 16 : left)}px`;
-    tip.style.top = `${svg.offsetTop + py / scale + 14}px`;
+    tip.style.top = `${area.top - box.getBoundingClientRect().top + py / scale + 14}px`;
   });
 });
 
