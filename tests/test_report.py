@@ -17,7 +17,8 @@ from foxnas.report.data import read_run
 from foxnas.report.effects import knob_effects
 from foxnas.report.findings import findings
 from foxnas.report.leads import leads
-from foxnas.report.page import milliseconds, significant, write_page
+from foxnas.report.numbers import milliseconds, significant
+from foxnas.report.page import write_page
 from foxnas.report.plane import draw_plane, frontier_of, predicted_top1
 from foxnas.report.svg import Chart, Scale
 from foxnas.report.traces import draw_trace

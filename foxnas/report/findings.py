@@ -8,6 +8,7 @@ from foxnas.report.data import DeviceRun, Fits, Run
 from foxnas.report.effects import KNOBS, knob_effects
 from foxnas.report.fits import DIFFERENCE_UNITS, TARGET_NAMES
 from foxnas.report.leads import Lead
+from foxnas.report.numbers import decimals, milliseconds, r2, signed, significant
 
 
 def findings(run: Run, device: DeviceRun, found: list[Lead]) -> list[str]:
@@ -32,7 +33,7 @@ def _promises(device: DeviceRun) -> str:
         f"{_of(in_time, deployed)} deployed int8 models {_keep(in_time)} the latency budget on {device.name}, "
         "measured with the deployed file in new sessions; "
         f"{_of(accurate, deployed).lower()} lose no more top-1 against float than promised "
-        f"(largest loss on the test split: {worst:.2f} points)."
+        f"(largest loss on the test split: {decimals(worst, 2)} points)."
     )
     late = [b.name for b in device.budgets if not b.validation["latency_kept"]]
     return said + (f" Not kept: {', '.join(late)}." if late else "")
@@ -40,8 +41,8 @@ def _promises(device: DeviceRun) -> str:
 
 def _models(device: DeviceRun) -> str:
     each = [
-        f"{b.validation['int8_top1_percent']:.2f}% top-1 in {b.validation['latency_median_ms']:.4g} ms "
-        f"(budget {b.name}: {b.budget_ms:.4g} ms)"
+        f"{b.validation['int8_top1_percent']:.2f}% top-1 in {milliseconds(b.validation['latency_median_ms'])} ms "
+        f"(budget {b.name}: {milliseconds(b.budget_ms)} ms)"
         for b in device.budgets
     ]
     images = device.budgets[0].validation["test_images"]
@@ -52,7 +53,7 @@ def _baselines(device: DeviceRun, found: list[Lead]) -> str:
     averages = {lead.rival: lead for lead in found if lead.budget == "average"}
     worse = [f"{lead.budget} against {_rival(device, lead)}" for lead in found if lead.points < 0]
     said = " and ".join(
-        f"{lead.points:+.2f} points (95% interval {lead.lower:+.2f} to {lead.upper:+.2f}) "
+        f"{signed(lead.points)} points (95% interval {signed(lead.lower)} to {signed(lead.upper)}) "
         f"against {_rival(device, lead)}"
         for lead in averages.values()
     )
@@ -66,8 +67,8 @@ def _predictors(run: Run, device: DeviceRun) -> str:
         values = [fit.predictor.quality.adjusted_r2 for fit in fits.values() if fit.predictor.quality]
         form = next(iter(fits.values())).form
         ceilings = [fit.ceilings[fit.target] for fit in fits.values() if fit.target in fit.ceilings]
-        above = f", where noise allows {min(ceilings):.3f} to {max(ceilings):.3f}" if ceilings else ""
-        parts.append(f"{min(values):.3f} to {max(values):.3f} for {name} ({form} form{above})")
+        above = f", where noise allows {r2(min(ceilings))} to {r2(max(ceilings))}" if ceilings else ""
+        parts.append(f"{r2(min(values))} to {r2(max(values))} for {name} ({form} form{above})")
     return f"Over the {len(run.sizes)} image sizes the regressions explain an adjusted R² of {' and of '.join(parts)}."
 
 
@@ -87,18 +88,17 @@ def _knobs(fits: Mapping[int, Fits], target: str) -> str:
 def _searches(device: DeviceRun) -> str:
     gaps = [one["gap"] for budget in device.budgets for one in budget.certificates]
     exact = sum(gap < 1e-9 for gap in gaps)
-    ended = f"{_of(exact, len(gaps))} annealing runs ended exactly at the proven optimum of the predictors"
+    farthest = f"up to {significant(max(gaps), 2)} points below"
     if not exact:
-        ended = (
-            f"The {len(gaps)} annealing runs ended up to {max(gaps):.2g} points below the predictors' proven optimum"
-        )
-    elif exact < len(gaps):
-        ended += f", the rest up to {max(gaps):.2g} points below it"
+        ended = f"The {len(gaps)} annealing runs ended {farthest} the proven optimum of the predictors"
+    else:
+        ended = f"{_of(exact, len(gaps))} annealing runs ended exactly at the proven optimum of the predictors"
+        ended += "" if exact == len(gaps) else f", the rest {farthest} it"
     return f"{ended}; which predictions to believe was then decided by measuring."
 
 
 def _of(some: int, everything: int) -> str:
-    return f"All {everything}" if some == everything else f"{some} of {everything}"
+    return f"All {everything}" if some == everything > 1 else f"{some} of {everything}"
 
 
 def _keep(count: int) -> str:

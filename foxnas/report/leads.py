@@ -8,6 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from foxnas.report.numbers import signed
 from foxnas.report.svg import Scale, frame, mark, text
 
 #: The rivals, by their keys in the comparison's file.
@@ -73,5 +74,6 @@ def _row(scale: Scale, ours: float | None, each: list[float], lead: Mapping[str,
     at, look = float(scale(lead["points"])), "average" if average else ""
     parts.append(f'<path class="line interval {look}" d="M{left:.1f} {middle}H{right:.1f}"/>')
     parts.append(f'<path class="mark lead {look}" d="{mark("diamond" if average else "square", at, middle, 4.5)}"/>')
-    said = f"{lead['points']:+.2f} points, 95% interval {lead['lower']:+.2f} to {lead['upper']:+.2f}"
+    points, lower, upper = (signed(lead[key]) for key in ("points", "lower", "upper"))
+    said = f"{points} points, 95% interval {lower} to {upper}"
     return frame(_WIDTH, _HEIGHT, "".join(parts), said, "cell")

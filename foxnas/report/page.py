@@ -19,6 +19,7 @@ from foxnas.report.architecture import draw_architecture
 from foxnas.report.data import BudgetRun, DeviceRun, Run, read_run
 from foxnas.report.findings import findings
 from foxnas.report.leads import RIVALS, leads
+from foxnas.report.numbers import decimals, milliseconds, p_value, r2, signed, significant
 from foxnas.report.plane import draw_close_up, draw_plane
 from foxnas.report.traces import draw_trace
 from foxnas.tables import replacing
@@ -124,34 +125,3 @@ def _colours(sizes: int) -> dict[str, list[str]]:
         name: [to_hex(ramp(low + share * (high - low))) for share in shares]
         for name, (low, high) in (("light", _LIGHT), ("dark", _DARK))
     }
-
-
-def milliseconds(value: float) -> str:
-    """Return a latency with four significant digits."""
-    return significant(value, 4)
-
-
-def significant(value: float, digits: int = 3) -> str:
-    """Return a number with so many significant digits, trailing zeros included."""
-    text = f"{value:#.{digits}g}".rstrip(".")
-    return text.replace("-", "\u2212")
-
-
-def p_value(value: float) -> str:
-    """Return a p-value as tables print it."""
-    return "< 0.0001" if value < 0.0001 else f"{value:.4f}"
-
-
-def r2(value: float) -> str:
-    """Return a share of variance or a rank correlation."""
-    return decimals(value, 3)
-
-
-def decimals(value: float, places: int) -> str:
-    """Return a number with so many decimals and a true minus sign."""
-    return f"{value:.{places}f}".replace("-", "\u2212")
-
-
-def signed(value: float) -> str:
-    """Return a difference of percentages in points."""
-    return f"{value:+.2f}".replace("-", "\u2212")
