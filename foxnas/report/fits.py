@@ -25,7 +25,8 @@ DIFFERENCE_UNITS = {"percent": "points", "ms": "ms"}
 
 TERM_NAMES = {
     "D": "D", "E_avg": "mean E", "K_avg": "mean K", "E_first": "E first", "K_first": "K first",
-    "E_total": "(D \u2212 1) mean E", "DxE_total": "D (D \u2212 1) mean E", "DxE_avg": "D mean E", "DxK_avg": "D mean K",
+    "E_total": "(D \u2212 1) mean E", "DxE_total": "D (D \u2212 1) mean E",
+    "DxE_avg": "D mean E", "DxK_avg": "D mean K",
     "K2_avg": "curvature of K", "K2_first": "curvature of K first",
     "E2_avg": "curvature of E", "E2_first": "curvature of E first",
 }  # fmt: skip
