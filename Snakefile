@@ -5,6 +5,7 @@ live in rules/, one file each; every rule calls one script of workflow/scripts/ 
 it depends on. See README.md.
 """
 
+import re
 import sys
 
 from snakemake.utils import min_version
@@ -16,6 +17,7 @@ from foxnas.budget import Budget
 from foxnas.config import load_config
 
 min_version("9.0")
+
 
 configfile: "config/config.yaml"
 
@@ -36,9 +38,8 @@ wildcard_constraints:
     space=SPACE.name,
     size="|".join(str(size) for size in SIZES),
     device="|".join(DEVICES),
-    budget="|".join(BUDGETS),
+    budget="|".join(re.escape(name) for name in BUDGETS),
     shard=r"\d+",
-    split="calibration|fit|verify|test",
 
 
 include: "rules/data.smk"
@@ -62,9 +63,15 @@ rule all:
     default_target: True
     input:
         models=expand(
-            "results/{space}/deploy/{device}/{budget}/model.tflite", space=SPACE.name, device=DEVICES, budget=BUDGETS
+            "results/{space}/deploy/{device}/{budget}/model.tflite",
+            space=SPACE.name,
+            device=DEVICES,
+            budget=BUDGETS,
         ),
         verdicts=expand(
-            "results/{space}/deploy/{device}/{budget}/validation.json", space=SPACE.name, device=DEVICES, budget=BUDGETS
+            "results/{space}/deploy/{device}/{budget}/validation.json",
+            space=SPACE.name,
+            device=DEVICES,
+            budget=BUDGETS,
         ),
         report="results/report.html",

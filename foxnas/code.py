@@ -19,8 +19,7 @@ PACKAGE = Path(__file__).parent
 def closure(script: Path) -> tuple[Path, ...]:
     """Return the script and every module of this package that it reaches by import, sorted.
 
-    Imports inside functions count too. Paths are relative to the folder that holds the package when
-    they lie below it.
+    Imports inside functions count too, and so do the templates beside a module.
     """
     found: dict[Path, None] = {}
     waiting = [script.resolve()]
@@ -29,7 +28,8 @@ def closure(script: Path) -> tuple[Path, ...]:
         if path in found:
             continue
         found[path] = None
-        waiting += _imported(path)
+        if path.suffix == ".py":
+            waiting += [*_imported(path), *sorted((path.parent / "templates").glob("*.*"))]
     return tuple(sorted(found))
 
 

@@ -98,30 +98,39 @@ class DataConfig(Section):
     seed: int
     """Deals the published training images out to train, fit and verify."""
     splits: SplitsConfig
+    """How many images go where."""
 
 
 class PhaseConfig(Section):
     """One phase of progressive shrinking: the subnets it trains."""
 
     epochs: Count
+    """Passes over the train split."""
     learning_rate: Annotated[float, Field(gt=0)]
     """Peak learning rate of AdamW, followed by a half cosine."""
     kernel_sizes: list[Count]
+    """Choices of K in this phase."""
     expansion_ratios: list[Count]
+    """Choices of E in this phase."""
     depths: list[Count]
+    """Choices of D in this phase."""
 
 
 class TrainingConfig(Section):
     """How the supernet is trained when supernet.source is train."""
 
     seed: int
+    """Initial weights, order of the images, subnets of the steps."""
     batch_size: Count
+    """Images per step."""
     weight_decay: Annotated[float, Field(ge=0)]
+    """Of AdamW, on convolutions and the classifier."""
     distillation: Annotated[float, Field(ge=0, le=1)]
     """Weight of the largest subnet's soft labels against the true ones, after the first phase."""
     average_decay: Annotated[float, Field(ge=0, lt=1)]
     """Decay per step of the moving average of the weights."""
     phases: Annotated[list[PhaseConfig], Field(min_length=1)]
+    """In order; the largest subnet after the first becomes the teacher of the others."""
 
 
 class SupernetConfig(Section):
@@ -138,6 +147,7 @@ class SamplingConfig(Section):
     """Which subnets are measured."""
 
     seed: int
+    """Of the sample."""
     subnets: Annotated[int, Field(ge=60)]
     """Subnets per image size (the paper: 300). Raising it measures only the new ones."""
 
@@ -148,6 +158,7 @@ class AccuracyConfig(Section):
     recalibration_images: Count
     """Images of the train split that estimate every subnet's batch-norm statistics."""
     batch_size: Count
+    """Images evaluated at once."""
 
 
 class ProtocolConfig(Section):
@@ -191,6 +202,7 @@ class DeviceConfig(Section):
     """A device that models are timed on."""
 
     name: Name
+    """Names its files."""
     transport: Literal["local"]
     """local: this machine. While it measures, nothing else of the workflow runs."""
     protocol: ProtocolConfig
@@ -218,6 +230,7 @@ class AnnealingConfig(Section):
     """Simulated annealing, Algorithm 1 of the paper; `foxnas.search.annealing` says more of each."""
 
     seed: int
+    """Of the walk."""
     initial_temperature: Count
     """T: the temperature, and the largest number of knobs changed in a step."""
     proposals_per_temperature: Count
@@ -264,6 +277,7 @@ class ValidationConfig(Section):
     """The last word on a deployed model."""
 
     sessions: Annotated[int, Field(ge=3)]
+    """New device sessions for the deployed file."""
     max_drop_percent: Annotated[float, Field(gt=0)]
     """int8 may lose at most this many points of top-1 against float."""
 
@@ -272,6 +286,7 @@ class BaselinesConfig(Section):
     """The honest rivals of the search."""
 
     seed: int
+    """Of the random searches."""
     random_searches: Annotated[int, Field(ge=1)]
     """Random searches, each with as many measurements as the whole method used."""
     extra_subnets: Annotated[int, Field(ge=0)]
@@ -411,3 +426,7 @@ def _section_in(annotation: Any) -> Any:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     return next((s for a in getattr(annotation, "__args__", ()) if (s := _section_in(a)) is not None), None)
+
+
+if __name__ == "__main__":
+    print(json.dumps(Config.model_json_schema(), indent=1))

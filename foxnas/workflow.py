@@ -46,7 +46,7 @@ def script(name: str) -> str:
 
 
 def closure(name: str) -> list[str]:
-    """Return the script's modules inside this package: the rule's `code` input."""
+    """Return the script's modules and their templates inside this package: the rule's `code` input."""
     return [str(path) for path in code.closure(SCRIPTS / f"{name}.py")]
 
 

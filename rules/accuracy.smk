@@ -14,11 +14,6 @@ rule evaluate_subnets:
     output:
         table="results/{space}/{size}/shards/accuracy/{shard}.csv",
         outcomes="results/{space}/{size}/shards/accuracy/{shard}.npz",
-    params:
-        settings=lambda wildcards: flow.settings(
-            space=flow.space_at(SPACE, [int(wildcards.size)]), accuracy=CONFIG.accuracy, sampling_seed=CONFIG.sampling.seed
-        ),
-        code=flow.code_digest("evaluate_subnets"),
     log:
         "results/logs/{space}/{size}/evaluate_subnets/{shard}.log",
     benchmark:
@@ -26,6 +21,13 @@ rule evaluate_subnets:
     resources:
         mem_mb=2000,
         runtime=60,
+    params:
+        settings=lambda wildcards: flow.settings(
+            space=flow.space_at(SPACE, [int(wildcards.size)]),
+            accuracy=CONFIG.accuracy,
+            sampling_seed=CONFIG.sampling.seed,
+        ),
+        code=flow.code_digest("evaluate_subnets"),
     message:
         "Evaluating shard {wildcards.shard} of the subnets at {wildcards.size} px"
     shell:

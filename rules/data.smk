@@ -15,9 +15,6 @@ rule fetch_images:
         code=flow.closure("fetch_images"),
     output:
         files=expand("results/data/source/{file}", file=SOURCE_FILES),
-    params:
-        settings=flow.settings(folder=CONFIG.data.folder),
-        code=flow.code_digest("fetch_images"),
     log:
         "results/logs/fetch_images.log",
     benchmark:
@@ -25,6 +22,9 @@ rule fetch_images:
     resources:
         mem_mb=1000,
         runtime=30,
+    params:
+        settings=flow.settings(folder=CONFIG.data.folder),
+        code=flow.code_digest("fetch_images"),
     message:
         "Obtaining the images"
     shell:
@@ -38,12 +38,15 @@ rule split_images:
         code=flow.closure("split_images"),
         files=rules.fetch_images.output.files,
     output:
-        images=expand("results/data/native/{part}-images.npy", part=["train", "fit", "verify", "test"]),
-        labels=expand("results/data/native/{part}-labels.npy", part=["train", "fit", "verify", "test"]),
+        images=expand(
+            "results/data/native/{part}-images.npy",
+            part=["train", "fit", "verify", "test"],
+        ),
+        labels=expand(
+            "results/data/native/{part}-labels.npy",
+            part=["train", "fit", "verify", "test"],
+        ),
         record="results/data/splits.json",
-    params:
-        settings=flow.settings(seed=CONFIG.data.seed, splits=CONFIG.data.splits),
-        code=flow.code_digest("split_images"),
     log:
         "results/logs/split_images.log",
     benchmark:
@@ -51,6 +54,9 @@ rule split_images:
     resources:
         mem_mb=1000,
         runtime=10,
+    params:
+        settings=flow.settings(seed=CONFIG.data.seed, splits=CONFIG.data.splits),
+        code=flow.code_digest("split_images"),
     message:
         "Splitting the images"
     shell:
@@ -70,11 +76,6 @@ rule resize_images:
         calibration="results/data/{size}/calibration-images.npy",
         fit="results/data/{size}/fit-images.npy",
         verify="results/data/{size}/verify-images.npy",
-    params:
-        settings=flow.settings(
-            calibration=max(CONFIG.accuracy.recalibration_images, CONFIG.export.calibration_images)
-        ),
-        code=flow.code_digest("resize_images"),
     log:
         "results/logs/{size}/resize_images.log",
     benchmark:
@@ -82,6 +83,13 @@ rule resize_images:
     resources:
         mem_mb=1000,
         runtime=10,
+    params:
+        settings=flow.settings(
+            calibration=max(
+                CONFIG.accuracy.recalibration_images, CONFIG.export.calibration_images
+            )
+        ),
+        code=flow.code_digest("resize_images"),
     message:
         "Resizing the images to {wildcards.size} px"
     shell:
@@ -98,8 +106,6 @@ rule resize_test_images:
         images="results/data/native/test-images.npy",
     output:
         images="results/data/{size}/test-images.npy",
-    params:
-        code=flow.code_digest("resize_test_images"),
     log:
         "results/logs/{size}/resize_test_images.log",
     benchmark:
@@ -107,6 +113,8 @@ rule resize_test_images:
     resources:
         mem_mb=1000,
         runtime=10,
+    params:
+        code=flow.code_digest("resize_test_images"),
     message:
         "Resizing the test images to {wildcards.size} px"
     shell:

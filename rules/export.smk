@@ -14,6 +14,13 @@ rule export_candidates:
     output:
         models=directory("results/{space}/search/{device}/{budget}/exported"),
         table="results/{space}/search/{device}/{budget}/exported.csv",
+    log:
+        "results/logs/{space}/{device}/{budget}/export_candidates.log",
+    benchmark:
+        "results/benchmarks/{space}/{device}/{budget}/export_candidates.tsv"
+    resources:
+        mem_mb=3000,
+        runtime=60,
     params:
         settings=lambda wildcards: flow.settings(
             space=SPACE,
@@ -22,13 +29,6 @@ rule export_candidates:
             xnnpack=CONFIG.device(wildcards.device).protocol.xnnpack,
         ),
         code=flow.code_digest("export_candidates"),
-    log:
-        "results/logs/{space}/{device}/{budget}/export_candidates.log",
-    benchmark:
-        "results/benchmarks/{space}/{device}/{budget}/export_candidates.tsv"
-    resources:
-        mem_mb=3000,
-        runtime=60,
     message:
         "Exporting the candidates for budget {wildcards.budget} on {wildcards.device}"
     shell:
@@ -46,11 +46,6 @@ rule time_candidates:
         models="results/{space}/search/{device}/{budget}/exported",
     output:
         latencies="results/{space}/search/{device}/{budget}/timed.json",
-    params:
-        settings=lambda wildcards: flow.settings(
-            device=CONFIG.device(wildcards.device), sessions=CONFIG.verification.sessions
-        ),
-        code=flow.code_digest("time_models"),
     log:
         "results/logs/{space}/{device}/{budget}/time_candidates.log",
     benchmark:
@@ -59,6 +54,12 @@ rule time_candidates:
     resources:
         mem_mb=1000,
         runtime=30,
+    params:
+        settings=lambda wildcards: flow.settings(
+            device=CONFIG.device(wildcards.device),
+            sessions=CONFIG.verification.sessions,
+        ),
+        code=flow.code_digest("time_models"),
     message:
         "Timing the candidates for budget {wildcards.budget} on {wildcards.device}"
     shell:
@@ -79,9 +80,6 @@ rule deploy_winner:
     output:
         winner="results/{space}/search/{device}/{budget}/winner.json",
         model="results/{space}/deploy/{device}/{budget}/model.tflite",
-    params:
-        settings=flow.settings(verification=CONFIG.verification),
-        code=flow.code_digest("deploy_winner"),
     log:
         "results/logs/{space}/{device}/{budget}/deploy_winner.log",
     benchmark:
@@ -89,6 +87,9 @@ rule deploy_winner:
     resources:
         mem_mb=500,
         runtime=5,
+    params:
+        settings=flow.settings(verification=CONFIG.verification),
+        code=flow.code_digest("deploy_winner"),
     message:
         "Deploying the winner for budget {wildcards.budget} on {wildcards.device}"
     shell:

@@ -14,14 +14,6 @@ rule time_subnets:
     output:
         table="results/{space}/{size}/shards/latency-{device}/{shard}.csv",
         session="results/{space}/{size}/shards/latency-{device}/{shard}.json",
-    params:
-        settings=lambda wildcards: flow.settings(
-            space=flow.space_at(SPACE, [int(wildcards.size)]),
-            device=CONFIG.device(wildcards.device),
-            sampling_seed=CONFIG.sampling.seed,
-        ),
-        code=flow.code_digest("time_subnets"),
-        journal="results/{space}/{size}/journals/latency-{device}/{shard}.jsonl",
     log:
         "results/logs/{space}/{size}/time_subnets-{device}/{shard}.log",
     benchmark:
@@ -30,6 +22,14 @@ rule time_subnets:
     resources:
         mem_mb=1000,
         runtime=60,
+    params:
+        settings=lambda wildcards: flow.settings(
+            space=flow.space_at(SPACE, [int(wildcards.size)]),
+            device=CONFIG.device(wildcards.device),
+            sampling_seed=CONFIG.sampling.seed,
+        ),
+        code=flow.code_digest("time_subnets"),
+        journal="results/{space}/{size}/journals/latency-{device}/{shard}.jsonl",
     message:
         "Timing shard {wildcards.shard} of the subnets at {wildcards.size} px on {wildcards.device}"
     shell:

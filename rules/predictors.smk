@@ -15,6 +15,13 @@ rule fit_accuracy:
     output:
         predictor="results/{space}/{size}/predictors/accuracy.json",
         fits="results/{space}/{size}/predictors/accuracy-fits.json",
+    log:
+        "results/logs/{space}/{size}/fit_accuracy.log",
+    benchmark:
+        "results/benchmarks/{space}/{size}/fit_accuracy.tsv"
+    resources:
+        mem_mb=1000,
+        runtime=5,
     params:
         settings=lambda wildcards: flow.settings(
             space=flow.space_at(SPACE, [int(wildcards.size)]),
@@ -24,13 +31,6 @@ rule fit_accuracy:
             seed=CONFIG.predictors.seed,
         ),
         code=flow.code_digest("fit_accuracy"),
-    log:
-        "results/logs/{space}/{size}/fit_accuracy.log",
-    benchmark:
-        "results/benchmarks/{space}/{size}/fit_accuracy.tsv"
-    resources:
-        mem_mb=1000,
-        runtime=5,
     message:
         "Fitting the accuracy predictors at {wildcards.size} px"
     shell:
@@ -47,6 +47,13 @@ rule fit_latency:
     output:
         predictor="results/{space}/{size}/predictors/latency-{device}.json",
         fits="results/{space}/{size}/predictors/latency-{device}-fits.json",
+    log:
+        "results/logs/{space}/{size}/fit_latency-{device}.log",
+    benchmark:
+        "results/benchmarks/{space}/{size}/fit_latency-{device}.tsv"
+    resources:
+        mem_mb=1000,
+        runtime=5,
     params:
         settings=lambda wildcards: flow.settings(
             space=flow.space_at(SPACE, [int(wildcards.size)]),
@@ -55,13 +62,6 @@ rule fit_latency:
             seed=CONFIG.predictors.seed,
         ),
         code=flow.code_digest("fit_latency"),
-    log:
-        "results/logs/{space}/{size}/fit_latency-{device}.log",
-    benchmark:
-        "results/benchmarks/{space}/{size}/fit_latency-{device}.tsv"
-    resources:
-        mem_mb=1000,
-        runtime=5,
     message:
         "Fitting the latency predictors at {wildcards.size} px on {wildcards.device}"
     shell:

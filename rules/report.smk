@@ -6,10 +6,19 @@ rule write_report:
     input:
         script=flow.script("write_report"),
         code=flow.closure("write_report"),
-        accuracy=expand("results/{space}/{size}/accuracy.csv", space=SPACE.name, size=SIZES),
-        latency=expand("results/{space}/{size}/latency-{device}.csv", space=SPACE.name, size=SIZES, device=DEVICES),
+        accuracy=expand(
+            "results/{space}/{size}/accuracy.csv", space=SPACE.name, size=SIZES
+        ),
+        latency=expand(
+            "results/{space}/{size}/latency-{device}.csv",
+            space=SPACE.name,
+            size=SIZES,
+            device=DEVICES,
+        ),
         accuracy_fits=expand(
-            "results/{space}/{size}/predictors/accuracy-fits.json", space=SPACE.name, size=SIZES
+            "results/{space}/{size}/predictors/accuracy-fits.json",
+            space=SPACE.name,
+            size=SIZES,
         ),
         latency_fits=expand(
             "results/{space}/{size}/predictors/latency-{device}-fits.json",
@@ -22,7 +31,14 @@ rule write_report:
             space=SPACE.name,
             device=DEVICES,
             budget=BUDGETS,
-            file=["budget.json", "candidates.csv", "trace.csv", "frontier.csv", "certificate.json", "winner.json"],
+            file=[
+                "budget.json",
+                "candidates.csv",
+                "trace.csv",
+                "frontier.csv",
+                "certificate.json",
+                "winner.json",
+            ],
         ),
         validations=expand(
             "results/{space}/deploy/{device}/{budget}/validation.json",
@@ -30,14 +46,16 @@ rule write_report:
             device=DEVICES,
             budget=BUDGETS,
         ),
-        baselines=expand("results/{space}/baselines/{device}.json", space=SPACE.name, device=DEVICES),
+        baselines=expand(
+            "results/{space}/baselines/{device}.json", space=SPACE.name, device=DEVICES
+        ),
     output:
         page=report(
-            "results/report.html", caption="../workflow/report/page.rst", category="Result", htmlindex="report.html"
+            "results/report.html",
+            caption="../workflow/report/page.rst",
+            category="Result",
+            htmlindex="report.html",
         ),
-    params:
-        settings=flow.settings(space=SPACE.name, sizes=SIZES, devices=DEVICES, budgets=list(BUDGETS)),
-        code=flow.code_digest("write_report"),
     log:
         "results/logs/write_report.log",
     benchmark:
@@ -45,6 +63,11 @@ rule write_report:
     resources:
         mem_mb=1000,
         runtime=10,
+    params:
+        settings=flow.settings(
+            space=SPACE.name, sizes=SIZES, devices=DEVICES, budgets=list(BUDGETS)
+        ),
+        code=flow.code_digest("write_report"),
     message:
         "Writing the report"
     shell:

@@ -8,11 +8,6 @@ rule sample_subnets:
         code=flow.closure("sample_subnets"),
     output:
         subnets="results/{space}/{size}/shards/subnets/{shard}.csv",
-    params:
-        settings=lambda wildcards: flow.settings(
-            space=flow.space_at(SPACE, [int(wildcards.size)]), seed=CONFIG.sampling.seed, count=flow.SHARD_SIZE
-        ),
-        code=flow.code_digest("sample_subnets"),
     log:
         "results/logs/{space}/{size}/sample_subnets/{shard}.log",
     benchmark:
@@ -20,6 +15,13 @@ rule sample_subnets:
     resources:
         mem_mb=500,
         runtime=5,
+    params:
+        settings=lambda wildcards: flow.settings(
+            space=flow.space_at(SPACE, [int(wildcards.size)]),
+            seed=CONFIG.sampling.seed,
+            count=flow.SHARD_SIZE,
+        ),
+        code=flow.code_digest("sample_subnets"),
     message:
         "Sampling shard {wildcards.shard} of the subnets at {wildcards.size} px"
     shell:
@@ -39,9 +41,6 @@ rule gather_subnets:
         ),
     output:
         table="results/{space}/{size}/subnets.csv",
-    params:
-        settings=flow.settings(rows=CONFIG.sampling.subnets),
-        code=flow.code_digest("gather_shards"),
     log:
         "results/logs/{space}/{size}/gather_subnets.log",
     benchmark:
@@ -49,6 +48,9 @@ rule gather_subnets:
     resources:
         mem_mb=500,
         runtime=5,
+    params:
+        settings=flow.settings(rows=CONFIG.sampling.subnets),
+        code=flow.code_digest("gather_shards"),
     message:
         "Gathering the subnets at {wildcards.size} px"
     shell:

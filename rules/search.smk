@@ -14,11 +14,6 @@ rule resolve_budget:
         ),
     output:
         budget="results/{space}/search/{device}/{budget}/budget.json",
-    params:
-        settings=lambda wildcards: flow.settings(
-            requested=BUDGETS[wildcards.budget], rows=flow.percentile_subnets(CONFIG)
-        ),
-        code=flow.code_digest("resolve_budget"),
     log:
         "results/logs/{space}/{device}/{budget}/resolve_budget.log",
     benchmark:
@@ -26,6 +21,11 @@ rule resolve_budget:
     resources:
         mem_mb=500,
         runtime=5,
+    params:
+        settings=lambda wildcards: flow.settings(
+            requested=BUDGETS[wildcards.budget], rows=flow.percentile_subnets(CONFIG)
+        ),
+        code=flow.code_digest("resolve_budget"),
     message:
         "Resolving budget {wildcards.budget} on {wildcards.device}"
     shell:
@@ -39,18 +39,29 @@ rule search_architectures:
         script=flow.script("search_architectures"),
         code=flow.closure("search_architectures"),
         budget="results/{space}/search/{device}/{budget}/budget.json",
-        accuracy=expand("results/{space}/{size}/predictors/accuracy.json", size=SIZES, allow_missing=True),
-        latency=expand("results/{space}/{size}/predictors/latency-{device}.json", size=SIZES, allow_missing=True),
-        measured_accuracy=expand("results/{space}/{size}/accuracy.csv", size=SIZES, allow_missing=True),
-        measured_latency=expand("results/{space}/{size}/latency-{device}.csv", size=SIZES, allow_missing=True),
+        accuracy=expand(
+            "results/{space}/{size}/predictors/accuracy.json",
+            size=SIZES,
+            allow_missing=True,
+        ),
+        latency=expand(
+            "results/{space}/{size}/predictors/latency-{device}.json",
+            size=SIZES,
+            allow_missing=True,
+        ),
+        measured_accuracy=expand(
+            "results/{space}/{size}/accuracy.csv", size=SIZES, allow_missing=True
+        ),
+        measured_latency=expand(
+            "results/{space}/{size}/latency-{device}.csv",
+            size=SIZES,
+            allow_missing=True,
+        ),
     output:
         candidates="results/{space}/search/{device}/{budget}/candidates.csv",
         trace="results/{space}/search/{device}/{budget}/trace.csv",
         frontier="results/{space}/search/{device}/{budget}/frontier.csv",
         certificate="results/{space}/search/{device}/{budget}/certificate.json",
-    params:
-        settings=flow.settings(space=SPACE, search=CONFIG.search, target=CONFIG.predictors.accuracy_target),
-        code=flow.code_digest("search_architectures"),
     log:
         "results/logs/{space}/{device}/{budget}/search_architectures.log",
     benchmark:
@@ -58,6 +69,11 @@ rule search_architectures:
     resources:
         mem_mb=1000,
         runtime=10,
+    params:
+        settings=flow.settings(
+            space=SPACE, search=CONFIG.search, target=CONFIG.predictors.accuracy_target
+        ),
+        code=flow.code_digest("search_architectures"),
     message:
         "Searching under budget {wildcards.budget} on {wildcards.device}"
     shell:

@@ -11,10 +11,6 @@ if CONFIG.supernet.source == "train":
             labels="results/data/native/train-labels.npy",
         output:
             supernet="results/{space}/supernet.safetensors",
-        params:
-            settings=flow.settings(space=SPACE, training=CONFIG.supernet.training),
-            code=flow.code_digest("train_supernet"),
-            state="results/{space}/journals/training.pt",
         log:
             "results/logs/{space}/train_supernet.log",
         benchmark:
@@ -22,6 +18,10 @@ if CONFIG.supernet.source == "train":
         resources:
             mem_mb=4000,
             runtime=600,
+        params:
+            settings=flow.settings(space=SPACE, training=CONFIG.supernet.training),
+            code=flow.code_digest("train_supernet"),
+            state="results/{space}/journals/training.pt",
         message:
             "Training the supernet of space {wildcards.space}"
         shell:
@@ -38,9 +38,6 @@ else:
             checkpoint=flow.checkpoint(CONFIG),
         output:
             supernet="results/{space}/supernet.safetensors",
-        params:
-            settings=flow.settings(space=flow.shape_of(SPACE)),
-            code=flow.code_digest("take_checkpoint"),
         log:
             "results/logs/{space}/take_checkpoint.log",
         benchmark:
@@ -48,6 +45,9 @@ else:
         resources:
             mem_mb=1000,
             runtime=10,
+        params:
+            settings=flow.settings(space=flow.shape_of(SPACE)),
+            code=flow.code_digest("take_checkpoint"),
         message:
             "Taking {input.checkpoint} as the supernet of space {wildcards.space}"
         shell:

@@ -14,13 +14,6 @@ rule validate_accuracy:
         labels="results/data/native/test-labels.npy",
     output:
         accuracy="results/{space}/deploy/{device}/{budget}/accuracy.json",
-    params:
-        settings=lambda wildcards: flow.settings(
-            space=SPACE,
-            accuracy=CONFIG.accuracy,
-            xnnpack=CONFIG.device(wildcards.device).protocol.xnnpack,
-        ),
-        code=flow.code_digest("validate_accuracy"),
     log:
         "results/logs/{space}/{device}/{budget}/validate_accuracy.log",
     benchmark:
@@ -28,6 +21,13 @@ rule validate_accuracy:
     resources:
         mem_mb=2000,
         runtime=30,
+    params:
+        settings=lambda wildcards: flow.settings(
+            space=SPACE,
+            accuracy=CONFIG.accuracy,
+            xnnpack=CONFIG.device(wildcards.device).protocol.xnnpack,
+        ),
+        code=flow.code_digest("validate_accuracy"),
     message:
         "Validating the accuracy for budget {wildcards.budget} on {wildcards.device}"
     shell:
@@ -43,15 +43,15 @@ use rule time_candidates as validate_latency with:
         models="results/{space}/deploy/{device}/{budget}/model.tflite",
     output:
         latencies="results/{space}/deploy/{device}/{budget}/latency.json",
+    log:
+        "results/logs/{space}/{device}/{budget}/validate_latency.log",
+    benchmark:
+        "results/benchmarks/{space}/{device}/{budget}/validate_latency.tsv"
     params:
         settings=lambda wildcards: flow.settings(
             device=CONFIG.device(wildcards.device), sessions=CONFIG.validation.sessions
         ),
         code=flow.code_digest("time_models"),
-    log:
-        "results/logs/{space}/{device}/{budget}/validate_latency.log",
-    benchmark:
-        "results/benchmarks/{space}/{device}/{budget}/validate_latency.tsv"
     message:
         "Validating the latency for budget {wildcards.budget} on {wildcards.device}"
 
@@ -67,9 +67,6 @@ rule judge_model:
         latency="results/{space}/deploy/{device}/{budget}/latency.json",
     output:
         validation="results/{space}/deploy/{device}/{budget}/validation.json",
-    params:
-        settings=flow.settings(max_drop_percent=CONFIG.validation.max_drop_percent),
-        code=flow.code_digest("judge_model"),
     log:
         "results/logs/{space}/{device}/{budget}/judge_model.log",
     benchmark:
@@ -77,6 +74,9 @@ rule judge_model:
     resources:
         mem_mb=500,
         runtime=5,
+    params:
+        settings=flow.settings(max_drop_percent=CONFIG.validation.max_drop_percent),
+        code=flow.code_digest("judge_model"),
     message:
         "Judging the model for budget {wildcards.budget} on {wildcards.device}"
     shell:
@@ -90,19 +90,35 @@ rule compare_baselines:
         script=flow.script("compare_baselines"),
         code=flow.closure("compare_baselines"),
         supernet="results/{space}/supernet.safetensors",
-        budgets=expand("results/{space}/search/{device}/{budget}/budget.json", budget=BUDGETS, allow_missing=True),
-        exported=expand("results/{space}/search/{device}/{budget}/exported.csv", budget=BUDGETS, allow_missing=True),
-        winners=expand("results/{space}/search/{device}/{budget}/winner.json", budget=BUDGETS, allow_missing=True),
+        budgets=expand(
+            "results/{space}/search/{device}/{budget}/budget.json",
+            budget=BUDGETS,
+            allow_missing=True,
+        ),
+        exported=expand(
+            "results/{space}/search/{device}/{budget}/exported.csv",
+            budget=BUDGETS,
+            allow_missing=True,
+        ),
+        winners=expand(
+            "results/{space}/search/{device}/{budget}/winner.json",
+            budget=BUDGETS,
+            allow_missing=True,
+        ),
         accuracy=expand(
             "results/{space}/{size}/shards/accuracy/{shard}.csv",
             size=SIZES,
-            shard=flow.shards_of(CONFIG.sampling.subnets + CONFIG.baselines.extra_subnets),
+            shard=flow.shards_of(
+                CONFIG.sampling.subnets + CONFIG.baselines.extra_subnets
+            ),
             allow_missing=True,
         ),
         latency=expand(
             "results/{space}/{size}/shards/latency-{device}/{shard}.csv",
             size=SIZES,
-            shard=flow.shards_of(CONFIG.sampling.subnets + CONFIG.baselines.extra_subnets),
+            shard=flow.shards_of(
+                CONFIG.sampling.subnets + CONFIG.baselines.extra_subnets
+            ),
             allow_missing=True,
         ),
         calibration=expand("results/data/{size}/calibration-images.npy", size=SIZES),
@@ -110,11 +126,6 @@ rule compare_baselines:
         labels="results/data/native/test-labels.npy",
     output:
         comparison="results/{space}/baselines/{device}.json",
-    params:
-        settings=flow.settings(
-            space=SPACE, accuracy=CONFIG.accuracy, baselines=CONFIG.baselines, subnets=CONFIG.sampling.subnets
-        ),
-        code=flow.code_digest("compare_baselines"),
     log:
         "results/logs/{space}/{device}/compare_baselines.log",
     benchmark:
@@ -122,6 +133,14 @@ rule compare_baselines:
     resources:
         mem_mb=2000,
         runtime=60,
+    params:
+        settings=flow.settings(
+            space=SPACE,
+            accuracy=CONFIG.accuracy,
+            baselines=CONFIG.baselines,
+            subnets=CONFIG.sampling.subnets,
+        ),
+        code=flow.code_digest("compare_baselines"),
     message:
         "Comparing with the baselines on {wildcards.device}"
     shell:

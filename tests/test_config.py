@@ -1,0 +1,116 @@
+"""The configuration: one validated object, and errors that say the fix."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from foxnas.config import Config, canonical, load_config, read_config
+from foxnas.devices.protocol import MeasurementProtocol
+from foxnas.errors import FoxnasError
+
+ROOT = Path(__file__).parent.parent
+DEFAULT = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+
+
+def changed(path: str, value: Any) -> dict[str, Any]:
+    raw = copy.deepcopy(DEFAULT)
+    *parents, last = path.split(".")
+    place = raw
+    for key in parents:
+        place = place[int(key) if key.isdigit() else key]
+    place[last] = value
+    return raw
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "config").glob("*.yaml")), ids=lambda p: p.name)
+def test_every_shipped_config_is_valid(path: Path) -> None:
+    read_config(path)
+
+
+def test_the_json_schema_is_the_models() -> None:
+    schema = json.loads((ROOT / "config" / "schema.json").read_text())
+    assert schema == Config.model_json_schema(), "run: python -m foxnas.config > config/schema.json"
+
+
+def test_every_leaf_is_explained() -> None:
+    text = (ROOT / "config" / "README.md").read_text()
+
+    def leaves(schema: dict[str, Any], prefix: str = "") -> list[str]:
+        if "$ref" in schema:
+            return leaves(definitions[schema["$ref"].rsplit("/", 1)[1]], prefix)
+        if "items" in schema and "$ref" in schema["items"]:
+            return leaves(schema["items"], f"{prefix}[]")
+        if "properties" not in schema:
+            return [prefix]
+        joined = ((f"{prefix}.{key}" if prefix else key, value) for key, value in schema["properties"].items())
+        return [leaf for path, value in joined for leaf in leaves(value, path)]
+
+    schema = Config.model_json_schema()
+    definitions = schema["$defs"]
+    assert [leaf for leaf in leaves(schema) if f"`{leaf}`" not in text] == []
+
+
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        (changed("sampling.subnet", 3), r"sampling.subnet: unknown key; did you mean subnets\?"),
+        (changed("devices.0.protocol.thread", 3), r"devices.0.protocol.thread: unknown key; did you mean threads\?"),
+        (changed("wibble", 3), r"wibble: unknown key; known are accuracy, baselines"),
+        (changed("sampling.subnets", "300"), r"sampling.subnets: '300' does not fit: should be a valid integer"),
+        (changed("sampling.subnets", 30), r"sampling.subnets: 30 is out of range: .*; the nearest limit is 60"),
+        (changed("supernet.source", "trian"), r"supernet.source: 'trian' is not .*; did you mean train\?"),
+        (changed("budgets", ["p25", "q50"]), r"budget 'q50' is not understood"),
+        (changed("budgets", ["p25", "p25.0"]), r"p25 is listed twice"),
+        (changed("budgets", []), r"budgets: \[\] does not fit"),
+        (changed("space.kernel_sizes", [3, 4]), r"kernel_sizes \[3, 4\] must be odd"),
+        (
+            changed("accuracy.recalibration_images", 99999),
+            r"accuracy.recalibration_images is 99999, but the train split",
+        ),
+        (changed("devices", [DEFAULT["devices"][0]] * 2), r"two are named 'local'"),
+        ({k: v for k, v in DEFAULT.items() if k != "data"}, r"data: is missing; config/config.yaml has"),
+        (changed("devices.0.name", "pi 4; rm -rf"), r"devices.0.name: 'pi 4; rm -rf' does not fit"),
+    ],
+)
+def test_bad_values_are_refused_with_key_value_and_fix(raw: dict[str, Any], message: str) -> None:
+    with pytest.raises(FoxnasError, match=message):
+        load_config(raw, "test.yaml")
+
+
+def test_a_phase_outside_the_space_is_refused_when_it_would_train() -> None:
+    raw = changed("supernet.training.phases.0.kernel_sizes", [9])
+    load_config(raw, "not training")
+    raw["supernet"]["source"] = "train"
+    with pytest.raises(FoxnasError, match=r"phases.0.kernel_sizes has 9, which space.kernel_sizes \[3, 5, 7\] has not"):
+        load_config(raw, "training")
+
+
+def test_unreadable_files_are_named(tmp_path: Path) -> None:
+    with pytest.raises(FoxnasError, match=r"none.yaml: cannot be read"):
+        read_config(tmp_path / "none.yaml")
+    (tmp_path / "bad.yaml").write_text("a: [1,")
+    with pytest.raises(FoxnasError, match=r"bad.yaml: is not YAML"):
+        read_config(tmp_path / "bad.yaml")
+    (tmp_path / "list.yaml").write_text("- 1")
+    with pytest.raises(FoxnasError, match="expected keys and values, found list"):
+        read_config(tmp_path / "list.yaml")
+
+
+def test_canonical_text_sees_swapped_values_and_ignores_order() -> None:
+    one = load_config(DEFAULT, "default")
+    reordered = load_config(dict(reversed(DEFAULT.items())), "reordered")
+    assert canonical({"c": one}) == canonical({"c": reordered})
+    swapped = changed("devices.0.protocol.min_runs", DEFAULT["devices"][0]["protocol"]["warm_up_runs"])
+    swapped["devices"][0]["protocol"]["warm_up_runs"] = DEFAULT["devices"][0]["protocol"]["min_runs"]
+    assert canonical({"c": one}) != canonical({"c": load_config(swapped, "swapped")})
+
+
+def test_the_protocol_section_is_the_librarys_protocol() -> None:
+    section = load_config(DEFAULT, "default").devices[0].protocol
+    assert set(type(section).model_fields) == set(MeasurementProtocol.__dataclass_fields__)

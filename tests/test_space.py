@@ -1,0 +1,129 @@
+"""What a subnet is, how many there are, how they are drawn."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from itertools import islice
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from foxnas.errors import FoxnasError
+from foxnas.space import Arch, SearchSpace, UnitSpec
+
+CPU = SearchSpace(
+    name="cpu",
+    image_sizes=tuple(range(128, 321, 32)),
+    kernel_sizes=(3, 5, 7),
+    expansion_ratios=(2, 3, 4, 6),
+    depths=(2, 3, 4),
+    stem_width=16,
+    stem_stride=2,
+    units=tuple(
+        UnitSpec(w, s, t) for w, s, t in zip((24, 40, 80, 112, 160), (2, 2, 2, 1, 2), (2, 1, 2, 1, 1), strict=True)
+    ),
+    head_width=960,
+    image_channels=3,
+    classes=1000,
+)
+
+
+def test_the_papers_spaces_have_the_papers_sizes() -> None:
+    # Section 3.1 of the paper: 4.1 x 10^22 and 3.7 x 10^13, seven image sizes included.
+    assert CPU.count() == 7 * (12**2 + 12**3 + 12**4) ** 5
+    assert f"{CPU.count():.1e}" == "4.1e+22"
+    tpu = replace(CPU, kernel_sizes=(3,), expansion_ratios=(4, 6, 8), depths=(3, 4, 5))
+    assert f"{tpu.count():.1e}" == "3.7e+13"
+
+
+def test_a_tiny_space_is_counted_by_listing_it() -> None:
+    tiny = replace(
+        CPU, image_sizes=(32, 64), kernel_sizes=(3,), expansion_ratios=(2, 3), depths=(2,), units=CPU.units[:2]
+    )
+    drawn = {arch for size in tiny.image_sizes for arch in islice(tiny.sample(size, np.random.default_rng(0)), 16)}
+    assert len(drawn) == tiny.count() == 32
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.sampled_from(CPU.image_sizes))
+def test_text_is_the_inverse_of_parsing(seed: int, size: int) -> None:
+    arch = CPU.draw(size, np.random.default_rng(seed))
+    again = CPU.parse(arch.text)
+    assert (again, again.id) == (arch, arch.id)
+    assert CPU.validate(arch.representative).representative == arch.representative
+
+
+def test_the_first_n_of_a_larger_sample_are_the_smaller_sample(mini: SearchSpace) -> None:
+    few = list(islice(mini.sample(28, np.random.default_rng(7)), 300))
+    many = list(islice(mini.sample(28, np.random.default_rng(7)), 400))
+    assert many[:300] == few
+    assert len(set(many)) == 400
+
+
+def test_sampling_is_uniform_over_knobs(mini: SearchSpace) -> None:
+    rng = np.random.default_rng(0)
+    units = [unit for _ in range(3000) for unit in mini.draw(28, rng).units]
+    depths = Counter(len(unit) for unit in units)
+    # Chi-square with 2 degrees of freedom stays below 13.8 in 99.9% of samples.
+    expected = len(units) / 3
+    assert sum((depths[d] - expected) ** 2 / expected for d in mini.depths) < 13.8
+    layers = Counter(layer for unit in units for layer in unit)
+    expected = sum(layers.values()) / 12
+    assert sum((layers[value] - expected) ** 2 / expected for value in mini.layers()) < 31.3  # 11 degrees of freedom
+
+
+def test_an_exhausted_space_says_so() -> None:
+    tiny = replace(CPU, kernel_sizes=(3,), expansion_ratios=(2, 3), depths=(2,), units=CPU.units[:1])
+    with pytest.raises(FoxnasError, match="ran out of new subnets after 4"):
+        list(islice(tiny.sample(128, np.random.default_rng(0)), 5))
+
+
+def test_neighbours_differ_in_one_knob_and_neighbourhood_is_mutual(mini: SearchSpace) -> None:
+    arch = mini.draw(28, np.random.default_rng(3))
+    found = list(mini.neighbours(arch))
+    assert len(set(found)) == len(found)
+    assert arch not in found
+    for other in found:
+        mini.validate(other)
+        if other.depths == arch.depths:  # a dropped layer cannot be known again
+            assert arch in set(mini.neighbours(other))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("r28_k3e2", "has 1 units, space mini has 5"),
+        ("r30_" + "_".join(["k3e2.k3e2"] * 5), "image size 30 is not one of"),
+        ("r28_" + "_".join(["k3e2"] * 5), "depth 1 of unit 1 is not one of"),
+        ("r28_" + "_".join(["k3e2.k9e2"] * 5), "layer k9e2 of unit 1 is outside"),
+        ("28_k3e2", "is not an architecture"),
+        ("r28_k3e2.", "unit 'k3e2.' is not"),
+        ("", "is not an architecture"),
+    ],
+)
+def test_a_text_outside_the_space_is_refused_by_name(mini: SearchSpace, text: str, message: str) -> None:
+    with pytest.raises(FoxnasError, match=message):
+        mini.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"kernel_sizes": (3, 4)}, "must be odd"),
+        ({"depths": (1, 2)}, "depths start at 2"),
+        ({"expansion_ratios": (3, 2)}, "must be ascending"),
+        ({"image_sizes": ()}, "must be ascending positive integers"),
+        ({"units": ()}, "units is empty"),
+    ],
+)
+def test_an_impossible_space_is_refused(mini: SearchSpace, change: dict[str, object], message: str) -> None:
+    with pytest.raises(FoxnasError, match=message):
+        replace(mini, **change)  # type: ignore[arg-type]
+
+
+def test_equal_networks_have_one_id() -> None:
+    unit = ((3, 2), (5, 4))
+    assert Arch(28, (unit, unit)).id == Arch.parse("r28_k3e2.k5e4_k3e2.k5e4").id

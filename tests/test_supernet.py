@@ -1,0 +1,204 @@
+"""Supernet and subnets: one network, one meaning."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from foxnas.accuracy import evaluate, fold_means, prepare_subnet, recalibrate
+from foxnas.data import to_input
+from foxnas.errors import FoxnasError
+from foxnas.space import SearchSpace
+from foxnas.supernet import training
+from foxnas.supernet.checkpoint import load_supernet, save_supernet
+from foxnas.supernet.elastic import ElasticBatchNorm, ElasticDepthwise, same_padding
+from foxnas.supernet.model import Supernet
+from foxnas.supernet.subnet import Subnet
+from foxnas.supernet.training import Phase, Recipe, train_supernet
+
+
+@pytest.fixture(scope="module")
+def supernet(mini: SearchSpace) -> Supernet:
+    """Random weights, every gain and bias of batch norm moved from its initial value."""
+    torch.manual_seed(0)
+    network = Supernet(mini)
+    for module in network.modules():
+        if isinstance(module, ElasticBatchNorm):
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            nn.init.uniform_(module.bias, -0.5, 0.5)
+        if isinstance(module, ElasticDepthwise):
+            for step in module.steps.values():
+                step.data += 0.05 * torch.randn_like(step)
+    return network
+
+
+@pytest.fixture(scope="module")
+def images() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (64, 20, 20, 1), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_the_static_subnet_is_the_dynamic_forward(mini: SearchSpace, supernet: Supernet, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    arch = mini.draw(int(rng.choice(mini.image_sizes)), rng)
+    x = torch.rand(16, 1, arch.image_size, arch.image_size, dtype=torch.float64)
+    exact = copy.deepcopy(supernet).double()  # so that a difference is one of meaning, not of rounding
+    with torch.no_grad():
+        dynamic, static = exact(x, arch), Subnet(exact, arch).double().train()(x)
+    torch.testing.assert_close(static, dynamic, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_folding_changes_nothing_and_recalibration_is_the_batch_statistics(
+    mini: SearchSpace, supernet: Supernet, images: np.ndarray, seed: int
+) -> None:
+    arch = mini.draw(20, np.random.default_rng(seed))
+    x = to_input(images)
+    with torch.no_grad():
+        subnet = recalibrate(Subnet(supernet, arch), x, len(x))
+        unfolded = subnet(x)
+        folded = subnet.fold()(x)
+        dynamic = supernet(x, arch)
+    assert not [m for m in subnet.modules() if isinstance(m, nn.BatchNorm2d)]
+    torch.testing.assert_close(folded, unfolded, rtol=1e-4, atol=1e-4)
+    # With one calibration batch the recalibrated network is the supernet on that batch, but for the
+    # running variance's n - 1.
+    torch.testing.assert_close(folded, dynamic, rtol=0.02, atol=0.05)
+
+
+def test_recalibration_is_the_mean_over_batches(mini: SearchSpace, supernet: Supernet, images: np.ndarray) -> None:
+    arch = mini.largest(20)
+    subnet = recalibrate(Subnet(supernet, arch), to_input(images), 16)
+    with torch.no_grad():
+        maps = nn.functional.conv2d(nn.functional.pad(to_input(images), (0, 1, 0, 1)), supernet.stem.weight, stride=2)
+    means = torch.stack([part.mean((0, 2, 3)) for part in maps.split(16)]).mean(0)
+    torch.testing.assert_close(subnet.stem.norm.running_mean, means, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("size", "kernel", "stride"), [(28, 3, 2), (7, 3, 2), (8, 7, 2), (14, 5, 1), (1, 7, 1)])
+def test_padding_is_tensorflows_same(size: int, kernel: int, stride: int) -> None:
+    """TensorFlow's definition: the output has ceil(size / stride) places; an odd row goes after the image."""
+    before, after = same_padding(size, kernel, stride)
+    assert (size + before + after - kernel) // stride + 1 == -(-size // stride)
+    assert after - before in (0, 1)
+
+
+def test_smaller_kernels_are_transformed_centres() -> None:
+    depthwise = ElasticDepthwise(4, (3, 5, 7))
+    weight = depthwise.weight
+    torch.testing.assert_close(depthwise.slice(5, 3), weight[:3, :, 1:6, 1:6])
+    torch.testing.assert_close(depthwise.slice(3, 2), weight[:2, :, 2:5, 2:5])
+    depthwise.steps["3"].data = 2 * torch.eye(9)
+    torch.testing.assert_close(depthwise.slice(3, 4), 2 * weight[:, :, 2:5, 2:5])
+    torch.testing.assert_close(depthwise.slice(7, 4), weight)
+
+
+def test_evaluation_counts_what_the_network_gets_right(images: np.ndarray) -> None:
+    class Fake(nn.Module):  # stands in for a network: its logits are known
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.nn.functional.one_hot((x[:, 0, 0, 0] * 255).round().long() % 10, 10) * 50.0
+
+    truth = images[:, 0, 0, 0].astype(np.int64) % 10
+    truth[::4] = (truth[::4] + 1) % 10
+    result = evaluate(Fake(), images, truth, 10)
+    assert result.top1_percent == 75
+    assert result.mean_probability_percent == pytest.approx(75)
+    assert not result.correct[::4].any()
+    assert fold_means(result.correct_probability).mean() == pytest.approx(0.75, abs=0.01)
+
+
+def test_a_checkpoint_comes_back_bit_for_bit(
+    mini: SearchSpace, supernet: Supernet, images: np.ndarray, tmp_path: Path
+) -> None:
+    path = tmp_path / "supernet.safetensors"
+    save_supernet(supernet, path, {"seed": 0})
+    arch, x = mini.smallest(20), to_input(images)
+    one = prepare_subnet(load_supernet(mini, path), arch, x, 64)
+    other = prepare_subnet(supernet.to(memory_format=torch.channels_last), arch, x, 64)
+    with torch.no_grad():
+        assert torch.equal(one(x), other(x))
+
+
+def test_foreign_checkpoints_are_refused_by_name(mini: SearchSpace, supernet: Supernet, tmp_path: Path) -> None:
+    path = tmp_path / "supernet.safetensors"
+    save_supernet(supernet, path, {})
+    with pytest.raises(
+        FoxnasError, match="belongs to another space: its head_width is 32, the config's space mini has 48"
+    ):
+        load_supernet(replace(mini, head_width=48), path)
+    load_supernet(replace(mini, name="other", image_sizes=(20,)), path)  # weights do not depend on these
+
+    weights = {k: v.contiguous() for k, v in supernet.state_dict().items()}
+    del weights["stem.weight"]
+    weights["extra"] = torch.zeros(1)
+    weights["head.weight"] = torch.zeros(3, 3)
+    save_file(weights, path)
+    with pytest.raises(
+        FoxnasError, match=r"stem.weight is missing; extra is not of this space; head.weight has shape \(3, 3\)"
+    ):
+        load_supernet(mini, path)
+
+    torch.save(supernet.state_dict(), path)
+    with pytest.raises(FoxnasError, match=r"is not a safetensors file .*pickled checkpoints are not loaded"):
+        load_supernet(mini, path)
+    with pytest.raises(FoxnasError, match=r"does not exist; set supernet.checkpoint"):
+        load_supernet(mini, tmp_path / "none")
+
+
+RECIPE = Recipe(
+    phases=(
+        Phase(2, 3e-3, (7,), (6,), (4,)),
+        Phase(2, 3e-3, (3, 5, 7), (2, 3, 4, 6), (2, 3, 4)),
+    ),
+    batch_size=32,
+    weight_decay=1e-4,
+    distillation=0.5,
+    average_decay=0.5,
+    seed=1,
+)
+
+
+def test_training_continues_bit_for_bit_where_it_was_cut(mini: SearchSpace, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    pixels, labels = rng.integers(0, 256, (64, 28, 28, 1), dtype=np.uint8), rng.integers(0, 10, 64)
+    whole = train_supernet(mini, pixels, labels, RECIPE)
+
+    state, kept = tmp_path / "training.pt", tmp_path / "kept.pt"
+
+    class Cut(Exception):
+        pass
+
+    # Cut after epoch 3: the journal of that epoch is what a killed training leaves.
+    saved = training.TrainingState.save
+
+    def save_and_cut(self: training.TrainingState, path: Path) -> None:
+        saved(self, path)
+        if self.epoch == 3:
+            raise Cut
+
+    with mock.patch.object(training.TrainingState, "save", save_and_cut), pytest.raises(Cut):
+        train_supernet(mini, pixels, labels, RECIPE, state)
+    kept.write_bytes(state.read_bytes())
+    continued = train_supernet(mini, pixels, labels, RECIPE, state)
+    for name, tensor in whole.state_dict().items():
+        assert torch.equal(tensor, continued.state_dict()[name]), name
+
+    state.write_bytes(kept.read_bytes()[:1000])
+    with pytest.raises(FoxnasError, match="cannot continue training from this file"):
+        train_supernet(mini, pixels, labels, RECIPE, state)
+
+
+def test_training_that_diverges_says_so(mini: SearchSpace) -> None:
+    rng = np.random.default_rng(0)
+    pixels, labels = rng.integers(0, 256, (64, 28, 28, 1), dtype=np.uint8), rng.integers(0, 10, 64)
+    wild = replace(RECIPE, phases=(Phase(3, float("inf"), (7,), (6,), (4,)),))
+    with pytest.raises(FoxnasError, match=r"training diverged in epoch .*lower the learning rate"):
+        train_supernet(mini, pixels, labels, wild)
