@@ -23,6 +23,7 @@ from foxnas.space import SearchSpace, UnitSpec
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
 Count = Annotated[int, Field(ge=1)]
 Percent = Annotated[float, Field(ge=0, le=100)]
+Weights = list[Annotated[float, Field(ge=0, le=1)]] | None
 
 
 class Section(BaseModel):
@@ -67,6 +68,8 @@ class SpaceConfig(Section):
     """1 for grey, 3 for colour."""
     classes: Annotated[int, Field(ge=2)]
     """Number of classes."""
+    kernel_transforms: bool
+    """false: a smaller kernel is the centre of the larger; true: and a learned linear map of it (Once-for-All)."""
 
     def build(self) -> SearchSpace:
         """Return the library's value. Raises FoxnasError when the choices contradict one another."""
@@ -88,6 +91,17 @@ class SplitsConfig(Section):
     """Opened for the final report, never for a choice; taken from the published test set."""
 
 
+class SceneConfig(Section):
+    """Every image is put on a larger black canvas at a random place, scale and angle: a harder task."""
+
+    canvas: Annotated[int, Field(ge=28)]
+    """Side of the canvas, in pixels."""
+    smallest_scale: Annotated[float, Field(gt=0, le=1)]
+    """The image's side is this share of the canvas' at least, and all of it at most."""
+    largest_angle: Annotated[float, Field(ge=0, le=180)]
+    """Turned by at most so many degrees either way."""
+
+
 class DataConfig(Section):
     """The images."""
 
@@ -95,6 +109,8 @@ class DataConfig(Section):
     """Which data set."""
     folder: str | None
     """A folder that already holds the data set's files; null fetches them."""
+    scene: SceneConfig | None
+    """null: the images as published."""
     seed: int
     """Deals the published training images out to train, fit and verify."""
     splits: SplitsConfig
@@ -114,6 +130,25 @@ class PhaseConfig(Section):
     """Choices of E in this phase."""
     depths: list[Count]
     """Choices of D in this phase."""
+    kernel_weights: Weights
+    """Probabilities of those kernel sizes; null: all equal."""
+    expansion_weights: Weights
+    """Probabilities of those expansion ratios; null: all equal."""
+    depth_weights: Weights
+    """Probabilities of those depths; null: all equal."""
+
+    @model_validator(mode="after")
+    def _weights_fit(self) -> PhaseConfig:
+        for choices, weights in (
+            ("kernel_sizes", self.kernel_weights),
+            ("expansion_ratios", self.expansion_weights),
+            ("depths", self.depth_weights),
+        ):
+            if weights is not None and (len(weights) != len(getattr(self, choices)) or abs(sum(weights) - 1) > 1e-6):
+                raise FoxnasError(
+                    f"the weights {weights} of {choices} {getattr(self, choices)} must be as many, and sum to 1"
+                )
+        return self
 
 
 class TrainingConfig(Section):

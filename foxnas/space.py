@@ -130,6 +130,8 @@ class SearchSpace:
         The 1x1 convolution before global average pooling and the classifier.
     image_channels, classes
         Shape of the input's last axis and of the logits.
+    kernel_transforms
+        Smaller kernels are learned linear maps of the larger one's centre (Once-for-All), not the centre itself.
     """
 
     name: str
@@ -143,6 +145,7 @@ class SearchSpace:
     head_width: int
     image_channels: int
     classes: int
+    kernel_transforms: bool = False
 
     def __post_init__(self) -> None:
         for knob in ("image_sizes", "kernel_sizes", "expansion_ratios", "depths"):

@@ -11,7 +11,15 @@ from torchvision.transforms.v2 import Resize
 from torchvision.tv_tensors import Image
 
 from foxnas import data
-from foxnas.data import FASHION_MNIST_FILES, fetch_fashion_mnist, load_fashion_mnist, read_idx, resize, split_rows
+from foxnas.data import (
+    FASHION_MNIST_FILES,
+    fetch_fashion_mnist,
+    load_fashion_mnist,
+    read_idx,
+    resize,
+    set_in_scene,
+    split_rows,
+)
 from foxnas.errors import FoxnasError
 
 
@@ -98,3 +106,23 @@ def test_resizing_is_torchvisions_bit_for_bit(size: int) -> None:
     images = np.random.default_rng(0).integers(0, 256, (5, 28, 28, 1), dtype=np.uint8)
     expected = Resize([size, size], antialias=True)(Image(torch.from_numpy(images).permute(0, 3, 1, 2)))
     assert (resize(images, size) == expected.permute(0, 2, 3, 1).numpy()).all()
+
+
+def test_scenes_place_the_whole_image_somewhere_on_the_canvas() -> None:
+    image = np.full((300, 28, 28, 1), 255, np.uint8)
+    placed = set_in_scene(image, 56, 0.5, 0.0, np.random.default_rng(0))
+    assert placed.shape == (300, 56, 56, 1)
+    bright = placed[..., 0] > 127
+    sides = np.sqrt(bright.sum((1, 2)))
+    assert 27 <= sides.min() < 31  # half the canvas
+    assert 53 < sides.max() <= 56  # all of it
+    corners = bright[:, 0, 0].mean(), bright[:, -1, -1].mean()
+    assert max(corners) < 0.1
+    again = set_in_scene(image, 56, 0.5, 0.0, np.random.default_rng(0))
+    assert (placed == again).all()
+
+
+def test_a_scene_of_full_scale_and_no_angle_is_the_image() -> None:
+    images = np.random.default_rng(0).integers(0, 256, (5, 28, 28, 1), dtype=np.uint8)
+    placed = set_in_scene(images, 28, 1.0, 0.0, np.random.default_rng(0))
+    assert np.abs(placed.astype(int) - images).max() <= 1

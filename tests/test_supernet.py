@@ -26,10 +26,16 @@ from foxnas.supernet.training import Phase, Recipe, train_supernet
 
 
 @pytest.fixture(scope="module")
-def supernet(mini: SearchSpace) -> Supernet:
+def transforming(mini: SearchSpace) -> SearchSpace:
+    """The mini space with Once-for-All's kernel transforms."""
+    return replace(mini, kernel_transforms=True)
+
+
+@pytest.fixture(scope="module")
+def supernet(transforming: SearchSpace) -> Supernet:
     """Random weights, every gain and bias of batch norm moved from its initial value."""
     torch.manual_seed(0)
-    network = Supernet(mini)
+    network = Supernet(transforming)
     for module in network.modules():
         if isinstance(module, ElasticBatchNorm):
             nn.init.uniform_(module.weight, 0.5, 1.5)
@@ -92,13 +98,16 @@ def test_padding_is_tensorflows_same(size: int, kernel: int, stride: int) -> Non
 
 
 def test_smaller_kernels_are_transformed_centres() -> None:
-    depthwise = ElasticDepthwise(4, (3, 5, 7))
+    depthwise = ElasticDepthwise(4, (3, 5, 7), transforms=True)
     weight = depthwise.weight
     torch.testing.assert_close(depthwise.slice(5, 3), weight[:3, :, 1:6, 1:6])
     torch.testing.assert_close(depthwise.slice(3, 2), weight[:2, :, 2:5, 2:5])
     depthwise.steps["3"].data = 2 * torch.eye(9)
     torch.testing.assert_close(depthwise.slice(3, 4), 2 * weight[:, :, 2:5, 2:5])
     torch.testing.assert_close(depthwise.slice(7, 4), weight)
+    plain = ElasticDepthwise(4, (3, 5, 7), transforms=False)
+    torch.testing.assert_close(plain.slice(3, 2), plain.weight[:2, :, 2:5, 2:5])
+    assert len(list(plain.parameters())) == 1
 
 
 def test_evaluation_counts_what_the_network_gets_right(images: np.ndarray) -> None:
@@ -116,25 +125,25 @@ def test_evaluation_counts_what_the_network_gets_right(images: np.ndarray) -> No
 
 
 def test_a_checkpoint_comes_back_bit_for_bit(
-    mini: SearchSpace, supernet: Supernet, images: np.ndarray, tmp_path: Path
+    transforming: SearchSpace, supernet: Supernet, images: np.ndarray, tmp_path: Path
 ) -> None:
     path = tmp_path / "supernet.safetensors"
     save_supernet(supernet, path, {"seed": 0})
-    arch, x = mini.smallest(20), to_input(images)
-    one = prepare_subnet(load_supernet(mini, path), arch, x, 64)
+    arch, x = transforming.smallest(20), to_input(images)
+    one = prepare_subnet(load_supernet(transforming, path), arch, x, 64)
     other = prepare_subnet(supernet.to(memory_format=torch.channels_last), arch, x, 64)
     with torch.no_grad():
         assert torch.equal(one(x), other(x))
 
 
-def test_foreign_checkpoints_are_refused_by_name(mini: SearchSpace, supernet: Supernet, tmp_path: Path) -> None:
+def test_foreign_checkpoints_are_refused_by_name(transforming: SearchSpace, supernet: Supernet, tmp_path: Path) -> None:
     path = tmp_path / "supernet.safetensors"
     save_supernet(supernet, path, {})
     with pytest.raises(
         FoxnasError, match="belongs to another space: its head_width is 32, the config's space mini has 48"
     ):
-        load_supernet(replace(mini, head_width=48), path)
-    load_supernet(replace(mini, name="other", image_sizes=(20,)), path)  # weights do not depend on these
+        load_supernet(replace(transforming, head_width=48), path)
+    load_supernet(replace(transforming, name="other", image_sizes=(20,)), path)  # weights do not depend on these
 
     weights = {k: v.contiguous() for k, v in supernet.state_dict().items()}
     del weights["stem.weight"]
@@ -144,13 +153,13 @@ def test_foreign_checkpoints_are_refused_by_name(mini: SearchSpace, supernet: Su
     with pytest.raises(
         FoxnasError, match=r"stem.weight is missing; extra is not of this space; head.weight has shape \(3, 3\)"
     ):
-        load_supernet(mini, path)
+        load_supernet(transforming, path)
 
     torch.save(supernet.state_dict(), path)
     with pytest.raises(FoxnasError, match=r"is not a safetensors file .*pickled checkpoints are not loaded"):
-        load_supernet(mini, path)
+        load_supernet(transforming, path)
     with pytest.raises(FoxnasError, match=r"does not exist; set supernet.checkpoint"):
-        load_supernet(mini, tmp_path / "none")
+        load_supernet(transforming, tmp_path / "none")
 
 
 RECIPE = Recipe(
@@ -202,3 +211,13 @@ def test_training_that_diverges_says_so(mini: SearchSpace) -> None:
     wild = replace(RECIPE, phases=(Phase(3, float("inf"), (7,), (6,), (4,)),))
     with pytest.raises(FoxnasError, match=r"training diverged in epoch .*lower the learning rate"):
         train_supernet(mini, pixels, labels, wild)
+
+
+def test_phases_draw_with_their_weights(mini: SearchSpace) -> None:
+    phase = Phase(1, 1e-3, (3, 7), (2, 6), (2, 4), kernel_weights=(0.2, 0.8), depth_weights=(0.0, 1.0))
+    rng = np.random.default_rng(0)
+    drawn = [phase.draw(28, 5, rng) for _ in range(200)]
+    layers = [layer for arch in drawn for unit in arch.units for layer in unit]
+    assert {depth for arch in drawn for depth in arch.depths} == {4}
+    assert np.mean([k == 7 for k, _ in layers]) == pytest.approx(0.8, abs=0.03)
+    assert np.mean([e == 6 for _, e in layers]) == pytest.approx(0.5, abs=0.03)

@@ -51,28 +51,29 @@ class ElasticBatchNorm(nn.Module):
 
 
 class ElasticDepthwise(nn.Module):
-    """Depthwise weights for every kernel size: the centre of the next larger kernel, each step linear.
+    """Depthwise weights for every kernel size: the centre of the largest.
 
-    Step matrices (Once-for-All's kernel transform) start as the identity and are optional.
+    With `transforms`, a learned matrix follows each step to a smaller kernel (Once-for-All's kernel
+    transform); it starts as the identity.
     """
 
-    def __init__(self, channels: int, kernel_sizes: tuple[int, ...]) -> None:
+    def __init__(self, channels: int, kernel_sizes: tuple[int, ...], transforms: bool) -> None:
         super().__init__()
         self.kernel_sizes = kernel_sizes
         largest = kernel_sizes[-1]
         self.weight = nn.Parameter(torch.empty(channels, 1, largest, largest))
         nn.init.kaiming_normal_(self.weight, mode="fan_in", nonlinearity="relu")
-        self.steps = nn.ParameterDict({str(k): nn.Parameter(torch.eye(k * k)) for k in kernel_sizes[:-1]})
+        steps = kernel_sizes[:-1] if transforms else ()
+        self.steps = nn.ParameterDict({str(k): nn.Parameter(torch.eye(k * k)) for k in steps})
 
     def slice(self, kernel: int, channels: int) -> Tensor:
         """Weights (channels, 1, kernel, kernel)."""
         weight = self.weight[:channels]
-        for smaller in reversed(self.kernel_sizes[:-1]):
-            if smaller < kernel:
-                break
+        for smaller in (k for k in reversed(self.kernel_sizes[:-1]) if k >= kernel):
             crop = (weight.shape[-1] - smaller) // 2
-            centre = weight[:, :, crop : crop + smaller, crop : crop + smaller]
-            weight = (centre.reshape(channels, -1) @ self.steps[str(smaller)].T).view(channels, 1, smaller, smaller)
+            weight = weight[:, :, crop : crop + smaller, crop : crop + smaller]
+            if self.steps:
+                weight = (weight.reshape(channels, -1) @ self.steps[str(smaller)].T).view_as(weight)
         return weight
 
 
@@ -116,6 +117,7 @@ class ElasticBlock(nn.Module):
         type: int,
         kernel_sizes: tuple[int, ...],
         expansion_ratios: tuple[int, ...],
+        transforms: bool = False,
     ) -> None:
         super().__init__()
         self.in_width, self.stride = in_width, stride
@@ -124,7 +126,7 @@ class ElasticBlock(nn.Module):
         if expansion_ratios != (1,):
             self.expand = nn.Conv2d(in_width, hidden, 1, bias=False)
             self.expand_norm = ElasticBatchNorm(hidden)
-        self.depthwise = ElasticDepthwise(hidden, kernel_sizes)
+        self.depthwise = ElasticDepthwise(hidden, kernel_sizes, transforms)
         self.depthwise_norm = ElasticBatchNorm(hidden)
         self.gate = ElasticSqueezeExcite(hidden) if type == SQUEEZE_EXCITE else None
         self.project = nn.Conv2d(hidden, out_width, 1, bias=False)

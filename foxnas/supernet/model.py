@@ -26,7 +26,7 @@ class Supernet(nn.Module):
         self.first = ElasticBlock(width, width, 1, SEPARABLE, (3,), (1,))
         self.units = nn.ModuleList()
         for in_width, spec in zip(space.in_widths(), space.units, strict=True):
-            knobs = (spec.type, space.kernel_sizes, space.expansion_ratios)
+            knobs = (spec.type, space.kernel_sizes, space.expansion_ratios, space.kernel_transforms)
             blocks = [ElasticBlock(in_width, spec.width, spec.stride, *knobs)]
             blocks += [ElasticBlock(spec.width, spec.width, 1, *knobs) for _ in range(space.depths[-1] - 1)]
             self.units.append(nn.ModuleList(blocks))

@@ -30,21 +30,28 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Phase:
-    """A stretch of training over the subnets whose knobs lie in these choices."""
+    """A stretch of training over the subnets whose knobs lie in these choices.
+
+    The weights are the probabilities of the choices (None: all equal). Weights that rise with the knob
+    keep the larger choice the better one, as progressive shrinking does.
+    """
 
     epochs: int
     learning_rate: float
     kernel_sizes: Sequence[int]
     expansion_ratios: Sequence[int]
     depths: Sequence[int]
+    kernel_weights: Sequence[float] | None = None
+    expansion_weights: Sequence[float] | None = None
+    depth_weights: Sequence[float] | None = None
 
     def draw(self, image_size: int, units: int, rng: np.random.Generator) -> Arch:
-        """Draw a subnet of the phase, uniformly over knobs."""
+        """Draw a subnet of the phase, all knobs independent."""
         chosen = []
         for _ in range(units):
-            depth = int(rng.choice(self.depths))
-            kernels = rng.choice(self.kernel_sizes, depth)
-            ratios = rng.choice(self.expansion_ratios, depth)
+            depth = int(rng.choice(self.depths, p=self.depth_weights))
+            kernels = rng.choice(self.kernel_sizes, depth, p=self.kernel_weights)
+            ratios = rng.choice(self.expansion_ratios, depth, p=self.expansion_weights)
             chosen.append(tuple((int(k), int(e)) for k, e in zip(kernels, ratios, strict=True)))
         return Arch(image_size, tuple(chosen))
 
@@ -158,7 +165,7 @@ def train_supernet(
     begin = 0
     for number, phase in enumerate(recipe.phases):
         for epoch in range(max(begin, state.epoch), begin + phase.epochs):
-            if number and epoch == begin and state.teacher is None:
+            if number and epoch == begin and state.teacher is None and recipe.distillation:
                 state.promote_teacher()
             rng = np.random.default_rng([recipe.seed, epoch])
             order = rng.permutation(len(labels))
