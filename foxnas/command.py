@@ -14,15 +14,22 @@ import json
 import logging
 import platform
 import sys
+import time
 from collections.abc import Callable, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
+import psutil
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from foxnas import code
 from foxnas.errors import FoxnasError
+
+log = logging.getLogger(__name__)
+
+#: Closes every job's log; `benchmarks.orchestration` adds them up.
+TIMES = "start-up %.2f s, work %.2f s"
 
 #: Packages whose version can change a result.
 RECORDED_PACKAGES = ("foxnas", "numpy", "pandas", "statsmodels", "torch", "tensorflow-cpu", "ai-edge-litert")
@@ -32,8 +39,10 @@ def run(main: Callable[..., None]) -> None:
     """Parse the command line, call `main`, and end with one clear sentence if the input was bad."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
     arguments = parse(main, sys.argv[1:])
+    started = time.time()
     try:
         main(**arguments)
+        log.info(TIMES, started - psutil.Process().create_time(), time.time() - started)
     except FoxnasError as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:

@@ -100,11 +100,23 @@ def _from_debian(scratch: Path) -> Path:
     for tool in ("apt-get", "dpkg-deb"):
         if shutil.which(tool) is None:
             raise OSError(f"{tool} is not installed here")
-    run = {"cwd": scratch, "check": True, "capture_output": True, "text": True, "timeout": 600}
-    subprocess.run(["apt-get", "download", DEBIAN_PACKAGE], **run)  # type: ignore[call-overload]
+    download = ["apt-get", "download", DEBIAN_PACKAGE]
+    try:
+        _run(download, scratch)
+    except subprocess.CalledProcessError:
+        # The machine's package lists may never have been fetched: fetch our own, which needs no root.
+        lists = scratch / "apt" / "lists" / "partial"
+        lists.mkdir(parents=True)
+        private = ["-o", f"Dir::State::lists={lists.parent}", "-o", f"Dir::Cache={scratch / 'apt'}"]
+        _run(["apt-get", *private, "update"], scratch)
+        _run([*download[:1], *private, *download[1:]], scratch)
     package = next(scratch.glob(f"{DEBIAN_PACKAGE}_*.deb"))
-    subprocess.run(["dpkg-deb", "-x", package.name, "unpacked"], **run)  # type: ignore[call-overload]
+    _run(["dpkg-deb", "-x", package.name, "unpacked"], scratch)
     return scratch / "unpacked" / "usr" / "share" / "datasets" / "fashion-mnist"
+
+
+def _run(words: list[str], folder: Path) -> None:
+    subprocess.run(words, cwd=folder, check=True, capture_output=True, text=True, timeout=600)
 
 
 def _copy_files(source: Path, target: Path) -> None:

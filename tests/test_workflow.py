@@ -1,0 +1,198 @@
+"""The workflow as a user runs it: a real tiny run, the same command again, and what a change reruns."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from foxnas.tables import read_json, read_table
+from foxnas.tflite.reading import read_metadata
+from foxnas.tflite.serving import Int8Model
+
+ROOT = Path(__file__).parent.parent
+TINY = ROOT / "config" / "tiny.yaml"
+
+
+def snakemake(folder: Path, *words: str, config: Path = TINY, check: bool = True) -> str:
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--configfile", str(config)]
+    done = subprocess.run(
+        [*command, "--directory", str(folder), "--cores", "2", *words],
+        capture_output=True, text=True, cwd=ROOT, env={**os.environ, "COLUMNS": "200"},
+    )  # fmt: skip
+    text = done.stdout + done.stderr
+    assert not check or done.returncode == 0, text[-6000:]
+    return text
+
+
+def planned(folder: Path, config: Path) -> set[str]:
+    """The rules that a dry run would run."""
+    text = snakemake(folder, "--dry-run", config=config)
+    return set(re.findall(r"^(?:local)?rule (\w+):", text, re.MULTILINE)) - {"all"}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished tiny run on real images, measured on this machine."""
+    folder = tmp_path_factory.mktemp("run")
+    snakemake(folder)
+    return folder
+
+
+def test_a_run_ends_with_models_verdicts_and_the_page(run: Path) -> None:
+    deployed = run / "results" / "mini" / "deploy" / "local" / "p50"
+    verdict = read_json(deployed / "validation.json")
+    assert verdict["latency_upper_ms"] >= verdict["latency_median_ms"] > 0
+    assert verdict["test_images"] == 1000
+    content = (deployed / "model.tflite").read_bytes()
+    model = Int8Model(content)
+    assert read_metadata(content)["arch"] == verdict["arch"]
+    assert model.image_shape[0] == int(verdict["arch"][1:3])
+    page = (run / "results" / "report.html").read_text()
+    assert verdict["arch"].split("_")[0][1:] in page
+    assert not re.search(r"""(?:src|href)=["'](?:https?:)?//""", page)
+
+
+def test_the_tables_are_whole_and_agree(run: Path) -> None:
+    results = run / "results" / "mini"
+    for size in (16, 24):
+        subnets = read_table(results / str(size) / "subnets.csv")
+        accuracy = read_table(results / str(size) / "accuracy.csv")
+        latency = read_table(results / str(size) / "latency-local.csv")
+        assert len(subnets) == 100
+        assert list(subnets["id"]) == list(accuracy["id"]) == list(latency["id"])
+        assert accuracy["top1_percent"].between(0, 100).all()
+        assert (latency["latency_ms"] > 0).all()
+        assert (latency["runs"] >= 50).all()
+
+
+def test_the_splits_are_disjoint_and_recorded(run: Path) -> None:
+    splits = read_json(run / "results" / "data" / "splits.json")["splits"]
+    training = [row for name in ("train", "fit", "verify") for row in splits[name]["rows"]]
+    assert len(training) == len(set(training)) == 6000
+    assert splits["test"]["published"] == "test"
+
+
+def test_the_same_command_again_has_nothing_to_do(run: Path) -> None:
+    assert "Nothing to be done" in snakemake(run)
+
+
+def test_touching_reordering_and_commenting_rerun_nothing(run: Path, tmp_path: Path) -> None:
+    for path in (run / "results" / "mini" / "supernet.safetensors", run / "results" / "mini" / "16" / "subnets.csv"):
+        path.touch()
+    reordered = tmp_path / "reordered.yaml"
+    raw = yaml.safe_load(TINY.read_text())
+    reordered.write_text("# a comment\n" + yaml.safe_dump(dict(reversed(raw.items())), sort_keys=False))
+    assert planned(run, reordered) == set()
+
+
+FROM_SEARCH = {
+    "search_architectures", "export_candidates", "time_candidates", "deploy_winner", "validate_accuracy",
+    "validate_latency", "judge_model", "compare_baselines", "write_report",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "expected"),
+    [
+        ("search.annealing.rounds", 3, FROM_SEARCH),
+        ("budgets", ["p50", "p80"], FROM_SEARCH | {"resolve_budget"}),
+        ("sampling.subnets", 200, {
+            "sample_subnets", "gather_subnets", "evaluate_subnets", "gather_accuracy", "time_subnets",
+            "gather_latency", "fit_accuracy", "fit_latency", "resolve_budget", *FROM_SEARCH,
+        }),
+        ("devices.0.protocol.min_runs", 30, {
+            "time_subnets", "gather_latency", "fit_latency", "resolve_budget", *FROM_SEARCH,
+        }),
+        ("validation.max_drop_percent", 2.0, {"judge_model", "write_report"}),
+    ],
+)  # fmt: skip
+def test_a_changed_line_reruns_only_what_depends_on_it(
+    run: Path, tmp_path: Path, path: str, value: object, expected: set[str]
+) -> None:
+    raw = yaml.safe_load(TINY.read_text())
+    *parents, last = path.split(".")
+    place = raw
+    for key in parents:
+        place = place[int(key) if key.isdigit() else key]
+    place[last] = value
+    config = tmp_path / "changed.yaml"
+    config.write_text(yaml.safe_dump(raw))
+    assert planned(run, config) == expected
+
+
+def test_more_subnets_measure_only_the_new_ones(run: Path, tmp_path: Path) -> None:
+    raw = yaml.safe_load(TINY.read_text())
+    raw["sampling"]["subnets"] = 200
+    config = tmp_path / "more.yaml"
+    config.write_text(yaml.safe_dump(raw))
+    text = snakemake(run, "--dry-run", config=config)
+    assert "shards/accuracy/1.csv" in text
+    assert "output: results/mini/16/shards/accuracy/0.csv" not in text
+
+
+def test_a_budget_that_nothing_meets_says_the_fastest(run: Path, tmp_path: Path) -> None:
+    raw = yaml.safe_load(TINY.read_text())
+    raw["budgets"] = [0.0001]
+    config = tmp_path / "impossible.yaml"
+    config.write_text(yaml.safe_dump(raw))
+    target = "results/mini/search/local/0.0001ms/budget.json"
+    text = snakemake(run, target, config=config, check=False)
+    fastest = min(
+        read_table(run / "results" / "mini" / str(size) / "latency-local.csv").query("usable")["latency_ms"].min()
+        for size in (16, 24)
+    )
+    assert f"is met by no subnet: the fastest measured one takes {fastest:.4g} ms; raise the budget" in text
+    assert not (run / target).exists()
+
+
+def test_a_damaged_table_is_named_by_its_next_reader(run: Path) -> None:
+    path = run / "results" / "mini" / "16" / "accuracy.csv"
+    whole = path.read_text()
+    path.write_text(whole[:-200])
+    try:
+        text = snakemake(run, "results/mini/16/predictors/accuracy.json", "--forcerun", "fit_accuracy", check=False)
+    finally:
+        path.write_text(whole)
+    assert "results/mini/16/accuracy.csv: was truncated or edited since it was written" in text
+
+
+def test_snakemakes_own_report_works(run: Path, tmp_path: Path) -> None:
+    snakemake(run, "--report", str(tmp_path / "report.html"))
+    assert "report.html" in (tmp_path / "report.html").read_text()
+
+
+def test_a_wrong_key_stops_the_run_with_the_fix(tmp_path: Path) -> None:
+    config = tmp_path / "wrong.yaml"
+    config.write_text(TINY.read_text().replace("subnets: 100", "subnet: 100"))
+    text = snakemake(tmp_path, "--dry-run", config=config, check=False)
+    assert "sampling.subnet: unknown key; did you mean subnets?" in text
+    assert "sampling.subnets: is missing" in text
+
+
+def test_parsing_imports_nothing_heavy() -> None:
+    probe = "import foxnas.workflow, sys; print(json.dumps(sorted(m.split('.')[0] for m in sys.modules)))"
+    loaded = subprocess.run([sys.executable, "-c", f"import json; {probe}"], capture_output=True, text=True, cwd=ROOT)
+    assert not set(json.loads(loaded.stdout)) & {"torch", "tensorflow", "pandas", "statsmodels", "scipy", "matplotlib"}
+
+
+def test_measurements_run_alone(run: Path) -> None:
+    """While this machine is the device, no other job overlaps a measurement: read off the run's own log."""
+    log = max((run / ".snakemake" / "log").glob("*.log"), key=lambda p: p.stat().st_size).read_text()
+    stamps = re.findall(r"\[(\w{3} \w{3}\s+\d+ [\d:]+ \d{4})\]\n(?:Job (\d+): (Timing)?|Finished jobid: (\d+))", log)
+    open_jobs: dict[str, bool] = {}
+    for _, started, timing, finished in stamps:
+        if started:
+            assert not any(open_jobs.values()), "a job started beside a measurement"
+            assert not (timing and open_jobs), "a measurement started beside a job"
+            open_jobs[started] = bool(timing)
+        else:
+            open_jobs.pop(finished, None)
+    assert pd.Series([t[2] for t in stamps]).eq("Timing").sum() >= 2
