@@ -74,5 +74,7 @@ rule all:
             device=DEVICES,
             budget=BUDGETS,
         ),
-        subnets=expand("results/{space}/{size}/subnets.csv", space=SPACE.name, size=SIZES),
+        subnets=expand(
+            "results/{space}/{size}/subnets.csv", space=SPACE.name, size=SIZES
+        ),
         report="results/report.html",

@@ -55,7 +55,9 @@ rule split_images:
         mem_mb=1000,
         runtime=10,
     params:
-        settings=flow.settings(seed=CONFIG.data.seed, scene=CONFIG.data.scene, splits=CONFIG.data.splits),
+        settings=flow.settings(
+            seed=CONFIG.data.seed, scene=CONFIG.data.scene, splits=CONFIG.data.splits
+        ),
         code=flow.code_digest("split_images"),
     message:
         "Splitting the images"

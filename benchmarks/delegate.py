@@ -1,0 +1,45 @@
+"""Latency with the XNNPACK delegate against the runtime's own kernels, by kernel size.
+
+For every K, the subnet whose layers all have that K, middle depth and a middle E, is timed both ways in
+turn on this machine. A ratio above 1 means that XNNPACK is slower.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from foxnas.config import read_config
+from foxnas.devices.models import measure_models
+from foxnas.devices.registry import build_device
+from foxnas.space import Arch
+from foxnas.tflite.probe import ProbeWriter
+
+
+def main() -> None:
+    """Print one line per image size and K."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--config", type=Path, default=Path("config/config.yaml"))
+    options = parser.parse_args()
+    config = read_config(options.config)
+    space = config.space.build()
+    writer = ProbeWriter(space)
+    models = {}
+    for size in (space.image_sizes[0], space.image_sizes[-1]):
+        for kernel in space.kernel_sizes:
+            unit = ((kernel, space.expansion_ratios[1]),) * space.depths[1]
+            models[f"{size} px, K = {kernel}"] = writer.write(Arch(size, (unit,) * len(space.units)))
+    timed = {}
+    for xnnpack in (False, True):
+        protocol = config.devices[0].protocol.model_copy(update={"xnnpack": xnnpack})
+        device, settings = build_device(config.devices[0].model_copy(update={"protocol": protocol}))
+        timed[xnnpack], _ = measure_models(device, settings, models, 3, np.random.default_rng(0))
+    for name in models:
+        own, delegate = timed[False][name].median_ms, timed[True][name].median_ms
+        print(f"{name}: own kernels {own:.3f} ms, XNNPACK {delegate:.3f} ms, ratio {delegate / own:.2f}")
+
+
+if __name__ == "__main__":
+    main()
