@@ -10,50 +10,40 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from published import CPU_SPACE
 
 from foxnas.errors import FoxnasError
-from foxnas.space import Arch, SearchSpace, UnitSpec
-
-CPU = SearchSpace(
-    name="cpu",
-    image_sizes=tuple(range(128, 321, 32)),
-    kernel_sizes=(3, 5, 7),
-    expansion_ratios=(2, 3, 4, 6),
-    depths=(2, 3, 4),
-    stem_width=16,
-    stem_stride=2,
-    units=tuple(
-        UnitSpec(w, s, t) for w, s, t in zip((24, 40, 80, 112, 160), (2, 2, 2, 1, 2), (2, 1, 2, 1, 1), strict=True)
-    ),
-    head_width=960,
-    image_channels=3,
-    classes=1000,
-)
+from foxnas.space import Arch, SearchSpace
 
 
 def test_the_papers_spaces_have_the_papers_sizes() -> None:
     # Section 3.1 of the paper: 4.1 x 10^22 and 3.7 x 10^13, seven image sizes included.
-    assert CPU.count() == 7 * (12**2 + 12**3 + 12**4) ** 5
-    assert f"{CPU.count():.1e}" == "4.1e+22"
-    tpu = replace(CPU, kernel_sizes=(3,), expansion_ratios=(4, 6, 8), depths=(3, 4, 5))
+    assert CPU_SPACE.count() == 7 * (12**2 + 12**3 + 12**4) ** 5
+    assert f"{CPU_SPACE.count():.1e}" == "4.1e+22"
+    tpu = replace(CPU_SPACE, kernel_sizes=(3,), expansion_ratios=(4, 6, 8), depths=(3, 4, 5))
     assert f"{tpu.count():.1e}" == "3.7e+13"
 
 
 def test_a_tiny_space_is_counted_by_listing_it() -> None:
     tiny = replace(
-        CPU, image_sizes=(32, 64), kernel_sizes=(3,), expansion_ratios=(2, 3), depths=(2,), units=CPU.units[:2]
+        CPU_SPACE,
+        image_sizes=(32, 64),
+        kernel_sizes=(3,),
+        expansion_ratios=(2, 3),
+        depths=(2,),
+        units=CPU_SPACE.units[:2],
     )
     drawn = {arch for size in tiny.image_sizes for arch in islice(tiny.sample(size, np.random.default_rng(0)), 16)}
     assert len(drawn) == tiny.count() == 32
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.integers(0, 2**32 - 1), st.sampled_from(CPU.image_sizes))
+@given(st.integers(0, 2**32 - 1), st.sampled_from(CPU_SPACE.image_sizes))
 def test_text_is_the_inverse_of_parsing(seed: int, size: int) -> None:
-    arch = CPU.draw(size, np.random.default_rng(seed))
-    again = CPU.parse(arch.text)
+    arch = CPU_SPACE.draw(size, np.random.default_rng(seed))
+    again = CPU_SPACE.parse(arch.text)
     assert (again, again.id) == (arch, arch.id)
-    assert CPU.validate(arch.representative).representative == arch.representative
+    assert CPU_SPACE.validate(arch.representative).representative == arch.representative
 
 
 def test_the_first_n_of_a_larger_sample_are_the_smaller_sample(mini: SearchSpace) -> None:
@@ -76,7 +66,7 @@ def test_sampling_is_uniform_over_knobs(mini: SearchSpace) -> None:
 
 
 def test_an_exhausted_space_says_so() -> None:
-    tiny = replace(CPU, kernel_sizes=(3,), expansion_ratios=(2, 3), depths=(2,), units=CPU.units[:1])
+    tiny = replace(CPU_SPACE, kernel_sizes=(3,), expansion_ratios=(2, 3), depths=(2,), units=CPU_SPACE.units[:1])
     with pytest.raises(FoxnasError, match="ran out of new subnets after 4"):
         list(islice(tiny.sample(128, np.random.default_rng(0)), 5))
 
