@@ -35,8 +35,6 @@ from foxnas.search.problem import Pool, SearchProblem, SearchResult, Selection, 
 
 #: Share of the moves on the layers after the first that change one layer only.
 ONE_LAYER = 0.3
-#: Random subnets tried as a start before the fastest architecture is taken.
-START_DRAWS = 100
 
 State = tuple[int, tuple[UnitLayers, ...]]
 """Index of the image size, and the layers of each unit."""
@@ -57,7 +55,8 @@ class AnnealingSettings:
     switch_after
         Proposals of a round after which the second weights take over; None: 2n.
     rounds
-        How often the schedule runs.
+        How often the schedule runs: at the image sizes that can meet the budget in turn, each time from the best
+        state seen at that size.
     guided
         False: every parameter is equally likely in both phases.
     trace_every
@@ -70,7 +69,7 @@ class AnnealingSettings:
     proposals_per_temperature: int = 2500
     boltzmann: float = 0.01
     switch_after: int | None = None
-    rounds: int = 14
+    rounds: int = 28
     guided: bool = True
     trace_every: int = 500
     selection: Selection = field(default_factory=Selection)
@@ -111,12 +110,15 @@ def search(problem: SearchProblem, settings: AnnealingSettings, rng: np.random.G
     pool, trace = Pool(settings.selection.pool), []
     n, uniform, exp = settings.proposals_per_temperature, walk.random.random, math.exp
 
-    best_state = walk.start()
-    best, latency_ms, classes = walk.predict(best_state)
-    pool.offer(best, best_state[0], classes)
+    starts = walk.starts()
+    best = -math.inf
     step = 0
-    for _ in range(settings.rounds):
-        state, accuracy = best_state, best
+    for number in range(settings.rounds):
+        home = list(starts)[number % len(starts)]
+        state = starts[home]
+        accuracy, latency_ms, classes = walk.predict(state)
+        pool.offer(accuracy, state[0], classes)
+        best, best_here = max(best, accuracy), accuracy
         for in_round in range(settings.initial_temperature * n):
             temperature = settings.initial_temperature - in_round // n
             second = in_round >= settings.switch
@@ -131,8 +133,10 @@ def search(problem: SearchProblem, settings: AnnealingSettings, rng: np.random.G
                 pool.offer(value, proposed[0], classes)
             if value >= accuracy or uniform() < exp((value - accuracy) / (settings.boltzmann * temperature)):
                 state, accuracy, latency_ms = proposed, value, proposed_ms
+                if state[0] == home and value > best_here:
+                    starts[home], best_here = state, value
                 if value > best:
-                    best_state, best = proposed, value
+                    best = value
                     trace.append(TracePoint(step, walk.calls, value, best, latency_ms, temperature, 1 + second))
     trace.append(TracePoint(step, walk.calls, accuracy, best, latency_ms, temperature, 1 + second))
     candidates = select(problem.landscape, pool.points(), settings.selection)
@@ -183,18 +187,15 @@ class _Walk:
         self._others_depth = _others(space.depths)
         self._others_layer = (_others(space.kernel_sizes), _others(space.expansion_ratios))
 
-    def start(self) -> State:
-        """Return a random state within the budget, or the fastest when `START_DRAWS` draws find none."""
-        space, random = self._landscape.space, self.random
-        layers = space.layers()
-        for _ in range(START_DRAWS):
-            size = random.randrange(len(self._landscape.image_sizes))
-            depths = [random.choice(space.depths) for _ in space.units]
-            state = (size, tuple(tuple(random.choice(layers) for _ in range(depth)) for depth in depths))
-            if self.predict(state)[1] <= self._problem.budget_ms:
-                return state
-        fastest = self._landscape.fastest
-        return fastest.size, self._landscape.arch(fastest).units
+    def starts(self) -> dict[int, State]:
+        """Return where rounds begin: by image size, its fastest architecture, if that is within the budget.
+
+        A change of size alone breaks the budget or leaves it far behind, so a walk seldom crosses sizes; rounds
+        therefore begin at every size in turn, at the best state seen there, and size stays a parameter like others.
+        """
+        fastest = self._landscape.fastest_by_size
+        states = {point.size: (point.size, self._landscape.arch(point).units) for point in fastest}
+        return {size: state for size, state in states.items() if self.predict(state)[1] <= self._problem.budget_ms}
 
     def predict(self, state: State) -> tuple[float, float, list[int]]:
         """Return predicted accuracy, latency (ms), and the class of each unit."""

@@ -11,8 +11,6 @@ import numpy as np
 from foxnas.features import FloatArray
 from foxnas.search.landscape import Landscape, UnitLayers
 
-#: Knobs below this share of the largest accuracy effect have no weight in the first phase.
-MINOR_EFFECT = 0.1
 
 KnobKind = Literal["size", "D", "K_first", "E_first", "K_rest", "E_rest"]
 
@@ -83,8 +81,9 @@ def phase_weights(effects: Effects) -> tuple[FloatArray, FloatArray]:
 
     With A_g and L_g the main effects of knob g on accuracy and latency:
 
-    - phase 1, *what matters*: A_g where A_g >= `MINOR_EFFECT` x max A, else 0. It settles the coarse shape, and like
-      the authors' own first weights it leaves minor knobs alone.
+    - phase 1, *what matters*: sqrt(A_g). No knob is left out: on the demo's predictors, leaving out minor ones (as the
+      authors' own first weights do) ended 0.7 points below the optimum with every seed, because the trade of one
+      minor knob for another was never tried.
     - phase 2, *what is worth its time*: sqrt(A_g / (L_g + mean L)), accuracy bought per millisecond. The mean in the
       denominator keeps a knob that costs nothing, whose ratio is all noise, from taking every move; the root keeps
       weak knobs within reach, which is what the last tenths of a point are made of.
@@ -93,9 +92,9 @@ def phase_weights(effects: Effects) -> tuple[FloatArray, FloatArray]:
     uniform = np.full(len(a), 1 / len(a))
     if not a.max() > 0:
         return uniform, uniform
-    major = np.where(a >= MINOR_EFFECT * a.max(), a, 0)
+    matters = np.sqrt(a)
     worth = np.sqrt(a / (latency + latency.mean()) if latency.max() > 0 else a)
-    return major / major.sum(), worth / worth.sum()
+    return matters / matters.sum(), worth / worth.sum()
 
 
 def _probability(unit: UnitLayers, depths: int, choices: int) -> float:

@@ -116,11 +116,15 @@ class Landscape:
         return accuracy, latency_ms
 
     @cached_property
+    def fastest_by_size(self) -> tuple[Point, ...]:
+        """The class with the lowest predicted latency of every image size."""
+        best = self.latency_tables_ms.argmin(axis=2)
+        return tuple(Point(size, tuple(map(int, classes))) for size, classes in enumerate(best))
+
+    @property
     def fastest(self) -> Point:
         """The class with the lowest predicted latency of all."""
-        best = self.latency_tables_ms.argmin(axis=2)
-        points = [Point(size, tuple(map(int, classes))) for size, classes in enumerate(best)]
-        return min(points, key=lambda point: self.predict(point)[1])
+        return min(self.fastest_by_size, key=lambda point: self.predict(point)[1])
 
     @cached_property
     def orderings(self) -> list[UnitLayers]:
