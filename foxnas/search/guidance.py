@@ -11,7 +11,6 @@ import numpy as np
 from foxnas.features import FloatArray
 from foxnas.search.landscape import Landscape, UnitLayers
 
-
 KnobKind = Literal["size", "D", "K_first", "E_first", "K_rest", "E_rest"]
 
 
