@@ -8,6 +8,7 @@ together in `--settings`, one JSON object that holds exactly what the rule depen
 from __future__ import annotations
 
 import argparse
+import errno
 import hashlib
 import inspect
 import json
@@ -48,11 +49,10 @@ def run(main: Callable[..., None]) -> None:
     except KeyboardInterrupt:
         sys.exit("interrupted; run the same command again to continue")
     except OSError as error:
-        if error.filename is None:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM):
             raise
-        sys.exit(
-            f"error: {error.filename}: {error.strerror}; make room or grant access, then run the same command again"
-        )
+        where = error.filename2 or error.filename or "the results folder"
+        sys.exit(f"error: {where}: {error.strerror}; make room or grant access, then run the same command again")
 
 
 def parse(main: Callable[..., None], words: list[str]) -> dict[str, Any]:

@@ -125,9 +125,9 @@ def _copy_files(source: Path, target: Path) -> None:
     for name, count in FASHION_MNIST_FILES.items():
         if len(read_idx(source / name)) != count:
             raise FoxnasError(f"{source / name}: holds {len(read_idx(source / name))} items instead of {count}")
-    target.mkdir(parents=True, exist_ok=True)
     for name in FASHION_MNIST_FILES:
-        shutil.copyfile(source / name, target / name)
+        with replacing(target / name) as temporary:
+            shutil.copyfile(source / name, temporary)
 
 
 def read_idx(path: Path) -> np.ndarray:

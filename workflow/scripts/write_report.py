@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from foxnas.report.page import write_page
-
 from foxnas import command
+from foxnas.report.page import write_page
 
 
 def main(*, space: str, sizes: list[int], devices: list[str], budgets: list[str], results: Path, page: Path) -> None:
