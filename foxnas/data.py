@@ -36,7 +36,6 @@ FASHION_MNIST_FILES = {
     "t10k-images-idx3-ubyte.gz": 10000,
     "t10k-labels-idx1-ubyte.gz": 10000,
 }
-FASHION_MNIST_CLASSES = 10
 DEBIAN_PACKAGE = "dataset-fashion-mnist"
 
 

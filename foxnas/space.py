@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -112,6 +112,22 @@ class Arch:
         return Arch(self.image_size, units)
 
 
+def draw_unit(
+    depths: Sequence[int],
+    kernel_sizes: Sequence[int],
+    expansion_ratios: Sequence[int],
+    rng: np.random.Generator,
+    depth_weights: Sequence[float] | None = None,
+    kernel_weights: Sequence[float] | None = None,
+    expansion_weights: Sequence[float] | None = None,
+) -> tuple[Layer, ...]:
+    """Draw a unit over knobs: its depth first, then K and E of each layer; weights are probabilities, None uniform."""
+    depth = int(rng.choice(depths, p=depth_weights))
+    kernels = rng.choice(kernel_sizes, depth, p=kernel_weights)
+    ratios = rng.choice(expansion_ratios, depth, p=expansion_weights)
+    return tuple((int(k), int(e)) for k, e in zip(kernels, ratios, strict=True))
+
+
 @dataclass(frozen=True)
 class SearchSpace:
     """A family of subnets that share one supernet's weights.
@@ -209,16 +225,10 @@ class SearchSpace:
         layer = (self.kernel_sizes[0], self.expansion_ratios[0])
         return Arch(image_size, ((layer,) * self.depths[0],) * len(self.units))
 
-    def draw_unit(self, rng: np.random.Generator) -> tuple[Layer, ...]:
-        """Draw a unit uniformly over knobs: its depth first, then K and E of each layer."""
-        depth = int(rng.choice(self.depths))
-        kernels = rng.choice(self.kernel_sizes, depth)
-        ratios = rng.choice(self.expansion_ratios, depth)
-        return tuple((int(k), int(e)) for k, e in zip(kernels, ratios, strict=True))
-
     def draw(self, image_size: int, rng: np.random.Generator) -> Arch:
         """Draw one subnet of an image size, uniformly over knobs, units independent."""
-        return Arch(image_size, tuple(self.draw_unit(rng) for _ in self.units))
+        choices = (self.depths, self.kernel_sizes, self.expansion_ratios)
+        return Arch(image_size, tuple(draw_unit(*choices, rng) for _ in self.units))
 
     def sample(self, image_size: int, rng: np.random.Generator) -> Iterator[Arch]:
         """Yield subnets of an image size without repeats; the first n do not depend on how many are taken.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -45,8 +44,3 @@ class Supernet(nn.Module):
                 x = block(x, kernel, expansion)
         x = F.relu6(self.head_norm(F.conv2d(x, self.head.weight)))
         return self.classifier(x.mean((2, 3)))
-
-    @torch.no_grad()
-    def parameter_count(self) -> int:
-        """Number of trained scalars."""
-        return sum(p.numel() for p in self.parameters())

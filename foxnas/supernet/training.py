@@ -22,7 +22,7 @@ from torch.nn import functional as F
 
 from foxnas.data import resize, to_input
 from foxnas.errors import FoxnasError
-from foxnas.space import Arch, SearchSpace
+from foxnas.space import Arch, SearchSpace, draw_unit
 from foxnas.supernet.model import Supernet
 
 log = logging.getLogger(__name__)
@@ -47,13 +47,9 @@ class Phase:
 
     def draw(self, image_size: int, units: int, rng: np.random.Generator) -> Arch:
         """Draw a subnet of the phase, all knobs independent."""
-        chosen = []
-        for _ in range(units):
-            depth = int(rng.choice(self.depths, p=self.depth_weights))
-            kernels = rng.choice(self.kernel_sizes, depth, p=self.kernel_weights)
-            ratios = rng.choice(self.expansion_ratios, depth, p=self.expansion_weights)
-            chosen.append(tuple((int(k), int(e)) for k, e in zip(kernels, ratios, strict=True)))
-        return Arch(image_size, tuple(chosen))
+        choices = (self.depths, self.kernel_sizes, self.expansion_ratios)
+        weights = (self.depth_weights, self.kernel_weights, self.expansion_weights)
+        return Arch(image_size, tuple(draw_unit(*choices, rng, *weights) for _ in range(units)))
 
 
 @dataclass(frozen=True)
