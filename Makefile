@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint format unit benchmark clean
+.PHONY: demo test lint format documents unit benchmark clean
 .DELETE_ON_ERROR:
 
 demo: $(STAMP)
@@ -27,6 +27,9 @@ format: $(STAMP)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 	$(BIN)/snakefmt Snakefile rules
+
+documents: $(STAMP)
+	$(BIN)/python -m foxnas.config.documents
 
 benchmark: $(STAMP)
 	$(BIN)/python -m benchmarks

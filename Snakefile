@@ -14,7 +14,7 @@ sys.path.insert(0, str(workflow.current_basedir))
 
 from foxnas import workflow as flow
 from foxnas.budget import Budget
-from foxnas.config import load_config
+from foxnas.config.whole import load_config
 
 min_version("9.0")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from foxnas.config import read_config
+from foxnas.config.whole import read_config
 from foxnas.devices.models import measure_models
 from foxnas.devices.registry import build_device
 from foxnas.space import Arch

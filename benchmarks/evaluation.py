@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from foxnas.accuracy import evaluate, prepare_subnet
-from foxnas.config import read_config
+from foxnas.config.whole import read_config
 from foxnas.data import to_input
 from foxnas.supernet.model import Supernet
 

@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from foxnas import code
-from foxnas.config import Config, SpaceConfig, canonical
+from foxnas.config.section import canonical
+from foxnas.config.space import SpaceConfig
+from foxnas.config.whole import Config
 
 #: Subnets in a shard. A constant, so that more subnets add shards and leave the finished ones alone.
 SHARD_SIZE = 100

@@ -17,7 +17,7 @@ import pandas as pd
 
 from foxnas import command
 from foxnas.baselines import paired_difference, random_search
-from foxnas.config import Config, read_config
+from foxnas.config.whole import Config, read_config
 from foxnas.devices.judging import COLUMNS
 from foxnas.devices.models import ModelLatency
 from foxnas.measured import accuracy_and_latency, best_under

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from foxnas import command
-from foxnas.config import AccuracyConfig, canonical, read_config
+from foxnas.config.accuracy import AccuracyConfig
+from foxnas.config.section import canonical
+from foxnas.config.whole import read_config
 
 ROOT = Path(__file__).parent.parent
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import copy
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from foxnas.config import Config, canonical, load_config, read_config
+from foxnas.config import documents
+from foxnas.config.section import canonical
+from foxnas.config.whole import Config, load_config, read_config
 from foxnas.devices.protocol import MeasurementProtocol
 from foxnas.errors import FoxnasError
 
@@ -33,27 +34,16 @@ def test_every_shipped_config_is_valid(path: Path) -> None:
     read_config(path)
 
 
-def test_the_json_schema_is_the_models() -> None:
-    schema = json.loads((ROOT / "config" / "schema.json").read_text())
-    assert schema == Config.model_json_schema(), "run: python -m foxnas.config > config/schema.json"
+def test_the_schema_and_the_page_of_every_leaf_are_the_models() -> None:
+    for name, text in (("schema.json", documents.schema_text()), ("README.md", documents.readme_text())):
+        assert (ROOT / "config" / name).read_text() == text, "run: make documents"
 
 
 def test_every_leaf_is_explained() -> None:
-    text = (ROOT / "config" / "README.md").read_text()
-
-    def leaves(schema: dict[str, Any], prefix: str = "") -> list[str]:
-        if "$ref" in schema:
-            return leaves(definitions[schema["$ref"].rsplit("/", 1)[1]], prefix)
-        if "items" in schema and "$ref" in schema["items"]:
-            return leaves(schema["items"], f"{prefix}[]")
-        if "properties" not in schema:
-            return [prefix]
-        joined = ((f"{prefix}.{key}" if prefix else key, value) for key, value in schema["properties"].items())
-        return [leaf for path, value in joined for leaf in leaves(value, path)]
-
-    schema = Config.model_json_schema()
-    definitions = schema["$defs"]
-    assert [leaf for leaf in leaves(schema) if f"`{leaf}`" not in text] == []
+    rows = [line.split("|")[1:4] for line in documents.readme_text().splitlines() if line.startswith("| `")]
+    assert [path.strip(" `") for path, _, _ in rows] == documents.leaves()
+    assert {"space.units[].width", "data.scene.canvas", "budgets"} <= set(documents.leaves())
+    assert [path for path, _, meaning in rows if not meaning.strip()] == []
 
 
 @pytest.mark.parametrize(

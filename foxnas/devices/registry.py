@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from foxnas.config import DeviceConfig
+from foxnas.config.devices import DeviceConfig
 from foxnas.devices.local import LocalTransport
 from foxnas.devices.protocol import MeasurementProtocol
 from foxnas.devices.transport import Device

@@ -12,7 +12,7 @@ import pandas as pd
 from pydantic import ValidationError
 
 from foxnas.accuracy_table import TARGETS
-from foxnas.config import SpaceConfig
+from foxnas.config.space import SpaceConfig
 from foxnas.errors import FoxnasError
 from foxnas.measured import pool
 from foxnas.predictor.model import Predictor

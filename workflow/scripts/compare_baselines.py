@@ -10,7 +10,9 @@ from foxnas.accuracy import evaluate, prepare_subnet
 from foxnas.accuracy_table import TARGETS
 from foxnas.arrays import ArraysBySize
 from foxnas.baselines import paired_difference, random_search
-from foxnas.config import AccuracyConfig, BaselinesConfig, SpaceConfig
+from foxnas.config.accuracy import AccuracyConfig
+from foxnas.config.space import SpaceConfig
+from foxnas.config.validation import BaselinesConfig
 from foxnas.data import to_input
 from foxnas.measured import accuracy_and_latency, best_under
 from foxnas.progress import follow

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 from foxnas import command
-from foxnas.config import VerificationConfig
+from foxnas.config.validation import VerificationConfig
 from foxnas.tables import read_json, read_table, replacing, write_json
 from foxnas.verification import choose
 

@@ -8,7 +8,8 @@ import torch
 
 from foxnas import command
 from foxnas.accuracy import evaluate, fold_means, prepare_subnet
-from foxnas.config import AccuracyConfig, SpaceConfig
+from foxnas.config.accuracy import AccuracyConfig
+from foxnas.config.space import SpaceConfig
 from foxnas.data import to_input
 from foxnas.progress import follow
 from foxnas.supernet.checkpoint import load_supernet

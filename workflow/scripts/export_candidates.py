@@ -9,7 +9,9 @@ import torch
 from foxnas import command
 from foxnas.accuracy import evaluate, prepare_subnet
 from foxnas.arrays import ArraysBySize
-from foxnas.config import AccuracyConfig, ExportConfig, SpaceConfig
+from foxnas.config.accuracy import AccuracyConfig
+from foxnas.config.space import SpaceConfig
+from foxnas.config.validation import ExportConfig
 from foxnas.data import to_input
 from foxnas.progress import follow
 from foxnas.supernet.checkpoint import load_supernet

@@ -7,7 +7,8 @@ import numpy as np
 from foxnas import command
 from foxnas.accuracy_table import TARGETS, read_outcomes
 from foxnas.ceiling import split_half_reliability
-from foxnas.config import Form, SpaceConfig
+from foxnas.config.predictors import Form
+from foxnas.config.space import SpaceConfig
 from foxnas.predictor.fit import fit
 from foxnas.predictor.forms import FORMS, formula_name
 from foxnas.tables import read_table, write_json

@@ -4,7 +4,8 @@ import logging
 from pathlib import Path
 
 from foxnas import command
-from foxnas.config import Form, SpaceConfig
+from foxnas.config.predictors import Form
+from foxnas.config.space import SpaceConfig
 from foxnas.predictor.fit import fit
 from foxnas.predictor.forms import FORMS, formula_name
 from foxnas.tables import read_table, write_json

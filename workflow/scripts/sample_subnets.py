@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from foxnas import command
-from foxnas.config import SpaceConfig
+from foxnas.config.space import SpaceConfig
 from foxnas.tables import write_table
 
 

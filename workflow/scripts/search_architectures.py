@@ -8,7 +8,8 @@ import pandas as pd
 
 from foxnas import command
 from foxnas.accuracy_table import TARGETS
-from foxnas.config import SearchConfig, SpaceConfig
+from foxnas.config.search import SearchConfig
+from foxnas.config.space import SpaceConfig
 from foxnas.measured import accuracy_and_latency, best_under
 from foxnas.predictor.model import Predictor
 from foxnas.search import annealing, exact

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from foxnas import command
-from foxnas.config import SceneConfig, SplitsConfig
+from foxnas.config.data import SceneConfig, SplitsConfig
 from foxnas.data import LabelledImages, digest, load_fashion_mnist, set_in_scene, split_rows
 from foxnas.tables import replacing, write_json
 

@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 from foxnas import command
-from foxnas.config import SpaceConfig
+from foxnas.config.space import SpaceConfig
 from foxnas.supernet.checkpoint import load_supernet
 from foxnas.tables import replacing
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from foxnas import command
-from foxnas.config import DeviceConfig
+from foxnas.config.devices import DeviceConfig
 from foxnas.devices.models import measure_models
 from foxnas.devices.registry import build_device
 from foxnas.errors import FoxnasError

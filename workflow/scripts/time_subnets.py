@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from foxnas import code, command
-from foxnas.config import DeviceConfig, SpaceConfig
+from foxnas.config.devices import DeviceConfig
+from foxnas.config.space import SpaceConfig
 from foxnas.devices.registry import build_device
 from foxnas.devices.session import measure_probes
 from foxnas.tables import read_table, write_json, write_table

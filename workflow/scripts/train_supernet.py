@@ -7,7 +7,8 @@ import numpy as np
 import torch
 
 from foxnas import command
-from foxnas.config import SpaceConfig, TrainingConfig
+from foxnas.config.space import SpaceConfig
+from foxnas.config.supernet import TrainingConfig
 from foxnas.supernet.checkpoint import save_supernet
 from foxnas.supernet.training import Phase, Recipe, train_supernet
 

@@ -8,7 +8,8 @@ import torch
 from foxnas import command
 from foxnas.accuracy import evaluate, prepare_subnet
 from foxnas.arrays import ArraysBySize
-from foxnas.config import AccuracyConfig, SpaceConfig
+from foxnas.config.accuracy import AccuracyConfig
+from foxnas.config.space import SpaceConfig
 from foxnas.data import to_input
 from foxnas.supernet.checkpoint import load_supernet
 from foxnas.tables import read_json, write_json

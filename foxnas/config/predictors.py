@@ -1,0 +1,26 @@
+"""The regressions."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from foxnas.config.section import Section
+
+Form = Literal["paper", "quadratic-k", "quadratic"]
+
+
+class PredictorsConfig(Section):
+    """The regressions. All targets and forms are fitted and reported; these are the ones the search uses."""
+
+    accuracy_target: Literal["top1", "probability"]
+    """What the search maximises: top-1, or the (less noisy) mean probability of the correct class."""
+    accuracy_form: Form
+    """paper: equation 2's terms; quadratic-k: and a curved effect of K; quadratic: of K and E."""
+    latency_form: Form
+    """Likewise for latency."""
+    folds: Annotated[int, Field(ge=2)]
+    """Folds of the cross-validation."""
+    seed: int
+    """Deals the subnets out to the folds."""

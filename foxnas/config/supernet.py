@@ -1,0 +1,73 @@
+"""Where the supernet comes from, and how one is trained."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from foxnas.config.section import Count, Section
+from foxnas.errors import FoxnasError
+
+Weights = list[Annotated[float, Field(ge=0, le=1)]] | None
+
+
+class PhaseConfig(Section):
+    """One phase of progressive shrinking: the subnets it trains."""
+
+    epochs: Count
+    """Passes over the train split."""
+    learning_rate: Annotated[float, Field(gt=0)]
+    """Peak learning rate of AdamW, followed by a half cosine."""
+    kernel_sizes: list[Count]
+    """Choices of K in this phase."""
+    expansion_ratios: list[Count]
+    """Choices of E in this phase."""
+    depths: list[Count]
+    """Choices of D in this phase."""
+    kernel_weights: Weights
+    """Probabilities of those kernel sizes; null: all equal."""
+    expansion_weights: Weights
+    """Probabilities of those expansion ratios; null: all equal."""
+    depth_weights: Weights
+    """Probabilities of those depths; null: all equal."""
+
+    @model_validator(mode="after")
+    def _weights_fit(self) -> PhaseConfig:
+        for choices, weights in (
+            ("kernel_sizes", self.kernel_weights),
+            ("expansion_ratios", self.expansion_weights),
+            ("depths", self.depth_weights),
+        ):
+            if weights is not None and (len(weights) != len(getattr(self, choices)) or abs(sum(weights) - 1) > 1e-6):
+                raise FoxnasError(
+                    f"the weights {weights} of {choices} {getattr(self, choices)} must be as many, and sum to 1"
+                )
+        return self
+
+
+class TrainingConfig(Section):
+    """How the supernet is trained when supernet.source is train."""
+
+    seed: int
+    """Initial weights, order of the images, subnets of the steps."""
+    batch_size: Count
+    """Images per step."""
+    weight_decay: Annotated[float, Field(ge=0)]
+    """Of AdamW, on convolutions and the classifier."""
+    distillation: Annotated[float, Field(ge=0, le=1)]
+    """Weight of the largest subnet's soft labels against the true ones, after the first phase."""
+    average_decay: Annotated[float, Field(ge=0, lt=1)]
+    """Decay per step of the moving average of the weights."""
+    phases: Annotated[list[PhaseConfig], Field(min_length=1)]
+    """In order; the largest subnet after the first becomes the teacher of the others."""
+
+
+class SupernetConfig(Section):
+    """Where the supernet comes from."""
+
+    source: Literal["checkpoint", "train"]
+    """checkpoint: take supernet.checkpoint; train: train one by supernet.training (minutes to hours)."""
+    checkpoint: str
+    """A safetensors file of this space."""
+    training: TrainingConfig

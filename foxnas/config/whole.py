@@ -1,0 +1,149 @@
+"""The one validated configuration object.
+
+Unknown keys, wrong types and impossible combinations are refused at once, by key, with the value, the
+nearest valid one and the fix. The object that was validated is the object that the workflow uses.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+
+from foxnas.budget import Budget
+from foxnas.config.accuracy import AccuracyConfig
+from foxnas.config.data import DataConfig
+from foxnas.config.devices import DeviceConfig
+from foxnas.config.predictors import PredictorsConfig
+from foxnas.config.sampling import SamplingConfig
+from foxnas.config.search import SearchConfig
+from foxnas.config.section import Section
+from foxnas.config.space import SpaceConfig
+from foxnas.config.supernet import SupernetConfig
+from foxnas.config.validation import BaselinesConfig, ExportConfig, ValidationConfig, VerificationConfig
+from foxnas.errors import FoxnasError
+
+
+class Config(Section):
+    """The whole configuration."""
+
+    space: SpaceConfig
+    data: DataConfig
+    supernet: SupernetConfig
+    sampling: SamplingConfig
+    accuracy: AccuracyConfig
+    devices: Annotated[list[DeviceConfig], Field(min_length=1)]
+    predictors: PredictorsConfig
+    budgets: Annotated[list[str | float | int], Field(min_length=1)]
+    """Latency budgets: milliseconds, or percentiles of the device's measured latencies such as p25."""
+    search: SearchConfig
+    verification: VerificationConfig
+    export: ExportConfig
+    validation: ValidationConfig
+    baselines: BaselinesConfig
+
+    @field_validator("budgets")
+    @classmethod
+    def _budgets(cls, budgets: list[str | float | int]) -> list[str | float | int]:
+        names = [Budget.parse(b).name for b in budgets]
+        if repeated := {n for n in names if names.count(n) > 1}:
+            raise FoxnasError(f"{sorted(repeated)[0]} is listed twice; remove one")
+        return budgets
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Config:
+        self.space.build()
+        names = [device.name for device in self.devices]
+        if repeated := {n for n in names if names.count(n) > 1}:
+            raise FoxnasError(f"devices: two are named {sorted(repeated)[0]!r}; give each a name of its own")
+        for key, images in (
+            ("accuracy.recalibration_images", self.accuracy.recalibration_images),
+            ("export.calibration_images", self.export.calibration_images),
+        ):
+            if images > self.data.splits.train:
+                raise FoxnasError(
+                    f"{key} is {images}, but the train split has {self.data.splits.train}; lower the first"
+                )
+        if self.supernet.source == "train":
+            knobs = ("kernel_sizes", "expansion_ratios", "depths")
+            for i, phase in enumerate(self.supernet.training.phases):
+                for knob in knobs:
+                    if extra := set(getattr(phase, knob)) - set(getattr(self.space, knob)):
+                        raise FoxnasError(
+                            f"supernet.training.phases.{i}.{knob} has {sorted(extra)[0]}, which space.{knob} "
+                            f"{getattr(self.space, knob)} has not"
+                        )
+        return self
+
+    def device(self, name: str) -> DeviceConfig:
+        """Return the device of a name."""
+        return next(device for device in self.devices if device.name == name)
+
+
+def load_config(raw: Mapping[str, Any], source: str) -> Config:
+    """Validate a configuration. Raises FoxnasError that lists every problem by key, with the fix."""
+    try:
+        return Config.model_validate(dict(raw))
+    except ValidationError as error:
+        problems = "\n".join(f"  {_explain(problem)}" for problem in error.errors())
+        raise FoxnasError(f"{source} is not valid:\n{problems}") from None
+
+
+def read_config(path: Path) -> Config:
+    """Read and validate a YAML file. Raises FoxnasError."""
+    try:
+        raw = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise FoxnasError(f"{path}: cannot be read ({error.strerror})") from error
+    except yaml.YAMLError as error:
+        raise FoxnasError(f"{path}: is not YAML: {error}") from error
+    if not isinstance(raw, dict):
+        raise FoxnasError(f"{path}: expected keys and values, found {type(raw).__name__}")
+    return load_config(raw, str(path))
+
+
+def _explain(problem: Mapping[str, Any]) -> str:
+    path = [str(part) for part in problem["loc"] if not re.fullmatch(r"(str|float|int|function.*)", str(part))]
+    key = ".".join(path) or "config"
+    value = problem["input"]
+    match problem["type"]:
+        case "extra_forbidden":
+            known = sorted(_fields_at(problem["loc"][:-1]))
+            near = difflib.get_close_matches(path[-1], known, 1, 0.5)
+            return f"{key}: unknown key; " + (f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}")
+        case "missing":
+            return f"{key}: is missing; config/config.yaml has a documented default to copy"
+        case "literal_error":
+            allowed = problem["ctx"]["expected"]
+            choices = re.findall(r"'([^']*)'", allowed)
+            near = difflib.get_close_matches(str(value), choices, 1, 0.4)
+            return f"{key}: {value!r} is not {allowed}" + (f"; did you mean {near[0]}?" if near else "")
+        case "greater_than_equal" | "greater_than" | "less_than_equal" | "less_than":
+            limit = next(iter(problem["ctx"].values()))
+            said = problem["msg"].removeprefix("Input ")
+            return f"{key}: {value!r} is out of range: {said}; the nearest limit is {limit:g}"
+        case "value_error":
+            text = str(problem["ctx"]["error"])
+            return f"{key}: {text}" if path else text
+        case _:
+            return f"{key}: {value!r} does not fit: {problem['msg'].removeprefix('Input ')}"
+
+
+def _fields_at(location: tuple[int | str, ...]) -> set[str]:
+    model: Any = Config
+    for part in location:
+        if isinstance(part, int) or part not in getattr(model, "model_fields", {}):
+            continue
+        model = _section_in(model.model_fields[part].annotation)
+    return set(model.model_fields)
+
+
+def _section_in(annotation: Any) -> Any:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((s for a in getattr(annotation, "__args__", ()) if (s := _section_in(a)) is not None), None)
