@@ -31,11 +31,13 @@ def test_the_closure_holds_all_that_importing_loads(script: Path) -> None:
 def test_an_unrelated_module_is_not_in_the_closure() -> None:
     reached = {path.name for path in code.closure(ROOT / "workflow" / "scripts" / "sample_subnets.py")}
     assert "space.py" in reached
-    assert not reached & {"training.py", "annealing.py", "export.py", "runner.py", "page.py"}
+    assert not reached & {"training.py", "annealing.py", "export.py", "server.py", "page.py"}
 
 
 def test_the_measurement_reaches_the_runner_that_is_started_as_a_process() -> None:
-    assert code.PACKAGE / "devices" / "runner.py" in code.closure(ROOT / "workflow" / "scripts" / "time_subnets.py")
+    assert code.PACKAGE / "devices" / "runner" / "server.py" in code.closure(
+        ROOT / "workflow" / "scripts" / "time_subnets.py"
+    )
 
 
 def test_the_digest_follows_content_not_time(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import yaml
 
 from foxnas.config import documents
 from foxnas.config.section import canonical
-from foxnas.config.whole import Config, load_config, read_config
+from foxnas.config.whole import load_config, read_config
 from foxnas.devices.protocol import MeasurementProtocol
 from foxnas.errors import FoxnasError
 

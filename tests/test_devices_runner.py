@@ -1,6 +1,7 @@
 """The runner as a real process on this machine, and its frames."""
 
 import ast
+import io
 import os
 import re
 import signal
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import time
 import uuid
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +17,15 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from flatbuffers import Builder
 
-from foxnas.devices import runner
+from foxnas import code
+from foxnas.devices.archive import runner_archive
 from foxnas.devices.client import Runner
 from foxnas.devices.local import LocalTransport
 from foxnas.devices.protocol import MeasurementProtocol
-from foxnas.devices.runner import FrameError, FrameReader, encode_frame
+from foxnas.devices.runner import server
+from foxnas.devices.runner.frames import FrameError, FrameReader, encode_frame
+from foxnas.devices.runner.lock import lock_path
+from foxnas.devices.runner.timing import involuntary_switches, time_runs
 from foxnas.devices.transport import Device, DeviceLost
 from foxnas.errors import FoxnasError
 
@@ -36,16 +42,27 @@ def device():
     """This machine under a lock of its own, so that tests and real measurements do not wait for each other."""
     name = f"test-{uuid.uuid4().hex}"
     yield Device("bench", LocalTransport(), lock=name, timeout_s=20)
-    runner.lock_path(name).unlink(missing_ok=True)
+    lock_path(name).unlink(missing_ok=True)
 
 
-def test_the_runner_is_valid_python_3_7():
-    source = Path(runner.__file__).read_text()
-    ast.parse(source, feature_version=(3, 7))
-    imported = {a.name for n in ast.walk(ast.parse(source)) if isinstance(n, ast.Import) for a in n.names}
-    imported |= {str(n.module) for n in ast.walk(ast.parse(source)) if isinstance(n, ast.ImportFrom)}
-    foreign = {name.split(".")[0] for name in imported} - sys.stdlib_module_names
-    assert foreign == {"numpy", "ai_edge_litert", "tflite_runtime"}
+def test_the_runner_is_valid_python_3_7_and_needs_nothing_but_the_interpreter():
+    foreign = set()
+    for path in code.closure(Path(server.__file__)):
+        tree = ast.parse(path.read_text(), str(path), feature_version=(3, 7))
+        imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+        imported |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+        foreign |= {name.split(".")[0] for name in imported} - sys.stdlib_module_names
+    assert foreign == {"foxnas", "numpy", "ai_edge_litert", "tflite_runtime"}
+
+
+def test_the_archive_holds_the_runner_and_nothing_else():
+    with zipfile.ZipFile(io.BytesIO(runner_archive())) as archive:
+        names = archive.namelist()
+    assert {n for n in names if not n.startswith("foxnas/devices/runner/")} == {
+        "__main__.py", "foxnas/__init__.py", "foxnas/devices/__init__.py",
+    }  # fmt: skip
+    assert runner_archive() == runner_archive.__wrapped__()
+    assert len(runner_archive()) < 100_000
 
 
 def test_frames_survive_any_cutting():
@@ -151,7 +168,7 @@ def test_a_bad_model_costs_its_own_row_only(device, model):
 
 
 def test_runs_stop_at_the_cap():
-    durations = runner.time_runs(lambda: time.sleep(0.01), least=1000, floor_ms=0, cap_ms=30)
+    durations = time_runs(lambda: time.sleep(0.01), least=1000, floor_ms=0, cap_ms=30)
     assert 1 <= len(durations) <= 3
 
 
@@ -224,8 +241,9 @@ def test_two_sessions_never_measure_at_once(device, caplog):
         assert session.hello["backend"] == "tflite"
 
 
-def test_a_waiting_or_idle_runner_ends_with_its_host(device):
-    script = Path(runner.__file__)
+def test_a_waiting_or_idle_runner_ends_with_its_host(device, tmp_path):
+    script = tmp_path / "runner.pyz"
+    script.write_bytes(runner_archive())
     ask = encode_frame({"type": "hello", "lock": device.lock, "threads": 1, "cpu": None, "backend": "tflite"})
     holder, waiter = (
         subprocess.Popen([sys.executable, script], stdin=subprocess.PIPE, stdout=subprocess.PIPE) for _ in range(2)
@@ -244,12 +262,12 @@ def test_a_process_that_shares_its_cpu_notices():
     # A busy neighbour on the same CPU: the scheduler must take the CPU from us within 0.3 s.
     cpu = max(os.sched_getaffinity(0))
     neighbour = subprocess.Popen(["taskset", "-c", str(cpu), sys.executable, "-c", "while True: pass"])
-    before, allowed = runner.involuntary_switches(), os.sched_getaffinity(0)
+    before, allowed = involuntary_switches(), os.sched_getaffinity(0)
     try:
         os.sched_setaffinity(0, {cpu})
-        runner.time_runs(lambda: sum(range(1000)), least=1, floor_ms=300, cap_ms=1000)
+        time_runs(lambda: sum(range(1000)), least=1, floor_ms=300, cap_ms=1000)
     finally:
         os.sched_setaffinity(0, allowed)
         neighbour.kill()
         neighbour.wait()
-    assert runner.involuntary_switches() > before
+    assert involuntary_switches() > before

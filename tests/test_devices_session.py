@@ -12,12 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from foxnas.devices import runner
 from foxnas.devices.judging import COLUMNS
 from foxnas.devices.local import LocalTransport
 from foxnas.devices.models import ModelLatency, measure_model, measure_models, upper_bound
 from foxnas.devices.protocol import MeasurementProtocol
-from foxnas.devices.runner import FrameReader, encode_frame
+from foxnas.devices.runner.frames import FrameReader, encode_frame
+from foxnas.devices.runner.lock import lock_path
+from foxnas.devices.runner.server import RUNNER_VERSION
 from foxnas.devices.session import measure_probes
 from foxnas.devices.transport import Device, DeviceLost
 from foxnas.errors import FoxnasError
@@ -56,7 +57,7 @@ class FakeDeviceStream:
     def answer(self, header, body):
         if header["type"] == "hello":
             machine = {"cpu": self.cpu}
-            versions = {"runner": runner.RUNNER_VERSION, "backend": "tflite", "runtime": "fake", "runtime_version": "0"}
+            versions = {"runner": RUNNER_VERSION, "backend": "tflite", "runtime": "fake", "runtime_version": "0"}
             return {"type": "hello", "machine": machine, "state": {}, **versions}
         if header["type"] != "measure":
             return {"type": header["type"]}
@@ -121,7 +122,7 @@ def here():
     """This machine, really, under a lock of its own."""
     name = f"test-{uuid.uuid4().hex}"
     yield Device("bench", LocalTransport(), lock=name, timeout_s=20)
-    runner.lock_path(name).unlink(missing_ok=True)
+    lock_path(name).unlink(missing_ok=True)
 
 
 def test_order_is_random_reproducible_and_interleaved_with_references(tmp_path):
@@ -218,7 +219,7 @@ def test_a_killed_runner_loses_nothing_and_the_next_call_does_the_rest(tmp_path,
     def build(identifier, fatal=False):
         built.append(identifier)
         if fatal and len(built) == 6:
-            os.kill(int(runner.lock_path(here.lock).read_text().split()[1]), signal.SIGKILL)
+            os.kill(int(lock_path(here.lock).read_text().split()[1]), signal.SIGKILL)
         return MODEL
 
     def call(fatal):
@@ -282,7 +283,7 @@ def test_an_interrupt_keeps_the_journal_and_leaves_no_process(tmp_path, here):
     pids = []
 
     def interrupt():
-        pids.append(int(runner.lock_path(here.lock).read_text().split()[1]))
+        pids.append(int(lock_path(here.lock).read_text().split()[1]))
         if len(pids) == 3:
             raise KeyboardInterrupt
         return MODEL

@@ -9,7 +9,8 @@ from types import TracebackType
 from typing import Any
 
 from foxnas.devices.protocol import MeasurementProtocol
-from foxnas.devices.runner import RUNNER_VERSION, FrameError, FrameReader, encode_frame
+from foxnas.devices.runner.frames import FrameError, FrameReader, encode_frame
+from foxnas.devices.runner.server import RUNNER_VERSION
 from foxnas.devices.transport import Device, DeviceLost, Stream
 from foxnas.errors import FoxnasError
 

@@ -11,9 +11,8 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
-from foxnas.devices import runner
+from foxnas.devices.archive import runner_archive
 from foxnas.devices.transport import DeviceLost
 from foxnas.errors import FoxnasError
 
@@ -31,22 +30,27 @@ class LocalTransport:
 
     def start(self) -> LocalStream:
         """Start one runner."""
-        return LocalStream([self.python, "-u", str(Path(runner.__file__).resolve())])
+        return LocalStream(self.python)
 
 
 class LocalStream:
     """A child process' stdin and stdout, with time limits."""
 
-    def __init__(self, command: list[str]) -> None:
+    def __init__(self, python: str) -> None:
+        self._archive = tempfile.NamedTemporaryFile(prefix="foxnas-runner-", suffix=".pyz")  # noqa: SIM115
+        self._archive.write(runner_archive())
+        self._archive.flush()
         # A file, because nobody drains a pipe while the runner times a model.
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the stream
         try:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, bufsize=0
-            )
+                [python, "-u", self._archive.name],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, bufsize=0,
+            )  # fmt: skip
         except OSError as error:
+            self._archive.close()
             self._errors.close()
-            raise FoxnasError(f"{command[0]}: cannot be started ({error.strerror}): set the device's python") from error
+            raise FoxnasError(f"{python}: cannot be started ({error.strerror}): set the device's python") from error
         assert self._process.stdin
         assert self._process.stdout
         self._stdin, self._stdout = self._process.stdin.fileno(), self._process.stdout.fileno()
@@ -104,3 +108,4 @@ class LocalStream:
             self._process.kill()
             self._process.wait()
         self._errors.close()
+        self._archive.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from ai_edge_litert import interpreter
 
-from foxnas.devices.runner import fallback_operators, open_interpreter
+from foxnas.devices.runner.tflite import fallback_operators, open_interpreter
 from foxnas.errors import FoxnasError
 
 

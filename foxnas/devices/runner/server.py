@@ -1,0 +1,108 @@
+"""The device's end of a conversation.
+
+Host to device: ``hello`` (lock, threads, cpu, backend), ``measure`` (id, settings; body: the model),
+``state``, ``bye``. Device to host: ``waiting`` (another holds the lock), ``hello`` (the machine),
+``result`` (a row, or an ``error``), ``state``, ``fatal``, ``bye``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import select
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+from foxnas.devices.runner.frames import FrameError, FrameReader, encode_frame
+from foxnas.devices.runner.lock import acquire_lock
+from foxnas.devices.runner.machine import machine_identity, machine_state, pin
+from foxnas.devices.runner.tflite import TfliteBackend
+from foxnas.devices.runner.timing import measure, timer_overhead_ns
+
+RUNNER_VERSION = "2"
+BACKENDS = {"tflite": TfliteBackend}
+
+
+class Server:
+    """One session over a pair of file descriptors."""
+
+    def __init__(self, source: int, sink: int) -> None:
+        self._source, self._sink, self._reader = source, sink, FrameReader()
+        self._backend: Any = None
+        self._lock: BinaryIO | None = None
+
+    def send(self, header: dict[str, Any], body: bytes = b"") -> None:
+        view = memoryview(encode_frame(header, body))
+        while view:
+            view = view[os.write(self._sink, view) :]
+
+    def frames(self) -> Iterator[tuple[dict[str, Any], bytes]]:
+        while True:
+            frame = self._reader.next_frame()
+            if frame is not None:
+                yield frame
+                continue
+            data = os.read(self._source, 1 << 20)
+            if not data:
+                return
+            self._reader.feed(data)
+
+    def _announce(self, holder: str) -> None:
+        # The host sends nothing before our hello, so anything readable now is its end.
+        if select.select([self._source], [], [], 0)[0]:
+            raise SystemExit(0)
+        self.send({"type": "waiting", "holder": holder})
+
+    def hello(self, asked: dict[str, Any]) -> dict[str, Any]:
+        self._lock = acquire_lock(asked["lock"], self._announce)
+        pin(asked["threads"], asked["cpu"])
+        self._backend = BACKENDS[asked["backend"]]()
+        gc.freeze()  # what is imported by now stays: collecting before each timing then costs nothing
+        return {
+            "type": "hello",
+            "runner": RUNNER_VERSION,
+            "backend": asked["backend"],
+            "runtime": self._backend.runtime,
+            "runtime_version": self._backend.version,
+            "timer_overhead_ns": timer_overhead_ns(),
+            "machine": machine_identity(),
+            "state": machine_state(),
+        }
+
+    def serve(self) -> None:
+        for header, body in self.frames():
+            if header["type"] == "hello":
+                self.send(self.hello(header))
+            elif header["type"] == "measure":
+                answer = {"type": "result", "id": header["id"]}
+                try:
+                    answer.update(measure(self._backend, body, header["settings"]))
+                except Exception as error:  # a bad model costs its own row, not the session
+                    answer["error"] = f"{type(error).__name__}: {error}"[:500]
+                self.send(answer)
+            elif header["type"] == "state":
+                self.send(dict(machine_state(), type="state"))
+            elif header["type"] == "bye":
+                self.send({"type": "bye"})
+                return
+            else:
+                raise FrameError(f"a frame of unknown type {header['type']!r}")
+
+
+def main() -> int:
+    # The runtime prints to stdout when it pleases: keep the stream for ourselves and send the rest to stderr.
+    source, sink = os.dup(0), os.dup(1)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.dup2(2, 1)
+    server = Server(source, sink)
+    try:
+        server.serve()
+    except BrokenPipeError:
+        return 1
+    except Exception as error:
+        with contextlib.suppress(OSError):
+            server.send({"type": "fatal", "error": f"{type(error).__name__}: {error}"})
+        return 1
+    return 0
