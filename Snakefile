@@ -35,7 +35,7 @@ BUDGETS = {Budget.parse(budget).name: budget for budget in CONFIG.budgets}
 
 
 wildcard_constraints:
-    space=SPACE.name,
+    space=re.escape(SPACE.name),
     size="|".join(str(size) for size in SIZES),
     device="|".join(DEVICES),
     budget="|".join(re.escape(name) for name in BUDGETS),

@@ -14,12 +14,14 @@ import argparse
 import math
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
 from ai_edge_litert.interpreter import Interpreter
 from torch import nn
 
+from foxnas.config.space import read_space, shipped_spaces
 from foxnas.space import Arch, SearchSpace, UnitSpec
 from foxnas.supernet.model import Supernet
 from foxnas.supernet.subnet import Subnet
@@ -27,17 +29,13 @@ from foxnas.tflite.export import export_int8
 from foxnas.tflite.probe import ProbeWriter
 from foxnas.tflite.reading import read_summary
 
-KNOBS = ((3, 5, 7), (2, 3, 4, 6), (2, 3, 4))
-TYPES = (2, 1, 2, 1, 1)
-
 
 def space_of(name: str) -> SearchSpace:
-    """The demo's kind of space, or the paper's CPU space at its full widths."""
+    """The demo's kind of space, starved further, or a shipped one at its full widths."""
     if name == "mini":
-        units = tuple(map(UnitSpec, (4, 6, 8, 12, 16), (2, 1, 2, 1, 1), TYPES))
-        return SearchSpace(name, tuple(range(16, 41, 4)), *KNOBS, 4, 2, units, 32, 1, 10)
-    units = tuple(map(UnitSpec, (24, 40, 80, 112, 160), (2, 2, 2, 1, 2), TYPES))
-    return SearchSpace(name, tuple(range(128, 321, 32)), *KNOBS, 16, 2, units, 960, 3, 1000)
+        units = tuple(map(UnitSpec, (4, 6, 8, 12, 16), (2, 1, 2, 1, 1), (2, 1, 2, 1, 1)))
+        return replace(read_space(name), stem_width=4, units=units)
+    return read_space(name)
 
 
 def convert(supernet: Supernet, arch: Arch, rng: np.random.Generator) -> tuple[bytes, float]:
@@ -97,7 +95,7 @@ def spread(values: Sequence[float], form: str) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--space", choices=("mini", "cpu"), default="mini")
+    parser.add_argument("--space", choices=shipped_spaces(), default="mini")
     parser.add_argument("--subnets", type=int, default=10, help="uniform subnets over all image sizes (default: 10)")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()

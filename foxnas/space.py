@@ -9,45 +9,90 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from itertools import product
+from typing import Any, Literal
 
 import numpy as np
 
 from foxnas.errors import FoxnasError
 
 #: Unit types, figure 3 of the paper.
-SQUEEZE_EXCITE, SEPARABLE = 1, 2
+SQUEEZE_EXCITE, SEPARABLE, FUSED = 1, 2, 3
 
-#: Squeeze-and-excitation narrows to a quarter of the hidden width, never below this.
-MIN_SQUEEZE_WIDTH = 4
+Activation = Literal["relu", "relu6", "h-swish"]
+Padding = Literal["same", "symmetric"]
 
 Layer = tuple[int, int]
 """(kernel size K, expansion ratio E) of one layer."""
 
 
-def squeeze_width(hidden: int) -> int:
-    """Width of the squeeze-and-excitation bottleneck for a hidden width."""
-    return max(MIN_SQUEEZE_WIDTH, hidden // 4)
+@dataclass(frozen=True, slots=True)
+class SqueezeExcite:
+    """How narrow a squeeze-and-excitation gate is, and its inner activation; the gate itself is hard-sigmoid.
+
+    The width is hidden // `reduction`, rounded to a multiple of `divisor` (never down by more than a tenth)
+    and at least `minimum`: MobileNet's rule, with which Once-for-All rounds to 8.
+    """
+
+    reduction: int = 4
+    divisor: int = 1
+    minimum: int = 4
+    activation: Activation = "relu6"
+
+    def __post_init__(self) -> None:
+        if min(self.reduction, self.divisor, self.minimum) < 1:
+            raise FoxnasError(f"squeeze rule {self} must have a reduction, a divisor and a minimum of at least 1")
+        if self.activation == "h-swish":
+            raise FoxnasError("the squeeze rule's activation must be relu or relu6")
+
+    def width(self, hidden: int) -> int:
+        """Width of the bottleneck inside the gate for a hidden width."""
+        wanted = hidden // self.reduction
+        rounded = max(self.minimum, (2 * wanted + self.divisor) // (2 * self.divisor) * self.divisor)
+        return rounded + self.divisor if 10 * rounded < 9 * wanted else rounded
 
 
 @dataclass(frozen=True, slots=True)
 class UnitSpec:
-    """The fixed part of a unit: its output width, the stride of its first layer, its type (1 or 2)."""
+    """The fixed part of a unit.
+
+    Parameters
+    ----------
+    width
+        Output channels of every layer.
+    stride
+        Of its first layer; the others have 1.
+    type
+        1: separable inverted bottleneck with squeeze-and-excitation, 2: the same without, 3: fused, the
+        expansion and the depthwise convolution being one ordinary 3x3 convolution.
+    activation
+        After every convolution but the last of a layer.
+    first_type
+        Type of the first layer, where it is another; 0: the same.
+    """
 
     width: int
     stride: int
     type: int
+    activation: Activation = "relu6"
+    first_type: int = 0
 
     def __post_init__(self) -> None:
-        if self.type not in (SQUEEZE_EXCITE, SEPARABLE):
-            raise FoxnasError(f"unit type {self.type} is unknown: 1 has squeeze-and-excitation, 2 has none")
+        for kind in self.types:
+            if kind not in (SQUEEZE_EXCITE, SEPARABLE, FUSED):
+                raise FoxnasError(f"unit type {kind} is unknown: 1 has squeeze-and-excitation, 2 has none, 3 is fused")
         if self.stride not in (1, 2):
             raise FoxnasError(f"unit stride {self.stride} is not supported: take 1 or 2")
         if self.width < 1:
             raise FoxnasError(f"unit width {self.width} must be at least 1")
+
+    @property
+    def types(self) -> tuple[int, int]:
+        """Type of the first layer, and of the others."""
+        return self.first_type or self.type, self.type
 
 
 @dataclass(frozen=True)
@@ -138,16 +183,28 @@ class SearchSpace:
         Names its folder under ``results/``.
     image_sizes, kernel_sizes, expansion_ratios, depths
         The choices of each knob, ascending.
-    stem_width, stem_stride
-        The 3x3 stem convolution, followed by one separable block of the same width.
+    stem_width, stem_stride, stem_activation
+        The 3x3 stem convolution.
+    first_activation, first_residual
+        The separable 3x3 block after it, of the same width and without expansion.
     units
         The searchable part.
-    head_width
-        The 1x1 convolution before global average pooling and the classifier.
+    head_width, head_activation
+        The 1x1 convolution before global average pooling.
+    mix_width
+        Width of a second 1x1 convolution, after the pooling, with the same activation and neither batch norm
+        nor bias (MobileNetV3); 0: the classifier follows at once.
     image_channels, classes
         Shape of the input's last axis and of the logits.
     kernel_transforms
         Smaller kernels are learned linear maps of the larger one's centre (Once-for-All), not the centre itself.
+    padding
+        "same": TFLite's SAME; "symmetric": K // 2 on every side (PyTorch, Once-for-All). The two differ where
+        stride 2 meets an even size.
+    squeeze
+        Width and activation inside a squeeze-and-excitation gate.
+    size_divisor
+        What every image size must be a multiple of; 1: any size will do.
     """
 
     name: str
@@ -162,6 +219,14 @@ class SearchSpace:
     image_channels: int
     classes: int
     kernel_transforms: bool = False
+    padding: Padding = "same"
+    stem_activation: Activation = "relu6"
+    first_activation: Activation = "relu6"
+    first_residual: bool = True
+    head_activation: Activation = "relu6"
+    mix_width: int = 0
+    squeeze: SqueezeExcite = SqueezeExcite()
+    size_divisor: int = 1
 
     def __post_init__(self) -> None:
         for knob in ("image_sizes", "kernel_sizes", "expansion_ratios", "depths"):
@@ -178,6 +243,37 @@ class SearchSpace:
             )
         if not self.units:
             raise FoxnasError(f"space {self.name}: units is empty")
+        if any(FUSED in unit.types for unit in self.units) and self.kernel_sizes != (3,):
+            raise FoxnasError(
+                f"space {self.name}: fused units (type 3) are 3x3 convolutions, so kernel_sizes must be [3], "
+                f"not {list(self.kernel_sizes)}"
+            )
+        for size in self.image_sizes:
+            if size % self.size_divisor:
+                below = size // self.size_divisor * self.size_divisor
+                near = [n for n in (below, below + self.size_divisor) if n]
+                raise FoxnasError(
+                    f"space {self.name}: image size {size} is not a multiple of size_divisor {self.size_divisor}, "
+                    f"by which its strides divide every map evenly; take {' or '.join(map(str, near))}"
+                )
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> SearchSpace:
+        """Inverse of `record`; a key that an older record lacks has its default.
+
+        Raises FoxnasError when it is the record of something else.
+        """
+        try:
+            fields: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in record.items()}
+            fields["units"] = tuple(UnitSpec(**unit) for unit in fields["units"])
+            fields["squeeze"] = SqueezeExcite(**fields.get("squeeze", {}))
+            return cls(**fields)
+        except (AttributeError, KeyError, TypeError) as error:
+            raise FoxnasError(f"this is no description of a space: {error}") from error
+
+    def record(self) -> dict[str, Any]:
+        """Return this space as plain values."""
+        return asdict(self)
 
     def in_widths(self) -> tuple[int, ...]:
         """Input width of each unit's first layer."""

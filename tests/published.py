@@ -1,25 +1,10 @@
 """The paper's CPU space and the authors' published predictors at 192 px (units 24, 40, 80, 112, 160 in each group)."""
 
+from foxnas.config.space import read_space
 from foxnas.features import formula
 from foxnas.predictor.model import Predictor
-from foxnas.space import SearchSpace, UnitSpec
 
-CPU_SPACE = SearchSpace(
-    name="cpu",
-    image_sizes=tuple(range(128, 321, 32)),
-    kernel_sizes=(3, 5, 7),
-    expansion_ratios=(2, 3, 4, 6),
-    depths=(2, 3, 4),
-    stem_width=16,
-    stem_stride=2,
-    units=tuple(
-        UnitSpec(width, stride, kind)
-        for width, stride, kind in zip((24, 40, 80, 112, 160), (2, 2, 2, 1, 2), (2, 1, 2, 1, 1), strict=True)
-    ),
-    head_width=960,
-    image_channels=3,
-    classes=1000,
-)
+CPU_SPACE = read_space("cpu")
 
 ACCURACY = """
 0.308031 0.246401 0.385460 0.549228 0.355705

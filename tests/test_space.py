@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from dataclasses import replace
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,16 +14,59 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from published import CPU_SPACE
 
+from foxnas.config.space import read_space, shipped_spaces
 from foxnas.errors import FoxnasError
-from foxnas.space import Arch, SearchSpace
+from foxnas.space import Arch, SearchSpace, SqueezeExcite, UnitSpec
 
 
-def test_the_papers_spaces_have_the_papers_sizes() -> None:
-    # Section 3.1 of the paper: 4.1 x 10^22 and 3.7 x 10^13, seven image sizes included.
-    assert CPU_SPACE.count() == 7 * (12**2 + 12**3 + 12**4) ** 5
-    assert f"{CPU_SPACE.count():.1e}" == "4.1e+22"
-    tpu = replace(CPU_SPACE, kernel_sizes=(3,), expansion_ratios=(4, 6, 8), depths=(3, 4, 5))
-    assert f"{tpu.count():.1e}" == "3.7e+13"
+@pytest.mark.parametrize(
+    ("name", "count", "rounded"),
+    [
+        # Section 3.1 of the paper: 4.1 x 10^22 and 3.7 x 10^13, seven image sizes included.
+        ("cpu", 7 * (12**2 + 12**3 + 12**4) ** 5, "4.1e+22"),
+        ("tpu", 7 * (3**3 + 3**4 + 3**5) ** 5, "3.7e+13"),
+        # Once-for-All's paper, section 3.2: about 2 x 10^19 for one image size.
+        ("ofa_mbv3_d234_e346_k357_w1.0", 7 * (9**2 + 9**3 + 9**4) ** 5, "1.5e+20"),
+        ("ofa_mbv3_d234_e346_k357_w1.2", 7 * (9**2 + 9**3 + 9**4) ** 5, "1.5e+20"),
+        ("mini", 7 * (12**2 + 12**3 + 12**4) ** 5, "4.1e+22"),
+    ],
+)
+def test_shipped_spaces_have_the_published_sizes(name: str, count: int, rounded: str) -> None:
+    space = read_space(name)
+    assert (space.name, space.count(), f"{space.count():.1e}") == (name, count, rounded)
+    assert name in shipped_spaces()
+    assert SearchSpace.from_record(json.loads(json.dumps(space.record()))) == space
+
+
+def test_ofa_widths_follow_their_multiplier() -> None:
+    def scaled(width: int) -> int:  # Once-for-All's make_divisible(1.2 * width, 8)
+        rounded = int(width * 1.2 + 4) // 8 * 8
+        return rounded + 8 if rounded < 0.9 * 1.2 * width else rounded
+
+    one, other = (read_space(f"ofa_mbv3_d234_e346_k357_w{w}") for w in ("1.0", "1.2"))
+    pairs = [(one.stem_width, other.stem_width), (one.head_width, other.head_width), (one.mix_width, other.mix_width)]
+    pairs += [(a.width, b.width) for a, b in zip(one.units, other.units, strict=True)]
+    assert [scaled(a) for a, _ in pairs] == [b for _, b in pairs]
+
+
+@pytest.mark.parametrize("hidden", [8, 17, 48, 72, 100, 240, 576, 960])
+def test_squeeze_widths_are_rounded_as_mobilenets_are(hidden: int) -> None:
+    # make_divisible(hidden // 4, 8), MobileNet's rule as Once-for-All applies it; and ours, at least 4, unrounded.
+    rounded = max(8, int(hidden // 4 + 4) // 8 * 8)
+    expected = rounded + 8 if rounded < 0.9 * (hidden // 4) else rounded
+    assert SqueezeExcite(4, 8, 8, "relu").width(hidden) == expected
+    assert SqueezeExcite().width(hidden) == max(4, hidden // 4)
+
+
+def test_a_user_declares_a_space_in_a_file_or_on_top_of_another(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("base: tpu\nname: mine\nimage_sizes: [160]\nclasses: 10\n")
+    assert read_space(str(path)) == replace(read_space("tpu"), name="mine", image_sizes=(160,), classes=10)
+    with pytest.raises(FoxnasError, match=r"'tpv' is neither shipped \(cpu, mini, .*\) nor a file"):
+        read_space("tpv")
+    path.write_text("base: tpu\nname: mine\nimage_size: [160]\n")
+    with pytest.raises(FoxnasError, match="image_size: Extra inputs"):
+        read_space(str(path))
 
 
 def test_a_tiny_space_is_counted_by_listing_it() -> None:
@@ -107,6 +152,8 @@ def test_a_text_outside_the_space_is_refused_by_name(mini: SearchSpace, text: st
         ({"expansion_ratios": (3, 2)}, "must be ascending"),
         ({"image_sizes": ()}, "must be ascending positive integers"),
         ({"units": ()}, "units is empty"),
+        ({"units": (UnitSpec(8, 1, 3),)}, r"fused units .* kernel_sizes must be \[3\], not \[3, 5, 7\]"),
+        ({"size_divisor": 8}, "image size 20 is not a multiple of size_divisor 8, .*; take 16 or 24"),
     ],
 )
 def test_an_impossible_space_is_refused(mini: SearchSpace, change: dict[str, object], message: str) -> None:

@@ -23,7 +23,7 @@ from foxnas.config.predictors import PredictorsConfig
 from foxnas.config.sampling import SamplingConfig
 from foxnas.config.search import SearchConfig
 from foxnas.config.section import Section
-from foxnas.config.space import SpaceConfig
+from foxnas.config.space import DeclaredSpace
 from foxnas.config.supernet import SupernetConfig
 from foxnas.config.validation import BaselinesConfig, ExportConfig, ValidationConfig, VerificationConfig
 from foxnas.errors import FoxnasError
@@ -32,7 +32,9 @@ from foxnas.errors import FoxnasError
 class Config(Section):
     """The whole configuration."""
 
-    space: SpaceConfig
+    space: DeclaredSpace
+    """A shipped space's name, the path of a file like those in foxnas/spaces/, or the keys below; where `base` is such
+    a name or path, the keys that are left out are that space's."""
     data: DataConfig
     supernet: SupernetConfig
     sampling: SamplingConfig

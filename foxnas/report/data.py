@@ -9,10 +9,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from pydantic import ValidationError
 
 from foxnas.accuracy_table import TARGETS
-from foxnas.config.space import SpaceConfig
 from foxnas.errors import FoxnasError
 from foxnas.measured import pool
 from foxnas.predictor.model import Predictor
@@ -211,8 +209,8 @@ def _fits(path: Path) -> Fits:
 def _space(candidates: Path) -> SearchSpace:
     made_by = read_provenance(candidates)
     try:
-        return SpaceConfig.model_validate(made_by["settings"]["space"]).build()
-    except (KeyError, ValidationError) as error:
+        return SearchSpace.from_record(made_by["settings"]["space"])
+    except (KeyError, FoxnasError) as error:
         raise FoxnasError(f"{candidates}: does not say of which space it is; delete it and run again") from error
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +19,16 @@ from foxnas.tables import replacing
 
 def shape_defining(space: SearchSpace) -> dict[str, Any]:
     """The part of a space that its weights depend on: all but its name and its image sizes."""
-    described = asdict(space)
-    del described["name"], described["image_sizes"]
-    return json.loads(json.dumps(described))
+    described = space.record()
+    for free in ("name", "image_sizes", "size_divisor"):
+        del described[free]
+    return described
 
 
 def save_supernet(supernet: Supernet, path: Path, made_by: Mapping[str, Any]) -> None:
     """Write weights, space and provenance, whole or not at all."""
     weights = {name: tensor.contiguous() for name, tensor in supernet.state_dict().items()}
-    metadata = {"space": json.dumps(asdict(supernet.space)), "made_by": json.dumps(dict(made_by))}
+    metadata = {"space": json.dumps(supernet.space.record()), "made_by": json.dumps(dict(made_by))}
     with replacing(path) as temporary:
         save_file(weights, temporary, metadata)
 
@@ -53,11 +53,12 @@ def load_supernet(space: SearchSpace, path: Path) -> Supernet:
             "pickled checkpoints are not loaded, because they can run code"
         ) from error
     if "space" in metadata:
-        found, wanted = json.loads(metadata["space"]), shape_defining(space)
+        found = shape_defining(SearchSpace.from_record(json.loads(metadata["space"])))
+        wanted = shape_defining(space)
         for knob, value in wanted.items():
-            if found.get(knob) != value:
+            if found[knob] != value:
                 raise FoxnasError(
-                    f"checkpoint {path} belongs to another space: its {knob} is {found.get(knob)}, "
+                    f"checkpoint {path} belongs to another space: its {knob} is {found[knob]}, "
                     f"the config's space {space.name} has {value}"
                 )
     supernet = Supernet(space)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from foxnas.space import SQUEEZE_EXCITE, squeeze_width
+from foxnas.space import SQUEEZE_EXCITE, SqueezeExcite
 
 
 def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
@@ -80,15 +80,16 @@ class ElasticDepthwise(nn.Module):
 class ElasticSqueezeExcite(nn.Module):
     """Channel gate: global average, two 1x1 convolutions, hard-sigmoid."""
 
-    def __init__(self, hidden: int) -> None:
+    def __init__(self, hidden: int, rule: SqueezeExcite) -> None:
         super().__init__()
-        squeezed = squeeze_width(hidden)
+        self.rule = rule
+        squeezed = rule.width(hidden)
         self.reduce = nn.Conv2d(hidden, squeezed, 1)
         self.expand = nn.Conv2d(squeezed, hidden, 1)
 
     def slice(self, hidden: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Reduce weight and bias, expand weight and bias for a hidden width."""
-        r = squeeze_width(hidden)
+        r = self.rule.width(hidden)
         return (
             self.reduce.weight[:r, :hidden],
             self.reduce.bias[:r],  # type: ignore[index]
@@ -117,7 +118,8 @@ class ElasticBlock(nn.Module):
         type: int,
         kernel_sizes: tuple[int, ...],
         expansion_ratios: tuple[int, ...],
-        transforms: bool = False,
+        transforms: bool,
+        squeeze: SqueezeExcite,
     ) -> None:
         super().__init__()
         self.in_width, self.stride = in_width, stride
@@ -128,7 +130,7 @@ class ElasticBlock(nn.Module):
             self.expand_norm = ElasticBatchNorm(hidden)
         self.depthwise = ElasticDepthwise(hidden, kernel_sizes, transforms)
         self.depthwise_norm = ElasticBatchNorm(hidden)
-        self.gate = ElasticSqueezeExcite(hidden) if type == SQUEEZE_EXCITE else None
+        self.gate = ElasticSqueezeExcite(hidden, squeeze) if type == SQUEEZE_EXCITE else None
         self.project = nn.Conv2d(hidden, out_width, 1, bias=False)
         self.project_norm = ElasticBatchNorm(out_width, gain=0.0 if self.residual else 1.0)
 

@@ -22,10 +22,10 @@ class Supernet(nn.Module):
         width = space.stem_width
         self.stem = nn.Conv2d(space.image_channels, width, 3, bias=False)
         self.stem_norm = ElasticBatchNorm(width)
-        self.first = ElasticBlock(width, width, 1, SEPARABLE, (3,), (1,))
+        self.first = ElasticBlock(width, width, 1, SEPARABLE, (3,), (1,), False, space.squeeze)
         self.units = nn.ModuleList()
         for in_width, spec in zip(space.in_widths(), space.units, strict=True):
-            knobs = (spec.type, space.kernel_sizes, space.expansion_ratios, space.kernel_transforms)
+            knobs = (spec.type, space.kernel_sizes, space.expansion_ratios, space.kernel_transforms, space.squeeze)
             blocks = [ElasticBlock(in_width, spec.width, spec.stride, *knobs)]
             blocks += [ElasticBlock(spec.width, spec.width, 1, *knobs) for _ in range(space.depths[-1] - 1)]
             self.units.append(nn.ModuleList(blocks))

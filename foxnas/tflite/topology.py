@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from foxnas.space import SEPARABLE, SQUEEZE_EXCITE, Arch, SearchSpace, squeeze_width
+from foxnas.space import SEPARABLE, SQUEEZE_EXCITE, Arch, SearchSpace, SqueezeExcite
 
 
 class Kind(Enum):
@@ -55,9 +55,10 @@ class Step:
 class _Line:
     """Collects steps, one after another unless told which values a step reads."""
 
-    def __init__(self, shape: tuple[int, ...]) -> None:
+    def __init__(self, shape: tuple[int, ...], squeeze: SqueezeExcite) -> None:
         self.steps: list[Step] = []
         self.shape = shape
+        self.squeeze = squeeze
 
     @property
     def value(self) -> int:
@@ -81,7 +82,7 @@ class _Line:
     def gate(self) -> None:
         ungated, shape, hidden = self.value, self.shape, self.shape[3]
         self.append(Step(Kind.MEAN, (self.value,), (1, 1, 1, hidden)))
-        self.conv(squeeze_width(hidden))
+        self.conv(self.squeeze.width(hidden))
         self.conv(hidden, offset=3.0)
         self.append(Step(Kind.SIXTH, (self.value,), self.shape))
         self.append(Step(Kind.MUL, (ungated, self.value), shape))
@@ -112,7 +113,7 @@ def input_shape(space: SearchSpace, arch: Arch) -> tuple[int, int, int, int]:
 def steps_of(space: SearchSpace, arch: Arch) -> tuple[Step, ...]:
     """Operators of a subnet in the order in which they run. Raises FoxnasError when `arch` lies outside `space`."""
     space.validate(arch)
-    line = _Line(input_shape(space, arch))
+    line = _Line(input_shape(space, arch), space.squeeze)
     line.conv(space.stem_width, 3, space.stem_stride)
     line.block(space.stem_width, 1, SEPARABLE, 3, None)
     expands = space.expansion_ratios != (1,)
