@@ -10,10 +10,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from foxnas.devices.archive import runner_archive
-from foxnas.devices.transport import DeviceLost
+from foxnas.devices.transport import DeviceLost, Finished
 from foxnas.errors import FoxnasError
 
 
@@ -31,6 +33,16 @@ class LocalTransport:
     def start(self) -> LocalStream:
         """Start one runner."""
         return LocalStream(self.python)
+
+    def run(self, command: Sequence[str], stdin: bytes = b"", timeout_s: float = 60.0) -> Finished:
+        """Run a command in the home folder."""
+        try:
+            done = subprocess.run(command, input=stdin, capture_output=True, timeout=timeout_s, cwd=Path.home())
+        except subprocess.TimeoutExpired:
+            raise DeviceLost(f"{self.host}: {command[0]} has not ended after {timeout_s:g} s") from None
+        except OSError as error:
+            return Finished(127, b"", f"{command[0]}: {error.strerror}".encode())
+        return Finished(done.returncode, done.stdout, done.stderr)
 
 
 class LocalStream:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -31,8 +32,17 @@ class Stream(Protocol):
         """Close both directions and leave no process behind."""
 
 
+@dataclass(frozen=True)
+class Finished:
+    """How a command on the device ended: its exit status (negative: the signal that killed it) and what it wrote."""
+
+    status: int
+    stdout: bytes
+    stderr: bytes
+
+
 class Transport(Protocol):
-    """Starts the runner somewhere."""
+    """Starts the runner somewhere, and runs the commands that prepare for it."""
 
     @property
     def host(self) -> str:
@@ -40,6 +50,13 @@ class Transport(Protocol):
 
     def start(self) -> Stream:
         """Start one runner. Raises FoxnasError when that is impossible, DeviceLost when it may work later."""
+
+    def run(self, command: Sequence[str], stdin: bytes = b"", timeout_s: float = 60.0) -> Finished:
+        """Run a command in the home folder, its words taken literally by whatever shell is in between.
+
+        A command that ends with an error status is no error of the transport. Raises DeviceLost when the device
+        is gone, or when the command has not ended after `timeout_s`.
+        """
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,32 @@
+"""Where things lie in a device's folder, stated once for who puts them there and who starts them.
+
+The folder is a path on the device; a relative one starts at the home folder. Nothing of ours lies
+outside it, except the lock, which all users of the machine share.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import PurePosixPath
+
+
+def environment(folder: str, kind: str) -> PurePosixPath:
+    """Return the virtual environment of a kind of device (``tflite``, ``edgetpu``, ``torch``).
+
+    It is a link to the environment that was provisioned last, so that it is replaced in one step.
+    """
+    return PurePosixPath(folder) / kind
+
+
+def python(folder: str, kind: str) -> PurePosixPath:
+    """Return the Python that runs the runner for a kind of device."""
+    return environment(folder, kind) / "bin" / "python"
+
+
+def keyed(folder: str, name: str, content: bytes) -> PurePosixPath:
+    """Return the path of a file that is named by its content, so that a file that is there is the right one.
+
+    `name` keeps its suffix: ``runner.pyz`` becomes ``runner-<12 hexadecimal digits>.pyz``.
+    """
+    path = PurePosixPath(name)
+    return PurePosixPath(folder) / f"{path.stem}-{hashlib.sha256(content).hexdigest()[:12]}{path.suffix}"
