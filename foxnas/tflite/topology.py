@@ -112,15 +112,29 @@ def input_shape(space: SearchSpace, arch: Arch) -> tuple[int, int, int, int]:
 
 def steps_of(space: SearchSpace, arch: Arch) -> tuple[Step, ...]:
     """Operators of a subnet in the order in which they run. Raises FoxnasError when `arch` lies outside `space`."""
+    return tuple(_lay_out(space, arch)[0])
+
+
+def layer_ends_of(space: SearchSpace, arch: Arch) -> tuple[int, ...]:
+    """Where parts of `steps_of` end: stem and first block together, then every layer of every unit in turn.
+
+    The steps after the last end are the head and the classifier. Raises FoxnasError like `steps_of`.
+    """
+    return tuple(_lay_out(space, arch)[1])
+
+
+def _lay_out(space: SearchSpace, arch: Arch) -> tuple[list[Step], list[int]]:
     space.validate(arch)
     line = _Line(input_shape(space, arch), space.squeeze)
     line.conv(space.stem_width, 3, space.stem_stride)
     line.block(space.stem_width, 1, SEPARABLE, 3, None)
+    ends = [line.value]
     expands = space.expansion_ratios != (1,)
     for spec, layers in zip(space.units, arch.units, strict=True):
         for position, (kernel, expansion) in enumerate(layers):
             hidden = line.shape[3] * expansion if expands else None
             line.block(spec.width, 1 if position else spec.stride, spec.type, kernel, hidden)
+            ends.append(line.value)
     line.conv(space.head_width)
     line.classify(space.classes)
-    return tuple(line.steps)
+    return line.steps, ends
