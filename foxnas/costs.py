@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
 
@@ -111,7 +111,11 @@ class CostTables:
         """Costs of what is fixed (size, cost), of first layers and of later ones (size, place, layer, cost)."""
         space, depth = self.space, self.space.depths[-1]
         shape = (len(self.image_sizes), len(space.units), len(space.layers()), len(COSTS))
-        fixed, first, rest = np.zeros((shape[0], shape[3]), np.int64), np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+        fixed, first, rest = (
+            np.zeros((shape[0], shape[3]), np.int64),
+            np.zeros(shape, np.int64),
+            np.zeros(shape, np.int64),
+        )
         for s, image_size in enumerate(self.image_sizes):
             for i, layer in enumerate(space.layers()):
                 arch = Arch(image_size, ((layer,) * depth,) * len(space.units))
@@ -153,8 +157,8 @@ def _macs(step: Step) -> int:
 def _file_bytes(step: Step) -> int:
     """An upper bound of what an operator and its tensors take of a .tflite file.
 
-    The lengths follow FlatBuffers' layout as `foxnas.tflite.graph.pack` writes it: a vector is four bytes of length and its
-    content on its boundary (16 for data), a table four bytes and its fields, and everything is pointed to once.
+    The lengths follow FlatBuffers' layout as `foxnas.tflite.graph.pack` writes it: a vector is four bytes of length
+    and its content on its boundary (16 for data), a table four bytes and its fields, and all is pointed to once.
     """
     name, inputs = (43, 3) if step.weight else (20, 2)
     operator = 4 + 24 + (4 + 4 * inputs) + 8 + 20
