@@ -46,11 +46,45 @@ class ProtocolConfig(Section):
     """Of the random input."""
 
 
+class SshConfig(Section):
+    """The way to a device over SSH, as `ssh` itself would take it: ~/.ssh/config is honoured."""
+
+    host: Annotated[str, Field(min_length=1)]
+    """What you type after `ssh`: an address, or a Host of your ~/.ssh/config."""
+    user: Annotated[str, Field(min_length=1)] | None
+    """null: as ~/.ssh/config says, else your own name."""
+    port: Annotated[int, Field(ge=1, le=65535)] | None
+    """null: as ~/.ssh/config says, else 22."""
+    config_file: Annotated[str, Field(min_length=1)] | None
+    """Read this file instead of ~/.ssh/config, as `ssh -F` does; null: the usual ones."""
+    password: Literal["prompt"] | Annotated[str, Field(pattern=r"^[A-Z_][A-Z0-9_]*$")] | None
+    """null: agent and key files only. prompt: ask for it. Else the name of the environment variable that holds it
+    (for an encrypted key: the key's passphrase). Never the password itself."""
+    folder: Annotated[str, Field(min_length=1)]
+    """Where the runner and its environment live on the device; a relative path starts at the home folder."""
+    python: Annotated[str, Field(min_length=1)] | None
+    """The Python that runs the runner; null: the environment that provisioning makes in `folder`."""
+
+
+class PatienceConfig(Section):
+    """How long to wait for a device before giving up; what was measured is kept in any case."""
+
+    silence_s: Annotated[float, Field(gt=0)]
+    """Longest silence, beyond what measuring itself takes, before the connection counts as lost."""
+    away_minutes: Annotated[float, Field(ge=0)]
+    """A lost device is tried again, after pauses that double up to a minute, until nothing came for so long."""
+    busy_minutes: Annotated[float, Field(ge=0)]
+    """Longest wait while somebody else measures on the device."""
+
+
 class DeviceConfig(Section):
     """A device that models are timed on."""
 
     name: Name
     """Names its files."""
-    transport: Literal["local"]
-    """local: this machine. While it measures, nothing else of the workflow runs."""
+    kind: Literal["tflite", "edgetpu", "torch"]
+    """What runs the models there. tflite: LiteRT or tflite-runtime, whichever it has."""
+    ssh: SshConfig | None
+    """The way to it. null: this machine itself; while it measures, nothing else of the workflow runs."""
+    patience: PatienceConfig
     protocol: ProtocolConfig

@@ -5,10 +5,19 @@ from __future__ import annotations
 from foxnas.config.devices import DeviceConfig
 from foxnas.devices.local import LocalTransport
 from foxnas.devices.protocol import MeasurementProtocol
+from foxnas.devices.ssh.transport import SshTransport
 from foxnas.devices.transport import Device
 
 
 def build_device(config: DeviceConfig) -> tuple[Device, MeasurementProtocol]:
     """Return the device and its measurement protocol. Raises FoxnasError when the protocol contradicts itself."""
     protocol = MeasurementProtocol(**config.protocol.model_dump())
-    return Device(config.name, LocalTransport()), protocol
+    device = Device(
+        config.name,
+        SshTransport(config.ssh, config.kind) if config.ssh else LocalTransport(),
+        backend=config.kind,
+        timeout_s=config.patience.silence_s,
+        busy_s=60 * config.patience.busy_minutes,
+        away_s=60 * config.patience.away_minutes,
+    )
+    return device, protocol

@@ -75,6 +75,10 @@ class Device:
         Devices of one machine that share this name are never measured at once.
     timeout_s
         Longest silence, beyond the time that measuring itself may take, before the device counts as lost.
+    busy_s
+        Longest wait while another session measures there.
+    away_s
+        How long a lost device is tried again without any progress; 0 gives up at once.
     """
 
     name: str
@@ -82,6 +86,8 @@ class Device:
     backend: str = "tflite"
     lock: str = "machine"
     timeout_s: float = 60.0
+    busy_s: float = 3600.0
+    away_s: float = 0.0
 
     def __str__(self) -> str:
         return f"device {self.name} ({self.transport.host})"

@@ -1,0 +1,158 @@
+"""What `ssh` itself makes of ~/.ssh/config: the lines of ``ssh -G``.
+
+OpenSSH applies Include, Host, Match, tokens and canonical names; what is left to us is to honour every
+keyword that differs from OpenSSH's defaults, or to refuse it by name.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import socket
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from foxnas.devices.ssh.target import Target
+from foxnas.errors import FoxnasError
+
+Settings = Mapping[str, Sequence[str]]
+
+_HONOURED = {
+    "host", "hostname", "user", "port", "hostkeyalias", "userknownhostsfile", "globalknownhostsfile", "identityfile",
+    "identitiesonly", "identityagent", "proxyjump", "proxycommand", "certificatefile", "setenv", "bindaddress",
+    "addressfamily", "connecttimeout", "serveraliveinterval", "ciphers", "macs", "kexalgorithms", "hostkeyalgorithms",
+    "pubkeyacceptedalgorithms", "pubkeyacceptedkeytypes",
+}  # fmt: skip
+
+#: These change nothing about a connection without terminal and forwardings, or only relax what stays strict here.
+_WITHOUT_EFFECT = {
+    "addkeystoagent", "batchmode", "canonicaldomains", "canonicalizefallbacklocal", "canonicalizehostname",
+    "canonicalizemaxdots", "canonicalizepermittedcnames", "casignaturealgorithms", "channeltimeout", "checkhostip",
+    "clearallforwardings", "compression", "connectionattempts", "controlmaster", "controlpath", "controlpersist",
+    "dynamicforward", "enableescapecommandline", "enablesshkeysign", "escapechar", "exitonforwardfailure",
+    "fingerprinthash", "forkafterauthentication", "forwardagent", "forwardx11", "forwardx11timeout",
+    "forwardx11trusted", "gatewayports", "gssapiauthentication", "gssapiclientidentity", "gssapidelegatecredentials",
+    "gssapikexalgorithms", "gssapikeyexchange", "gssapirenewalforcesrekey", "gssapiserveridentity", "gssapitrustdns",
+    "hashknownhosts", "hostbasedacceptedalgorithms", "hostbasedauthentication", "hostbasedkeytypes", "ignoreunknown",
+    "ipqos", "kbdinteractiveauthentication", "kbdinteractivedevices", "localforward", "loglevel", "logverbose",
+    "nohostauthenticationforlocalhost", "numberofpasswordprompts", "obscurekeystroketiming", "passwordauthentication",
+    "permitremoteopen", "preferredauthentications", "pubkeyauthentication", "refuseconnection", "rekeylimit",
+    "remoteforward", "requesttty", "requiredrsasize", "securitykeyprovider", "sendenv", "serveralivecountmax",
+    "sessiontype", "stdinnull", "streamlocalbindmask", "streamlocalbindunlink", "stricthostkeychecking",
+    "syslogfacility", "tag", "tcpkeepalive", "tunnel", "tunneldevice", "updatehostkeys", "verifyhostkeydns",
+    "visualhostkey", "warnweakcrypto", "xauthlocation",
+}  # fmt: skip
+
+_ALGORITHMS = {
+    "ciphers": "ciphers",
+    "macs": "digests",
+    "kexalgorithms": "kex",
+    "hostkeyalgorithms": "keys",
+    "pubkeyacceptedalgorithms": "pubkeys",
+    "pubkeyacceptedkeytypes": "pubkeys",
+}
+_FAMILIES = {"any": socket.AF_UNSPEC, "inet": socket.AF_INET, "inet6": socket.AF_INET6}
+
+
+def resolve(name: str, user: str | None, port: int | None, config_file: str | None, ssh: str = "ssh") -> Target:
+    """Return where `name` leads, as ``ssh [-F config_file] [-l user] [-p port] name`` would go.
+
+    Raises FoxnasError when OpenSSH refuses its configuration, or for a keyword that cannot be honoured.
+    """
+    options = [*(["-l", user] if user else []), *(["-p", str(port)] if port else [])]
+    settings = _ask(ssh, ["-F", config_file] if config_file else [], options, name)
+    usual = _ask(ssh, ["-F", "none"], options, name)
+    changed = {key for key in settings if settings[key] != usual.get(key)}
+    if foreign := sorted(changed - _HONOURED - _WITHOUT_EFFECT):
+        raise FoxnasError(
+            f"SSH host {name}: {foreign[0]} {' '.join(settings[foreign[0]])!r}, which your SSH configuration sets for "
+            f"it, cannot be honoured here; give {name} a Host block without it, or another file as the device's "
+            "config_file"
+        )
+    return _target(name, settings, changed)
+
+
+def _ask(ssh: str, file: list[str], options: list[str], name: str) -> dict[str, list[str]]:
+    command = [ssh, "-G", *file, *options, "--", name]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=60)
+    if done.returncode:
+        raise FoxnasError(f"SSH host {name!r}: {shlex.join(command)} says: {done.stderr.strip()[-500:]}")
+    settings: dict[str, list[str]] = {}
+    for line in done.stdout.splitlines():
+        key, _, value = line.partition(" ")
+        settings.setdefault(key.lower(), []).append(value)
+    return settings
+
+
+def _target(name: str, settings: Settings, changed: set[str]) -> Target:
+    def one(key: str, default: str = "none") -> str:
+        return settings.get(key, [default])[0]
+
+    def given(key: str) -> str | None:
+        return None if one(key).lower() == "none" else one(key)
+
+    files = [Path(path).expanduser() for path in settings.get("identityfile", ())]
+    for certificate in settings.get("certificatefile", ()):
+        if Path(certificate).expanduser() not in [Path(f"{file}-cert.pub") for file in files]:
+            raise FoxnasError(
+                f"SSH host {name}: certificatefile {certificate!r} cannot be honoured here; a certificate is found "
+                "beside its key, as KEY-cert.pub"
+            )
+    host = one("hostname", name)
+    proxy = given("proxycommand")
+    if proxy and one("proxyusefdpass", "no") == "yes":
+        raise FoxnasError(f"SSH host {name}: proxyusefdpass cannot be honoured here")
+    interval = int(one("serveraliveinterval", "0"))
+    timeout = given("connecttimeout")
+    return Target(
+        name=name,
+        host=host,
+        port=int(one("port", "22")),
+        user=one("user"),
+        host_key_alias=given("hostkeyalias"),
+        known_hosts=tuple(_files(settings, "userknownhostsfile") + _files(settings, "globalknownhostsfile")),
+        identity_files=tuple(files),
+        identities_only=one("identitiesonly", "no") == "yes",
+        agent=agent_socket(one("identityagent", "SSH_AUTH_SOCK")),
+        jumps=tuple(jump for jump in (given("proxyjump") or "").split(",") if jump),
+        proxy_command=expand_tokens(proxy, name, host, one("port"), one("user")) if proxy else None,
+        environment=tuple(_pair(text) for text in settings.get("setenv", ())),
+        bind_address=given("bindaddress"),
+        address_family=_FAMILIES[one("addressfamily", "any")],
+        connect_timeout_s=float(timeout) if timeout else 30.0,
+        keepalive_s=interval or 30,
+        algorithms=tuple((_ALGORITHMS[key], tuple(one(key).split(","))) for key in sorted(changed & set(_ALGORITHMS))),
+    )
+
+
+def _files(settings: Settings, key: str) -> list[Path]:
+    paths = [path for line in settings.get(key, ()) for path in line.split()]
+    return [Path(path).expanduser() for path in paths if path.lower() != "none"]
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, _, value = text.partition("=")
+    return name, value
+
+
+def agent_socket(identity_agent: str) -> str | None:
+    """Return the socket that IdentityAgent's value means, None for no agent."""
+    if identity_agent == "none":
+        return None
+    if identity_agent == "SSH_AUTH_SOCK" or identity_agent.startswith("$"):
+        return os.environ.get(identity_agent.lstrip("$").strip("{}")) or None
+    return str(Path(identity_agent).expanduser())
+
+
+def expand_tokens(command: str, name: str, host: str, port: str, user: str) -> str:
+    """Return a ProxyCommand with its tokens (ssh_config(5)) replaced. Raises FoxnasError for one that is unknown."""
+    known = {"%": "%", "h": host, "n": name, "p": port, "r": user}
+
+    def replace(found: re.Match[str]) -> str:
+        if found[1] not in known:
+            raise FoxnasError(f"SSH host {name}: %{found[1]} in its ProxyCommand cannot be honoured here")
+        return known[found[1]]
+
+    return re.sub(r"%(.)", replace, command)
