@@ -23,7 +23,8 @@ class TensorSummary:
     """A tensor without its data; two are equal when they differ in the values of their scales alone.
 
     `type` is TFLite's name (INT8, UINT8, INT32, FLOAT32), `scales` the number of scales (0: not
-    quantised), `axis` the dimension they run along, `constant` whether the file holds its data.
+    quantised), `axis` the dimension they run along, `constant` whether the file holds its data, `dynamic`
+    whether a dimension is left open until the model runs.
     """
 
     shape: tuple[int, ...]
@@ -31,6 +32,7 @@ class TensorSummary:
     scales: int
     axis: int
     constant: bool
+    dynamic: bool
     name: str = field(compare=False)
     scale: tuple[float, ...] = field(compare=False, repr=False)
     zero_point: tuple[int, ...] = field(compare=False, repr=False)
@@ -86,6 +88,11 @@ def read_summary(content: bytes) -> Summary:
     )
 
 
+def builtin_code(name: str) -> int:
+    """Return the number of an operator in TFLite's schema."""
+    return int(getattr(schema.BuiltinOperator, name))
+
+
 def with_metadata(content: bytes, made_by: Mapping[str, Any]) -> bytes:
     """Return the same model with `made_by` embedded as JSON; an entry of ours that was there is replaced."""
     model = _read(content)
@@ -131,6 +138,7 @@ def _tensor(tensor: Any, buffers: list[Any]) -> TensorSummary:
         scales=len(scale),
         axis=quantisation.quantizedDimension if len(scale) else 0,
         constant=buffers[tensor.buffer].data is not None,
+        dynamic=any(n < 0 for n in (*_integers(tensor.shape), *_integers(tensor.shapeSignature))),
         name=_text(tensor.name),
         scale=tuple(float(s) for s in scale),
         zero_point=_integers(zero_point),

@@ -1,0 +1,105 @@
+"""Compiled models as a table: a row for each, those that failed among them."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import pandas as pd
+
+from foxnas.edgetpu.cache import CompileCache
+from foxnas.edgetpu.compiler import Compilation, Compiler
+from foxnas.edgetpu.log import Status
+
+_log = logging.getLogger(__name__)
+
+#: What the compiler says of a model, in the tables of compiled models and of latencies alike.
+FIGURES = (
+    "operators",
+    "operators_edgetpu",
+    "operators_cpu",
+    "subgraphs",
+    "model_bytes",
+    "compiled_bytes",
+    "on_chip_used_bytes",
+    "on_chip_remaining_bytes",
+    "streamed_bytes",
+)
+
+#: Columns of a table of compiled models. `key` is the model's place in the cache.
+COLUMNS = ("id", "arch", "status", "reason", *FIGURES, "compile_ms", "key")
+
+Model = tuple[str, str, Callable[[], bytes]]
+"""(id, architecture text, what builds the model's bytes)"""
+
+
+def compile_models(models: Iterable[Model], compiler: Compiler, cache: CompileCache) -> pd.DataFrame:
+    """Return one row a model, in the order given, with the columns `COLUMNS`; failures are rows too.
+
+    Raises FoxnasError when there is no compiler.
+    """
+    rows = []
+    for identifier, arch, build in models:
+        content = build()
+        key, compilation = cache.compile(content, compiler)
+        rows.append({"id": identifier, "arch": arch, **_row(compilation, len(content)), "key": key})
+    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    for name in (*FIGURES, "compile_ms"):
+        table[name] = table[name].astype("Int64")
+    _log.info("%s", described(table))
+    return table
+
+
+def _row(compilation: Compilation, model_bytes: int) -> dict[str, Any]:
+    report = compilation.report
+    row = {name: getattr(report, name, None) for name in COLUMNS[2:-1]}
+    compiled_bytes = len(compilation.content) if compilation.content is not None else None
+    return row | {"status": str(report.status), "model_bytes": model_bytes, "compiled_bytes": compiled_bytes}
+
+
+def failed(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows without a compiled model."""
+    return table[table["status"] != Status.COMPILED]
+
+
+def described(table: pd.DataFrame) -> str:
+    """Return in one line how many were compiled, fall back to the CPU in part, stream parameters, or failed and why."""
+    lost = failed(table)
+    parts = [f"{len(table) - len(lost)} of {len(table)} models compiled"]
+    if partly := int((table["operators_cpu"] > 0).sum()):
+        parts.append(f"{partly} keep operators on the CPU")
+    if streaming := int((table["streamed_bytes"] > 0).sum()):
+        parts.append(f"{streaming} stream parameters from off chip")
+    reasons = Counter(f"{row.status}: {row.reason}" for row in lost.itertuples())
+    parts += [f"{count} {reason}" for reason, count in reasons.most_common()]
+    return "; ".join(parts)
+
+
+def timed_with_failures(timed: pd.DataFrame, compiled: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """Return the timed rows and, in the order of `compiled`, a row for each model that could not be timed.
+
+    Parameters
+    ----------
+    timed
+        Latency rows of the models that were compiled.
+    compiled
+        All of them, as `compile_models` returns.
+    columns
+        Of the latency table; `FIGURES` are added behind.
+    """
+    lost = failed(compiled)
+    missing = pd.DataFrame(
+        {
+            "id": lost["id"],
+            "arch": lost["arch"],
+            "attempts": 0,
+            "usable": False,
+            "reason": "not compiled for the Edge TPU, " + lost["status"] + ": " + lost["reason"],
+        }
+    ).reindex(columns=list(columns))
+    rows = pd.concat([timed, missing], ignore_index=True) if len(lost) else timed
+    rows = rows.astype({"usable": bool, "attempts": int})
+    ordered = compiled[["id", *FIGURES]].merge(rows, on="id", how="left", validate="one_to_one")
+    return ordered[[*columns, *FIGURES]]
