@@ -17,13 +17,15 @@ class AnnealingConfig(Section):
     initial_temperature: Count
     """T: the temperature, and the largest number of knobs changed in a step."""
     proposals_per_temperature: Count
-    """n: the temperature falls by one after so many proposals."""
+    """n: the temperature falls by one after so many proposals of a chain."""
     boltzmann: Annotated[float, Field(gt=0)]
     """k, in points of accuracy: a loss of k x T is accepted with probability 1/e."""
     switch_after: Annotated[int, Field(ge=0)] | None
     """Proposals after which the guidance switches to its second set of weights; null: 2n."""
     rounds: Count
     """How often the schedule runs."""
+    chains: Count
+    """Walks side by side, each on the whole schedule."""
     guided: bool
     """false: every knob is equally likely."""
 

@@ -14,17 +14,19 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from foxnas.errors import FoxnasError
 from foxnas.features import FloatArray
-from foxnas.search.landscape import Landscape, Point
+from foxnas.search.landscape import Batch, Landscape, Point
 from foxnas.search.problem import (
     Candidate,
+    Infeasible,
     InfeasibleBudget,
     SearchProblem,
     SearchResult,
     Selection,
     TracePoint,
+    conclude,
     describe,
-    select,
 )
 
 IndexArray = NDArray[np.intp]
@@ -56,6 +58,11 @@ class Frontier:
     def point(self, index: int) -> Point:
         """Return the class of architectures at an index."""
         return Point(int(self._size[index]), tuple(map(int, self._classes[index])))
+
+    @cached_property
+    def batch(self) -> Batch:
+        """All points as arrays."""
+        return Batch(self.landscape, self._size, self._classes, self.accuracy, self.latency_ms)
 
     @cached_property
     def candidates(self) -> tuple[Candidate, ...]:
@@ -103,18 +110,34 @@ def certify(front: Frontier, budget_ms: float, found: Candidate) -> Certificate:
 
 
 def search(problem: SearchProblem, settings: Selection, rng: np.random.Generator) -> SearchResult:
-    """Return the frontier's most accurate points within the budget, through the interface of all strategies.
+    """Return the frontier's best points for the problem, through the interface of all strategies.
 
-    The first candidate is the proven optimum; the others are optimal for tighter budgets. `rng` is not used.
-    `calls` counts unit classes looked up, the only predictions made.
+    The first candidate is the proven optimum; under the paper's objective the others are optimal for tighter budgets.
+    `rng` is not used. `calls` counts unit classes looked up, the only predictions made. Raises Infeasible, and
+    FoxnasError when the optimum need not lie on the latency-accuracy frontier (`SearchProblem.monotone`).
     """
+    if not problem.monotone:
+        names = [problem.objective.name, *(cap.name for cap in problem.caps)]
+        raise FoxnasError(
+            f"exact search needs an objective and caps of predicted accuracy and latency alone, got "
+            f"{', '.join(names)}; take annealing, evolution, regularised or random"
+        )
+    problem.require_feasible()
     front = frontier(problem.landscape)
-    index = front.index_under(problem.budget_ms)
-    points = [front.point(i) for i in range(index, -1, -1)]
-    chosen = select(problem.landscape, points, settings)
-    accuracy, latency_ms = float(front.accuracy[index]), float(front.latency_ms[index])
+    values = problem.values(front.batch)
+    feasible = np.flatnonzero(values > -np.inf)
+    if not len(feasible):
+        nearest = front.point(int(problem.excess(front.batch).argmin()))
+        raise Infeasible(
+            f"no architecture keeps every cap: {', '.join(cap.name for cap in problem.all_caps)}; of the frontier, "
+            f"{problem.landscape.arch(nearest).text} comes closest; raise a limit",
+            problem.landscape.arch(nearest),
+        )
+    points = [front.point(i) for i in feasible[np.argsort(-values[feasible], kind="stable")]]
+    best = int(values.argmax())
     calls = problem.landscape.accuracy_tables.size
-    return SearchResult("exact", chosen, calls, (TracePoint(0, calls, accuracy, accuracy, latency_ms, 0.0, 0),))
+    trace = TracePoint(0, calls, values[best], values[best], float(front.latency_ms[best]), 0.0, 0)
+    return conclude("exact", problem, points, settings, calls, [trace])
 
 
 def pareto(latency: FloatArray, accuracy: FloatArray) -> IndexArray:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import factorial, prod
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from foxnas.features import FloatArray
 from foxnas.search.landscape import Landscape, UnitLayers
 
-KnobKind = Literal["size", "D", "K_first", "E_first", "K_rest", "E_rest"]
-
-
 class Knob(NamedTuple):
-    """One parameter of the paper: the image size, or one of a unit's five (`*_rest`: its layers after the first)."""
+    """One parameter of the paper: the image size, or one of a unit's five (`*_rest`: its layers after the first).
 
-    kind: KnobKind
+    Where only units of layers that are all alike are searched, a unit has three: D, K and E.
+    """
+
+    kind: str
+    """size, D, K, E, K_first, E_first, K_rest or E_rest."""
     unit: int = 0
 
 
@@ -38,6 +39,17 @@ class Effects:
     latency_ms: FloatArray
 
 
+def knobs_of(landscape: Landscape) -> tuple[Knob, ...]:
+    """Return every knob with several choices."""
+    space = landscape.space
+    layer: dict[str, int] = {"K": len(space.kernel_sizes), "E": len(space.expansion_ratios)}
+    if not landscape.alike:
+        layer = {f"{kind}_{part}": n for part in ("first", "rest") for kind, n in layer.items()}
+    choices: dict[str, int] = {"D": len(space.depths), **layer}
+    of_units = [Knob(kind, u) for kind, n in choices.items() if n > 1 for u in range(len(space.units))]
+    return (*([Knob("size")] if len(landscape.image_sizes) > 1 else []), *of_units)
+
+
 def main_effects(landscape: Landscape) -> Effects:
     """Return every knob's main effect on predicted accuracy and latency, in closed form.
 
@@ -46,33 +58,30 @@ def main_effects(landscape: Landscape) -> Effects:
     """
     space, units = landscape.space, landscape.orderings
     probability = np.array([_probability(unit, len(space.depths), len(space.layers())) for unit in units])
+    probability /= probability.sum()
     tables = [t[:, :, landscape.class_of_ordering] for t in (landscape.accuracy_tables, landscape.latency_tables_ms)]
     intercepts = (landscape.accuracy_intercepts, landscape.latency_intercepts_ms)
-    knobs: list[Knob] = []
-    effects: list[list[float]] = []
-    if len(landscape.image_sizes) > 1:
-        knobs.append(Knob("size"))
-        effects.append(
-            [float(np.ptp(c + (t @ probability).sum(axis=1))) for c, t in zip(intercepts, tables, strict=True)]
-        )
-    kernels, ratios = space.kernel_sizes, space.expansion_ratios
-    matches: dict[KnobKind, list[list[bool]]] = {
-        "D": [[len(unit) == depth for unit in units] for depth in space.depths],
-        "K_first": [[unit[0][0] == k for unit in units] for k in kernels],
-        "E_first": [[unit[0][1] == e for unit in units] for e in ratios],
-        "K_rest": [[all(layer[0] == k for layer in unit[1:]) for unit in units] for k in kernels],
-        "E_rest": [[all(layer[1] == e for layer in unit[1:]) for unit in units] for e in ratios],
+    matches: dict[str, list[list[bool]]] = {
+        "D": [[len(unit) == depth for unit in units] for depth in space.depths]
     }
-    for kind, rows in matches.items():
-        if len(rows) > 1:
-            given = np.array(rows) * probability
+    for axis, (letter, choices) in enumerate((("K", space.kernel_sizes), ("E", space.expansion_ratios))):
+        matches |= {
+            letter: [[all(layer[axis] == c for layer in unit) for unit in units] for c in choices],
+            f"{letter}_first": [[unit[0][axis] == c for unit in units] for c in choices],
+            f"{letter}_rest": [[all(layer[axis] == c for layer in unit[1:]) for unit in units] for c in choices],
+        }
+    effects: list[list[float]] = []
+    for knob in (knobs := knobs_of(landscape)):
+        if knob.kind == "size":
+            means = [c + (t @ probability).sum(axis=1) for c, t in zip(intercepts, tables, strict=True)]
+            effects.append([float(np.ptp(mean)) for mean in means])
+        else:
+            given = np.array(matches[knob.kind]) * probability
             given /= given.sum(axis=1, keepdims=True)
-            # (image size, unit, choice): range over choices, mean over sizes.
-            ranges = [np.ptp(table @ given.T, axis=2).mean(axis=0) for table in tables]
-            knobs += [Knob(kind, unit) for unit in range(len(space.units))]
-            effects += np.column_stack(ranges).tolist()
+            # (image size, choice): range over choices, mean over sizes.
+            effects.append([float(np.ptp(t[:, knob.unit] @ given.T, axis=1).mean()) for t in tables])
     accuracy, latency_ms = np.array(effects).reshape(-1, 2).T
-    return Effects(tuple(knobs), accuracy, latency_ms)
+    return Effects(knobs, accuracy, latency_ms)
 
 
 def phase_weights(effects: Effects) -> tuple[FloatArray, FloatArray]:

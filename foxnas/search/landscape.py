@@ -7,7 +7,7 @@ order, and any layers with the same averages. Its representative is the lexicogr
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations_with_replacement
@@ -33,6 +33,49 @@ class Point:
 
 
 @dataclass(frozen=True, eq=False)
+class Batch:
+    """Many predicted architectures as arrays: what objectives and caps are computed from.
+
+    Attributes
+    ----------
+    landscape
+        Whose predictions they are.
+    sizes
+        Index into `Landscape.image_sizes`: (n,).
+    classes
+        Index into `Landscape.unit_classes`: (n, units).
+    accuracy, latency_ms
+        Predictions, in the predictors' units: (n,).
+    """
+
+    landscape: Landscape
+    sizes: IndexArray
+    classes: IndexArray
+    accuracy: FloatArray
+    latency_ms: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+    def __getitem__(self, rows: IndexArray | NDArray[np.bool_]) -> Batch:
+        """Return some of them."""
+        return Batch(
+            self.landscape, self.sizes[rows], self.classes[rows], self.accuracy[rows], self.latency_ms[rows]
+        )
+
+    @cached_property
+    def points(self) -> list[Point]:
+        """Their classes, one by one."""
+        rows = zip(self.sizes.tolist(), self.classes.tolist(), strict=True)
+        return [Point(size, tuple(classes)) for size, classes in rows]
+
+    @cached_property
+    def archs(self) -> list[Arch]:
+        """The representatives, made when first asked for: some microseconds each."""
+        return [self.landscape.arch(point) for point in self.points]
+
+
+@dataclass(frozen=True, eq=False)
 class Landscape:
     """The predictors of one device over all image sizes.
 
@@ -42,11 +85,19 @@ class Landscape:
         The space they were fitted in.
     accuracy, latency
         One predictor for each image size; the sizes searched are their keys.
+    alike
+        Only units whose layers all share one K and one E, the part of the space that the authors' released script
+        searches: 36 of the 22,608 units of the paper's CPU space.
+    merged
+        False: every multiset of layers after the first is a class of its own, also where the predictors see no
+        difference. Caps on what the predictors do not know, such as parameters, tell such units apart.
     """
 
     space: SearchSpace
     accuracy: Mapping[int, Predictor]
     latency: Mapping[int, Predictor]
+    alike: bool = False
+    merged: bool = True
 
     def __post_init__(self) -> None:
         if not self.accuracy or set(self.accuracy) != set(self.latency):
@@ -95,8 +146,12 @@ class Landscape:
         return np.array([self.latency[size].intercept for size in self.image_sizes])
 
     def class_of(self, layers: UnitLayers) -> int:
-        """Return the index of the class a unit belongs to."""
-        return self._class_index[(layers[0], *sorted(layers[1:]))]
+        """Return the index of the class a unit belongs to. Raises FoxnasError for one that is not searched."""
+        try:
+            return self._class_index[(layers[0], *sorted(layers[1:]))]
+        except KeyError:
+            searched = "units of layers that are all alike" if self.alike else f"space {self.space.name}"
+            raise FoxnasError(f"unit {layers} is not among the {searched}") from None
 
     def point_of(self, arch: Arch) -> Point:
         """Return the class of an architecture."""
@@ -115,6 +170,22 @@ class Landscape:
             latency_ms += float(self.latency_tables_ms[point.size, unit, index])
         return accuracy, latency_ms
 
+    def batch(self, sizes: IndexArray, classes: IndexArray) -> Batch:
+        """Predict many: image sizes (n,) and unit classes (n, units). The sums are those of `predict`, to the bit."""
+        accuracy, latency_ms = self.accuracy_intercepts[sizes], self.latency_intercepts_ms[sizes]
+        units, members = self.accuracy_tables.shape[1:]
+        for unit in range(units):
+            at = (sizes * units + unit) * members + classes[:, unit]
+            accuracy += self.accuracy_tables.reshape(-1)[at]
+            latency_ms += self.latency_tables_ms.reshape(-1)[at]
+        return Batch(self, sizes, classes, accuracy, latency_ms)
+
+    def batch_of(self, points: Sequence[Point]) -> Batch:
+        """Predict points."""
+        sizes = np.array([point.size for point in points], dtype=np.intp)
+        classes = np.array([point.classes for point in points], dtype=np.intp)
+        return self.batch(sizes, classes.reshape(len(points), len(self.space.units)))
+
     @cached_property
     def fastest_by_size(self) -> tuple[Point, ...]:
         """The class with the lowest predicted latency of every image size."""
@@ -123,13 +194,15 @@ class Landscape:
 
     @property
     def fastest(self) -> Point:
-        """The class with the lowest predicted latency of all."""
+        """The class with the lowest predicted latency of all image sizes."""
         return min(self.fastest_by_size, key=lambda point: self.predict(point)[1])
 
     @cached_property
     def orderings(self) -> list[UnitLayers]:
         """Every unit up to the order of its layers after the first, lexicographically ascending within a depth."""
         layers = self.space.layers()
+        if self.alike:
+            return [(layer,) * depth for depth in self.space.depths for layer in layers]
         return [
             (first, *rest)
             for depth in self.space.depths
@@ -146,6 +219,8 @@ class Landscape:
     @cached_property
     def _grouping(self) -> tuple[IndexArray, IndexArray]:
         """First member of each class, and the class of each entry of `orderings`."""
+        if not self.merged:
+            return (np.arange(len(self.orderings)),) * 2
         terms = np.hstack(list(self._formulas.values())).round(9)
         _, first, inverse = np.unique(terms, axis=0, return_index=True, return_inverse=True)
         rank = np.empty(len(first), dtype=int)

@@ -1,29 +1,45 @@
 """What a search is given and what it returns: one interface for every strategy.
 
-A strategy is a function `(problem, settings, rng) -> SearchResult`; its settings are a frozen dataclass of its own.
+A strategy is a function `(problem, settings, rng) -> SearchResult`; its settings are a frozen dataclass of its own
+with a `selection`. A problem is a landscape, an objective to maximise and caps to keep; the paper's is predicted
+accuracy under a latency budget, which is what `SearchProblem(landscape, budget_ms)` stands for. `foxnas.search.record`
+is how strategies other than the exact one look at architectures, so that objectives and caps hold in all of them.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal, NamedTuple, Protocol, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from foxnas.errors import FoxnasError
-from foxnas.search.landscape import Landscape, Point
+from foxnas.features import FloatArray
+from foxnas.search.landscape import Batch, Landscape, Point
 from foxnas.space import Arch
 
 
-class InfeasibleBudget(FoxnasError):
+class Infeasible(FoxnasError):
+    """No architecture was found that keeps every cap; `closest` comes closest."""
+
+    def __init__(self, message: str, closest: Arch) -> None:
+        super().__init__(message)
+        self.closest = closest
+
+
+class InfeasibleBudget(Infeasible):
     """No architecture meets the budget; `fastest` comes closest, at a predicted `latency_ms`."""
 
     def __init__(self, budget_ms: float, fastest: Arch, latency_ms: float) -> None:
         super().__init__(
             f"no architecture is predicted to meet {budget_ms:.4g} ms: the fastest, {fastest.text}, is predicted at "
-            f"{latency_ms:.4g} ms; raise the budget to at least that"
+            f"{latency_ms:.4g} ms; raise the budget to at least that",
+            fastest,
         )
         self.budget_ms = budget_ms
         self.fastest = fastest
@@ -31,15 +47,111 @@ class InfeasibleBudget(FoxnasError):
 
 
 @dataclass(frozen=True)
+class Objective:
+    """What a search maximises.
+
+    Attributes
+    ----------
+    name
+        For messages and tables.
+    value
+        One number for each architecture of a batch; it may look at predictions, and at `Batch.archs`.
+    monotone
+        It depends on predicted accuracy and latency alone, and never falls with more accuracy or less latency: then
+        an optimum lies on the latency-accuracy frontier, and `exact` finds it. Sums of the two with weights are.
+    """
+
+    name: str
+    value: Callable[[Batch], FloatArray]
+    monotone: bool = False
+
+
+@dataclass(frozen=True)
+class Cap:
+    """What an architecture may cost at most: kept when `cost` <= `limit`.
+
+    Attributes
+    ----------
+    name, unit
+        For messages: "parameters", "".
+    limit
+        In the cost's unit.
+    cost
+        One number for each architecture of a batch.
+    monotone
+        It depends on predicted accuracy and latency alone, and never rises with more accuracy or less latency: then
+        `exact` honours it.
+    """
+
+    name: str
+    unit: str
+    limit: float
+    cost: Callable[[Batch], FloatArray]
+    monotone: bool = False
+
+    def excess(self, batch: Batch) -> FloatArray:
+        """Return by how much each architecture is above the limit, as a share of it; 0 where the cap is kept."""
+        over: FloatArray = np.maximum(self.cost(batch) - self.limit, 0) / (abs(self.limit) or 1.0)
+        return over
+
+
+#: The paper's objective: predicted accuracy.
+ACCURACY = Objective("accuracy", lambda batch: batch.accuracy, monotone=True)
+
+
+@dataclass(frozen=True)
 class SearchProblem:
-    """Maximise predicted accuracy, subject to predicted latency <= `budget_ms`."""
+    """Maximise `objective`, subject to predicted latency <= `budget_ms` and to further `caps`."""
 
     landscape: Landscape
-    budget_ms: float
+    budget_ms: float = math.inf
+    objective: Objective = ACCURACY
+    caps: tuple[Cap, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.budget_ms > 0:
             raise FoxnasError(f"budget {self.budget_ms} ms must be above 0")
+
+    @cached_property
+    def all_caps(self) -> tuple[Cap, ...]:
+        """The budget, if there is one, and the further caps."""
+        budget = Cap("latency", "ms", self.budget_ms, lambda batch: batch.latency_ms, monotone=True)
+        return (*([budget] if self.budget_ms < math.inf else []), *self.caps)
+
+    @property
+    def monotone(self) -> bool:
+        """Whether an optimum lies on the latency-accuracy frontier."""
+        return self.objective.monotone and all(cap.monotone for cap in self.caps)
+
+    def feasible(self, batch: Batch) -> NDArray[np.bool_]:
+        """Return which architectures keep every cap. Further caps are computed where the cheaper ones are kept."""
+        kept = batch.latency_ms <= self.budget_ms
+        for cap in self.caps:
+            rows = np.flatnonzero(kept)
+            kept[rows] = cap.cost(batch[rows]) <= cap.limit
+        return kept
+
+    def excess(self, batch: Batch) -> FloatArray:
+        """Return by how much each architecture breaks the caps: the sum of the shares of the limits, 0 if feasible."""
+        return np.sum([cap.excess(batch) for cap in self.all_caps] or np.zeros((1, len(batch))), axis=0)
+
+    def values(self, batch: Batch) -> FloatArray:
+        """Return the objective of each architecture that keeps every cap, -inf for the others.
+
+        Raises FoxnasError when the objective is not a number, naming an architecture.
+        """
+        kept = np.flatnonzero(self.feasible(batch))
+        values = np.full(len(batch), -np.inf)
+        within = batch[kept] if len(kept) < len(batch) else batch
+        found = np.asarray(self.objective.value(within), dtype=float)
+        if found.shape != kept.shape:
+            raise FoxnasError(
+                f"objective {self.objective.name} gave values of shape {found.shape} for {len(kept)} architectures"
+            )
+        if len(bad := np.flatnonzero(np.isnan(found))):
+            raise FoxnasError(f"objective {self.objective.name} of {within.archs[bad[0]].text} is not a number")
+        values[kept] = found
+        return values
 
     def require_feasible(self) -> None:
         """Raise InfeasibleBudget when even the fastest architecture is too slow."""
@@ -61,8 +173,9 @@ class Selection:
         Two candidates differ in at least so many units (another image size counts as all); when the search has not
         seen enough such states, the rest are merely distinct classes.
     rank_by
-        "mean": the predicted accuracy. "lower": the lower end of its 95% prediction interval, which holds
-        extrapolation (high leverage) against a candidate; it reorders what the search saw, not the search.
+        "mean": the objective at the predicted accuracy. "lower": the objective at the lower end of the accuracy's 95%
+        prediction interval, which holds extrapolation (high leverage) against a candidate; it reorders what the
+        search saw, not the search.
     pool
         Number of best states among which to choose.
     """
@@ -102,7 +215,9 @@ class TracePoint(NamedTuple):
     step: int
     calls: int
     current: float
+    """The objective's value in the current state."""
     best: float
+    """The objective's best value so far."""
     latency_ms: float
     """Predicted latency of the current state."""
     temperature: float
@@ -111,10 +226,25 @@ class TracePoint(NamedTuple):
 
 @dataclass(frozen=True)
 class SearchResult:
-    """Candidates within the budget, best first; `calls` counts subnets predicted (accuracy and latency)."""
+    """Candidates that keep every cap, best first.
+
+    Attributes
+    ----------
+    strategy
+        Its name.
+    candidates
+        What was found.
+    values
+        The objective of each candidate.
+    calls
+        Number of subnets predicted (accuracy and latency).
+    trace
+        How the search went; `best` never falls and `calls` never does.
+    """
 
     strategy: str
     candidates: tuple[Candidate, ...]
+    values: tuple[float, ...]
     calls: int
     trace: tuple[TracePoint, ...] = field(repr=False)
 
@@ -128,44 +258,20 @@ Settings = TypeVar("Settings", contravariant=True)
 
 
 class Strategy(Protocol[Settings]):
-    """The interface of every strategy. Raises InfeasibleBudget."""
+    """The interface of every strategy. Raises Infeasible, and InfeasibleBudget when it is the budget alone."""
 
     def __call__(self, problem: SearchProblem, settings: Settings, rng: np.random.Generator) -> SearchResult: ...
 
 
-class Pool:
-    """The best distinct states a search has seen within its budget."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._states: dict[tuple[int, ...], float] = {}
-        self.threshold = -np.inf
-        """States that are not above it need not be offered."""
-
-    def offer(self, accuracy: float, size: int, classes: Iterable[int]) -> None:
-        """Remember a state that met the budget."""
-        if accuracy > self.threshold:
-            self._states[(size, *classes)] = accuracy
-            if len(self._states) > 2 * self._size:
-                self._states = dict(self._ranked()[: self._size])
-                self.threshold = min(self._states.values())
-
-    def points(self) -> list[Point]:
-        """Return the best states, best first."""
-        return [Point(key[0], key[1:]) for key, _ in self._ranked()[: self._size]]
-
-    def _ranked(self) -> list[tuple[tuple[int, ...], float]]:
-        # The key breaks ties, so that equal runs give equal lists.
-        return sorted(self._states.items(), key=lambda state: (-state[1], state[0]))
-
-
-def select(landscape: Landscape, points: list[Point], selection: Selection) -> tuple[Candidate, ...]:
+def select(problem: SearchProblem, points: list[Point], selection: Selection) -> tuple[Candidate, ...]:
     """Return diverse candidates out of `points`, which are given best first."""
+    landscape = problem.landscape
     if selection.rank_by == "lower":
         lower = [c.accuracy_lower for c in describe(landscape, points) if c.accuracy_lower is not None]
         if len(lower) < len(points):
             raise FoxnasError('search: rank_by "lower" needs fitted predictors: published ones have no intervals')
-        points = [points[i] for i in np.argsort(np.negative(lower), kind="stable")]
+        cautious = dataclasses.replace(landscape.batch_of(points), accuracy=np.array(lower))
+        points = [points[i] for i in np.argsort(-problem.objective.value(cautious), kind="stable")]
     chosen: list[Point] = []
     for difference in (selection.min_difference, 1):
         for point in points:
@@ -175,6 +281,20 @@ def select(landscape: Landscape, points: list[Point], selection: Selection) -> t
                 chosen.append(point)
     order = {point: rank for rank, point in enumerate(points)}
     return describe(landscape, sorted(chosen, key=order.__getitem__))
+
+
+def conclude(
+    strategy: str,
+    problem: SearchProblem,
+    points: list[Point],
+    selection: Selection,
+    calls: int,
+    trace: Sequence[TracePoint],
+) -> SearchResult:
+    """Return the result of a search that ended with `points`, best first and feasible."""
+    chosen = select(problem, points, selection)
+    batch = problem.landscape.batch_of([problem.landscape.point_of(candidate.arch) for candidate in chosen])
+    return SearchResult(strategy, chosen, tuple(problem.objective.value(batch).tolist()), calls, tuple(trace))
 
 
 def describe(landscape: Landscape, points: list[Point]) -> tuple[Candidate, ...]:
