@@ -121,7 +121,7 @@ def _config(sizes: Sequence[int], units: int, target: str, form: str) -> Config:
     value = read_config(ROOT / "config" / "config.yaml").model_dump()
     value["space"] |= {"name": "tiny", "image_sizes": list(sizes), "units": value["space"]["units"][:units]}
     value["predictors"] |= {"accuracy_target": target, "accuracy_form": form}
-    value["search"]["annealing"] |= {"proposals_per_temperature": 300, "rounds": 3}
+    value["search"]["annealing"] |= {"proposals_per_temperature": 30, "rounds": 2}
     value["search"]["candidates"] = 3
     return Config.model_validate(value)
 

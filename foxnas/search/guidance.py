@@ -11,6 +11,7 @@ import numpy as np
 from foxnas.features import FloatArray
 from foxnas.search.landscape import Landscape, UnitLayers
 
+
 class Knob(NamedTuple):
     """One parameter of the paper: the image size, or one of a unit's five (`*_rest`: its layers after the first).
 
@@ -61,9 +62,7 @@ def main_effects(landscape: Landscape) -> Effects:
     probability /= probability.sum()
     tables = [t[:, :, landscape.class_of_ordering] for t in (landscape.accuracy_tables, landscape.latency_tables_ms)]
     intercepts = (landscape.accuracy_intercepts, landscape.latency_intercepts_ms)
-    matches: dict[str, list[list[bool]]] = {
-        "D": [[len(unit) == depth for unit in units] for depth in space.depths]
-    }
+    matches: dict[str, list[list[bool]]] = {"D": [[len(unit) == depth for unit in units] for depth in space.depths]}
     for axis, (letter, choices) in enumerate((("K", space.kernel_sizes), ("E", space.expansion_ratios))):
         matches |= {
             letter: [[all(layer[axis] == c for layer in unit) for unit in units] for c in choices],

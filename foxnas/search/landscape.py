@@ -59,9 +59,7 @@ class Batch:
 
     def __getitem__(self, rows: IndexArray | NDArray[np.bool_]) -> Batch:
         """Return some of them."""
-        return Batch(
-            self.landscape, self.sizes[rows], self.classes[rows], self.accuracy[rows], self.latency_ms[rows]
-        )
+        return Batch(self.landscape, self.sizes[rows], self.classes[rows], self.accuracy[rows], self.latency_ms[rows])
 
     @cached_property
     def points(self) -> list[Point]:
