@@ -85,6 +85,18 @@ class Runner:
             raise DeviceLost(self._complaint(f"probe {label}", f"the answer was for {row.get('id')!r}"))
         return {name: value for name, value in row.items() if name not in ("type", "id", "size")}
 
+    def open(self, model: bytes) -> dict[str, Any]:
+        """Let the device open a model for `predict`. Returns `Predictor.description`. Raises FoxnasError."""
+        settings = {"threads": self.protocol.threads, "xnnpack": self.protocol.xnnpack}
+        answer, _ = self._ask({"type": "open", "settings": settings}, model, answer="opened", during="opening a model")
+        if "error" in answer:
+            raise FoxnasError(f"{self.device}: the model cannot be run: {answer['error']}")
+        return {name: value for name, value in answer.items() if name not in ("type", "size")}
+
+    def predict(self, images: bytes) -> bytes:
+        """Return the open model's raw outputs for the raw bytes of some images."""
+        return self._ask({"type": "predict"}, images, answer="outputs", during="predicting")[1]
+
     def state(self) -> dict[str, Any]:
         """Return clock, governor, temperatures and load as they are now."""
         answer, _ = self._ask({"type": "state"}, answer="state", during="reading the machine's state")

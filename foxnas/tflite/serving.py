@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from ai_edge_litert import interpreter
 
+from foxnas.devices.runner.predicting import Predictor
 from foxnas.devices.runner.tflite import fallback_operators, open_interpreter
 from foxnas.errors import FoxnasError
 
@@ -40,11 +41,7 @@ class Int8Model:
             raise FoxnasError(
                 f"images are {images.dtype} {images.shape}: the model reads raw uint8 pixels (n, *{self.image_shape})"
             )
-        raw = np.empty((len(images), self._logits["shape"][-1]), np.uint8)
-        for row, image in zip(raw, images, strict=True):
-            self._interpreter.set_tensor(self._image["index"], image[None])
-            self._interpreter.invoke()
-            row[:] = self._interpreter.get_tensor(self._logits["index"])[0]
+        raw = Predictor(self._interpreter).outputs(images)
         scale, zero_point = self._logits["quantization"]
         return (raw.astype(np.float32) - zero_point) * np.float32(scale)
 

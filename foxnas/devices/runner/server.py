@@ -1,8 +1,10 @@
 """The device's end of a conversation.
 
 Host to device: ``hello`` (lock, threads, cpu, backend), ``measure`` (id, settings; body: the model),
-``state``, ``bye``. Device to host: ``waiting`` (another holds the lock), ``hello`` (the machine),
-``result`` (a row, or an ``error``), ``state``, ``fatal``, ``bye``.
+``open`` (settings; body: the model), ``predict`` (body: images for the model that is open), ``state``, ``bye``.
+Device to host: ``waiting`` (another holds the lock), ``hello`` (the machine), ``result`` (a row, or an
+``error``), ``opened`` (shapes and types, or an ``error``), ``outputs`` (body: raw outputs), ``state``,
+``fatal``, ``bye``.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from typing import Any, BinaryIO
 from foxnas.devices.runner.frames import FrameError, FrameReader, encode_frame
 from foxnas.devices.runner.lock import acquire_lock
 from foxnas.devices.runner.machine import machine_identity, machine_state, pin
+from foxnas.devices.runner.predicting import Predictor
 from foxnas.devices.runner.tflite import TfliteBackend
 from foxnas.devices.runner.timing import measure, timer_overhead_ns
 
@@ -31,6 +34,7 @@ class Server:
         self._source, self._sink, self._reader = source, sink, FrameReader()
         self._backend: Any = None
         self._lock: BinaryIO | None = None
+        self._predictor: Predictor | None = None
 
     def send(self, header: dict[str, Any], body: bytes = b"") -> None:
         view = memoryview(encode_frame(header, body))
@@ -70,6 +74,14 @@ class Server:
             "state": machine_state(),
         }
 
+    def _open(self, model: bytes, threads: int, xnnpack: bool) -> dict[str, Any]:
+        self._predictor = None
+        try:
+            self._predictor = Predictor(self._backend.open(model, threads, xnnpack))
+        except Exception as error:
+            return {"error": f"{type(error).__name__}: {error}"[:500]}
+        return self._predictor.description()
+
     def serve(self) -> None:
         for header, body in self.frames():
             if header["type"] == "hello":
@@ -81,6 +93,10 @@ class Server:
                 except Exception as error:  # a bad model costs its own row, not the session
                     answer["error"] = f"{type(error).__name__}: {error}"[:500]
                 self.send(answer)
+            elif header["type"] == "open":
+                self.send(dict(self._open(body, **header["settings"]), type="opened"))
+            elif header["type"] == "predict" and self._predictor:
+                self.send({"type": "outputs"}, self._predictor.answer(body))
             elif header["type"] == "state":
                 self.send(dict(machine_state(), type="state"))
             elif header["type"] == "bye":

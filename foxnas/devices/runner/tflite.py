@@ -23,11 +23,15 @@ class TfliteBackend:
         self.runtime = package.__name__
         self.version = str(getattr(package, "__version__", "unknown"))
 
+    def open(self, model: bytes, threads: int, xnnpack: bool) -> Any:
+        """Return an interpreter that is ready to run."""
+        return open_interpreter(self._module, model, threads, xnnpack)
+
     def load(self, model: bytes, threads: int, xnnpack: bool, seed: int) -> tuple[Callable[[], None], int | None]:
         """Return what runs one inference, and the number of operators outside the delegate."""
         import numpy as np
 
-        interpreter = open_interpreter(self._module, model, threads, xnnpack)
+        interpreter = self.open(model, threads, xnnpack)
         random = np.random.RandomState(seed)
         for tensor in interpreter.get_input_details():
             dtype, shape = np.dtype(tensor["dtype"]), tuple(tensor["shape"])
