@@ -31,8 +31,9 @@ VARIABLES = ("D", "E_avg", "K_avg", "E_first", "K_first")
 class Variables:
     """What the terms may use of a unit; arrays of one common shape.
 
-    `depth`, `e_avg`, `k_avg`, `e_first`, `k_first` are the paper's five. `k2_*` and `e2_*` are the means of the
-    curvature contrast of `Knobs.curvature`, which only the extended formulas use.
+    `depth`, `e_avg`, `k_avg`, `e_first`, `k_first` are the paper's five. The others, which only the extended formulas
+    use, are means over the layers after the first, or of the first: `k2_*` and `e2_*` of `Knobs.curvature`, `ek_*`
+    and `ek2_*` of the products of E, counted from the middle of its range, with K, likewise, and with K's curvature.
     """
 
     depth: FloatArray
@@ -42,8 +43,12 @@ class Variables:
     k_first: FloatArray
     e2_avg: FloatArray
     k2_avg: FloatArray
+    ek_avg: FloatArray
+    ek2_avg: FloatArray
     e2_first: FloatArray
     k2_first: FloatArray
+    ek_first: FloatArray
+    ek2_first: FloatArray
 
 
 @dataclass(frozen=True)
@@ -66,8 +71,12 @@ class Knobs:
 
         For K in {3, 5, 7} this is 1 minus the indicator of K = 5: the part of K's effect that is not linear.
         """
-        low, high = choices[0], choices[-1]
-        return ((values - (low + high) / 2) / ((high - low) / 2 or 1)) ** 2
+        return (Knobs.from_middle(choices, values) / ((choices[-1] - choices[0]) / 2 or 1)) ** 2
+
+    @staticmethod
+    def from_middle(choices: Sequence[int], values: FloatArray) -> FloatArray:
+        """Distance from the middle of the range: products of such are less collinear with their factors."""
+        return values - (choices[0] + choices[-1]) / 2
 
 
 @dataclass(frozen=True)
@@ -96,6 +105,14 @@ _TERMS: Mapping[str, _Term] = MappingProxyType(
         "K2_first": _Term(lambda v: v.k2_first, kernels=3),
         "E2_avg": _Term(lambda v: v.e2_avg, ratios=3),
         "E2_first": _Term(lambda v: v.e2_first, ratios=3),
+        "ExK_first": _Term(lambda v: v.ek_first, kernels=2, ratios=2),
+        "ExK2_first": _Term(lambda v: v.ek2_first, kernels=3, ratios=2),
+        "E_sum": _Term(lambda v: (v.depth - 1) * v.e_avg, ratios=2),
+        "K_sum": _Term(lambda v: (v.depth - 1) * v.k_avg, kernels=2),
+        "E2_sum": _Term(lambda v: (v.depth - 1) * v.e2_avg, ratios=3),
+        "K2_sum": _Term(lambda v: (v.depth - 1) * v.k2_avg, kernels=3),
+        "ExK_sum": _Term(lambda v: (v.depth - 1) * v.ek_avg, kernels=2, ratios=2),
+        "ExK2_sum": _Term(lambda v: (v.depth - 1) * v.ek2_avg, kernels=3, ratios=2),
     }
 )
 
@@ -109,9 +126,15 @@ _EXTENSIONS = {
     "-quadratic": ("K2_avg", "K2_first", "E2_avg", "E2_first"),
 }
 
-#: Every formula: the paper's "accuracy" and "latency", and both with a curved effect of K, or of K and E.
+# A sum over layers: what each adds by its own K and E, curved, and by both together; the first layer apart.
+_LAYER = ("E", "K", "E2", "K2", "ExK", "ExK2")
+_LAYERS = ("D", *(f"{kind}_{place}" for place in ("first", "sum") for kind in _LAYER))
+
+#: Every formula: the paper's "accuracy" and "latency", both with a curved effect of K, or of K and E, and "layers",
+#: in which every layer adds its own share: a lookup table of layers in few numbers.
 FORMULAS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {base + suffix: (*terms, *extra) for base, terms in _PAPER.items() for suffix, extra in _EXTENSIONS.items()}
+    | {"layers": _LAYERS}
 )
 
 
@@ -184,10 +207,13 @@ class Formula:
         k, e = layers[:, 0], layers[:, 1]
         k2 = self.knobs.curvature(self.knobs.kernel_sizes, k)
         e2 = self.knobs.curvature(self.knobs.expansion_ratios, e)
+        middle_e = self.knobs.from_middle(self.knobs.expansion_ratios, e)
+        ek, ek2 = middle_e * self.knobs.from_middle(self.knobs.kernel_sizes, k), middle_e * k2
         return Variables(
             depth.astype(float),
             *(average(e), average(k), e[first], k[first]),
-            *(average(e2), average(k2), e2[first], k2[first]),
+            *map(average, (e2, k2, ek, ek2)),
+            *(values[first] for values in (e2, k2, ek, ek2)),
         )
 
 

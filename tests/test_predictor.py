@@ -9,11 +9,17 @@ import pytest
 import statsmodels.api as sm
 from published import CPU_SPACE, PUBLISHED_ACCURACY, PUBLISHED_LATENCY
 from scipy import stats
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import LeaveOneOut, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from foxnas.errors import FoxnasError
 from foxnas.features import formula
+from foxnas.predictor.every_form import fit_every_form
 from foxnas.predictor.fit import fit
 from foxnas.predictor.model import Predictor
+from foxnas.predictor.solution import shrunk
 from foxnas.space import Arch
 from foxnas.tables import read_json
 
@@ -68,6 +74,8 @@ def test_intervals_without_statsmodels_are_statsmodels(fitted, reference, unseen
     got = Predictor.from_json(fitted.to_json()).predict(unseen)
     np.testing.assert_allclose(got.mean, frame["mean"])
     np.testing.assert_allclose(got.standard_error, frame["mean_se"], rtol=1e-6)
+    np.testing.assert_allclose(got.mean_lower, frame["mean_ci_lower"])
+    np.testing.assert_allclose(got.mean_upper, frame["mean_ci_upper"])
     np.testing.assert_allclose(got.lower, frame["obs_ci_lower"])
     np.testing.assert_allclose(got.upper, frame["obs_ci_upper"])
 
@@ -138,6 +146,69 @@ def test_curved_effect_of_the_kernel_needs_the_extended_form(archs):
     better = fit("accuracy-quadratic-k", CPU_SPACE, 192, archs, curved, target="top-1", unit="%")
     assert plain.quality.r2_cv < 0.3
     assert better.quality.r2_cv > 0.9
+
+
+def test_shrunk_fit_is_ridge_regression_with_the_smallest_leave_one_out_error(archs, measured):
+    """Against scikit-learn: Ridge for the coefficients, its leave-one-out errors for the choice of the penalty."""
+    design = formula("accuracy", CPU_SPACE).matrix(archs)
+    got = shrunk(design, measured)
+    pipeline = make_pipeline(StandardScaler(), Ridge(got.shrinkage)).fit(design, measured)
+    np.testing.assert_allclose(got.fitted, pipeline.predict(design), rtol=1e-9)
+    np.testing.assert_allclose(got.coefficients[0] + design @ got.coefficients[1:], got.fitted)
+
+    z = StandardScaler().fit_transform(design)
+    errors = {
+        penalty: -cross_val_score(Ridge(penalty), z, measured, cv=LeaveOneOut(), scoring="neg_mean_squared_error").mean()
+        for penalty in (got.shrinkage / 3, got.shrinkage, got.shrinkage * 3)
+    }
+    assert min(errors, key=errors.__getitem__) == got.shrinkage
+    influence = (measured - got.fitted) / (1 - got.leverage)
+    assert np.mean(influence**2) == pytest.approx(errors[got.shrinkage], rel=1e-6)
+    # The posterior covariance is (X'X + P)^-1: its quadratic form over the rows is the hat matrix's diagonal.
+    x = np.column_stack([np.ones(ROWS), design])
+    np.testing.assert_allclose(np.einsum("ij,jk,ik->i", x, got.unscaled_covariance, x), got.leverage, rtol=1e-6)
+
+
+def test_shrinkage_without_a_penalty_to_speak_of_is_least_squares(archs, measured):
+    noiseless = PUBLISHED_ACCURACY.predict(archs).mean
+    got, plain = (
+        fit("accuracy", CPU_SPACE, 192, archs, noiseless + 1e-6 * measured, target="top-1", unit="%", shrink=shrink)
+        for shrink in (True, False)
+    )
+    assert got.quality.effective_parameters == pytest.approx(41, abs=0.01)
+    np.testing.assert_allclose(got.coefficients, plain.coefficients, atol=1e-3)
+
+
+def test_shrinkage_saves_measurements(archs, measured, unseen):
+    """With 60 subnets for 60 terms least squares is worse than the mean; shrunk, the same terms predict."""
+    truth = PUBLISHED_ACCURACY.predict(unseen).mean
+    few, y = archs[:62], measured[:62]
+    few_shrunk = fit("accuracy-quadratic", CPU_SPACE, 192, few, y, target="top-1", unit="%", shrink=True)
+    plain = fit("accuracy-quadratic", CPU_SPACE, 192, few, y, target="top-1", unit="%")
+    errors = [np.mean((p.predict(unseen).mean - truth) ** 2) / truth.var() for p in (few_shrunk, plain)]
+    assert errors[0] < 0.25 < 1 < errors[1]
+    assert few_shrunk.quality.effective_parameters < 45
+    fewer = fit("accuracy-quadratic", CPU_SPACE, 192, few[:30], y[:30], target="top-1", unit="%", shrink=True)
+    assert Predictor.from_json(fewer.to_json()) == fewer
+    with pytest.raises(FoxnasError, match="19 subnets are too few to choose a penalty by; measure at least 20"):
+        fit("accuracy", CPU_SPACE, 192, few[:19], y[:19], target="top-1", unit="%", shrink=True)
+
+
+def test_layers_form_adds_up_what_every_layer_adds(archs):
+    """A target that is a sum over layers of E(1 + K^2/9) is exact in this form, and in no other."""
+    cost = np.array([sum(e * (1 + k * k / 9) for unit in a.units for k, e in unit) for a in archs])
+    exact = fit("layers", CPU_SPACE, 192, archs, cost, target="latency", unit="ms")
+    assert exact.quality.r2_cv == pytest.approx(1)
+    assert fit("latency-quadratic", CPU_SPACE, 192, archs, cost, target="latency", unit="ms").quality.r2_cv < 0.98
+
+
+def test_a_form_that_the_rows_do_not_determine_is_left_out_unless_chosen(archs, measured, caplog):
+    arguments = {"target": "top-1", "unit": "%", "folds": 5, "seed": 0}
+    found = fit_every_form("accuracy", "paper", CPU_SPACE, 192, archs[:50], measured[:50], **arguments)
+    assert list(found) == ["paper", "quadratic-shrunk", "layers-shrunk"]
+    assert "form quadratic is left out" in caplog.text
+    with pytest.raises(FoxnasError, match="50 subnets are too few"):
+        fit_every_form("accuracy", "quadratic", CPU_SPACE, 192, archs[:50], measured[:50], **arguments)
 
 
 def test_saved_and_loaded_predictor_is_equal(fitted, tmp_path):

@@ -7,8 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from foxnas.config.section import Section
-
-Form = Literal["paper", "quadratic-k", "quadratic"]
+from foxnas.predictor.forms import Form
 
 
 class PredictorsConfig(Section):
@@ -17,7 +16,8 @@ class PredictorsConfig(Section):
     accuracy_target: Literal["top1", "probability"]
     """What the search maximises: top-1, or the (less noisy) mean probability of the correct class."""
     accuracy_form: Form
-    """paper: equation 2's terms; quadratic-k: and a curved effect of K; quadratic: of K and E."""
+    """paper: equation 2's terms; quadratic-k: and a curved effect of K; quadratic: of K and E; layers: every layer adds
+    its own share. -shrunk: the same terms, drawn towards zero as far as cross-validation likes it; for few subnets."""
     latency_form: Form
     """Likewise for latency."""
     folds: Annotated[int, Field(ge=2)]

@@ -1,11 +1,10 @@
-"""Fit a predictor by ordinary least squares, with the statistics of equations 3-8 and what a statistician asks next."""
+"""Fit a predictor by least squares, with the statistics of equations 3-8 and what a statistician asks next."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
-import statsmodels.api as sm
 from numpy.typing import ArrayLike
 from scipy import linalg, stats
 from statsmodels.stats.diagnostic import het_breuschpagan
@@ -14,7 +13,16 @@ from foxnas.errors import FoxnasError
 from foxnas.features import FloatArray, Formula
 from foxnas.features import formula as formula_of
 from foxnas.predictor.model import Coefficients, Numbers, Predictor, Quality, Rows, Uncertainty
+from foxnas.predictor.solution import (
+    least_squares,
+    least_squares_coefficients,
+    shrunk,
+    shrunk_coefficients,
+)
 from foxnas.space import Arch, SearchSpace
+
+#: Rows below which leave-one-out says nothing of a penalty.
+_FEWEST_SHRUNK = 20
 
 
 def fit(
@@ -26,6 +34,7 @@ def fit(
     *,
     target: str,
     unit: str,
+    shrink: bool = False,
     folds: int = 10,
     seed: int = 0,
 ) -> Predictor:
@@ -37,20 +46,23 @@ def fit(
         The subnets and what was measured of them, in `unit` (top-1: percent; latency: milliseconds).
     target
         What was measured; appears in messages and in the report.
+    shrink
+        Draw the coefficients towards zero (`foxnas.predictor.solution.shrunk`) instead of ordinary least squares.
     folds, seed
         Of the cross-validated figures.
 
     Raises
     ------
     FoxnasError
-        Fewer rows than terms + 2, rows of another size or outside the space, duplicate subnets, a measurement that is
-        not a number or never differs, a term that is constant or a combination of others; row or term named.
+        Fewer rows than terms + 2 (for a shrunk fit: than 20), rows of another size or outside the space, duplicate subnets, a measurement that is
+        not a number or never differs, a term that is constant or (unless shrunk) a combination of others; the row or
+        term is named.
     """
     terms = formula_of(formula, space)
-    measured = _checked_rows(terms, space, image_size, archs, y, target)
+    measured = _checked_rows(terms, space, image_size, archs, y, target, shrink)
     design = terms.matrix(archs)
-    _check_columns(terms, design, target)
-    return _fit(terms, image_size, [a.id for a in archs], design, measured, target, unit, folds, seed)
+    _check_columns(terms, design, target, shrink)
+    return _fit(terms, image_size, [a.id for a in archs], design, measured, target, unit, shrink, folds, seed)
 
 
 def _fit(
@@ -61,41 +73,52 @@ def _fit(
     y: FloatArray,
     target: str,
     unit: str,
+    shrink: bool,
     folds: int,
     seed: int,
 ) -> Predictor:
-    x = sm.add_constant(design, has_constant="add")
-    result = sm.OLS(y, x).fit()
-    rows, parameters = x.shape
-    influence = result.get_influence()
-    leverage = np.asarray(influence.hat_matrix_diag)
+    rows = len(y)
+    solution = (shrunk if shrink else least_squares)(design, y)
+    leverage, residual = solution.leverage, y - solution.fitted
     if (alone := np.flatnonzero(leverage > 1 - 1e-9)).size:
         raise FoxnasError(
             f"{target} at {image_size} px: row {ids[alone[0]]} alone decides a coefficient (leverage 1); "
             "measure more subnets"
         )
-    internal = np.asarray(influence.resid_studentized_internal)
-    held_out = cross_validated(x, y, folds, np.random.default_rng(seed))
+    parameters = solution.effective_parameters
+    freedom = rows - parameters
+    scale = float(np.sqrt(np.sum(residual**2) / freedom))
+    error = scale * np.sqrt(np.diag(solution.unscaled_covariance))
+    t = solution.coefficients / error
+    p = 2 * stats.t.sf(np.abs(t), freedom)
+    coefficients = shrunk_coefficients if shrink else least_squares_coefficients
+    held_out = cross_validated(coefficients, design, y, folds, np.random.default_rng(seed))
+    missed = y - held_out
     total = float(np.sum((y - y.mean()) ** 2))
-    press = float(np.sum((result.resid / (1 - leverage)) ** 2))
     spread = design.std(axis=0, ddof=1)
-    correlation = np.corrcoef(design, rowvar=False).reshape(design.shape[1], -1)
+    x = np.column_stack([np.ones(rows), design])
+    internal = residual / (scale * np.sqrt(1 - leverage))
     quality = Quality(
         rows=rows,
-        r2=float(result.rsquared),
-        adjusted_r2=float(result.rsquared_adj),
-        r2_press=1 - press / total,
-        r2_cv=1 - float(np.sum((y - held_out) ** 2)) / total,
-        rmse_cv=float(np.sqrt(np.mean((y - held_out) ** 2))),
-        tau=_tau(result.fittedvalues, y),
+        shrinkage=solution.shrinkage,
+        effective_parameters=parameters,
+        r2=1 - float(np.sum(residual**2)) / total,
+        adjusted_r2=1 - scale**2 / (total / (rows - 1)),
+        r2_press=1 - float(np.sum((residual / (1 - leverage)) ** 2)) / total,
+        r2_cv=1 - float(np.sum(missed**2)) / total,
+        rmse=float(np.sqrt(np.mean(residual**2))),
+        rmse_cv=float(np.sqrt(np.mean(missed**2))),
+        mae=float(np.mean(np.abs(residual))),
+        mae_cv=float(np.mean(np.abs(missed))),
+        tau=_tau(solution.fitted, y),
         tau_cv=_tau(held_out, y),
         condition_number=float(np.linalg.cond(x)),
         condition_number_standardised=float(np.linalg.cond((design - design.mean(axis=0)) / spread)),
-        breusch_pagan_p=float(het_breuschpagan(result.resid, x)[1]),
-        shapiro_p=float(stats.shapiro(result.resid).pvalue),
-        intercept_standard_error=float(result.bse[0]),
-        intercept_t=float(result.tvalues[0]),
-        intercept_p=float(result.pvalues[0]),
+        breusch_pagan_p=float(het_breuschpagan(residual, x)[1]) if rows > x.shape[1] else 1.0,
+        shapiro_p=float(stats.shapiro(residual).pvalue),
+        intercept_standard_error=float(error[0]),
+        intercept_t=float(t[0]),
+        intercept_p=float(p[0]),
         largest_leverage=float(leverage.max()),
         folds=min(folds, rows),
         seed=seed,
@@ -105,51 +128,63 @@ def _fit(
         unit=unit,
         image_size=image_size,
         formula=terms,
-        intercept=float(result.params[0]),
-        coefficients=_numbers(result.params[1:]),
+        intercept=float(solution.coefficients[0]),
+        coefficients=_numbers(solution.coefficients[1:]),
         uncertainty=Uncertainty(
-            residual_standard_error=float(np.sqrt(result.mse_resid)),
-            degrees_of_freedom=rows - parameters,
-            t_95=float(stats.t.ppf(0.975, rows - parameters)),
-            unscaled_covariance=tuple(map(_numbers, result.normalized_cov_params)),
+            residual_standard_error=scale,
+            degrees_of_freedom=freedom,
+            t_95=float(stats.t.ppf(0.975, freedom)),
+            unscaled_covariance=tuple(map(_numbers, solution.unscaled_covariance)),
         ),
         statistics=Coefficients(
-            standard_error=_numbers(result.bse[1:]),
-            t=_numbers(result.tvalues[1:]),
-            p=_numbers(result.pvalues[1:]),
-            variance_inflation=_numbers(np.diag(np.linalg.inv(correlation))),
+            standard_error=_numbers(error[1:]),
+            t=_numbers(t[1:]),
+            p=_numbers(p[1:]),
+            variance_inflation=_numbers(solution.variance_inflation),
             standard_deviation=_numbers(spread),
         ),
         quality=quality,
         rows=Rows(
             id=tuple(ids),
             measured=_numbers(y),
-            fitted=_numbers(result.fittedvalues),
-            residual=_numbers(result.resid),
+            fitted=_numbers(solution.fitted),
+            residual=_numbers(residual),
             leverage=_numbers(leverage),
-            # Closed form of the leave-one-out scale: statsmodels' own property refits once a row.
-            studentised=_numbers(internal * np.sqrt((rows - parameters - 1) / (rows - parameters - internal**2))),
-            cooks_distance=_numbers(influence.cooks_distance[0]),
+            studentised=_numbers(internal * np.sqrt((freedom - 1) / (freedom - internal**2))),
+            cooks_distance=_numbers(internal**2 * leverage / ((1 - leverage) * parameters)),
             held_out=_numbers(held_out),
         ),
     )
 
 
-def cross_validated(x: FloatArray, y: FloatArray, folds: int, rng: np.random.Generator) -> FloatArray:
-    """Return each row's prediction by the least-squares fit to the folds it is not in.
+def cross_validated(
+    coefficients: Callable[[FloatArray, FloatArray], FloatArray],
+    design: FloatArray,
+    y: FloatArray,
+    folds: int,
+    rng: np.random.Generator,
+) -> FloatArray:
+    """Return each row's prediction by the fit to the folds it is not in; a penalty is chosen anew in each.
 
-    `x` includes the column of ones. The folds are a random partition into parts of equal size, give or take one.
+    The folds are a random partition into parts of equal size, give or take one.
     """
     order = rng.permutation(len(y))
     predicted = np.empty(len(y))
     for part in np.array_split(order, min(folds, len(y))):
         rest = np.setdiff1d(order, part)
-        predicted[part] = x[part] @ np.linalg.lstsq(x[rest], y[rest], rcond=None)[0]
+        intercept, *slopes = coefficients(design[rest], y[rest])
+        predicted[part] = intercept + design[part] @ slopes
     return predicted
 
 
 def _checked_rows(
-    terms: Formula, space: SearchSpace, image_size: int, archs: Sequence[Arch], y: ArrayLike, target: str
+    terms: Formula,
+    space: SearchSpace,
+    image_size: int,
+    archs: Sequence[Arch],
+    y: ArrayLike,
+    target: str,
+    shrink: bool,
 ) -> FloatArray:
     what = f"{target} at {image_size} px"
     measured = np.asarray(y, dtype=float)
@@ -166,7 +201,11 @@ def _checked_rows(
         if arch in seen:
             raise FoxnasError(f"{what}: rows {seen[arch]} and {row} are the same subnet {arch.id}; remove one")
         seen[arch] = row
-    if len(archs) < len(terms.terms) + 2:
+    if shrink and len(archs) < _FEWEST_SHRUNK:
+        raise FoxnasError(
+            f"{what}: {len(archs)} subnets are too few to choose a penalty by; measure at least {_FEWEST_SHRUNK}"
+        )
+    if not shrink and len(archs) < len(terms.terms) + 2:
         raise FoxnasError(
             f"{what}: {len(archs)} subnets are too few for formula {terms.name!r}, which has {len(terms.terms)} terms; "
             f"measure at least {len(terms.terms) + 2} (300 are usual)"
@@ -180,7 +219,7 @@ def _checked_rows(
     return measured
 
 
-def _check_columns(terms: Formula, design: FloatArray, target: str) -> None:
+def _check_columns(terms: Formula, design: FloatArray, target: str, shrink: bool) -> None:
     for name, column in zip(terms.terms, design.T, strict=True):
         if not np.isfinite(column).all():
             raise FoxnasError(f"{target}: term {name} is not a number for every subnet")
@@ -189,6 +228,8 @@ def _check_columns(terms: Formula, design: FloatArray, target: str) -> None:
                 f"{target}: term {name} is {column[0]:g} for every subnet although its knob has several choices; "
                 "sample subnets that differ in it"
             )
+    if shrink:
+        return
     # A pivoted QR puts a column that others add up to last, which names it.
     centred = design - design.mean(axis=0)
     triangle, pivots = linalg.qr(centred / np.linalg.norm(centred, axis=0), mode="r", pivoting=True)

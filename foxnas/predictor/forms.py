@@ -1,11 +1,24 @@
-"""The forms a regression is offered in: the paper's, and beside it those that let an effect curve."""
+"""The forms a regression is offered in: the paper's, and beside it those that are nearer to what is measured."""
 
 from __future__ import annotations
 
-#: As the config spells them; see `foxnas.features.FORMULAS`.
-FORMS = ("paper", "quadratic-k", "quadratic")
+from typing import Literal, get_args
+
+#: As the config spells them; see `foxnas.features.FORMULAS` for the terms, `foxnas.predictor.solution` for "shrunk".
+Form = Literal["paper", "quadratic-k", "quadratic", "quadratic-shrunk", "layers", "layers-shrunk"]
+FORMS: tuple[Form, ...] = get_args(Form)
+
+_SHRUNK = "-shrunk"
 
 
 def formula_name(base: str, form: str) -> str:
     """Return the formula of a base ("accuracy" or "latency") in a form."""
-    return base if form == "paper" else f"{base}-{form}"
+    terms = form.removesuffix(_SHRUNK)
+    if terms == "layers":
+        return terms
+    return base if terms == "paper" else f"{base}-{terms}"
+
+
+def is_shrunk(form: str) -> bool:
+    """Return whether the coefficients of a form are drawn towards zero."""
+    return form.endswith(_SHRUNK)

@@ -26,7 +26,9 @@ class Prediction:
     mean
         The predicted value.
     standard_error
-        Of that mean; NaN, like the next three, for a predictor without its covariance (published coefficients).
+        Of that mean; NaN, like all that follow, for a predictor without its covariance (published coefficients).
+    mean_lower, mean_upper
+        95% confidence interval: where the mean of all such subnets lies, if the form is right.
     lower, upper
         95% prediction interval: where one new measurement of such a subnet falls.
     leverage
@@ -35,6 +37,8 @@ class Prediction:
 
     mean: FloatArray
     standard_error: FloatArray
+    mean_lower: FloatArray
+    mean_upper: FloatArray
     lower: FloatArray
     upper: FloatArray
     leverage: FloatArray
@@ -42,10 +46,14 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Uncertainty:
-    """What intervals need: equation 3's residual standard error and (X'X)^-1, intercept first."""
+    """What intervals need: equation 3's residual standard error and (X'X)^-1, intercept first.
+
+    For a shrunk fit the latter is (X'X + penalty)^-1, so that intervals are those of the normal posterior.
+    """
 
     residual_standard_error: float
-    degrees_of_freedom: int
+    degrees_of_freedom: float
+    """Rows less parameters; less effective parameters for a shrunk fit."""
     t_95: float
     """The 97.5% quantile of Student's t with `degrees_of_freedom`."""
     unscaled_covariance: tuple[Numbers, ...]
@@ -57,7 +65,8 @@ class Coefficients:
 
     The terms are collinear (see `variance_inflation`), so single coefficients trade against each other: their
     sums over a change of architecture are well determined where they are not. `standard_deviation` is that of
-    the term over the rows: times the coefficient it is the standardised effect, in the target's unit.
+    the term over the rows: times the coefficient it is the standardised effect, in the target's unit. For a shrunk
+    fit, `standard_error` is the posterior's, and t and p are no tests.
     """
 
     standard_error: Numbers
@@ -71,17 +80,24 @@ class Coefficients:
 class Quality:
     """How well a fit describes its rows, and rows it has not seen.
 
-    `r2_press` is leave-one-out, `r2_cv` is 10-fold with a seeded shuffle; both compare held-out squared error with
-    the variance about the mean of all rows. `tau_*` are Kendall's rank correlations of predicted and measured.
-    In `adjusted_r2` (equation 7) k counts the intercept: 41 and 36 for the paper's formulas.
+    `r2_press` is leave-one-out, `r2_cv` is by `folds` folds with a seeded shuffle; both compare held-out squared error
+    with the variance about the mean of all rows. `rmse_*` and `mae_*` are root mean squared and mean absolute errors,
+    in the target's unit; `tau_*` are Kendall's rank correlations of predicted and measured. In `adjusted_r2`
+    (equation 7) k counts the intercept, 41 and 36 for the paper's formulas, and is `effective_parameters` in general.
+    `shrinkage` is the penalty on squared standardised coefficients; 0 is ordinary least squares.
     """
 
     rows: int
+    shrinkage: float
+    effective_parameters: float
     r2: float
     adjusted_r2: float
     r2_press: float
     r2_cv: float
+    rmse: float
     rmse_cv: float
+    mae: float
+    mae_cv: float
     tau: float
     tau_cv: float
     condition_number: float
@@ -160,12 +176,13 @@ class Predictor:
         mean = self.intercept + design @ np.asarray(self.coefficients)
         if self.uncertainty is None:
             unknown = np.full(len(mean), np.nan)
-            return Prediction(mean, unknown, unknown, unknown, unknown)
+            return Prediction(mean, *(unknown,) * 6)
         x = np.column_stack([np.ones(len(design)), design])
         leverage = np.einsum("ij,jk,ik->i", x, self._covariance, x)
-        scale = self.uncertainty.residual_standard_error
-        half = self.uncertainty.t_95 * scale * np.sqrt(1 + leverage)
-        return Prediction(mean, scale * np.sqrt(leverage), mean - half, mean + half, leverage)
+        scale, t_95 = self.uncertainty.residual_standard_error, self.uncertainty.t_95
+        error = scale * np.sqrt(leverage)
+        confident, half = t_95 * error, t_95 * scale * np.sqrt(1 + leverage)
+        return Prediction(mean, error, mean - confident, mean + confident, mean - half, mean + half, leverage)
 
     def unit_values(self, units: Sequence[Sequence[Layer]]) -> FloatArray:
         """Return what each given unit adds to a prediction at each place: (number given, units of the space).

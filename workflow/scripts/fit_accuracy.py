@@ -7,10 +7,9 @@ import numpy as np
 from foxnas import command
 from foxnas.accuracy_table import TARGETS, read_outcomes
 from foxnas.ceiling import split_half_reliability
-from foxnas.config.predictors import Form
 from foxnas.config.space import SpaceConfig
-from foxnas.predictor.fit import fit
-from foxnas.predictor.forms import FORMS, formula_name
+from foxnas.predictor.every_form import fit_every_form
+from foxnas.predictor.forms import Form
 from foxnas.tables import read_table, write_json
 
 
@@ -32,12 +31,12 @@ def main(
     rows = read_table(table, ["id", "arch", *TARGETS.values()])
     archs = [built.parse(str(text)) for text in rows["arch"]]
     fitted = {
-        (name, shape): fit(
-            formula_name("accuracy", shape), built, image_size, archs, rows[column].to_numpy(),
-            target=name, unit="percent", folds=folds, seed=seed,
-        )
+        f"{name}/{shape}": one
         for name, column in TARGETS.items()
-        for shape in FORMS
+        for shape, one in fit_every_form(
+            "accuracy", form if name == target else None, built, image_size, archs, rows[column].to_numpy(),
+            target=name, unit="percent", folds=folds, seed=seed,
+        ).items()
     }  # fmt: skip
     ceilings = {
         name: split_half_reliability(values, np.random.default_rng(seed))
@@ -45,9 +44,10 @@ def main(
     }
     settings = {"space": space, "target": target, "form": form, "folds": folds, "seed": seed}
     made_by = command.made_by(__file__, settings)
-    fitted[target, form].save(predictor, made_by)
-    described = {f"{name}/{shape}": one.to_json() for (name, shape), one in fitted.items()}
-    write_json(fits, {"made_by": made_by, "chosen": f"{target}/{form}", "ceilings": ceilings, "fits": described})
+    chosen = f"{target}/{form}"
+    fitted[chosen].save(predictor, made_by)
+    described = {name: one.to_json() for name, one in fitted.items()}
+    write_json(fits, {"made_by": made_by, "chosen": chosen, "ceilings": ceilings, "fits": described})
 
 
 if __name__ == "__main__":

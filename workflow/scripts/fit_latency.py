@@ -4,10 +4,9 @@ import logging
 from pathlib import Path
 
 from foxnas import command
-from foxnas.config.predictors import Form
 from foxnas.config.space import SpaceConfig
-from foxnas.predictor.fit import fit
-from foxnas.predictor.forms import FORMS, formula_name
+from foxnas.predictor.every_form import fit_every_form
+from foxnas.predictor.forms import Form
 from foxnas.tables import read_table, write_json
 
 
@@ -30,13 +29,10 @@ def main(
     if flagged:
         logging.warning("%s: %d of %d subnets are flagged and left out of the fit", table, flagged, len(measured))
     archs = [built.parse(str(text)) for text in rows["arch"]]
-    fitted = {
-        shape: fit(
-            formula_name("latency", shape), built, image_size, archs, rows["latency_ms"].to_numpy(),
-            target="latency", unit="ms", folds=folds, seed=seed,
-        )
-        for shape in FORMS
-    }  # fmt: skip
+    fitted = fit_every_form(
+        "latency", form, built, image_size, archs, rows["latency_ms"].to_numpy(),
+        target="latency", unit="ms", folds=folds, seed=seed,
+    )  # fmt: skip
     made_by = command.made_by(__file__, {"space": space, "form": form, "folds": folds, "seed": seed}, flagged=flagged)
     fitted[form].save(predictor, made_by)
     described = {f"latency/{shape}": one.to_json() for shape, one in fitted.items()}

@@ -1,0 +1,105 @@
+"""Coefficients of a linear model, by ordinary least squares or drawn towards zero."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import statsmodels.api as sm
+
+from foxnas.features import FloatArray
+
+#: Penalties that a shrunk fit chooses from. Times the identity beside Z'Z, whose diagonal is the number of rows.
+_PENALTIES = np.geomspace(1e-3, 1e4, 43)
+
+
+@dataclass(frozen=True)
+class Solution:
+    """A fitted linear model; the intercept comes first.
+
+    Attributes
+    ----------
+    unscaled_covariance
+        (X'X)^-1, or (X'X + penalty)^-1: times the residual variance, the coefficients' (posterior) covariance.
+    leverage
+        Diagonal of the matrix that turns measured values into fitted ones.
+    effective_parameters
+        Its trace: the number of coefficients where nothing is shrunk.
+    variance_inflation
+        One per term: variance of its coefficient over that if all other terms were uncorrelated with it.
+    """
+
+    coefficients: FloatArray
+    unscaled_covariance: FloatArray
+    fitted: FloatArray
+    leverage: FloatArray
+    effective_parameters: float
+    shrinkage: float
+    variance_inflation: FloatArray
+
+
+def least_squares(design: FloatArray, y: FloatArray) -> Solution:
+    """Return the ordinary least-squares fit (statsmodels). `design` is without the column of ones."""
+    x = sm.add_constant(design, has_constant="add")
+    result = sm.OLS(y, x).fit()
+    correlation = np.corrcoef(design, rowvar=False).reshape(design.shape[1], -1)
+    return Solution(
+        np.asarray(result.params),
+        np.asarray(result.normalized_cov_params),
+        np.asarray(result.fittedvalues),
+        np.asarray(result.get_influence().hat_matrix_diag),
+        float(x.shape[1]),
+        0.0,
+        np.diag(np.linalg.inv(correlation)),
+    )
+
+
+def least_squares_coefficients(design: FloatArray, y: FloatArray) -> FloatArray:
+    """Return the coefficients alone, of the smallest norm where several fit equally well."""
+    return np.asarray(np.linalg.lstsq(np.column_stack([np.ones(len(y)), design]), y, rcond=None)[0])
+
+
+def shrunk_coefficients(design: FloatArray, y: FloatArray) -> FloatArray:
+    """Return the coefficients of `shrunk` alone; a term that never varies gets none."""
+    varies = np.ptp(design, axis=0) > 0
+    coefficients = np.zeros(design.shape[1] + 1)
+    coefficients[np.r_[True, varies]] = shrunk(design[:, varies], y).coefficients
+    return coefficients
+
+
+def shrunk(design: FloatArray, y: FloatArray) -> Solution:
+    """Return the ridge fit on standardised terms whose penalty has the smallest leave-one-out error (PRESS).
+
+    The intercept is not shrunk. Hoerl and Kennard, *Ridge regression*, Technometrics 12, 1970; the covariance is that
+    of the normal posterior with the penalty as prior, which counts the pull towards zero as uncertainty.
+    """
+    rows, terms = design.shape
+    centre, spread = design.mean(axis=0), design.std(axis=0)
+    z, middle = (design - centre) / spread, y.mean()
+    left, singular, right = np.linalg.svd(z, full_matrices=False)
+    along = left.T @ (y - middle)
+
+    def kept(penalty: float) -> FloatArray:
+        return np.asarray(singular**2 / (singular**2 + penalty))
+
+    def press(penalty: float) -> float:
+        leverage = 1 / rows + left**2 @ kept(penalty)
+        return float(np.sum(((y - middle - left @ (kept(penalty) * along)) / (1 - leverage)) ** 2))
+
+    # With as many terms as rows a penalty near nothing leaves leverages near 1, and PRESS without digits.
+    possible = [p for p in _PENALTIES if (1 / rows + left**2 @ kept(p)).max() < 1 - 1e-9]
+    penalty = float(min(possible, key=press))
+    inverse = np.eye(terms) / penalty + (right.T * (1 / (singular**2 + penalty) - 1 / penalty)) @ right
+    # From standardised terms back to terms: b = b_z / spread, intercept = mean of y - centre'b.
+    back = np.vstack([np.r_[1.0, -centre / spread], np.column_stack([np.zeros(terms), np.diag(1 / spread)])])
+    covariance = np.zeros((terms + 1, terms + 1))
+    covariance[0, 0], covariance[1:, 1:] = 1 / rows, inverse
+    return Solution(
+        back @ np.r_[middle, right.T @ (singular / (singular**2 + penalty) * along)],
+        back @ covariance @ back.T,
+        middle + left @ (kept(penalty) * along),
+        1 / rows + left**2 @ kept(penalty),
+        1.0 + float(kept(penalty).sum()),
+        penalty,
+        rows * np.sum((right.T * (singular / (singular**2 + penalty))) ** 2, axis=1),
+    )
