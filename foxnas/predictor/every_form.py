@@ -38,7 +38,7 @@ def fit_every_form(
     chosen
         The form that must succeed. Another that these rows do not determine is left out, and the log says why.
     """
-    fitted = {}
+    fitted: dict[str, Predictor] = {}
     for form in FORMS:
         try:
             fitted[form] = fit(

@@ -54,9 +54,9 @@ def fit(
     Raises
     ------
     FoxnasError
-        Fewer rows than terms + 2 (for a shrunk fit: than 20), rows of another size or outside the space, duplicate subnets, a measurement that is
-        not a number or never differs, a term that is constant or (unless shrunk) a combination of others; the row or
-        term is named.
+        Fewer rows than terms + 2 (for a shrunk fit: than 20), rows of another size or outside the space, duplicate
+        subnets, a measurement that is not a number or never differs, a term that is constant or (unless shrunk) a
+        combination of others; the row or term is named.
     """
     terms = formula_of(formula, space)
     measured = _checked_rows(terms, space, image_size, archs, y, target, shrink)
@@ -150,7 +150,8 @@ def _fit(
             fitted=_numbers(solution.fitted),
             residual=_numbers(residual),
             leverage=_numbers(leverage),
-            studentised=_numbers(internal * np.sqrt((freedom - 1) / (freedom - internal**2))),
+            # With one degree of freedom the leave-one-out scale is 0; a large number says so, and is one.
+            studentised=_numbers(internal * np.sqrt((freedom - 1) / np.maximum(freedom - internal**2, 1e-9))),
             cooks_distance=_numbers(internal**2 * leverage / ((1 - leverage) * parameters)),
             held_out=_numbers(held_out),
         ),
