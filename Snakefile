@@ -31,6 +31,7 @@ CONFIG = load_config(config, "the configuration")
 SPACE = CONFIG.space
 SIZES = SPACE.image_sizes
 DEVICES = [device.name for device in CONFIG.devices]
+EDGETPU = [device.name for device in CONFIG.devices if device.kind == "edgetpu"]
 BUDGETS = {Budget.parse(budget).name: budget for budget in CONFIG.budgets}
 
 
@@ -50,6 +51,7 @@ include: "rules/latency.smk"
 include: "rules/predictors.smk"
 include: "rules/search.smk"
 include: "rules/export.smk"
+include: "rules/edgetpu.smk"
 include: "rules/validation.smk"
 include: "rules/report.smk"
 
@@ -72,6 +74,12 @@ rule all:
             "results/{space}/deploy/{device}/{budget}/validation.json",
             space=SPACE.name,
             device=DEVICES,
+            budget=BUDGETS,
+        ),
+        compiled=expand(
+            "results/{space}/deploy/{device}/{budget}/model_edgetpu.tflite",
+            space=SPACE.name,
+            device=EDGETPU,
             budget=BUDGETS,
         ),
         subnets=expand(

@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Mapping
 from importlib import metadata
 from pathlib import Path
+from types import NoneType
 from typing import Any, get_args, get_origin, get_type_hints
 
 import psutil
@@ -66,6 +67,8 @@ def parse(main: Callable[..., None], words: list[str]) -> dict[str, Any]:
     for name, kind in types.items():
         if name in settings:
             continue
+        if NoneType in get_args(kind):  # an option with default None
+            (kind,) = (one for one in get_args(kind) if one is not NoneType)
         listed = get_args(kind) if get_origin(kind) is list else ()
         parser.add_argument(
             f"--{name.replace('_', '-')}",

@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from foxnas import code
+from foxnas.config.devices import DeviceConfig
 from foxnas.config.section import canonical
 from foxnas.config.space import SpaceConfig
 from foxnas.config.whole import Config
@@ -74,6 +75,16 @@ def checkpoint(config: Config) -> str:
     """Return the given checkpoint's path: as it stands if it exists, else beside the workflow."""
     path = Path(config.supernet.checkpoint)
     return str(path if path.exists() or path.is_absolute() else BASE / path)
+
+
+def any_of(names: Iterable[str]) -> str:
+    """Return the wildcard constraint that these names meet, and nothing if there are none."""
+    return "|".join(sorted(names)) or "(?!)"
+
+
+def measured_device(device: DeviceConfig) -> DeviceConfig:
+    """Return the device as far as a measurement depends on it: not on what limits or compiles the models."""
+    return device.model_copy(update={"compiler": None, "max_model_bytes": None})
 
 
 def percentile_subnets(config: Config) -> int:

@@ -50,13 +50,15 @@ rule time_candidates:
         "results/logs/{space}/{device}/{budget}/time_candidates.log",
     benchmark:
         "results/benchmarks/{space}/{device}/{budget}/time_candidates.tsv"
+    wildcard_constraints:
+        device=flow.any_of(set(DEVICES) - set(EDGETPU)),
     threads: flow.WHOLE_MACHINE
     resources:
         mem_mb=1000,
         runtime=30,
     params:
         settings=lambda wildcards: flow.settings(
-            device=CONFIG.device(wildcards.device),
+            device=flow.measured_device(CONFIG.device(wildcards.device)),
             sessions=CONFIG.verification.sessions,
         ),
         code=flow.code_digest("time_models"),

@@ -18,6 +18,8 @@ rule time_subnets:
         "results/logs/{space}/{size}/time_subnets-{device}/{shard}.log",
     benchmark:
         "results/benchmarks/{space}/{size}/time_subnets-{device}/{shard}.tsv"
+    wildcard_constraints:
+        device=flow.any_of(set(DEVICES) - set(EDGETPU)),
     threads: flow.WHOLE_MACHINE
     resources:
         mem_mb=1000,
@@ -25,7 +27,7 @@ rule time_subnets:
     params:
         settings=lambda wildcards: flow.settings(
             space=flow.space_at(SPACE, [int(wildcards.size)]),
-            device=CONFIG.device(wildcards.device),
+            device=flow.measured_device(CONFIG.device(wildcards.device)),
             sampling_seed=CONFIG.sampling.seed,
         ),
         code=flow.code_digest("time_subnets"),

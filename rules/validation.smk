@@ -49,7 +49,8 @@ use rule time_candidates as validate_latency with:
         "results/benchmarks/{space}/{device}/{budget}/validate_latency.tsv"
     params:
         settings=lambda wildcards: flow.settings(
-            device=CONFIG.device(wildcards.device), sessions=CONFIG.validation.sessions
+            device=flow.measured_device(CONFIG.device(wildcards.device)),
+            sessions=CONFIG.validation.sessions,
         ),
         code=flow.code_digest("time_models"),
     message:

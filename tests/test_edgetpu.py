@@ -23,7 +23,8 @@ from foxnas.edgetpu.cache import CompileCache
 from foxnas.edgetpu.check import Consequence, blocking, check_model
 from foxnas.edgetpu.compiler import Compiler
 from foxnas.edgetpu.log import Status, parse_output
-from foxnas.edgetpu.table import FIGURES, compile_models, described, timed_with_failures
+from foxnas.edgetpu.table import FIGURES, compile_models, described
+from foxnas.edgetpu.timing import compiled_probes, latency_rows
 from foxnas.errors import FoxnasError
 from foxnas.space import SearchSpace, UnitSpec
 from foxnas.tflite.graph import pack
@@ -379,12 +380,11 @@ def test_failures_keep_their_place_in_the_latency_table(tmp_path: Path) -> None:
     compiled = compile_models(models, Compiler(FAKE, 60, 14), CompileCache(tmp_path))
     assert list(compiled["status"]) == ["incompatible", "compiled"]
     assert "1 of 2 models compiled; 1 incompatible: operator" in described(compiled)
-    timed = pd.DataFrame(
-        [dict.fromkeys(LATENCY_COLUMNS) | {"id": archs[1].id, "arch": archs[1].text, "latency_ms": 1.5, "attempts": 2,
-                                           "usable": True, "reason": ""}],
-        columns=list(LATENCY_COLUMNS),
-    )  # fmt: skip
-    table = timed_with_failures(timed, compiled, LATENCY_COLUMNS)
+    ((key, arch, read),) = compiled_probes(compiled, CompileCache(tmp_path))
+    assert (arch, read()) == (archs[1].text, PROBE)
+    row = {"id": key, "arch": arch, "latency_ms": 1.5, "attempts": 2, "usable": True, "reason": ""}
+    timed = pd.DataFrame([dict.fromkeys(LATENCY_COLUMNS) | row], columns=list(LATENCY_COLUMNS))
+    table = latency_rows(timed, compiled)
     assert list(table.columns) == [*LATENCY_COLUMNS, *FIGURES]
     assert list(table["id"]) == [arch.id for arch in archs]
     assert list(table["usable"]) == [False, True]

@@ -77,6 +77,17 @@ class PatienceConfig(Section):
     """Longest wait while somebody else measures on the device."""
 
 
+class CompilerConfig(Section):
+    """The Edge TPU compiler, which runs on this host and not on the device."""
+
+    executable: Annotated[str, Field(min_length=1)]
+    """A name on PATH, or a path; x86-64 Linux only. docs/devices-coral.md has the commands that install it."""
+    timeout_s: Count
+    """Longest time for one model; past it, the model is a row with its reason."""
+    runtime: Annotated[int, Field(ge=10, le=14)]
+    """Oldest Edge TPU runtime that the models must run on. 14, of July 2021, is the newest there is."""
+
+
 class DeviceConfig(Section):
     """A device that models are timed on."""
 
@@ -87,4 +98,9 @@ class DeviceConfig(Section):
     ssh: SshConfig | None
     """The way to it. null: this machine itself; while it measures, nothing else of the workflow runs."""
     patience: PatienceConfig
+    compiler: CompilerConfig | None
+    """For an edgetpu device, and for no other."""
+    max_model_bytes: Count | None
+    """The search proposes no model whose int8 file is larger. An edgetpu device needs a value: the paper found latency
+    to suffer past about 6 MB, when parameters no longer fit on the chip, so write 6000000. null: no limit."""
     protocol: ProtocolConfig

@@ -63,6 +63,21 @@ class Config(Section):
         names = [device.name for device in self.devices]
         if repeated := {n for n in names if names.count(n) > 1}:
             raise FoxnasError(f"devices: two are named {sorted(repeated)[0]!r}; give each a name of its own")
+        for i, device in enumerate(self.devices):
+            if device.kind != "edgetpu" and device.compiler is not None:
+                raise FoxnasError(
+                    f"devices.{i}.compiler is for edgetpu devices, {device.name} is {device.kind}: write null"
+                )
+            if device.kind == "edgetpu" and device.compiler is None:
+                value = "{executable: edgetpu_compiler, timeout_s: 180, runtime: 14}"
+                raise FoxnasError(
+                    f"devices.{i}.compiler is null, but {device.name} is an edgetpu device: write {value}"
+                )
+            if device.kind == "edgetpu" and device.max_model_bytes is None:
+                raise FoxnasError(
+                    f"devices.{i}.max_model_bytes is null, but {device.name} is an edgetpu device: write 6000000, past "
+                    "which parameters no longer fit on the chip, or a larger number to lift the limit"
+                )
         for key, images in (
             ("accuracy.recalibration_images", self.accuracy.recalibration_images),
             ("export.calibration_images", self.export.calibration_images),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pandas as pd
@@ -12,6 +12,7 @@ import pandas as pd
 from foxnas.edgetpu.cache import CompileCache
 from foxnas.edgetpu.compiler import Compilation, Compiler
 from foxnas.edgetpu.log import Status
+from foxnas.errors import FoxnasError
 
 _log = logging.getLogger(__name__)
 
@@ -59,6 +60,11 @@ def _row(compilation: Compilation, model_bytes: int) -> dict[str, Any]:
     return row | {"status": str(report.status), "model_bytes": model_bytes, "compiled_bytes": compiled_bytes}
 
 
+def compiled(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows with a compiled model."""
+    return table[table["status"] == Status.COMPILED]
+
+
 def failed(table: pd.DataFrame) -> pd.DataFrame:
     """Return the rows without a compiled model."""
     return table[table["status"] != Status.COMPILED]
@@ -77,29 +83,11 @@ def described(table: pd.DataFrame) -> str:
     return "; ".join(parts)
 
 
-def timed_with_failures(timed: pd.DataFrame, compiled: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
-    """Return the timed rows and, in the order of `compiled`, a row for each model that could not be timed.
-
-    Parameters
-    ----------
-    timed
-        Latency rows of the models that were compiled.
-    compiled
-        All of them, as `compile_models` returns.
-    columns
-        Of the latency table; `FIGURES` are added behind.
-    """
-    lost = failed(compiled)
-    missing = pd.DataFrame(
-        {
-            "id": lost["id"],
-            "arch": lost["arch"],
-            "attempts": 0,
-            "usable": False,
-            "reason": "not compiled for the Edge TPU, " + lost["status"] + ": " + lost["reason"],
-        }
-    ).reindex(columns=list(columns))
-    rows = pd.concat([timed, missing], ignore_index=True) if len(lost) else timed
-    rows = rows.astype({"usable": bool, "attempts": int})
-    ordered = compiled[["id", *FIGURES]].merge(rows, on="id", how="left", validate="one_to_one")
-    return ordered[[*columns, *FIGURES]]
+def summary_of(table: pd.DataFrame, identifier: str) -> dict[str, Any]:
+    """Return what the compiler says of one model, as plain numbers and text. Raises FoxnasError if it is not there."""
+    rows = table[table["id"] == identifier]
+    if len(rows) != 1:
+        raise FoxnasError(f"model {identifier} has {len(rows)} rows in the table of compiled models, expected one")
+    row = rows.iloc[0]
+    figures = {name: None if pd.isna(row[name]) else int(row[name]) for name in (*FIGURES, "compile_ms")}
+    return {"status": str(row["status"]), **figures}

@@ -1,0 +1,154 @@
+"""Edge TPU: probes and models compiled on this host, before anything is timed on the device."""
+
+#: Compiled models by content; no rule's output, so that failed and repeated jobs keep what was compiled.
+COMPILED = "results/edgetpu-cache"
+
+
+rule compile_probes:
+    """Check and compile one shard of probes; a probe that fails is a row with the reason."""
+    input:
+        script=flow.script("compile_probes"),
+        code=flow.closure("compile_probes"),
+        subnets=ancient("results/{space}/{size}/shards/subnets/{shard}.csv"),
+    output:
+        probes="results/{space}/{size}/shards/compiled-{device}/{shard}.csv",
+        references="results/{space}/{size}/shards/compiled-{device}/{shard}-references.csv",
+    log:
+        "results/logs/{space}/{size}/compile_probes-{device}/{shard}.log",
+    benchmark:
+        "results/benchmarks/{space}/{size}/compile_probes-{device}/{shard}.tsv"
+    wildcard_constraints:
+        device=flow.any_of(EDGETPU),
+    resources:
+        mem_mb=2000,
+        runtime=240,
+    params:
+        settings=lambda wildcards: flow.settings(
+            space=flow.space_at(SPACE, [int(wildcards.size)]),
+            compiler=CONFIG.device(wildcards.device).compiler,
+            sampling_seed=CONFIG.sampling.seed,
+        ),
+        code=flow.code_digest("compile_probes"),
+        cache=COMPILED,
+    message:
+        "Compiling shard {wildcards.shard} of the subnets at {wildcards.size} px for {wildcards.device}"
+    shell:
+        "python {input.script} --settings {params.settings:q} --subnets {input.subnets:q} --cache {params.cache:q}"
+        " --probes {output.probes:q} --references {output.references:q} 2>&1 | tee {log}"
+
+
+rule time_compiled:
+    """Time one shard of compiled probes on an Edge TPU; those that were not compiled are flagged rows.
+
+    The journal goes by the compiled models' content, so a compilation that comes out as before costs no timing.
+    """
+    input:
+        script=flow.script("time_compiled"),
+        code=flow.closure("time_compiled"),
+        probes=rules.compile_probes.output.probes,
+        references=rules.compile_probes.output.references,
+    output:
+        table="results/{space}/{size}/shards/latency-{device}/{shard}.csv",
+        session="results/{space}/{size}/shards/latency-{device}/{shard}.json",
+    log:
+        "results/logs/{space}/{size}/time_compiled-{device}/{shard}.log",
+    benchmark:
+        "results/benchmarks/{space}/{size}/time_compiled-{device}/{shard}.tsv"
+    wildcard_constraints:
+        device=flow.any_of(EDGETPU),
+    threads: flow.WHOLE_MACHINE
+    resources:
+        mem_mb=1000,
+        runtime=60,
+    params:
+        settings=lambda wildcards: flow.settings(
+            device=flow.measured_device(CONFIG.device(wildcards.device)),
+            sampling_seed=CONFIG.sampling.seed,
+        ),
+        code=flow.code_digest("time_compiled"),
+        cache=COMPILED,
+        journal="results/{space}/{size}/journals/latency-{device}/{shard}.jsonl",
+    message:
+        "Timing shard {wildcards.shard} of the compiled subnets at {wildcards.size} px on {wildcards.device}"
+    shell:
+        "python {input.script} --settings {params.settings:q} --probes {input.probes:q}"
+        " --references {input.references:q} --cache {params.cache:q} --journal {params.journal:q}"
+        " --table {output.table:q} --session {output.session:q} 2>&1 | tee {log}"
+
+
+rule compile_candidates:
+    """Check and compile the exported candidates."""
+    input:
+        script=flow.script("compile_candidates"),
+        code=flow.closure("compile_candidates"),
+        exported="results/{space}/search/{device}/{budget}/exported.csv",
+        models="results/{space}/search/{device}/{budget}/exported",
+    output:
+        models=directory("results/{space}/search/{device}/{budget}/compiled"),
+        table="results/{space}/search/{device}/{budget}/compiled.csv",
+    log:
+        "results/logs/{space}/{device}/{budget}/compile_candidates.log",
+    benchmark:
+        "results/benchmarks/{space}/{device}/{budget}/compile_candidates.tsv"
+    wildcard_constraints:
+        device=flow.any_of(EDGETPU),
+    resources:
+        mem_mb=1000,
+        runtime=60,
+    params:
+        settings=lambda wildcards: flow.settings(
+            compiler=CONFIG.device(wildcards.device).compiler
+        ),
+        code=flow.code_digest("compile_candidates"),
+        cache=COMPILED,
+    message:
+        "Compiling the candidates for budget {wildcards.budget} on {wildcards.device}"
+    shell:
+        "python {input.script} --settings {params.settings:q} --exported {input.exported:q} --models {input.models:q}"
+        " --cache {params.cache:q} --compiled-models {output.models:q} --table {output.table:q} 2>&1 | tee {log}"
+
+
+use rule time_candidates as time_compiled_candidates with:
+    input:
+        script=flow.script("time_models"),
+        code=flow.closure("time_models"),
+        models=rules.compile_candidates.output.models,
+    output:
+        latencies="results/{space}/search/{device}/{budget}/timed.json",
+    log:
+        "results/logs/{space}/{device}/{budget}/time_compiled_candidates.log",
+    benchmark:
+        "results/benchmarks/{space}/{device}/{budget}/time_compiled_candidates.tsv"
+    wildcard_constraints:
+        device=flow.any_of(EDGETPU),
+    message:
+        "Timing the compiled candidates for budget {wildcards.budget} on {wildcards.device}"
+
+
+rule deploy_compiled:
+    """Put the winner's compiled file, as it was timed, beside the winner."""
+    input:
+        script=flow.script("deploy_compiled"),
+        code=flow.closure("deploy_compiled"),
+        winner="results/{space}/search/{device}/{budget}/winner.json",
+        models="results/{space}/search/{device}/{budget}/compiled",
+        table="results/{space}/search/{device}/{budget}/compiled.csv",
+    output:
+        model="results/{space}/deploy/{device}/{budget}/model_edgetpu.tflite",
+        summary="results/{space}/deploy/{device}/{budget}/compiled.json",
+    log:
+        "results/logs/{space}/{device}/{budget}/deploy_compiled.log",
+    benchmark:
+        "results/benchmarks/{space}/{device}/{budget}/deploy_compiled.tsv"
+    wildcard_constraints:
+        device=flow.any_of(EDGETPU),
+    resources:
+        mem_mb=500,
+        runtime=5,
+    params:
+        code=flow.code_digest("deploy_compiled"),
+    message:
+        "Deploying the compiled winner for budget {wildcards.budget} on {wildcards.device}"
+    shell:
+        "python {input.script} --winner {input.winner:q} --table {input.table:q} --compiled-models {input.models:q}"
+        " --model {output.model:q} --summary {output.summary:q} 2>&1 | tee {log}"

@@ -1,0 +1,33 @@
+"""Compile exported models for the Edge TPU."""
+
+from pathlib import Path
+
+from foxnas import command
+from foxnas.config.devices import CompilerConfig
+from foxnas.edgetpu.cache import CompileCache
+from foxnas.edgetpu.compiler import Compiler
+from foxnas.edgetpu.table import compile_models, compiled
+from foxnas.errors import FoxnasError
+from foxnas.tables import read_table, replacing, write_table
+
+
+def main(
+    *, compiler: CompilerConfig, exported: Path, models: Path, cache: Path, compiled_models: Path, table: Path
+) -> None:
+    """Write `compiled_models`/<id>.tflite for every model of `exported` that could be compiled, and a row for each."""
+    chosen = read_table(exported, ["id", "arch"])
+    program, kept = Compiler(**compiler.model_dump()), CompileCache(cache)
+    described = [(row.id, row.arch, (models / f"{row.id}.tflite").read_bytes) for row in chosen.itertuples()]
+    rows = compile_models(described, program, kept)
+    usable = compiled(rows)
+    if usable.empty:
+        raise FoxnasError(f"none of the {len(rows)} exported models could be compiled: {rows['reason'].iloc[0]}")
+    compiled_models.mkdir(parents=True, exist_ok=True)
+    for row in usable.itertuples():
+        with replacing(compiled_models / f"{row.id}.tflite") as temporary:
+            temporary.write_bytes(kept.read(str(row.key)))
+    write_table(table, rows, command.made_by(__file__, {"compiler": compiler}, edgetpu_compiler=program.version))
+
+
+if __name__ == "__main__":
+    command.run(main)

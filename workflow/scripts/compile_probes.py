@@ -1,0 +1,41 @@
+"""Compile one shard of probes for the Edge TPU."""
+
+from functools import partial
+from pathlib import Path
+
+from foxnas import command
+from foxnas.config.devices import CompilerConfig
+from foxnas.config.space import SpaceConfig
+from foxnas.edgetpu.cache import CompileCache
+from foxnas.edgetpu.compiler import Compiler
+from foxnas.edgetpu.table import compile_models
+from foxnas.tables import read_table, write_table
+from foxnas.tflite.probe import ProbeWriter
+
+
+def main(
+    *,
+    space: SpaceConfig,
+    compiler: CompilerConfig,
+    sampling_seed: int,
+    subnets: Path,
+    cache: Path,
+    probes: Path,
+    references: Path,
+) -> None:
+    """Write a row per subnet, compiled or not; and one for each model that may serve as the reference."""
+    built = space.build()
+    writer = ProbeWriter(built)
+    chosen = read_table(subnets, ["id", "arch"])
+    archs = [built.parse(str(text)) for text in chosen["arch"]]
+    extremes = [built.largest(built.image_sizes[0]), built.smallest(built.image_sizes[0])]
+    program, kept = Compiler(**compiler.model_dump()), CompileCache(cache)
+    settings = {"space": space, "compiler": compiler, "sampling_seed": sampling_seed}
+    made_by = command.made_by(__file__, settings, edgetpu_compiler=program.version)
+    for models, table in ((archs, probes), (extremes, references)):
+        described = [(arch.id, arch.text, partial(writer.write, arch)) for arch in models]
+        write_table(table, compile_models(described, program, kept), made_by)
+
+
+if __name__ == "__main__":
+    command.run(main)

@@ -1,0 +1,45 @@
+"""Measure the latency of one shard of compiled probes on an Edge TPU."""
+
+from pathlib import Path
+
+import numpy as np
+
+from foxnas import command
+from foxnas.config.devices import DeviceConfig
+from foxnas.devices.registry import build_device
+from foxnas.devices.session import measure_probes
+from foxnas.edgetpu import timing
+from foxnas.edgetpu.cache import CompileCache
+from foxnas.tables import read_provenance, read_table, write_json, write_table
+
+
+def main(
+    *,
+    device: DeviceConfig,
+    sampling_seed: int,
+    probes: Path,
+    references: Path,
+    cache: Path,
+    journal: Path,
+    table: Path,
+    session: Path,
+) -> None:
+    """Write one row per subnet, those that were not compiled flagged, and what is to be known about the sessions."""
+    models, kept = read_table(probes), CompileCache(cache)
+    target, protocol = build_device(device)
+    rows, info = measure_probes(
+        target,
+        protocol,
+        timing.compiled_probes(models, kept),
+        timing.reference_model(read_table(references), kept),
+        journal,
+        np.random.default_rng([sampling_seed, *str(models["id"].iloc[0]).encode()]),
+    )
+    settings = {"device": device, "sampling_seed": sampling_seed}
+    made_by = command.made_by(__file__, settings, identity=info["identity"], compiled=read_provenance(probes))
+    write_json(session, {"made_by": made_by, **info})
+    write_table(table, timing.latency_rows(rows, models), made_by)
+
+
+if __name__ == "__main__":
+    command.run(main)
