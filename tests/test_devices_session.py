@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import re
 import signal
 import uuid
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from foxnas.devices import persistence
 from foxnas.devices.judging import COLUMNS
 from foxnas.devices.local import LocalTransport
 from foxnas.devices.models import ModelLatency, measure_model, measure_models, upper_bound
@@ -20,7 +22,7 @@ from foxnas.devices.runner.frames import FrameReader, encode_frame
 from foxnas.devices.runner.lock import lock_path
 from foxnas.devices.runner.server import RUNNER_VERSION
 from foxnas.devices.session import measure_probes
-from foxnas.devices.transport import Device, DeviceLost
+from foxnas.devices.transport import Device, DeviceLost, Ending
 from foxnas.errors import FoxnasError
 
 MODEL = (Path(__file__).parent / "data" / "tiny_int8.tflite").read_bytes()
@@ -86,8 +88,8 @@ class FakeDeviceStream:
     def stderr_tail(self):
         return ""
 
-    def exit_status(self):
-        return "exit status 0"
+    def ending(self):
+        return Ending(0)
 
     def close(self):
         pass
@@ -107,6 +109,9 @@ class FakeTransport:
     def start(self):
         return FakeDeviceStream(self.latency_ms, self.spread, self.preempted, self.cpu, self.log)
 
+    def close(self):
+        pass
+
 
 def probes(n, build=lambda: MODEL):
     return [(f"p{i:02d}", f"arch {i}", build) for i in range(n)]
@@ -123,6 +128,11 @@ def here():
     name = f"test-{uuid.uuid4().hex}"
     yield Device("bench", LocalTransport(), lock=name, timeout_s=20)
     lock_path(name).unlink(missing_ok=True)
+
+
+def holder_pid(device):
+    """Who holds the lock, read as those who wait for it read it."""
+    return int(re.search(r"process (\d+) since", lock_path(device.lock).read_text())[1])
 
 
 def test_order_is_random_reproducible_and_interleaved_with_references(tmp_path):
@@ -219,7 +229,7 @@ def test_a_killed_runner_loses_nothing_and_the_next_call_does_the_rest(tmp_path,
     def build(identifier, fatal=False):
         built.append(identifier)
         if fatal and len(built) == 6:
-            os.kill(int(lock_path(here.lock).read_text().split()[1]), signal.SIGKILL)
+            os.kill(holder_pid(here), signal.SIGKILL)
         return MODEL
 
     def call(fatal):
@@ -233,12 +243,74 @@ def test_a_killed_runner_loses_nothing_and_the_next_call_does_the_rest(tmp_path,
     table, info = call(fatal=False)
     assert sorted(built) == sorted({f"p{i}" for i in range(10)} - set(finished))
     assert len(table) == 10
-    assert (table["attempts"] == 1).all()
+    # The probe that was on its way when the runner died has that attempt on record, but not as a timing.
+    assert sorted(table["attempts"]) == [1] * 9 + [2]
+    assert table["usable"].all()
     assert len(info["sessions"]) == 2
     built.clear()
     again, _ = call(fatal=False)
     assert built == []
     assert again.equals(table)
+
+
+def test_a_killed_runner_is_followed_by_another_within_one_call(tmp_path, here):
+    built = []
+
+    def build():
+        built.append(1)
+        if len(built) in (3, 7):
+            os.kill(holder_pid(here), signal.SIGKILL)
+        return MODEL
+
+    patient = dataclasses.replace(here, away_s=60)
+    table, info = measure_probes(patient, QUICK, probes(8, build), MODEL, tmp_path / "j", np.random.default_rng(0))
+    assert table["usable"].all()
+    assert sorted(table["attempts"]) == [1] * 6 + [2] * 2
+    assert len(info["sessions"]) == 3
+
+
+def test_a_model_that_kills_the_runner_every_time_costs_its_own_row_only(tmp_path, here, monkeypatch):
+    monkeypatch.setattr(persistence, "FIRST_PAUSE_S", 0.01)
+
+    def fatal():
+        os.kill(holder_pid(here), signal.SIGSEGV)
+        return MODEL
+
+    some = [*probes(3), ("bad", "arch bad", fatal)]
+    patient, protocol = dataclasses.replace(here, away_s=60), dataclasses.replace(QUICK, max_attempts=3)
+    table, _ = measure_probes(patient, protocol, some, MODEL, tmp_path / "j", np.random.default_rng(0))
+    assert table["usable"].tolist() == [True] * 3 + [False]
+    assert table.loc[3, "reason"] == "cannot be run: the runner was killed by SIGSEGV"
+    assert table.loc[3, "attempts"] == 3
+    with pytest.raises(DeviceLost, match="Gave up after 5 attempts in"):
+        measure_models(patient, QUICK, FatalModels(here), 3, np.random.default_rng(0))
+
+
+class FatalModels(dict):
+    """Kills the runner whenever the one model is fetched."""
+
+    def __init__(self, device):
+        super().__init__(m=MODEL)
+        self.device = device
+
+    def __getitem__(self, name):
+        os.kill(holder_pid(self.device), signal.SIGKILL)
+        return super().__getitem__(name)
+
+
+def test_an_outage_ends_with_progress_and_not_before(monkeypatch):
+    now, slept = [0.0], []
+    monkeypatch.setattr(persistence.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(persistence.time, "sleep", lambda s: (slept.append(s), now.__setitem__(0, now[0] + s)))
+
+    def lost():
+        raise DeviceLost("gone")
+
+    patient = Device("bench", FakeTransport(), away_s=250)
+    with pytest.raises(DeviceLost, match=r"gone. Gave up after 10 attempts in 243 s"):
+        persistence.persist(patient, lost, progress=lambda: now[0] >= 60)
+    doubling = [1, 2, 4, 8, 16, 32, 60, 60, 60]
+    assert slept == doubling[:6] + doubling
 
 
 def test_a_torn_or_damaged_line_is_measured_again(tmp_path):
@@ -283,7 +355,7 @@ def test_an_interrupt_keeps_the_journal_and_leaves_no_process(tmp_path, here):
     pids = []
 
     def interrupt():
-        pids.append(int(lock_path(here.lock).read_text().split()[1]))
+        pids.append(holder_pid(here))
         if len(pids) == 3:
             raise KeyboardInterrupt
         return MODEL

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import getpass
 import logging
+import socket
 import time
 from types import TracebackType
 from typing import Any
@@ -11,7 +13,7 @@ from typing import Any
 from foxnas.devices.protocol import MeasurementProtocol
 from foxnas.devices.runner.frames import FrameError, FrameReader, encode_frame
 from foxnas.devices.runner.server import RUNNER_VERSION
-from foxnas.devices.transport import Device, DeviceLost, Stream
+from foxnas.devices.transport import Device, DeviceLost, RunnerDied, Stream
 from foxnas.errors import FoxnasError
 
 _log = logging.getLogger(__name__)
@@ -30,6 +32,7 @@ class Runner:
         self.hello: dict[str, Any] = {}
         self._stream: Stream | None = None
         self._frames = FrameReader()
+        self._said_after_s = 0.0
 
     def __enter__(self) -> Runner:
         self._stream = self.device.transport.start()
@@ -41,6 +44,8 @@ class Runner:
                     "threads": self.protocol.threads,
                     "cpu": self.protocol.cpu,
                     "backend": self.device.backend,
+                    "holder": f"{getpass.getuser()} on {socket.gethostname()}",
+                    "idle_s": 2 * self.device.timeout_s,
                 },
                 answer="hello",
                 during="start-up",
@@ -50,8 +55,10 @@ class Runner:
                     f"{self.device}: has runner version {self.hello.get('runner')}, this host needs "
                     f"{RUNNER_VERSION}: provision the device again"
                 )
-        except BaseException:
+        except BaseException as error:
             self._stream.close()
+            if isinstance(error, RunnerDied) and not error.killed:
+                raise FoxnasError(str(error)) from None  # it would end in the same way again
             raise
         return self
 
@@ -107,6 +114,7 @@ class Runner:
     ) -> tuple[dict[str, Any], bytes]:
         assert self._stream
         timeout_s = self.device.timeout_s + allowance_s
+        begun = time.monotonic()
         try:
             # If it is gone already, what it said before it went is still to be read.
             with contextlib.suppress(DeviceLost):
@@ -116,7 +124,9 @@ class Runner:
                 if got["type"] == answer:
                     return got, content
                 if got["type"] == "waiting":
-                    _log.info("%s: waiting, another session measures there (%s)", self.device, got.get("holder"))
+                    self._wait_for(str(got.get("holder")), time.monotonic() - begun)
+                elif got["type"] == "idle":
+                    raise DeviceLost("the runner gave up waiting for this host")
                 elif got["type"] == "fatal":
                     raise FoxnasError(self._complaint(during, str(got.get("error"))))
                 else:
@@ -126,7 +136,24 @@ class Runner:
         except FrameError as error:
             raise DeviceLost(self._complaint(during, f"sent {error}; something else writes there")) from None
         except DeviceLost as error:
-            raise DeviceLost(self._complaint(during, f"{error}, {self._stream.exit_status()}")) from None
+            ending = self._stream.ending()
+            complaint = self._complaint(during, f"{error}, {ending}")
+            if ending.status is None:
+                raise DeviceLost(complaint) from None
+            raise RunnerDied(complaint, str(ending), ending.status < 0) from None
+
+    def _wait_for(self, holder: str, waited_s: float) -> None:
+        if waited_s > self.device.busy_s:
+            raise FoxnasError(
+                f"{self.device}: another session still measures there after {waited_s / 60:.0f} minutes: {holder}; "
+                "wait for it, or end it, and run again"
+            )
+        if waited_s >= self._said_after_s:  # at once, then ever more rarely
+            self._said_after_s = 2 * waited_s + 2
+            _log.info(
+                "%s: waiting, another session measures there: %s; giving up after %.0f minutes more",
+                self.device, holder, (self.device.busy_s - waited_s) / 60,
+            )  # fmt: skip
 
     def _next(self, deadline: float) -> tuple[dict[str, Any], bytes]:
         assert self._stream
@@ -139,6 +166,6 @@ class Runner:
 
     def _complaint(self, during: str, what: str) -> str:
         assert self._stream
-        tail = "\n".join(filter(None, (self._frames.noise.decode(errors="replace"), self._stream.stderr_tail())))
-        said = f"; its last words: {tail[-600:].strip()}" if tail.strip() else ""
+        tail = f"{self._frames.noise.decode(errors='replace')} {self._stream.stderr_tail()}".split()
+        said = f"; its last words: {' '.join(tail)[-600:]}" if tail else ""
         return f"{self.device}, {during}: {what}{said}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import select
-import signal
 import subprocess
 import sys
 import tempfile
@@ -15,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from foxnas.devices.archive import runner_archive
-from foxnas.devices.transport import DeviceLost, Finished
+from foxnas.devices.transport import DeviceLost, Ending, Finished
 from foxnas.errors import FoxnasError
 
 
@@ -43,6 +42,9 @@ class LocalTransport:
         except OSError as error:
             return Finished(127, b"", f"{command[0]}: {error.strerror}".encode())
         return Finished(done.returncode, done.stdout, done.stderr)
+
+    def close(self) -> None:
+        """Nothing is kept open."""
 
 
 class LocalStream:
@@ -96,17 +98,12 @@ class LocalStream:
         size = os.fstat(self._errors.fileno()).st_size
         return os.pread(self._errors.fileno(), 2000, max(size - 2000, 0)).decode(errors="replace").strip()
 
-    def exit_status(self) -> str:
-        """Return in words how the process ended."""
+    def ending(self) -> Ending:
+        """Return how the process ended."""
         try:
-            code = self._process.wait(timeout=5)
+            return Ending(self._process.wait(timeout=5))
         except subprocess.TimeoutExpired:
-            return "still running"
-        if code >= 0:
-            return f"exit status {code}"
-        with contextlib.suppress(ValueError):
-            return f"killed by {signal.Signals(-code).name}"
-        return f"killed by signal {-code}"
+            return Ending(None)
 
     def close(self) -> None:
         """Close both directions; a runner that does not end by itself then is killed."""

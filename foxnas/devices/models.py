@@ -15,6 +15,7 @@ from scipy import stats
 
 from foxnas.devices.client import Runner
 from foxnas.devices.judging import verdict
+from foxnas.devices.persistence import persist
 from foxnas.devices.protocol import MeasurementProtocol
 from foxnas.devices.transport import Device
 from foxnas.errors import FoxnasError
@@ -106,14 +107,24 @@ def measure_models(
         raise FoxnasError(f"{device}: a promise needs at least {LEAST_SESSIONS} sessions, {sessions} are set")
     sampled: dict[str, list[list[_Row]]] = {name: [] for name in models}
     info: list[dict[str, Any]] = []
+
+    def session() -> tuple[dict[str, list[_Row]], dict[str, Any], dict[str, Any]]:
+        with Runner(device, protocol) as runner:
+            timed = _one_session(runner, models, rounds, rng)
+            hello = {name: value for name, value in runner.hello.items() if name not in ("type", "size", "state")}
+            return (
+                timed,
+                {**hello, "state_before": runner.hello["state"], "state_after": runner.state()},
+                runner.identity,
+            )
+
     for number in range(1, sessions + 1):
         if number > 1 and pause_s:
             time.sleep(pause_s)
-        with Runner(device, protocol) as runner:
-            for name, rows in _one_session(runner, models, rounds, rng).items():
-                sampled[name].append(rows)
-            hello = {name: value for name, value in runner.hello.items() if name not in ("type", "size", "state")}
-            info.append({**hello, "state_before": runner.hello["state"], "state_after": runner.state()})
+        timed, described, identity = persist(device, session, lambda: 0)
+        for name, rows in timed.items():
+            sampled[name].append(rows)
+        info.append(described)
         _log.info("%s: session %d of %d over %d models is done", device, number, sessions, len(models))
     latencies = {
         name: ModelLatency(
@@ -123,7 +134,7 @@ def measure_models(
         )
         for name, of_model in sampled.items()
     }
-    return latencies, {"device": device.name, "identity": runner.identity, "sessions": info}
+    return latencies, {"device": device.name, "identity": identity, "sessions": info}
 
 
 def _one_session(

@@ -19,8 +19,9 @@ import pandas as pd
 from foxnas.devices.client import Runner
 from foxnas.devices.journal import Journal
 from foxnas.devices.judging import COLUMNS, is_settled, judge, references, table_row
+from foxnas.devices.persistence import persist
 from foxnas.devices.protocol import MeasurementProtocol
-from foxnas.devices.transport import Device, DeviceLost
+from foxnas.devices.transport import Device, DeviceLost, RunnerDied
 from foxnas.errors import FoxnasError
 
 _log = logging.getLogger(__name__)
@@ -80,27 +81,35 @@ def measure_probes(
     Raises
     ------
     DeviceLost
-        When the device goes away; what was measured is kept.
+        When the device went away and did not come back within `device.away_s`; what was measured is kept.
     FoxnasError
         When ids repeat, the journal cannot be written, or the reference model cannot be run.
     """
     if len({identifier for identifier, _, _ in probes}) < len(probes):
         raise FoxnasError(f"{device}: two of the {len(probes)} probes have one id")
-    try:
-        with Runner(device, protocol) as runner:
-            with Journal(journal, _key(runner, reference, made_from)) as book:
+    recorded = 0
+
+    def session() -> tuple[list[dict[str, Any]], dict[str, Any]]:
+        nonlocal recorded
+        with Runner(device, protocol) as runner, Journal(journal, _key(runner, reference, made_from)) as book:
+            try:
                 _Measurement(runner, book, reference, baseline_ms, progress_every_s).run(probes, rng)
-            identity = runner.identity
+            finally:
+                recorded = sum(record["kind"] == "probe" for record in book.records)
+            return book.records, runner.identity
+
+    try:
+        records, identity = persist(device, session, lambda: recorded)
     except DeviceLost as error:
         raise DeviceLost(f"{error}. What was measured is kept in {journal}: run again for the rest") from error
-    attempts = judge(book.records, protocol, baseline_ms)
+    attempts = judge(records, protocol, baseline_ms)
     rows = [table_row(identifier, arch, attempts[identifier], protocol) for identifier, arch, _ in probes]
     table = pd.DataFrame(rows, columns=list(COLUMNS)).astype({"usable": bool, "attempts": int})
     for name in COLUMNS[COLUMNS.index("latency_ms") : COLUMNS.index("usable")]:
         table[name] = pd.to_numeric(table[name])
     if flagged := int((~table["usable"]).sum()):
         _log.warning("%s: %d of %d probes are flagged as not usable", device, flagged, len(table))
-    timed = references(book.records)
+    timed = references(records)
     info = {
         "device": device.name,
         "identity": identity,
@@ -108,7 +117,7 @@ def measure_probes(
         "made_from": made_from,
         "baseline_ms": baseline_ms or (median(timed) if timed else None),
         "flagged": flagged,
-        "sessions": _sessions(book.records),
+        "sessions": _sessions(records),
     }
     return table, info
 
@@ -174,7 +183,14 @@ class _Measurement:
         for position, (identifier, _, build) in enumerate(todo):
             if position % self._runner.protocol.reference_every == 0:
                 self._time_reference()
-            row = self._runner.measure(identifier, build())
+            try:
+                row = self._runner.measure(identifier, build())
+            except RunnerDied as death:
+                # It may be this model that kills it: after max_attempts the others have their turn.
+                self._book.append(
+                    {"kind": "probe", "id": identifier, "row": {"error": f"the runner was {death.ending}"}}
+                )
+                raise
             self._book.append({"kind": "probe", "id": identifier, "row": row})
             now, done = time.monotonic(), position + 1
             if now - logged >= self._progress_every_s or done == len(todo):

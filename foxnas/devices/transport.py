@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -11,6 +13,33 @@ from foxnas.errors import FoxnasError
 
 class DeviceLost(FoxnasError):
     """The runner or the way to it is gone. What was measured before is kept; trying again may help."""
+
+
+class RunnerDied(DeviceLost):
+    """The runner ended by itself or was killed, while the way to it stood.
+
+    `ending` says how; with an exit status of its own, rather than a signal, it is not `killed`.
+    """
+
+    def __init__(self, message: str, ending: str, killed: bool) -> None:
+        super().__init__(message)
+        self.ending, self.killed = ending, killed
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a runner ended: its exit status (negative: the signal that killed it); None where nobody could say."""
+
+    status: int | None
+
+    def __str__(self) -> str:
+        if self.status is None:
+            return "the connection was cut"
+        if self.status >= 0:
+            return f"exit status {self.status}"
+        with contextlib.suppress(ValueError):
+            return f"killed by {signal.Signals(-self.status).name}"
+        return f"killed by signal {-self.status}"
 
 
 class Stream(Protocol):
@@ -25,8 +54,8 @@ class Stream(Protocol):
     def stderr_tail(self) -> str:
         """Return the last lines that the runner, or what it loaded, wrote to stderr."""
 
-    def exit_status(self) -> str:
-        """Return in words how the process ended, after the stream did."""
+    def ending(self) -> Ending:
+        """Return how the process ended, after the stream did."""
 
     def close(self) -> None:
         """Close both directions and leave no process behind."""
@@ -57,6 +86,9 @@ class Transport(Protocol):
         A command that ends with an error status is no error of the transport. Raises DeviceLost when the device
         is gone, or when the command has not ended after `timeout_s`.
         """
+
+    def close(self) -> None:
+        """Give up whatever is kept open; the next use opens it anew."""
 
 
 @dataclass(frozen=True)

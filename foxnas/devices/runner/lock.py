@@ -20,10 +20,11 @@ def lock_path(name: str) -> Path:
     return folder / f"foxnas-{re.sub('[^A-Za-z0-9_.-]', '_', name)}.lock"
 
 
-def acquire_lock(name: str, waiting: Callable[[str], None]) -> BinaryIO:
+def acquire_lock(name: str, holder: str, waiting: Callable[[str], None]) -> BinaryIO:
     """Return a file that holds the machine's lock until this process ends, by whatever death.
 
-    `waiting` is called with the holder's note at once and then every two seconds.
+    `holder` says to those who wait who has it. `waiting` is called with the other holder's note at once and
+    then every two seconds.
     """
     path = lock_path(name)
     while True:
@@ -31,8 +32,11 @@ def acquire_lock(name: str, waiting: Callable[[str], None]) -> BinaryIO:
             handle = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
         except FileNotFoundError:
             with contextlib.suppress(FileExistsError):
-                os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666))
-                path.chmod(0o666)  # whatever the umask: other users must be able to wait for it
+                mask = os.umask(0)  # other users must be able to wait for it, from the first moment
+                try:
+                    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666))
+                finally:
+                    os.umask(mask)
             continue
         file = os.fdopen(handle, "r+b", buffering=0)
         announced = 0.0
@@ -50,7 +54,7 @@ def acquire_lock(name: str, waiting: Callable[[str], None]) -> BinaryIO:
         with contextlib.suppress(OSError):
             if path.stat().st_ino == os.fstat(file.fileno()).st_ino:
                 file.truncate(0)
-                note = f"process {os.getpid()} since {time.strftime('%Y-%m-%d %H:%M:%S')}"
-                os.pwrite(file.fileno(), note.encode(), 0)
+                note = f"{holder}, process {os.getpid()} since {time.strftime('%Y-%m-%d %H:%M:%S')}"
+                os.pwrite(file.fileno(), note.encode("utf-8", "replace")[:200], 0)
                 return file
         file.close()  # someone removed the file while we waited: what we hold is not what others will see

@@ -1,10 +1,10 @@
 """The device's end of a conversation.
 
-Host to device: ``hello`` (lock, threads, cpu, backend), ``measure`` (id, settings; body: the model),
-``open`` (settings; body: the model), ``predict`` (body: images for the model that is open), ``state``, ``bye``.
-Device to host: ``waiting`` (another holds the lock), ``hello`` (the machine), ``result`` (a row, or an
-``error``), ``opened`` (shapes and types, or an ``error``), ``outputs`` (body: raw outputs), ``state``,
-``fatal``, ``bye``.
+Host to device: ``hello`` (lock, holder, idle_s, threads, cpu, backend), ``measure`` (id, settings; body: the
+model), ``open`` (settings; body: the model), ``predict`` (body: images for the model that is open), ``state``,
+``bye``. Device to host: ``waiting`` (another holds the lock), ``hello`` (the machine), ``result`` (a row, or an
+``error``), ``opened`` (shapes and types, or an ``error``), ``outputs`` (body: raw outputs), ``state``, ``idle`` (the
+host was silent for idle_s), ``fatal``, ``bye``.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ class Server:
         self._source, self._sink, self._reader = source, sink, FrameReader()
         self._backend: Any = None
         self._lock: BinaryIO | None = None
+        self._idle_s: float | None = None
         self._predictor: Predictor | None = None
 
     def send(self, header: dict[str, Any], body: bytes = b"") -> None:
@@ -47,6 +48,10 @@ class Server:
             if frame is not None:
                 yield frame
                 continue
+            if not select.select([self._source], [], [], self._idle_s)[0]:
+                # The way to the host may have died without a word; the next session must not wait for ours.
+                self.send({"type": "idle"})
+                return
             data = os.read(self._source, 1 << 20)
             if not data:
                 return
@@ -59,7 +64,8 @@ class Server:
         self.send({"type": "waiting", "holder": holder})
 
     def hello(self, asked: dict[str, Any]) -> dict[str, Any]:
-        self._lock = acquire_lock(asked["lock"], self._announce)
+        self._idle_s = asked.get("idle_s")
+        self._lock = acquire_lock(asked["lock"], asked.get("holder", "someone"), self._announce)
         pin(asked["threads"], asked["cpu"])
         self._backend = BACKENDS[asked["backend"]]()
         gc.freeze()  # what is imported by now stays: collecting before each timing then costs nothing

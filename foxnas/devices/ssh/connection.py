@@ -14,7 +14,7 @@ import paramiko
 from paramiko.ssh_exception import ChannelException, IncompatiblePeer, SSHException
 
 from foxnas.devices.ssh.authentication import Secret, authenticate
-from foxnas.devices.ssh.known_hosts import check_host_key, preferred_kinds
+from foxnas.devices.ssh.known_hosts import check_host_key, known_keys, preferred_kinds
 from foxnas.devices.ssh.stream import SshStream
 from foxnas.devices.ssh.target import Target
 from foxnas.devices.transport import DeviceLost, Finished
@@ -63,14 +63,14 @@ class Connection:
                 stream.end_input()
             while data := stream.receive(max(deadline - time.monotonic(), 0)):
                 out += data
-            status = stream.exit_code(max(deadline - time.monotonic(), 0))
+            status = stream.ending(max(deadline - time.monotonic(), 0)).status
         except TimeoutError:
             raise DeviceLost(f"SSH host {self.target}: {words[0]} has not ended after {timeout_s:g} s") from None
         finally:
             stream.close()
         if status is None:
             raise DeviceLost(f"SSH host {self.target}: {words[0]}: the connection was cut")
-        return Finished(128 - status if status > 128 else status, bytes(out), stream.stderr_tail().encode())
+        return Finished(status, bytes(out), stream.stderr_tail().encode())
 
     def stream(self, words: Sequence[str]) -> SshStream:
         """Start one command, every word quoted, and return its stdin and stdout."""
@@ -115,7 +115,7 @@ class Connection:
         try:
             found = socket.getaddrinfo(hop.host, hop.port, hop.address_family, socket.SOCK_STREAM)
         except OSError as error:
-            raise DeviceLost(f"SSH host {hop}: the name is not found ({error.strerror})") from None
+            raise _unreachable(hop, f"the name is not found ({error.strerror})") from None
         said: list[str] = []
         for family, kind, protocol, _, address in found:
             way = socket.socket(family, kind, protocol)
@@ -133,7 +133,7 @@ class Connection:
             if hasattr(socket, "TCP_USER_TIMEOUT"):  # a dead network shows in a minute, not in a quarter of an hour
                 way.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 60_000)
             return way
-        raise DeviceLost(f"SSH host {hop}: cannot be reached ({'; '.join(said)})")
+        raise _unreachable(hop, f"cannot be reached ({'; '.join(said)})")
 
     def _through_program(self, hop: Target) -> socket.socket:
         ours, theirs = socket.socketpair()
@@ -155,7 +155,7 @@ class Connection:
                 "direct-tcpip", (hop.host, hop.port), ("127.0.0.1", 0), timeout=hop.connect_timeout_s
             )
         except ChannelException as error:
-            raise DeviceLost(f"SSH host {hop}: cannot be reached from the hop before it ({error.text})") from None
+            raise _unreachable(hop, f"cannot be reached from the hop before it ({error.text})") from None
         except (SSHException, OSError, EOFError) as error:
             raise DeviceLost(f"SSH host {hop}: {_said(error)}") from None
 
@@ -200,6 +200,13 @@ def safe_path(path: str) -> str:
     """Return a path that no program takes for an option, relative to the home folder for one that begins with ~/."""
     path = path.removeprefix("~/") or "."
     return f"./{path}" if path.startswith(("-", "~")) else path
+
+
+def _unreachable(hop: Target, what: str) -> FoxnasError:
+    """A host that was met before may come back; one that never was is more likely misspelt."""
+    if known_keys(hop.known_hosts, hop.key_name):
+        return DeviceLost(f"SSH host {hop}: {what}")
+    return FoxnasError(f"SSH host {hop}: {what}, and no known_hosts file knows it; is it the right name and port?")
 
 
 def _said(error: BaseException) -> str:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 import threading
 import time
 
 import paramiko
 from paramiko.ssh_exception import SSHException
 
-from foxnas.devices.transport import DeviceLost
+from foxnas.devices.transport import DeviceLost, Ending
 
 
 class SshStream:
@@ -73,22 +72,12 @@ class SshStream:
         self._drain_errors()
         return self._errors.decode(errors="replace").strip()
 
-    def exit_status(self) -> str:
-        """Return in words how the program ended, after the stream did."""
-        code = self.exit_code()
-        if code is None:
-            alive = self._channel.get_transport().is_active()
-            return "still running, or killed with its shell" if alive else "the connection was cut"
-        if code > 128:  # the shell around it says so of a signal
-            with contextlib.suppress(ValueError):
-                return f"killed by {signal.Signals(code - 128).name}"
-        return f"exit status {code}"
-
-    def exit_code(self, timeout_s: float = 5.0) -> int | None:
-        """Return the program's exit status, 128 + n for signal n; None where nobody said."""
-        if self._channel.status_event.wait(timeout_s) and self._channel.exit_status >= 0:
-            return self._channel.exit_status
-        return None
+    def ending(self, timeout_s: float = 5.0) -> Ending:
+        """Return how the program ended, after the stream did."""
+        if not self._channel.status_event.wait(timeout_s) or self._channel.exit_status < 0:
+            return Ending(None)
+        status = self._channel.exit_status
+        return Ending(128 - status if status > 128 else status)  # how the shell around it tells of a signal
 
     def close(self) -> None:
         """Close both directions; a runner ends when its stdin does."""
