@@ -1,6 +1,7 @@
 """The runner as a real process on this machine, and its frames."""
 
 import ast
+import dataclasses
 import io
 import os
 import re
@@ -10,6 +11,7 @@ import sys
 import time
 import uuid
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,7 @@ from ai_edge_litert import schema_py_generated as schema
 from flatbuffers import Builder
 
 from foxnas import code
+from foxnas.config.space import read_space
 from foxnas.devices.archive import runner_archive
 from foxnas.devices.client import Runner
 from foxnas.devices.local import LocalTransport
@@ -25,9 +28,11 @@ from foxnas.devices.protocol import MeasurementProtocol
 from foxnas.devices.runner import server
 from foxnas.devices.runner.frames import FrameError, FrameReader, encode_frame
 from foxnas.devices.runner.lock import lock_path
-from foxnas.devices.runner.timing import involuntary_switches, time_runs
+from foxnas.devices.runner.server import unpacked
+from foxnas.devices.runner.timing import by_wall_clock, involuntary_switches, time_runs
 from foxnas.devices.transport import Device, DeviceLost
 from foxnas.errors import FoxnasError
+from foxnas.tflite.probe import ProbeWriter
 
 # QUANTIZE, CONV_2D, CONV_2D, DEPTHWISE_CONV_2D, CONV_2D, ADD, MEAN, FULLY_CONNECTED, QUANTIZE; uint8 in and
 # out, 16x16x1, written by TensorFlow 2.21's converter from an untrained Keras model.
@@ -134,7 +139,10 @@ def test_a_real_measurement_and_what_is_recorded_of_the_machine(device):
         hello, state = session.hello, session.state()
     assert set(row) == {
         "latency_ms", "p10_ms", "p90_ms", "mad_ms", "runs", "preempted_percent", "fallback_operators", "peak_memory_mb",
+        "batch", "dtype", "signedness", "io_dtype", "delegate", "energy_mj", "clock_mhz", "temperature_c", "throttled",
     }  # fmt: skip
+    assert [row[name] for name in ("batch", "dtype", "signedness", "io_dtype")] == [1, "int8", "signed", "uint8"]
+    assert (row["delegate"], row["fallback_operators"]) == ("xnnpack", 2)
     assert 0 < row["p10_ms"] <= row["latency_ms"] <= row["p90_ms"]
     assert row["runs"] >= 30
     assert row["peak_memory_mb"] > 10
@@ -168,7 +176,7 @@ def test_a_bad_model_costs_its_own_row_only(device, model):
 
 
 def test_runs_stop_at_the_cap():
-    durations = time_runs(lambda: time.sleep(0.01), least=1000, floor_ms=0, cap_ms=30)
+    durations = time_runs(by_wall_clock(lambda: time.sleep(0.01)), least=1000, floor_ms=0, cap_ms=30)
     assert 1 <= len(durations) <= 3
 
 
@@ -265,9 +273,62 @@ def test_a_process_that_shares_its_cpu_notices():
     before, allowed = involuntary_switches(), os.sched_getaffinity(0)
     try:
         os.sched_setaffinity(0, {cpu})
-        time_runs(lambda: sum(range(1000)), least=1, floor_ms=300, cap_ms=1000)
+        time_runs(by_wall_clock(lambda: sum(range(1000))), least=1, floor_ms=300, cap_ms=1000)
     finally:
         os.sched_setaffinity(0, allowed)
         neighbour.kill()
         neighbour.wait()
     assert involuntary_switches() > before
+
+
+def test_a_full_scale_probe_is_at_most_100_kilobytes_on_the_wire():
+    space = read_space("cpu")
+    writer, rng = ProbeWriter(space), np.random.default_rng(0)
+    archs = [space.largest(224), space.smallest(224), *(space.draw(224, rng) for _ in range(6))]
+    sent = []
+
+    class CountingStream:
+        """Sends nothing anywhere."""
+
+        def send(self, data, timeout_s):
+            sent.append(len(data))
+            raise TimeoutError
+
+        def stderr_tail(self):
+            return ""
+
+    session = Runner(Device("bench", LocalTransport()), QUICK)
+    session._stream = CountingStream()
+    for arch in archs:
+        with pytest.raises(DeviceLost):
+            session.measure(arch.id, writer.write(arch))
+    assert len(writer.write(archs[0])) > 5_000_000
+    assert max(sent) < 100_000
+
+
+def test_the_runner_keeps_no_model(device):
+    space = read_space("cpu")
+    model = ProbeWriter(space).write(space.largest(128))
+    protocol = dataclasses.replace(QUICK, min_runs=1, warm_up_runs=1, xnnpack=False)
+    with Runner(device, protocol) as session:
+        peaks = [session.measure(f"probe{i}", model)["peak_memory_mb"] for i in range(16)]
+    # The allocator settles within a few; from then on no further model stays.
+    assert max(peaks[8:]) - max(peaks[:8]) < len(model) / 2**20
+    assert session.hello["peak_memory_of"] == "probe"
+
+
+@pytest.mark.parametrize(
+    ("body", "size", "message"),
+    [
+        (b"junk", 4, "arrived damaged"),
+        (zlib.compress(b"x" * 100), 99, "not of the 99 bytes"),
+        (zlib.compress(b"x" * 100), 101, "not of the 101 bytes"),
+        (zlib.compress(bytes(1 << 20))[:-5], 1 << 20, "not of the 1048576 bytes"),
+    ],
+    ids=["junk", "longer", "shorter", "cut"],
+)
+def test_a_model_that_is_not_what_was_announced_is_refused(body, size, message):
+    assert unpacked(zlib.compress(MODEL), len(MODEL)) == MODEL
+    assert unpacked(zlib.compress(b""), 0) == b""
+    with pytest.raises(ValueError, match=message):
+        unpacked(body, size)

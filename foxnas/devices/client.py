@@ -7,6 +7,7 @@ import getpass
 import logging
 import socket
 import time
+import zlib
 from types import TracebackType
 from typing import Any
 
@@ -80,14 +81,17 @@ class Runner:
         machine = self.hello["machine"]
         return {
             **{name: machine.get(name) for name in _STABLE},
-            **{name: self.hello.get(name) for name in ("backend", "runtime", "runtime_version")},
+            **{name: self.hello.get(name) for name in ("backend", "runtime", "runtime_version", "accelerator")},
         }
 
     def measure(self, label: str, model: bytes) -> dict[str, Any]:
         """Return the runner's row for one model; a model that cannot be run gives a row with ``error``."""
         allowance_s = 2 * self.protocol.max_time_ms / 1000
-        header = {"type": "measure", "id": label, "settings": self.protocol.timing}
-        row, _ = self._ask(header, model, answer="result", during=f"probe {label}", allowance_s=allowance_s)
+        settings = {"settings": self.protocol.timing, "unpacked_bytes": len(model)}
+        header = {"type": "measure", "id": label, **settings}
+        row, _ = self._ask(
+            header, zlib.compress(model), answer="result", during=f"probe {label}", allowance_s=allowance_s
+        )
         if row.get("id") != label:
             raise DeviceLost(self._complaint(f"probe {label}", f"the answer was for {row.get('id')!r}"))
         return {name: value for name, value in row.items() if name not in ("type", "id", "size")}

@@ -7,7 +7,7 @@ again, with other limits, from old records.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
 from typing import Any
@@ -18,6 +18,11 @@ from foxnas.devices.protocol import MeasurementProtocol
 COLUMNS = (
     "id",
     "arch",
+    "batch",
+    "dtype",
+    "signedness",
+    "io_dtype",
+    "delegate",
     "latency_ms",
     "p10_ms",
     "p90_ms",
@@ -30,11 +35,19 @@ COLUMNS = (
     "drift_percent",
     "fallback_operators",
     "peak_memory_mb",
+    "energy_mj",
+    "clock_mhz",
+    "temperature_c",
     "usable",
     "reason",
 )
 
+#: What a model is, of which every timing says the same; None where the device does not tell.
+FACTS = ("batch", "dtype", "signedness", "io_dtype", "delegate", "fallback_operators")
+
 _AVERAGED = ("latency_ms", "p10_ms", "p90_ms", "mad_ms", "preempted_percent")
+_LARGEST = ("peak_memory_mb", "temperature_c")
+_AVERAGED_IF_KNOWN = ("energy_mj", "clock_mhz")
 
 
 @dataclass(frozen=True)
@@ -107,6 +120,8 @@ def verdict(row: Mapping[str, Any], drift: float, protocol: MeasurementProtocol)
     ]
     if row["runs"] < protocol.min_runs:
         problems.append(f"only {row['runs']} of {protocol.min_runs} runs within {protocol.max_time_ms:g} ms")
+    if row.get("throttled"):
+        problems.append(f"the board reports: {row['throttled']}")
     return "; ".join(problems), max(abs(value) / limit for value, limit, _ in checks)
 
 
@@ -142,7 +157,8 @@ def _disagreement(attempts: Sequence[Attempt]) -> float:
 def table_row(identifier: str, arch: str, attempts: Sequence[Attempt], protocol: MeasurementProtocol) -> dict[str, Any]:
     """Return one row with the names of `COLUMNS`; None where there is no number.
 
-    Times are means over the attempts that are believed, runs their sum, memory their largest.
+    Times, energy and clock are means over the attempts that are believed, runs their sum, memory and
+    temperature their largest.
     """
     chosen, problem = _choose(attempts, protocol)
     timed = [a for a in chosen if "error" not in a.row]
@@ -151,8 +167,9 @@ def table_row(identifier: str, arch: str, attempts: Sequence[Attempt], protocol:
         row |= {name: fmean(a.row[name] for a in timed) for name in _AVERAGED}
         row["runs"] = sum(a.row["runs"] for a in timed)
         row["disagreement_percent"] = 100 * _disagreement(timed) if len(timed) > 1 else None
-        row["fallback_operators"] = timed[0].row["fallback_operators"]
-        row["peak_memory_mb"] = max(a.row["peak_memory_mb"] or 0 for a in timed) or None
+        row |= {name: timed[0].row.get(name) for name in FACTS}
+        row |= {name: _of_known(max, name, timed) for name in _LARGEST}
+        row |= {name: _of_known(fmean, name, timed) for name in _AVERAGED_IF_KNOWN}
     near = [a.reference_ms for a in chosen if a.reference_ms is not None]
     return row | {
         "id": identifier,
@@ -163,3 +180,8 @@ def table_row(identifier: str, arch: str, attempts: Sequence[Attempt], protocol:
         "usable": not problem,
         "reason": problem,
     }
+
+
+def _of_known(summary: Callable[[list[float]], float], name: str, attempts: Sequence[Attempt]) -> float | None:
+    values = [a.row[name] for a in attempts if a.row.get(name) is not None]
+    return summary(values) if values else None

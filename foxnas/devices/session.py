@@ -105,7 +105,7 @@ def measure_probes(
     attempts = judge(records, protocol, baseline_ms)
     rows = [table_row(identifier, arch, attempts[identifier], protocol) for identifier, arch, _ in probes]
     table = pd.DataFrame(rows, columns=list(COLUMNS)).astype({"usable": bool, "attempts": int})
-    for name in COLUMNS[COLUMNS.index("latency_ms") : COLUMNS.index("usable")]:
+    for name in ("batch", *COLUMNS[COLUMNS.index("latency_ms") : COLUMNS.index("usable")]):
         table[name] = pd.to_numeric(table[name])
     if flagged := int((~table["usable"]).sum()):
         _log.warning("%s: %d of %d probes are flagged as not usable", device, flagged, len(table))

@@ -1,4 +1,4 @@
-"""What the machine is, and how it fares."""
+"""What the machine is, and on which of its CPUs we run."""
 
 from __future__ import annotations
 
@@ -9,30 +9,38 @@ import re
 from pathlib import Path
 from typing import Any
 
+#: Arm cores by their part number in /proc/cpuinfo, which does not name them.
+_ARM_CORES = {
+    "0xc07": "Cortex-A7", "0xd03": "Cortex-A53", "0xd04": "Cortex-A35", "0xd05": "Cortex-A55", "0xd07": "Cortex-A57",
+    "0xd08": "Cortex-A72", "0xd09": "Cortex-A73", "0xd0a": "Cortex-A75", "0xd0b": "Cortex-A76", "0xd0c": "Neoverse-N1",
+    "0xd41": "Cortex-A78", "0xd42": "Cortex-A78AE",
+}  # fmt: skip
 
-def text_of(path: str) -> str | None:
+
+def text_of(path: Path) -> str | None:
+    """Return a small file's text without ends and zero bytes, None if it cannot be read."""
     try:
-        return Path(path).read_text().replace("\0", "").strip()
+        return path.read_text().replace("\0", "").strip()
     except (OSError, ValueError):
         return None
 
 
-def from_proc(path: str, key: str) -> str | None:
+def from_proc(path: Path, key: str) -> str | None:
+    """Return the first value of `key` in a file of ``key: value`` lines."""
     found = re.search(rf"^{re.escape(key)}\s*:\s*(.+)$", text_of(path) or "", re.MULTILINE)
     return found.group(1).strip() if found else None
 
 
 def machine_identity() -> dict[str, Any]:
     """Return what stays the same from boot to boot: system, CPU, memory, and a hash that tells twins apart."""
-    cpu = from_proc("/proc/cpuinfo", "model name") or from_proc("/proc/cpuinfo", "Model")
-    memory_kb = (from_proc("/proc/meminfo", "MemTotal") or "0 kB").split()[0]
-    machine_id = text_of("/etc/machine-id")
+    memory_kb = (from_proc(Path("/proc/meminfo"), "MemTotal") or "0 kB").split()[0]
+    machine_id = text_of(Path("/etc/machine-id"))
     return {
         "system": platform.system(),
         "release": platform.release(),
         "architecture": platform.machine(),
-        "board": text_of("/proc/device-tree/model"),
-        "cpu": cpu or platform.processor() or None,
+        "board": text_of(Path("/proc/device-tree/model")),
+        "cpu": cpu_model(Path("/proc/cpuinfo")) or platform.processor() or None,
         "cores": os.cpu_count(),
         "memory_mb": int(memory_kb) // 1024 or None,
         "machine": hashlib.sha256(b"foxnas" + machine_id.encode()).hexdigest()[:12] if machine_id else None,
@@ -40,24 +48,13 @@ def machine_identity() -> dict[str, Any]:
     }
 
 
-def machine_state() -> dict[str, Any]:
-    """Return what changes while one measures: governor, clock, temperatures, load; None where unknown."""
-    cpu = sorted(allowed_cpus() or [0])[0]
-    frequency = f"/sys/devices/system/cpu/cpu{cpu}/cpufreq/"
-    clock_khz = text_of(frequency + "scaling_cur_freq")
-    clock_mhz = from_proc("/proc/cpuinfo", "cpu MHz")
-    temperatures = {}
-    for zone in sorted(Path("/sys/class/thermal").glob("thermal_zone*")):
-        value = text_of(str(zone / "temp"))
-        if value and re.match(r"-?\d+$", value):
-            temperatures[f"{zone.name} {text_of(str(zone / 'type'))}"] = int(value) / 1000.0
-    return {
-        "governor": text_of(frequency + "scaling_governor"),
-        "clock_mhz": float(clock_khz) / 1000 if clock_khz else float(clock_mhz) if clock_mhz else None,
-        "temperatures_c": temperatures,
-        "load": os.getloadavg()[0],
-        "affinity": allowed_cpus(),
-    }
+def cpu_model(cpuinfo: Path) -> str | None:
+    """Return the CPU's name; of an Arm machine every kind of core, which the kernel tells by number only."""
+    name = from_proc(cpuinfo, "model name")
+    parts = sorted(set(re.findall(r"^CPU part\s*:\s*(\S+)$", text_of(cpuinfo) or "", re.MULTILINE)))
+    if name or not parts:
+        return name
+    return " and ".join(_ARM_CORES.get(part, f"Arm part {part}") for part in parts)
 
 
 def allowed_cpus() -> list[int] | None:

@@ -1,10 +1,10 @@
 """The device's end of a conversation.
 
-Host to device: ``hello`` (lock, holder, idle_s, threads, cpu, backend), ``measure`` (id, settings; body: the
-model), ``open`` (settings; body: the model), ``predict`` (body: images for the model that is open), ``state``,
-``bye``. Device to host: ``waiting`` (another holds the lock), ``hello`` (the machine), ``result`` (a row, or an
-``error``), ``opened`` (shapes and types, or an ``error``), ``outputs`` (body: raw outputs), ``state``, ``idle`` (the
-host was silent for idle_s), ``fatal``, ``bye``.
+Host to device: ``hello`` (lock, holder, idle_s, threads, cpu, backend), ``measure`` (id, settings,
+unpacked_bytes; body: the model, zlib-compressed; it is never stored), ``open`` (settings; body: the model),
+``predict`` (body: images for the model that is open), ``state``, ``bye``. Device to host: ``waiting`` (another holds
+the lock), ``hello`` (the machine), ``result`` (a row, or an ``error``), ``opened`` (shapes and types, or an
+``error``), ``outputs`` (body: raw outputs), ``state``, ``idle`` (the host was silent for idle_s), ``fatal``, ``bye``.
 """
 
 from __future__ import annotations
@@ -13,18 +13,32 @@ import contextlib
 import gc
 import os
 import select
+import zlib
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from foxnas.devices.runner.frames import FrameError, FrameReader, encode_frame
 from foxnas.devices.runner.lock import acquire_lock
-from foxnas.devices.runner.machine import machine_identity, machine_state, pin
+from foxnas.devices.runner.machine import machine_identity, pin
 from foxnas.devices.runner.predicting import Predictor
+from foxnas.devices.runner.sensors import Sensors
 from foxnas.devices.runner.tflite import TfliteBackend
-from foxnas.devices.runner.timing import measure, timer_overhead_ns
+from foxnas.devices.runner.timing import measure, reset_peak_memory, timer_overhead_ns
 
 RUNNER_VERSION = "2"
 BACKENDS = {"tflite": TfliteBackend}
+
+
+def unpacked(body: bytes, size: int) -> bytes:
+    """Return what `body` is the zlib stream of, never more than `size` bytes. Raises ValueError otherwise."""
+    stream = zlib.decompressobj()
+    try:
+        content = stream.decompress(body, size + 1)
+    except zlib.error as error:
+        raise ValueError(f"the model arrived damaged ({error})") from None
+    if len(content) != size or not stream.eof:
+        raise ValueError(f"the model is not of the {size} bytes that were announced")
+    return content
 
 
 class Server:
@@ -33,6 +47,7 @@ class Server:
     def __init__(self, source: int, sink: int) -> None:
         self._source, self._sink, self._reader = source, sink, FrameReader()
         self._backend: Any = None
+        self._sensors = Sensors()
         self._lock: BinaryIO | None = None
         self._idle_s: float | None = None
         self._predictor: Predictor | None = None
@@ -75,9 +90,11 @@ class Server:
             "backend": asked["backend"],
             "runtime": self._backend.runtime,
             "runtime_version": self._backend.version,
+            "accelerator": self._backend.accelerator,
+            "peak_memory_of": "probe" if reset_peak_memory() else "session",
             "timer_overhead_ns": timer_overhead_ns(),
             "machine": machine_identity(),
-            "state": machine_state(),
+            "state": self._sensors.state(),
         }
 
     def _open(self, model: bytes, threads: int, xnnpack: bool) -> dict[str, Any]:
@@ -95,7 +112,8 @@ class Server:
             elif header["type"] == "measure":
                 answer = {"type": "result", "id": header["id"]}
                 try:
-                    answer.update(measure(self._backend, body, header["settings"]))
+                    model = unpacked(body, header["unpacked_bytes"])
+                    answer.update(measure(self._backend, model, header["settings"], self._sensors))
                 except Exception as error:  # a bad model costs its own row, not the session
                     answer["error"] = f"{type(error).__name__}: {error}"[:500]
                 self.send(answer)
@@ -104,7 +122,7 @@ class Server:
             elif header["type"] == "predict" and self._predictor:
                 self.send({"type": "outputs"}, self._predictor.answer(body))
             elif header["type"] == "state":
-                self.send(dict(machine_state(), type="state"))
+                self.send(dict(self._sensors.state(), type="state"))
             elif header["type"] == "bye":
                 self.send({"type": "bye"})
                 return

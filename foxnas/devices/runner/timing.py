@@ -9,22 +9,39 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from foxnas.devices.runner.machine import from_proc
+from foxnas.devices.runner.sensors import Sensors
 
 
-def time_runs(invoke: Callable[[], None], least: int, floor_ms: float, cap_ms: float) -> list[int]:
-    """Return durations in ns of `invoke` alone: at least so many, for at least so long, never past the cap."""
+class Loaded(NamedTuple):
+    """A model that is ready to run: what runs it once and returns the ns that took, and what is known of it."""
+
+    timed: Callable[[], int]
+    facts: dict[str, Any]
+
+
+def by_wall_clock(invoke: Callable[[], Any]) -> Callable[[], int]:
+    """Return what runs `invoke` and returns the ns that passed, its own call not among them."""
+    clock = time.perf_counter_ns
+
+    def timed() -> int:
+        start = clock()
+        invoke()
+        return clock() - start
+
+    return timed
+
+
+def time_runs(timed: Callable[[], int], least: int, floor_ms: float, cap_ms: float) -> list[int]:
+    """Return durations in ns: at least so many, for at least so long, never past the cap."""
     clock = time.perf_counter_ns
     durations: list[int] = []
     begin = clock()
     while True:
-        start = clock()
-        invoke()
-        end = clock()
-        durations.append(end - start)
-        spent_ms = (end - begin) / 1e6
+        durations.append(timed())
+        spent_ms = (clock() - begin) / 1e6
         if spent_ms >= cap_ms or (len(durations) >= least and spent_ms >= floor_ms):
             return durations
 
@@ -34,49 +51,61 @@ def involuntary_switches() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
 
 
-def reset_peak_memory() -> None:
-    """Begin a new high-water mark where Linux allows it; elsewhere the mark is the process's own."""
+def reset_peak_memory() -> bool:
+    """Begin a new high-water mark; return whether that worked. If not, the mark is the session's so far."""
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
+        return True
+    return False
 
 
-def peak_memory_mb() -> float | None:
-    """Return the most memory this process has held since `reset_peak_memory`, in MiB."""
-    peak = from_proc("/proc/self/status", "VmHWM")
+def peak_memory_mb() -> float:
+    """Return the most memory this process, runtime and all, has held since `reset_peak_memory`, in MiB."""
+    peak = from_proc(Path("/proc/self/status"), "VmHWM")
     if peak:
         return int(peak.split()[0]) / 1024.0
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024.0 * (1024 if sys.platform == "darwin" else 1))
 
 
-def measure(backend: Any, model: bytes, settings: dict[str, Any]) -> dict[str, Any]:
-    """Return one row: load, warm up, time. Times in ms."""
+def measure(backend: Any, model: bytes, settings: dict[str, Any], sensors: Sensors) -> dict[str, Any]:
+    """Return one row: load, warm up, time, then ask the sensors. Times in ms, energy in mJ an inference.
+
+    Energy is that of the whole package or board while it inferred, what it draws when idle included.
+    """
     import numpy as np
 
     reset_peak_memory()
-    invoke, outside = backend.load(model, settings["threads"], settings["xnnpack"], settings["seed"])
+    timed, facts = backend.load(model, settings)
     cap_ms = settings["max_time_ms"]
-    time_runs(invoke, settings["warm_up_runs"], settings["warm_up_ms"], cap_ms)
+    time_runs(timed, settings["warm_up_runs"], settings["warm_up_ms"], cap_ms)
     gc.collect()
     gc.disable()
-    preempted = -involuntary_switches()
+    preempted, energy_j, begun = -involuntary_switches(), sensors.energy_j(), time.perf_counter()
     try:
-        runs = np.array(time_runs(invoke, settings["min_runs"], settings["min_time_ms"], cap_ms)) / 1e6
+        runs = np.array(time_runs(timed, settings["min_runs"], settings["min_time_ms"], cap_ms)) / 1e6
     finally:
         gc.enable()
+    spent_s, power_w = time.perf_counter() - begun, sensors.power_w()
+    used_j = sensors.energy_between_j(energy_j, sensors.energy_j())
+    if used_j is None and power_w is not None:
+        used_j = power_w * spent_s
     preempted += involuntary_switches()
     low, median, high = np.percentile(runs, [10, 50, 90])
-    return {
+    row = {
         "latency_ms": float(median),
         "p10_ms": float(low),
         "p90_ms": float(high),
         "mad_ms": float(np.median(np.abs(runs - median))),
         "runs": len(runs),
         "preempted_percent": min(100.0 * preempted / len(runs), 100.0),
-        "fallback_operators": outside,
         "peak_memory_mb": peak_memory_mb(),
+        "energy_mj": None if used_j is None else 1000 * used_j / len(runs),
     }
+    row.update(facts)
+    row.update(sensors.sample())
+    return row
 
 
 def timer_overhead_ns() -> int:
     """Return the median duration in ns that is reported for doing nothing."""
-    return sorted(time_runs(lambda: None, 1001, 0, 1000))[500]
+    return sorted(time_runs(by_wall_clock(lambda: None), 1001, 0, 1000))[500]
