@@ -33,6 +33,9 @@ SIZES = SPACE.image_sizes
 DEVICES = [device.name for device in CONFIG.devices]
 EDGETPU = [device.name for device in CONFIG.devices if device.kind == "edgetpu"]
 BUDGETS = {Budget.parse(budget).name: budget for budget in CONFIG.budgets}
+ROUNDS = flow.rounds(CONFIG)
+TWISTS = flow.twists(CONFIG)
+BATCHES = ROUNDS + TWISTS
 
 
 wildcard_constraints:
@@ -41,6 +44,8 @@ wildcard_constraints:
     device="|".join(DEVICES),
     budget="|".join(re.escape(name) for name in BUDGETS),
     shard=r"\d+",
+    round=r"round-\d+",
+    batch=r"round-\d+|twist",
 
 
 include: "rules/data.smk"

@@ -73,7 +73,7 @@ def parse(main: Callable[..., None], words: list[str]) -> dict[str, Any]:
         parser.add_argument(
             f"--{name.replace('_', '-')}",
             type=listed[0] if listed else kind,
-            nargs="+" if listed else None,
+            nargs="*" if listed else None,
             required=name not in defaults,
             default=defaults.get(name),
         )

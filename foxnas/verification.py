@@ -2,27 +2,60 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from foxnas.errors import FoxnasError
+from foxnas.tables import read_json, read_table
+
+
+class NoneKeeps(FoxnasError):
+    """No candidate keeps the promise; `closest` is the row of the one that misses it least."""
+
+    def __init__(self, message: str, closest: dict[str, Any]) -> None:
+        super().__init__(message)
+        self.closest = closest
+
+
+def measurements(exported: Sequence[Path], latencies: Sequence[Path]) -> pd.DataFrame:
+    """Return what was measured of all candidates, batch by batch: int8 top-1 and the latency of the exported file.
+
+    The files of a batch stand at the same place in both lists, and the folder they share names it.
+    """
+    batches = []
+    for table, timed in zip(exported, latencies, strict=True):
+        rows = read_table(table, ["id", "arch", "source", "float_top1_percent", "int8_top1_percent", "model_bytes"])
+        models = read_json(timed)["models"]
+        if missing := set(rows["id"]) - set(models):
+            raise FoxnasError(f"{timed}: model {sorted(missing)[0]} was not timed; delete the file and run again")
+        batches.append(
+            rows.assign(
+                batch=table.parent.name,
+                latency_ms=[models[name]["median_ms"] for name in rows["id"]],
+                latency_upper_ms=[models[name]["upper_ms"] for name in rows["id"]],
+            )
+        )
+    return pd.concat([rows for rows in batches if len(rows)], ignore_index=True)
 
 
 def choose(measured: pd.DataFrame, budget_ms: float, margin_percent: float) -> dict[str, Any]:
     """Return the row with the highest int8 top-1 whose upper latency bound is below the budget by the margin.
 
     Ties go to the faster model. `measured` has the columns int8_top1_percent, latency_ms and
-    latency_upper_ms. Raises FoxnasError when no candidate keeps the promise, naming the closest.
+    latency_upper_ms. Raises NoneKeeps when no candidate keeps the promise, naming the closest.
     """
     cap_ms = budget_ms * (1 - margin_percent / 100)
     keeping = measured[measured["latency_upper_ms"] <= cap_ms]
     if keeping.empty:
         closest = measured.nsmallest(1, "latency_upper_ms").iloc[0]
-        raise FoxnasError(
+        raise NoneKeeps(
             f"none of the {len(measured)} candidates keeps the budget of {budget_ms:.4g} ms less the margin of "
             f"{margin_percent:g}%: the closest, {closest['arch']}, takes up to {closest['latency_upper_ms']:.4g} ms. "
-            "Raise the budget, or add a larger value to search.reserves_percent"
+            "Raise the budget, or add a larger value to search.reserves_percent",
+            {str(key): value for key, value in closest.to_dict().items()},
         )
     ranked = keeping.sort_values(["int8_top1_percent", "latency_ms"], ascending=[False, True])
     return {str(key): value for key, value in ranked.iloc[0].to_dict().items()}

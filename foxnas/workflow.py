@@ -71,6 +71,47 @@ def shards_of(subnets: int) -> list[int]:
     return list(range(-(-subnets // SHARD_SIZE)))
 
 
+def rounds(config: Config) -> list[str]:
+    """Return the rounds of search, as they name folders; a loop would be a cycle to Snakemake, so they are unrolled."""
+    return [_round(number) for number in range(1, config.refinement.rounds + 1)]
+
+
+def twists(config: Config) -> list[str]:
+    """Return the folder of the last batch of candidates, single-knob moves, or nothing when none is to be tried."""
+    return ["twist"] if config.refinement.twists else []
+
+
+def earlier_rounds(wildcards: Any, file: str) -> list[str]:
+    """Return a file of every round before this one."""
+    folder = _search_folder(wildcards)
+    return [f"{folder}/{_round(number)}/{file}" for number in range(1, _number(wildcards.round))]
+
+
+def refit(wildcards: Any) -> list[str]:
+    """Return what a later round is told of its predictors; nothing for the first."""
+    return [f"{_search_folder(wildcards)}/{wildcards.round}/refit.json"] if _number(wildcards.round) > 1 else []
+
+
+def predictors(wildcards: Any, kind: str, sizes: Sequence[int], of_round: str | None = None) -> list[str]:
+    """Return the predictors a round searches with: those of the sample, from the second round on those of a refit."""
+    name = of_round or wildcards.round
+    if _number(name) == 1:
+        return [f"results/{wildcards.space}/{size}/predictors/{kind}.json" for size in sizes]
+    return [f"{_search_folder(wildcards)}/{name}/predictors/{size}/{kind}.json" for size in sizes]
+
+
+def _search_folder(wildcards: Any) -> str:
+    return f"results/{wildcards.space}/search/{wildcards.device}/{wildcards.budget}"
+
+
+def _round(number: int) -> str:
+    return f"round-{number}"
+
+
+def _number(name: str) -> int:
+    return int(name.removeprefix("round-"))
+
+
 def checkpoint(config: Config) -> str:
     """Return the given checkpoint's path: as it stands if it exists, else beside the workflow."""
     path = Path(config.supernet.checkpoint)

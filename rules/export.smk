@@ -7,17 +7,17 @@ rule export_candidates:
         script=flow.script("export_candidates"),
         code=flow.closure("export_candidates"),
         supernet="results/{space}/supernet.safetensors",
-        candidates="results/{space}/search/{device}/{budget}/candidates.csv",
+        candidates="results/{space}/search/{device}/{budget}/{batch}/candidates.csv",
         calibration=expand("results/data/{size}/calibration-images.npy", size=SIZES),
         images=expand("results/data/{size}/verify-images.npy", size=SIZES),
         labels="results/data/native/verify-labels.npy",
     output:
-        models=directory("results/{space}/search/{device}/{budget}/exported"),
-        table="results/{space}/search/{device}/{budget}/exported.csv",
+        models=directory("results/{space}/search/{device}/{budget}/{batch}/exported"),
+        table="results/{space}/search/{device}/{budget}/{batch}/exported.csv",
     log:
-        "results/logs/{space}/{device}/{budget}/export_candidates.log",
+        "results/logs/{space}/{device}/{budget}/{batch}/export_candidates.log",
     benchmark:
-        "results/benchmarks/{space}/{device}/{budget}/export_candidates.tsv"
+        "results/benchmarks/{space}/{device}/{budget}/{batch}/export_candidates.tsv"
     resources:
         mem_mb=3000,
         runtime=60,
@@ -30,7 +30,7 @@ rule export_candidates:
         ),
         code=flow.code_digest("export_candidates"),
     message:
-        "Exporting the candidates for budget {wildcards.budget} on {wildcards.device}"
+        "Exporting the candidates of {wildcards.batch} for budget {wildcards.budget} on {wildcards.device}"
     shell:
         "python {input.script} --settings {params.settings:q} --supernet {input.supernet:q}"
         " --candidates {input.candidates:q} --calibration {input.calibration:q} --images {input.images:q}"
@@ -43,13 +43,13 @@ rule time_candidates:
     input:
         script=flow.script("time_models"),
         code=flow.closure("time_models"),
-        models="results/{space}/search/{device}/{budget}/exported",
+        models="results/{space}/search/{device}/{budget}/{batch}/exported",
     output:
-        latencies="results/{space}/search/{device}/{budget}/timed.json",
+        latencies="results/{space}/search/{device}/{budget}/{batch}/timed.json",
     log:
-        "results/logs/{space}/{device}/{budget}/time_candidates.log",
+        "results/logs/{space}/{device}/{budget}/{batch}/time_candidates.log",
     benchmark:
-        "results/benchmarks/{space}/{device}/{budget}/time_candidates.tsv"
+        "results/benchmarks/{space}/{device}/{budget}/{batch}/time_candidates.tsv"
     wildcard_constraints:
         device=flow.any_of(set(DEVICES) - set(EDGETPU)),
     threads: flow.WHOLE_MACHINE
@@ -63,23 +63,43 @@ rule time_candidates:
         ),
         code=flow.code_digest("time_models"),
     message:
-        "Timing the candidates for budget {wildcards.budget} on {wildcards.device}"
+        "Timing the candidates of {wildcards.batch} for budget {wildcards.budget} on {wildcards.device}"
     shell:
         "python {input.script} --settings {params.settings:q} --models {input.models:q}"
         " --latencies {output.latencies:q} 2>&1 | tee {log}"
 
 
 rule deploy_winner:
-    """Deploy the candidate with the best measured int8 top-1 whose measured latency keeps the promise."""
+    """Deploy the candidate with the best measured int8 top-1 whose measured latency keeps the promise.
+
+    Candidates of all rounds, and the twists of the best of them, compete.
+    """
     input:
         script=flow.script("deploy_winner"),
         code=flow.closure("deploy_winner"),
         budget="results/{space}/search/{device}/{budget}/budget.json",
-        candidates="results/{space}/search/{device}/{budget}/candidates.csv",
-        exported="results/{space}/search/{device}/{budget}/exported.csv",
-        latencies="results/{space}/search/{device}/{budget}/timed.json",
-        models="results/{space}/search/{device}/{budget}/exported",
+        candidates=expand(
+            "results/{space}/search/{device}/{budget}/{batch}/candidates.csv",
+            batch=BATCHES,
+            allow_missing=True,
+        ),
+        exported=expand(
+            "results/{space}/search/{device}/{budget}/{batch}/exported.csv",
+            batch=BATCHES,
+            allow_missing=True,
+        ),
+        latencies=expand(
+            "results/{space}/search/{device}/{budget}/{batch}/timed.json",
+            batch=BATCHES,
+            allow_missing=True,
+        ),
+        models=expand(
+            "results/{space}/search/{device}/{budget}/{batch}/exported",
+            batch=BATCHES,
+            allow_missing=True,
+        ),
     output:
+        candidates="results/{space}/search/{device}/{budget}/candidates.csv",
         winner="results/{space}/search/{device}/{budget}/winner.json",
         model="results/{space}/deploy/{device}/{budget}/model.tflite",
     log:
@@ -97,4 +117,4 @@ rule deploy_winner:
     shell:
         "python {input.script} --settings {params.settings:q} --budget {input.budget:q}"
         " --candidates {input.candidates:q} --exported {input.exported:q} --latencies {input.latencies:q}"
-        " --models {input.models:q} --winner {output.winner:q} --model {output.model:q} 2>&1 | tee {log}"
+        " --models {input.models:q} --table {output.candidates:q} --winner {output.winner:q} --model {output.model:q} 2>&1 | tee {log}"

@@ -31,14 +31,22 @@ rule write_report:
             space=SPACE.name,
             device=DEVICES,
             budget=BUDGETS,
-            file=[
-                "budget.json",
-                "candidates.csv",
-                "trace.csv",
-                "frontier.csv",
-                "certificate.json",
-                "winner.json",
-            ],
+            file=["budget.json", "candidates.csv", "winner.json"],
+        ),
+        rounds=expand(
+            "results/{space}/search/{device}/{budget}/{round}/{file}",
+            space=SPACE.name,
+            device=DEVICES,
+            budget=BUDGETS,
+            round=ROUNDS,
+            file=["trace.csv", "frontier.csv", "certificate.json"],
+        ),
+        twists=expand(
+            "results/{space}/search/{device}/{budget}/{twist}/moves.json",
+            space=SPACE.name,
+            device=DEVICES,
+            budget=BUDGETS,
+            twist=TWISTS,
         ),
         validations=expand(
             "results/{space}/deploy/{device}/{budget}/validation.json",
@@ -65,7 +73,11 @@ rule write_report:
         runtime=10,
     params:
         settings=flow.settings(
-            space=SPACE.name, sizes=SIZES, devices=DEVICES, budgets=list(BUDGETS)
+            space=SPACE.name,
+            sizes=SIZES,
+            devices=DEVICES,
+            budgets=list(BUDGETS),
+            batches=BATCHES,
         ),
         code=flow.code_digest("write_report"),
     message:

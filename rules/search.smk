@@ -1,4 +1,4 @@
-"""Search: budgets in milliseconds, then the architectures that the predictors put under them."""
+"""Search: budgets in milliseconds, then rounds of candidates that the predictors put under them."""
 
 
 rule resolve_budget:
@@ -34,21 +34,21 @@ rule resolve_budget:
 
 
 rule search_architectures:
-    """Anneal over all image sizes under the budget, and certify the result against the exact frontier."""
+    """Anneal over all image sizes under the budget, and certify the result against the exact frontier.
+
+    A later round searches with predictors that have seen what the earlier ones measured, and proposes
+    only what is new; when that moved the frontier too little, it proposes nothing.
+    """
     input:
         script=flow.script("search_architectures"),
         code=flow.closure("search_architectures"),
         budget="results/{space}/search/{device}/{budget}/budget.json",
-        accuracy=expand(
-            "results/{space}/{size}/predictors/accuracy.json",
-            size=SIZES,
-            allow_missing=True,
+        accuracy=lambda wildcards: flow.predictors(wildcards, "accuracy", SIZES),
+        latency=lambda wildcards: flow.predictors(
+            wildcards, f"latency-{wildcards.device}", SIZES
         ),
-        latency=expand(
-            "results/{space}/{size}/predictors/latency-{device}.json",
-            size=SIZES,
-            allow_missing=True,
-        ),
+        earlier=lambda wildcards: flow.earlier_rounds(wildcards, "candidates.csv"),
+        refit=lambda wildcards: flow.refit(wildcards),
         measured_accuracy=expand(
             "results/{space}/{size}/accuracy.csv", size=SIZES, allow_missing=True
         ),
@@ -58,14 +58,14 @@ rule search_architectures:
             allow_missing=True,
         ),
     output:
-        candidates="results/{space}/search/{device}/{budget}/candidates.csv",
-        trace="results/{space}/search/{device}/{budget}/trace.csv",
-        frontier="results/{space}/search/{device}/{budget}/frontier.csv",
-        certificate="results/{space}/search/{device}/{budget}/certificate.json",
+        candidates="results/{space}/search/{device}/{budget}/{round}/candidates.csv",
+        trace="results/{space}/search/{device}/{budget}/{round}/trace.csv",
+        frontier="results/{space}/search/{device}/{budget}/{round}/frontier.csv",
+        certificate="results/{space}/search/{device}/{budget}/{round}/certificate.json",
     log:
-        "results/logs/{space}/{device}/{budget}/search_architectures.log",
+        "results/logs/{space}/{device}/{budget}/{round}/search_architectures.log",
     benchmark:
-        "results/benchmarks/{space}/{device}/{budget}/search_architectures.tsv"
+        "results/benchmarks/{space}/{device}/{budget}/{round}/search_architectures.tsv"
     resources:
         mem_mb=1000,
         runtime=10,
@@ -75,9 +75,140 @@ rule search_architectures:
         ),
         code=flow.code_digest("search_architectures"),
     message:
-        "Searching under budget {wildcards.budget} on {wildcards.device}"
+        "Searching under budget {wildcards.budget} on {wildcards.device}, {wildcards.round}"
     shell:
         "python {input.script} --settings {params.settings:q} --budget {input.budget:q} --accuracy {input.accuracy:q}"
-        " --latency {input.latency:q} --measured-accuracy {input.measured_accuracy:q}"
+        " --latency {input.latency:q} --earlier {input.earlier:q} --refit {input.refit:q}"
+        " --measured-accuracy {input.measured_accuracy:q}"
         " --measured-latency {input.measured_latency:q} --candidates {output.candidates:q} --trace {output.trace:q}"
         " --frontier {output.frontier:q} --certificate {output.certificate:q} 2>&1 | tee {log}"
+
+
+use rule evaluate_subnets as evaluate_candidates with:
+    input:
+        script=flow.script("evaluate_subnets"),
+        code=flow.closure("evaluate_subnets"),
+        supernet="results/{space}/supernet.safetensors",
+        subnets="results/{space}/search/{device}/{budget}/{round}/candidates.csv",
+        calibration=expand("results/data/{size}/calibration-images.npy", size=SIZES),
+        images=expand("results/data/{size}/fit-images.npy", size=SIZES),
+        labels="results/data/native/fit-labels.npy",
+    output:
+        table="results/{space}/search/{device}/{budget}/{round}/accuracy.csv",
+        outcomes="results/{space}/search/{device}/{budget}/{round}/accuracy.npz",
+    log:
+        "results/logs/{space}/{device}/{budget}/{round}/evaluate_candidates.log",
+    benchmark:
+        "results/benchmarks/{space}/{device}/{budget}/{round}/evaluate_candidates.tsv"
+    params:
+        settings=flow.settings(
+            space=SPACE,
+            accuracy=CONFIG.accuracy,
+            sampling_seed=CONFIG.sampling.seed,
+        ),
+        code=flow.code_digest("evaluate_subnets"),
+    message:
+        "Evaluating the candidates of {wildcards.round} for budget {wildcards.budget} on {wildcards.device}"
+
+
+rule refit_predictors:
+    """Fit again with what the earlier rounds of this budget measured, and see how far the frontier moved."""
+    input:
+        script=flow.script("refit_predictors"),
+        code=flow.closure("refit_predictors"),
+        budget="results/{space}/search/{device}/{budget}/budget.json",
+        accuracy=expand(
+            "results/{space}/{size}/accuracy.csv", size=SIZES, allow_missing=True
+        ),
+        latency=expand(
+            "results/{space}/{size}/latency-{device}.csv",
+            size=SIZES,
+            allow_missing=True,
+        ),
+        before=lambda wildcards: flow.earlier_rounds(wildcards, "frontier.csv")[-1],
+        candidates_accuracy=lambda wildcards: flow.earlier_rounds(
+            wildcards, "accuracy.csv"
+        ),
+        candidates_latency=lambda wildcards: flow.earlier_rounds(
+            wildcards, "timed.json"
+        ),
+    output:
+        accuracy=expand(
+            "results/{space}/search/{device}/{budget}/{round}/predictors/{size}/accuracy.json",
+            size=SIZES,
+            allow_missing=True,
+        ),
+        latency=expand(
+            "results/{space}/search/{device}/{budget}/{round}/predictors/{size}/latency-{device}.json",
+            size=SIZES,
+            allow_missing=True,
+        ),
+        refit="results/{space}/search/{device}/{budget}/{round}/refit.json",
+    log:
+        "results/logs/{space}/{device}/{budget}/{round}/refit_predictors.log",
+    benchmark:
+        "results/benchmarks/{space}/{device}/{budget}/{round}/refit_predictors.tsv"
+    resources:
+        mem_mb=1000,
+        runtime=5,
+    params:
+        settings=flow.settings(
+            space=SPACE,
+            predictors=CONFIG.predictors,
+            settled_points=CONFIG.refinement.settled_points,
+        ),
+        code=flow.code_digest("refit_predictors"),
+    message:
+        "Fitting again for {wildcards.round} of budget {wildcards.budget} on {wildcards.device}"
+    shell:
+        "python {input.script} --settings {params.settings:q} --budget {input.budget:q} --accuracy {input.accuracy:q}"
+        " --latency {input.latency:q} --before {input.before:q} --candidates-accuracy {input.candidates_accuracy:q}"
+        " --candidates-latency {input.candidates_latency:q} --accuracy-predictors {output.accuracy:q}"
+        " --latency-predictors {output.latency:q} --refit {output.refit:q} 2>&1 | tee {log}"
+
+
+rule twist_winner:
+    """List the single-knob moves away from the best measured candidate, and propose the best of them."""
+    input:
+        script=flow.script("twist_winner"),
+        code=flow.closure("twist_winner"),
+        budget="results/{space}/search/{device}/{budget}/budget.json",
+        exported=expand(
+            "results/{space}/search/{device}/{budget}/{round}/exported.csv",
+            round=ROUNDS,
+            allow_missing=True,
+        ),
+        latencies=expand(
+            "results/{space}/search/{device}/{budget}/{round}/timed.json",
+            round=ROUNDS,
+            allow_missing=True,
+        ),
+        accuracy=lambda wildcards: flow.predictors(
+            wildcards, "accuracy", SIZES, ROUNDS[-1]
+        ),
+        latency=lambda wildcards: flow.predictors(
+            wildcards, f"latency-{wildcards.device}", SIZES, ROUNDS[-1]
+        ),
+    output:
+        candidates="results/{space}/search/{device}/{budget}/twist/candidates.csv",
+        moves="results/{space}/search/{device}/{budget}/twist/moves.json",
+    log:
+        "results/logs/{space}/{device}/{budget}/twist/twist_winner.log",
+    benchmark:
+        "results/benchmarks/{space}/{device}/{budget}/twist/twist_winner.tsv"
+    resources:
+        mem_mb=1000,
+        runtime=5,
+    params:
+        settings=flow.settings(
+            space=SPACE,
+            verification=CONFIG.verification,
+            twists=CONFIG.refinement.twists,
+        ),
+        code=flow.code_digest("twist_winner"),
+    message:
+        "Twisting the best candidate for budget {wildcards.budget} on {wildcards.device}"
+    shell:
+        "python {input.script} --settings {params.settings:q} --budget {input.budget:q} --exported {input.exported:q}"
+        " --latencies {input.latencies:q} --accuracy {input.accuracy:q} --latency {input.latency:q}"
+        " --candidates {output.candidates:q} --moves {output.moves:q} 2>&1 | tee {log}"

@@ -97,8 +97,9 @@ rule compare_baselines:
             allow_missing=True,
         ),
         exported=expand(
-            "results/{space}/search/{device}/{budget}/exported.csv",
+            "results/{space}/search/{device}/{budget}/{batch}/exported.csv",
             budget=BUDGETS,
+            batch=BATCHES,
             allow_missing=True,
         ),
         winners=expand(

@@ -43,9 +43,9 @@ class ReportRun:
     devices: list[str]
     budgets: list[str]
 
-    def arguments(self) -> tuple[Path, str, list[int], list[str], list[str]]:
+    def arguments(self) -> tuple[Path, str, list[int], list[str], list[str], list[str]]:
         """Return the arguments of `write_page` but the last."""
-        return self.results, self.space, self.sizes, self.devices, self.budgets
+        return self.results, self.space, self.sizes, self.devices, self.budgets, ["round-1", "twist"]
 
 
 class Truth:
@@ -182,16 +182,38 @@ def _search(folder: Path, config: Config, truth: Truth, sizes: list[int], budget
     accuracy = [folder / str(size) / "accuracy.csv" for size in sizes]
     latency = [folder / str(size) / f"latency-{DEVICE}.csv" for size in sizes]
     script("resolve_budget")(requested=budget, rows=rows, tables=latency, budget=search / "budget.json")
+    first, twist = search / "round-1", search / "twist"
+    predictors = {
+        "accuracy": [folder / str(size) / "predictors" / "accuracy.json" for size in sizes],
+        "latency": [folder / str(size) / "predictors" / f"latency-{DEVICE}.json" for size in sizes],
+    }
     script("search_architectures")(
         space=config.space, search=config.search, target=config.predictors.accuracy_target,
-        budget=search / "budget.json",
-        accuracy=[folder / str(size) / "predictors" / "accuracy.json" for size in sizes],
-        latency=[folder / str(size) / "predictors" / f"latency-{DEVICE}.json" for size in sizes],
-        measured_accuracy=accuracy, measured_latency=latency, candidates=search / "candidates.csv",
-        trace=search / "trace.csv", frontier=search / "frontier.csv", certificate=search / "certificate.json",
+        budget=search / "budget.json", **predictors, earlier=[], refit=[],
+        measured_accuracy=accuracy, measured_latency=latency, candidates=first / "candidates.csv",
+        trace=first / "trace.csv", frontier=first / "frontier.csv", certificate=first / "certificate.json",
     )  # fmt: skip
+    _verify(first, config, truth)
+    script("twist_winner")(
+        space=config.space, verification=config.verification, twists=2, budget=search / "budget.json",
+        exported=[first / "exported.csv"], latencies=[first / "timed.json"], **predictors,
+        candidates=twist / "candidates.csv", moves=twist / "moves.json",
+    )  # fmt: skip
+    _verify(twist, config, truth)
+    batches = [first, twist]
+    script("deploy_winner")(
+        verification=config.verification, budget=search / "budget.json",
+        candidates=[batch / "candidates.csv" for batch in batches],
+        exported=[batch / "exported.csv" for batch in batches],
+        latencies=[batch / "timed.json" for batch in batches],
+        models=[batch / "exported" for batch in batches], table=search / "candidates.csv",
+        winner=search / "winner.json", model=deploy / "model.tflite",
+    )  # fmt: skip
+    _deploy(search, deploy, config, truth)
 
-    chosen = read_table(search / "candidates.csv")
+
+def _verify(batch: Path, config: Config, truth: Truth) -> None:
+    chosen = read_table(batch / "candidates.csv")
     archs = [Arch.parse(text) for text in chosen["arch"]]
     exported = chosen[["id", "arch", "source"]].assign(
         float_top1_percent=[100 * truth.correct(arch, "verify").mean() for arch in archs],
@@ -199,17 +221,14 @@ def _search(folder: Path, config: Config, truth: Truth, sizes: list[int], budget
         model_bytes=[60_000 + len(arch.text) for arch in archs],
     )
     settings: dict[str, Any] = {"space": config.space, "accuracy": config.accuracy, "export": config.export}
-    write_table(search / "exported.csv", exported, command.made_by(str(SCRIPTS / "export_candidates.py"), settings))
-    (search / "exported").mkdir()
+    write_table(batch / "exported.csv", exported, command.made_by(str(SCRIPTS / "export_candidates.py"), settings))
+    (batch / "exported").mkdir()
     for arch in archs:
-        (search / "exported" / f"{arch.id}.tflite").write_bytes(arch.text.encode())
-    _time(search / "timed.json", config, truth, {arch.id: arch for arch in archs})
-    script("deploy_winner")(
-        verification=config.verification, budget=search / "budget.json", candidates=search / "candidates.csv",
-        exported=search / "exported.csv", latencies=search / "timed.json", models=search / "exported",
-        winner=search / "winner.json", model=deploy / "model.tflite",
-    )  # fmt: skip
+        (batch / "exported" / f"{arch.id}.tflite").write_bytes(arch.text.encode())
+    _time(batch / "timed.json", config, truth, {arch.id: arch for arch in archs})
 
+
+def _deploy(search: Path, deploy: Path, config: Config, truth: Truth) -> None:
     winner = Arch.parse(read_json(search / "winner.json")["winner"]["arch"])
     write_json(
         deploy / "accuracy.json",

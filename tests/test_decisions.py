@@ -12,8 +12,9 @@ from foxnas.arrays import ArraysBySize
 from foxnas.baselines import paired_difference, random_search
 from foxnas.errors import FoxnasError
 from foxnas.measured import accuracy_and_latency, best_under, pool
-from foxnas.tables import write_table
-from foxnas.verification import choose, judge
+from foxnas.search.refinement import moved
+from foxnas.tables import write_json, write_table
+from foxnas.verification import NoneKeeps, choose, judge, measurements
 
 
 def measured(*rows: tuple[str, float, float, float]) -> pd.DataFrame:
@@ -24,8 +25,35 @@ def test_the_winner_is_the_best_that_keeps_the_margin() -> None:
     table = measured(("fast", 80, 0.5, 0.6), ("good", 85, 0.9, 0.97), ("tied", 85, 0.8, 0.9), ("late", 90, 0.9, 0.995))
     assert choose(table, 1.0, 1.0)["arch"] == "tied"
     assert choose(table, 1.0, 0.0)["arch"] == "late"
-    with pytest.raises(FoxnasError, match=r"none of the 4 candidates.*the closest, fast, takes up to 0.6 ms"):
+    with pytest.raises(NoneKeeps, match=r"none of the 4 candidates.*the closest, fast, takes up to 0.6 ms") as caught:
         choose(table, 0.5, 1.0)
+    assert caught.value.closest["arch"] == "fast"
+
+
+def test_batches_of_candidates_are_joined_and_an_empty_one_adds_nothing(tmp_path: Path) -> None:
+    columns = ["id", "arch", "source", "float_top1_percent", "int8_top1_percent", "model_bytes"]
+    contents = {"round-1": [("a", "r16_x", "annealing", 80.0, 79.0, 100)], "twist": []}
+    for batch, rows in contents.items():
+        write_table(tmp_path / batch / "exported.csv", pd.DataFrame(rows, columns=columns), {})
+        models = {row[0]: {"median_ms": 0.5, "upper_ms": 0.6} for row in rows}
+        write_json(tmp_path / batch / "timed.json", {"models": models})
+    exported = [tmp_path / batch / "exported.csv" for batch in contents]
+    timed = [tmp_path / batch / "timed.json" for batch in contents]
+    (row,) = measurements(exported, timed).to_dict("records")
+    assert (row["batch"], row["id"], row["latency_ms"], row["latency_upper_ms"]) == ("round-1", "a", 0.5, 0.6)
+    write_json(timed[0], {"models": {}})
+    with pytest.raises(FoxnasError, match=r"timed.json: model a was not timed; delete the file and run again"):
+        measurements(exported, timed)
+
+
+def test_a_frontier_moves_by_its_largest_change_near_the_budget() -> None:
+    before = pd.DataFrame({"latency_ms": [0.5, 0.85, 0.95, 2.0], "accuracy": [60.0, 70.0, 75.0, 90.0]})
+    assert moved(before, before, 1.0) == 0.0
+    # Half way down and beyond the budget nobody looks; a point at 0.95 ms counts from there on.
+    assert moved(before, before.assign(accuracy=[1.0, 70.0, 75.0, 99.0]), 1.0) == pytest.approx(59.0)
+    assert moved(before, before.assign(accuracy=[60.0, 70.0, 75.3, 99.0]), 1.0) == pytest.approx(0.3)
+    assert moved(before, before.assign(latency_ms=[0.5, 0.9, 0.95, 2.0]), 1.0) == pytest.approx(10.0)
+    assert moved(before, before.assign(latency_ms=[0.9, 0.9, 0.95, 2.0]), 1.0) == np.inf
 
 
 def test_the_verdict_is_the_upper_bound_not_the_median() -> None:

@@ -97,7 +97,7 @@ def test_page_holds_every_figure(finished: ReportRun, html: str) -> None:
     charts = Outline(html).charts
     for budget in finished.budgets:
         assert f"Candidates of budget {budget}: predicted and measured" in charts
-        searched = finished.results / finished.space / "search" / DEVICE / budget / "certificate.json"
+        searched = finished.results / finished.space / "search" / DEVICE / budget / "round-1" / "certificate.json"
         for one in read_json(searched)["certificates"]:
             assert f"Search trace of budget {budget}, reserve {one['reserve_percent']:g}%" in charts
         winner = read_json(finished.results / finished.space / "search" / DEVICE / budget / "winner.json")
@@ -125,7 +125,7 @@ def test_numbers_on_the_page_are_the_files(finished: ReportRun, html: str) -> No
         assert verdict["arch"] in words
         for row in read_table(folder / "search" / DEVICE / budget / "candidates.csv").to_dict("records"):
             assert row["arch"] in words
-        for one in read_json(folder / "search" / DEVICE / budget / "certificate.json")["certificates"]:
+        for one in read_json(folder / "search" / DEVICE / budget / "round-1" / "certificate.json")["certificates"]:
             assert {f"{one['calls']:,}", f"{one['found_accuracy']:.3f}", f"{one['gap']:.4f}"} <= words
     for size in finished.sizes:
         for name in ("accuracy", f"latency-{DEVICE}"):
@@ -171,8 +171,9 @@ def test_a_broken_promise_is_said(finished: ReportRun, tmp_path: Path) -> None:
     [
         "16/accuracy.csv", f"24/latency-{DEVICE}.csv", "16/predictors/accuracy-fits.json",
         f"24/predictors/latency-{DEVICE}-fits.json", f"search/{DEVICE}/p50/budget.json",
-        f"search/{DEVICE}/p25/candidates.csv", f"search/{DEVICE}/p50/trace.csv", f"search/{DEVICE}/p25/frontier.csv",
-        f"search/{DEVICE}/p25/certificate.json", f"search/{DEVICE}/p50/winner.json",
+        f"search/{DEVICE}/p25/candidates.csv", f"search/{DEVICE}/p50/round-1/trace.csv",
+        f"search/{DEVICE}/p25/round-1/frontier.csv", f"search/{DEVICE}/p25/round-1/certificate.json",
+        f"search/{DEVICE}/p25/twist/moves.json", f"search/{DEVICE}/p50/winner.json",
         f"deploy/{DEVICE}/p25/validation.json", f"baselines/{DEVICE}.json",
     ],
 )  # fmt: skip

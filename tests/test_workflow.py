@@ -93,10 +93,11 @@ def test_touching_reordering_and_commenting_rerun_nothing(run: Path, tmp_path: P
     assert planned(run, reordered) == set()
 
 
-FROM_SEARCH = {
-    "search_architectures", "export_candidates", "time_candidates", "deploy_winner", "validate_accuracy",
-    "validate_latency", "judge_model", "compare_baselines", "write_report",
+FROM_WINNER = {
+    "deploy_winner", "validate_accuracy", "validate_latency", "judge_model", "compare_baselines", "write_report"
 }  # fmt: skip
+FROM_TWIST = {"twist_winner", "export_candidates", "time_candidates", *FROM_WINNER}
+FROM_SEARCH = {"search_architectures", *FROM_TWIST}
 
 
 @pytest.mark.parametrize(
@@ -111,6 +112,9 @@ FROM_SEARCH = {
         ("devices.0.protocol.min_runs", 30, {
             "time_subnets", "gather_latency", "fit_latency", "resolve_budget", *FROM_SEARCH,
         }),
+        ("refinement.twists", 3, FROM_TWIST),
+        ("refinement.twists", 0, FROM_WINNER),
+        ("refinement.rounds", 2, {"evaluate_candidates", "refit_predictors", *FROM_SEARCH}),
         ("validation.max_drop_percent", 2.0, {"judge_model", "write_report"}),
     ],
 )  # fmt: skip
@@ -136,6 +140,32 @@ def test_more_subnets_measure_only_the_new_ones(run: Path, tmp_path: Path) -> No
     text = snakemake(run, "--dry-run", config=config)
     assert "shards/accuracy/1.csv" in text
     assert "output: results/mini/16/shards/accuracy/0.csv" not in text
+
+
+def test_further_rounds_propose_what_is_new_and_stop_when_the_frontier_settles(run: Path, tmp_path: Path) -> None:
+    """A second round fits again and searches again; a third finds the frontier settled and measures nothing."""
+    raw = yaml.safe_load(TINY.read_text())
+    search = run / "results" / "mini" / "search" / "local" / "p50"
+    first = (search / "round-1" / "candidates.csv").read_bytes()
+    for rounds, settled in ((2, 0.0), (3, 1e9)):
+        raw["refinement"] = {"rounds": rounds, "settled_points": settled, "twists": 0}
+        config = tmp_path / f"{rounds}.yaml"
+        config.write_text(yaml.safe_dump(raw))
+        snakemake(run, f"results/mini/search/local/p50/round-{rounds}/exported.csv", config=config)
+        if rounds == 2:
+            second = read_table(search / "round-2" / "candidates.csv")
+            assert len(second) > 0
+    assert (search / "round-1" / "candidates.csv").read_bytes() == first
+    proposed = [read_table(search / f"round-{number}" / "candidates.csv")["id"] for number in (1, 2, 3)]
+    assert not set(proposed[0]) & set(second["id"])
+    assert len(proposed[2]) == 0
+    refit = read_json(search / "round-3" / "refit.json")
+    assert refit["settled"]
+    assert refit["candidates"] == len(proposed[0]) + len(proposed[1])
+    predictor = read_json(search / "round-2" / "predictors" / "16" / "accuracy.json")
+    added = sum(text.startswith("r16_") for text in read_table(search / "round-1" / "candidates.csv")["arch"])
+    known = read_json(run / "results" / "mini" / "16" / "predictors" / "accuracy.json")
+    assert predictor["quality"]["rows"] <= known["quality"]["rows"] + added
 
 
 def test_a_budget_that_nothing_meets_says_the_fastest(run: Path, tmp_path: Path) -> None:

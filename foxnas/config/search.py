@@ -40,3 +40,14 @@ class SearchConfig(Section):
     incumbents: Annotated[int, Field(ge=0)]
     """Best subnets among those measured anyway that are verified beside the candidates."""
     annealing: AnnealingConfig
+
+
+class RefinementConfig(Section):
+    """What follows the first measured candidates."""
+
+    rounds: Annotated[int, Field(ge=1, le=9)]
+    """Rounds of search at most; each further one adds what was measured to the fit first. 1: the fit stays as it is."""
+    settled_points: Annotated[float, Field(ge=0)]
+    """A further round is left out when adding those measurements moved the frontier by less, in points of accuracy."""
+    twists: Annotated[int, Field(ge=0)]
+    """Single-knob moves away from the best measured candidate that are measured, too (section 3.3 of the paper)."""

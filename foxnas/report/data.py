@@ -19,10 +19,15 @@ from foxnas.tables import read_json, read_provenance, read_table
 
 MadeBy = Mapping[str, Any]
 
+#: The batch of candidates that are single-knob moves away from the best of the others.
+TWIST = "twist"
+
 _CANDIDATE = ["id", "arch", "source", "accuracy", "latency_ms"]
 _INTERVALS = [
     "accuracy_lower", "accuracy_upper", "accuracy_leverage", "latency_lower_ms", "latency_upper_ms", "latency_leverage",
 ]  # fmt: skip
+_TRACE = ["calls", "current", "best", "temperature", "phase", "reserve_percent"]
+_MOVES = ("base", "slack_ms", "tried", "moves")
 _DECISION = ("made_by", "winner", "predicted", "candidates")
 _VALIDATION = (
     "arch", "source", "predicted", "verified", "test_images", "float_top1_percent", "int8_top1_percent",
@@ -69,8 +74,12 @@ class BudgetRun:
     verified: pd.DataFrame
     """What was measured of each candidate: verify split, exported file on the device."""
     trace: pd.DataFrame
+    """Of all rounds, named by `round`."""
     frontier: pd.DataFrame
+    """Of the last round."""
     certificates: Sequence[Mapping[str, Any]]
+    twist: Mapping[str, Any] | None
+    """The single-knob moves away from the best candidate of the rounds; None when none was to be tried."""
     winner: Mapping[str, Any]
     validation: Mapping[str, Any]
     model: Path
@@ -126,14 +135,21 @@ class Run:
         return predicted
 
 
-def read_run(results: Path, space: str, sizes: Sequence[int], devices: Sequence[str], budgets: Sequence[str]) -> Run:
+def read_run(
+    results: Path,
+    space: str,
+    sizes: Sequence[int],
+    devices: Sequence[str],
+    budgets: Sequence[str],
+    batches: Sequence[str],
+) -> Run:
     """Read a finished run. Raises FoxnasError naming the first file that is missing, damaged or of another version."""
     folder = results / space
     accuracy_tables = [folder / str(size) / "accuracy.csv" for size in sizes]
     accuracy = pool(accuracy_tables, [*TARGETS.values(), "images"])
-    found = tuple(_device(folder, device, sizes, budgets, accuracy, accuracy_tables) for device in devices)
+    found = tuple(_device(folder, device, sizes, budgets, batches, accuracy, accuracy_tables) for device in devices)
     return Run(
-        space=_space(folder / "search" / devices[0] / budgets[0] / "candidates.csv"),
+        space=_space(folder / "search" / devices[0] / budgets[0] / batches[0] / "candidates.csv"),
         sizes=tuple(sizes),
         fit_images=int(accuracy["images"].max()),
         accuracy={size: _fits(folder / str(size) / "predictors" / "accuracy-fits.json") for size in sizes},
@@ -146,6 +162,7 @@ def _device(
     device: str,
     sizes: Sequence[int],
     budgets: Sequence[str],
+    batches: Sequence[str],
     accuracy: pd.DataFrame,
     accuracy_tables: Sequence[Path],
 ) -> DeviceRun:
@@ -163,32 +180,39 @@ def _device(
         name=device,
         subnets=accuracy.merge(latency[["id", *columns]], on="id"),
         latency={size: _fits(folder / str(size) / "predictors" / f"latency-{device}-fits.json") for size in sizes},
-        budgets=tuple(_budget(folder, device, budget) for budget in budgets),
+        budgets=tuple(_budget(folder, device, budget, batches) for budget in budgets),
         baselines=_json(folder / "baselines" / f"{device}.json", _BASELINES),
         made_by={size: _shards(read_provenance(table)) for size, table in tables.items()},
     )
 
 
-def _budget(folder: Path, device: str, budget: str) -> BudgetRun:
+def _budget(folder: Path, device: str, budget: str, batches: Sequence[str]) -> BudgetRun:
     search, deploy = folder / "search" / device / budget, folder / "deploy" / device / budget
     limit = _json(search / "budget.json", ("name", "budget_ms", "made_by"))
     decision = _json(search / "winner.json", _DECISION)
-    certificate = _json(search / "certificate.json", ("certificates", "made_by"))
+    rounds = [search / batch for batch in batches if batch != TWIST]
+    searched = [_json(folder / "certificate.json", ("certificates", "made_by")) for folder in rounds]
+    traces = [read_table(folder / "trace.csv", _TRACE).assign(round=folder.name) for folder in rounds]
     validation = _json(deploy / "validation.json", _VALIDATION)
     return BudgetRun(
         name=limit["name"],
         budget_ms=float(limit["budget_ms"]),
         candidates=read_table(search / "candidates.csv", [*_CANDIDATE, *_INTERVALS]),
         verified=pd.DataFrame(decision["candidates"]),
-        trace=read_table(search / "trace.csv", ["calls", "current", "best", "temperature", "phase", "reserve_percent"]),
-        frontier=read_table(search / "frontier.csv", _CANDIDATE),
-        certificates=certificate["certificates"],
+        trace=pd.concat(traces, ignore_index=True),
+        frontier=read_table(rounds[-1] / "frontier.csv", _CANDIDATE),
+        certificates=[
+            {"round": folder.name, **certificate}
+            for folder, found in zip(rounds, searched, strict=True)
+            for certificate in found["certificates"]
+        ],
+        twist=_json(search / TWIST / "moves.json", _MOVES) if TWIST in batches else None,
         winner=decision["winner"],
         validation=validation,
         model=deploy / "model.tflite",
         made_by={
             "budget": limit["made_by"],
-            "search": certificate["made_by"],
+            "search": searched[-1]["made_by"],
             "winner": decision["made_by"],
             "validation": validation["made_by"],
         },

@@ -22,6 +22,7 @@ from foxnas.report.leads import RIVALS, leads
 from foxnas.report.numbers import decimals, milliseconds, p_value, r2, signed, significant
 from foxnas.report.plane import draw_close_up, draw_plane
 from foxnas.report.traces import draw_trace
+from foxnas.report.twists import describe_twist
 from foxnas.tables import replacing
 
 #: Share of the colour map that image sizes take on a light and on a dark page: its ends would vanish.
@@ -40,13 +41,23 @@ class Section:
     diagnoses: Sequence[fitted.Diagnosis]
 
 
-def write_page(results: Path, space: str, sizes: list[int], devices: list[str], budgets: list[str], page: Path) -> None:
+def write_page(
+    results: Path,
+    space: str,
+    sizes: list[int],
+    devices: list[str],
+    budgets: list[str],
+    batches: list[str],
+    page: Path,
+) -> None:
     """Write the page from the files of a finished run below `results`.
 
     Parameters
     ----------
     sizes, devices, budgets
         Image sizes in pixels, and names as in the folders below `results`/`space`.
+    batches
+        The batches of candidates of every budget, in order: "round-1" and so on, then "twist" if there is one.
     page
         The HTML file. It loads nothing; its links to the deployed models are relative to it.
 
@@ -55,7 +66,7 @@ def write_page(results: Path, space: str, sizes: list[int], devices: list[str], 
     FoxnasError
         A file is missing, damaged or of another version; it is named.
     """
-    run = read_run(results, space, sizes, devices, budgets)
+    run = read_run(results, space, sizes, devices, budgets, batches)
     environment = Environment(
         loader=PackageLoader("foxnas.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
@@ -92,6 +103,7 @@ def _device(run: Run, device: DeviceRun, page: Path) -> dict[str, Any]:
             *(_section(run.accuracy, target) for target in ("top1", "probability")),
             _section(device.latency, "latency"),
         ],
+        "twists": [describe_twist(budget) for budget in device.budgets if budget.twist],
         "calm": provenance.calm(device),
         "flagged": provenance.flagged(device).to_dict("records"),
         "identities": provenance.identities(device),

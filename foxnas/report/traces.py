@@ -19,7 +19,8 @@ _STRIP = (24.0, 46.0)
 def draw_trace(budget: BudgetRun, certificate: Mapping[str, Any], accuracy: str) -> Markup:
     """Draw one run of the annealing: predicted accuracy over predictor calls, and the temperature above."""
     reserve = certificate["reserve_percent"]
-    trace = budget.trace[budget.trace["reserve_percent"] == reserve].sort_values("calls")
+    own = (budget.trace["reserve_percent"] == reserve) & (budget.trace["round"] == certificate["round"])
+    trace = budget.trace[own].sort_values("calls")
     calls, optimum = trace["calls"].to_numpy() / 1000, certificate["optimum_accuracy"]
     current = trace["current"].to_numpy()
     # The climb from a random start is many times what follows it, and would flatten that.

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 
 import pandas as pd
 
 from foxnas.search.landscape import Landscape
 from foxnas.search.problem import Candidate, describe
 from foxnas.space import Arch
+
+#: Of the table of candidates.
+COLUMNS = ["id", "arch", "source", *(field.name for field in fields(Candidate) if field.name != "arch")]
 
 
 def candidate_rows(found: Iterable[tuple[str, Candidate]]) -> pd.DataFrame:
@@ -19,7 +22,7 @@ def candidate_rows(found: Iterable[tuple[str, Candidate]]) -> pd.DataFrame:
         fields = asdict(candidate)
         del fields["arch"]
         rows.append({"id": candidate.arch.id, "arch": candidate.arch.text, "source": source, **fields})
-    return pd.DataFrame(rows).drop_duplicates("id", ignore_index=True)
+    return pd.DataFrame(rows, columns=COLUMNS).drop_duplicates("id", ignore_index=True)
 
 
 def describe_as_they_are(landscape: Landscape, archs: Sequence[Arch]) -> list[Candidate]:

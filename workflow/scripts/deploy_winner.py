@@ -4,44 +4,55 @@ import logging
 import shutil
 from pathlib import Path
 
+import pandas as pd
+
 from foxnas import command
 from foxnas.config.validation import VerificationConfig
-from foxnas.tables import read_json, read_table, replacing, write_json
-from foxnas.verification import choose
+from foxnas.tables import read_json, read_table, replacing, write_json, write_table
+from foxnas.verification import choose, measurements
 
 
 def main(
     *,
     verification: VerificationConfig,
     budget: Path,
-    candidates: Path,
-    exported: Path,
-    latencies: Path,
-    models: Path,
+    candidates: list[Path],
+    exported: list[Path],
+    latencies: list[Path],
+    models: list[Path],
+    table: Path,
     winner: Path,
     model: Path,
 ) -> None:
-    """Write the decision with every candidate's measurements, and copy the winner's file as it was measured."""
+    """Write the decision, every candidate's predictions and measurements, and the winner's file as it was measured.
+
+    The lists have one entry per batch of candidates: a round of search, or the twists of its best.
+    """
     budget_ms = read_json(budget)["budget_ms"]
-    measured = read_table(exported, ["id", "arch", "int8_top1_percent"])
-    timed = read_json(latencies)["models"]
-    measured["latency_ms"] = [timed[name]["median_ms"] for name in measured["id"]]
-    measured["latency_upper_ms"] = [timed[name]["upper_ms"] for name in measured["id"]]
+    measured = measurements(exported, latencies)
     best = choose(measured, budget_ms, verification.margin_percent)
-    predicted = read_table(candidates, ["id", "accuracy", "latency_ms"]).set_index("id")
+    predicted = pd.concat(
+        [rows for path in candidates if len(rows := read_table(path, ["id", "accuracy", "latency_ms"]))]
+    )
     logging.info(
         "%s (%s): int8 top-1 %.2f%% on verify, %.4f ms (at most %.4f), budget %.4f ms",
         *(best[k] for k in ("arch", "source", "int8_top1_percent", "latency_ms", "latency_upper_ms")), budget_ms,
     )  # fmt: skip
+    made_by = command.made_by(__file__, {"verification": verification})
     decision = {
-        "made_by": command.made_by(__file__, {"verification": verification}),
+        "made_by": made_by,
         "budget_ms": budget_ms,
         "winner": best,
-        "predicted": predicted.loc[best["id"]].drop(["arch", "source"]).to_dict(),
+        "predicted": predicted.set_index("id").loc[best["id"]].drop(["arch", "source"]).to_dict(),
         "candidates": measured.to_dict("records"),
     }
+    folder = dict(zip((path.parent.name for path in exported), models, strict=True))[best["batch"]]
     with replacing(model) as temporary:
-        shutil.copyfile(models / f"{best['id']}.tflite", temporary)
+        shutil.copyfile(folder / f"{best['id']}.tflite", temporary)
+    measured_too = measured.drop(columns=["arch", "source"]).rename(
+        columns={"latency_ms": "measured_latency_ms", "latency_upper_ms": "measured_latency_upper_ms"}
+    )
+    write_table(table, predicted.merge(measured_too, on="id"), made_by)
     write_json(winner, decision)
 
 

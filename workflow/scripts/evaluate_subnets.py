@@ -1,4 +1,4 @@
-"""Measure the accuracy of one shard of subnets."""
+"""Measure the accuracy of subnets: a shard of one image size, or candidates of several."""
 
 from pathlib import Path
 
@@ -8,12 +8,16 @@ import torch
 
 from foxnas import command
 from foxnas.accuracy import evaluate, fold_means, prepare_subnet
+from foxnas.accuracy_table import TARGETS
+from foxnas.arrays import ArraysBySize
 from foxnas.config.accuracy import AccuracyConfig
 from foxnas.config.space import SpaceConfig
 from foxnas.data import to_input
 from foxnas.progress import follow
 from foxnas.supernet.checkpoint import load_supernet
 from foxnas.tables import read_table, replacing, write_table
+
+COLUMNS = ["id", "arch", *TARGETS.values(), "images"]
 
 
 def main(
@@ -23,8 +27,8 @@ def main(
     sampling_seed: int,
     supernet: Path,
     subnets: Path,
-    calibration: Path,
-    images: Path,
+    calibration: list[Path],
+    images: list[Path],
     labels: Path,
     threads: int,
     table: Path,
@@ -35,12 +39,13 @@ def main(
     built = space.build()
     network = load_supernet(built, supernet)
     chosen = read_table(subnets, ["id", "arch"])
-    pixels, truth = np.load(images), np.load(labels)
-    recalibration = to_input(np.load(calibration)[: accuracy.recalibration_images])
+    calibrating, pixels, truth = ArraysBySize(calibration), ArraysBySize(images), np.load(labels)
     rows, bits, folds = [], [], []
     for row in follow(chosen.itertuples(), len(chosen), "subnets"):
-        subnet = prepare_subnet(network, built.parse(str(row.arch)), recalibration, accuracy.batch_size)
-        result = evaluate(subnet, pixels, truth, accuracy.batch_size)
+        arch = built.parse(str(row.arch))
+        recalibration = to_input(calibrating.at(arch.image_size)[: accuracy.recalibration_images])
+        subnet = prepare_subnet(network, arch, recalibration, accuracy.batch_size)
+        result = evaluate(subnet, pixels.at(arch.image_size), truth, accuracy.batch_size)
         rows.append(
             {
                 "id": row.id,
@@ -53,9 +58,18 @@ def main(
         bits.append(np.packbits(result.correct))
         folds.append(fold_means(result.correct_probability))
     with replacing(outcomes) as temporary:
-        np.savez(temporary, id=chosen["id"].to_numpy(str), correct=np.stack(bits), probability_folds=np.stack(folds))
+        np.savez(temporary, id=chosen["id"].to_numpy(str), correct=_stacked(bits), probability_folds=_stacked(folds))
     settings = {"space": space, "accuracy": accuracy, "sampling_seed": sampling_seed}
-    write_table(table, pd.DataFrame(rows), command.made_by(__file__, settings, precision="float32", device="cpu"))
+    write_table(
+        table,
+        pd.DataFrame(rows, columns=COLUMNS),
+        command.made_by(__file__, settings, precision="float32", device="cpu"),
+    )
+
+
+def _stacked(rows: list[np.ndarray]) -> np.ndarray:
+    """Return the rows as one array; a round of search may have nothing new to measure."""
+    return np.stack(rows) if rows else np.empty((0, 0))
 
 
 if __name__ == "__main__":

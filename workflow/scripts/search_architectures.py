@@ -16,7 +16,7 @@ from foxnas.search import annealing, exact
 from foxnas.search.candidates import candidate_rows, describe_as_they_are
 from foxnas.search.landscape import Landscape
 from foxnas.search.problem import SearchProblem, Selection
-from foxnas.tables import read_json, write_json, write_table
+from foxnas.tables import read_json, read_table, write_json, write_table
 
 
 def main(
@@ -27,6 +27,8 @@ def main(
     budget: Path,
     accuracy: list[Path],
     latency: list[Path],
+    earlier: list[Path],
+    refit: list[Path],
     measured_accuracy: list[Path],
     measured_latency: list[Path],
     candidates: Path,
@@ -34,7 +36,10 @@ def main(
     frontier: Path,
     certificate: Path,
 ) -> None:
-    """Anneal once per reserve, add the best measured subnets, and certify against the exact frontier."""
+    """Anneal once per reserve, add the best measured subnets, and certify against the exact frontier.
+
+    What `earlier` rounds proposed is not proposed again, and nothing is when `refit` says that the frontier settled.
+    """
     built = space.build()
     budget_ms = read_json(budget)["budget_ms"]
     landscape = Landscape(
@@ -81,7 +86,12 @@ def main(
     )
     incumbents = [built.parse(str(text)) for text in best["arch"]]
     found += [("measured", candidate) for candidate in describe_as_they_are(landscape, incumbents)]
-    write_table(candidates, candidate_rows(found), made_by)
+    proposed = candidate_rows(found)
+    known = {name for path in earlier for name in read_table(path, ["id"])["id"]}
+    settled = any(read_json(path)["settled"] for path in refit)
+    new = proposed[~proposed["id"].isin(known) & (not settled)]
+    logging.info("%d of %d candidates are new%s", len(new), len(proposed), ", and the frontier settled" * settled)
+    write_table(candidates, new, made_by)
     write_table(trace, pd.concat(traces, ignore_index=True), made_by)
     write_table(frontier, candidate_rows([("frontier", c) for c in front.candidates]), made_by)
     write_json(certificate, {"made_by": made_by, "certificates": certificates})

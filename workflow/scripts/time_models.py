@@ -9,22 +9,22 @@ from foxnas import command
 from foxnas.config.devices import DeviceConfig
 from foxnas.devices.models import measure_models
 from foxnas.devices.registry import build_device
-from foxnas.errors import FoxnasError
 from foxnas.tables import write_json
 
 
 def main(*, device: DeviceConfig, sessions: int, models: Path, latencies: Path) -> None:
     """Write every model's session medians, their median, and its upper 95% bound."""
     files = sorted(models.glob("*.tflite")) if models.is_dir() else [models]
-    if not files:
-        raise FoxnasError(f"{models}: holds no .tflite file; delete it and run again")
+    made_by = command.made_by(__file__, {"device": device, "sessions": sessions})
+    if not files:  # a round of search, or a twist, had nothing new to propose
+        write_json(latencies, {"made_by": made_by, "models": {}})
+        return
     target, protocol = build_device(device)
     contents = {path.stem: path.read_bytes() for path in files}
     measured, info = measure_models(target, protocol, contents, sessions, np.random.default_rng(protocol.seed))
     described = {
         name: {**asdict(one), "median_ms": one.median_ms, "upper_ms": one.upper_ms} for name, one in measured.items()
     }
-    made_by = command.made_by(__file__, {"device": device, "sessions": sessions})
     write_json(latencies, {"made_by": made_by, "models": described, **info})
 
 

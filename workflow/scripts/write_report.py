@@ -6,9 +6,18 @@ from foxnas import command
 from foxnas.report.page import write_page
 
 
-def main(*, space: str, sizes: list[int], devices: list[str], budgets: list[str], results: Path, page: Path) -> None:
+def main(
+    *,
+    space: str,
+    sizes: list[int],
+    devices: list[str],
+    budgets: list[str],
+    batches: list[str],
+    results: Path,
+    page: Path,
+) -> None:
     """Write results/report.html from the files of a finished run."""
-    write_page(results, space, sizes, devices, budgets, page)
+    write_page(results, space, sizes, devices, budgets, batches, page)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,86 @@
+"""Fit the predictors again with what earlier rounds of search measured."""
+
+import logging
+from pathlib import Path
+
+import pandas as pd
+
+from foxnas import command
+from foxnas.accuracy_table import TARGETS
+from foxnas.config.predictors import PredictorsConfig
+from foxnas.config.space import SpaceConfig
+from foxnas.measured import pool
+from foxnas.predictor.fit import fit
+from foxnas.predictor.forms import formula_name
+from foxnas.search import exact
+from foxnas.search.landscape import Landscape
+from foxnas.search.refinement import moved
+from foxnas.tables import read_json, read_table, write_json
+
+
+def main(
+    *,
+    space: SpaceConfig,
+    predictors: PredictorsConfig,
+    settled_points: float,
+    budget: Path,
+    accuracy: list[Path],
+    latency: list[Path],
+    before: Path,
+    candidates_accuracy: list[Path],
+    candidates_latency: list[Path],
+    accuracy_predictors: list[Path],
+    latency_predictors: list[Path],
+    refit: Path,
+) -> None:
+    """Write one accuracy and one latency predictor per image size, and how far the frontier moved.
+
+    A candidate's accuracy is that of the fit split, like any subnet's, and its latency that of its exported file.
+    """
+    built = space.build()
+    column = TARGETS[predictors.accuracy_target]
+    sampled_accuracy = pool(accuracy, [column])
+    timed = pool(latency, ["latency_ms", "usable"])
+    evaluated = pool(candidates_accuracy, [column])
+    medians = {
+        name: model["median_ms"] for path in candidates_latency for name, model in read_json(path)["models"].items()
+    }
+    candidates_timed = evaluated[["id", "arch", "image_size"]].assign(latency_ms=evaluated["id"].map(medians))
+    targets = {
+        "accuracy": (
+            predictors.accuracy_target, "percent", predictors.accuracy_form, column,
+            pd.concat([sampled_accuracy, evaluated], ignore_index=True), accuracy_predictors,
+        ),
+        "latency": (
+            "latency", "ms", predictors.latency_form, "latency_ms",
+            pd.concat([timed[timed["usable"]], candidates_timed], ignore_index=True), latency_predictors,
+        ),
+    }  # fmt: skip
+    made_by = command.made_by(__file__, {"space": space, "predictors": predictors}, added=sorted(set(evaluated["id"])))
+    fitted = {}
+    for base, (target, unit, form, values, rows, paths) in targets.items():
+        by_size = {}
+        for size, path in zip(built.image_sizes, paths, strict=True):
+            own = rows[rows["image_size"] == size].drop_duplicates("id")
+            by_size[size] = fit(
+                formula_name(base, form), built, size, [built.parse(str(text)) for text in own["arch"]],
+                own[values].to_numpy(), target=target, unit=unit, folds=predictors.folds, seed=predictors.seed,
+            )  # fmt: skip
+            by_size[size].save(path, made_by)
+        fitted[base] = by_size
+    after = exact.frontier(Landscape(built, fitted["accuracy"], fitted["latency"]))
+    points = moved(
+        read_table(before, ["accuracy", "latency_ms"]),
+        pd.DataFrame([(c.accuracy, c.latency_ms) for c in after.candidates], columns=["accuracy", "latency_ms"]),
+        read_json(budget)["budget_ms"],
+    )
+    settled = points < settled_points
+    logging.info("%d candidates moved the frontier by %.3f points%s", len(evaluated), points, ": settled" * settled)
+    write_json(
+        refit,
+        {"made_by": made_by, "candidates": len(evaluated), "moved_points": points, "settled": bool(settled)},
+    )
+
+
+if __name__ == "__main__":
+    command.run(main)
