@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ import pandas as pd
 
 from foxnas.errors import FoxnasError
 from foxnas.tables import read_json, read_table
+
+log = logging.getLogger(__name__)
 
 
 class NoneKeeps(FoxnasError):
@@ -23,14 +26,18 @@ class NoneKeeps(FoxnasError):
 def measurements(exported: Sequence[Path], latencies: Sequence[Path]) -> pd.DataFrame:
     """Return what was measured of all candidates, batch by batch: int8 top-1 and the latency of the exported file.
 
-    The files of a batch stand at the same place in both lists, and the folder they share names it.
+    The files of a batch stand at the same place in both lists, and the folder they share names it. A candidate that
+    was not timed, because the device's compiler refused it, is left out with a warning. Raises FoxnasError when
+    none was timed.
     """
     batches = []
     for table, timed in zip(exported, latencies, strict=True):
         rows = read_table(table, ["id", "arch", "source", "float_top1_percent", "int8_top1_percent", "model_bytes"])
         models = read_json(timed)["models"]
-        if missing := set(rows["id"]) - set(models):
-            raise FoxnasError(f"{timed}: model {sorted(missing)[0]} was not timed; delete the file and run again")
+        untimed = ~rows["id"].isin(list(models))
+        for arch in rows.loc[untimed, "arch"]:
+            log.warning("%s: %s was not timed, and cannot be deployed", timed, arch)
+        rows = rows[~untimed]
         batches.append(
             rows.assign(
                 batch=table.parent.name,
@@ -38,7 +45,10 @@ def measurements(exported: Sequence[Path], latencies: Sequence[Path]) -> pd.Data
                 latency_upper_ms=[models[name]["upper_ms"] for name in rows["id"]],
             )
         )
-    return pd.concat([rows for rows in batches if len(rows)], ignore_index=True)
+    timed_batches = [rows for rows in batches if len(rows)]
+    if not timed_batches:
+        raise FoxnasError(f"{', '.join(map(str, latencies))}: no candidate was timed; delete the files and run again")
+    return pd.concat(timed_batches, ignore_index=True)
 
 
 def choose(measured: pd.DataFrame, budget_ms: float, margin_percent: float) -> dict[str, Any]:

@@ -81,15 +81,15 @@ rule compile_candidates:
     input:
         script=flow.script("compile_candidates"),
         code=flow.closure("compile_candidates"),
-        exported="results/{space}/search/{device}/{budget}/exported.csv",
-        models="results/{space}/search/{device}/{budget}/exported",
+        exported="results/{space}/search/{device}/{budget}/{batch}/exported.csv",
+        models="results/{space}/search/{device}/{budget}/{batch}/exported",
     output:
-        models=directory("results/{space}/search/{device}/{budget}/compiled"),
-        table="results/{space}/search/{device}/{budget}/compiled.csv",
+        models=directory("results/{space}/search/{device}/{budget}/{batch}/compiled"),
+        table="results/{space}/search/{device}/{budget}/{batch}/compiled.csv",
     log:
-        "results/logs/{space}/{device}/{budget}/compile_candidates.log",
+        "results/logs/{space}/{device}/{budget}/{batch}/compile_candidates.log",
     benchmark:
-        "results/benchmarks/{space}/{device}/{budget}/compile_candidates.tsv"
+        "results/benchmarks/{space}/{device}/{budget}/{batch}/compile_candidates.tsv"
     wildcard_constraints:
         device=flow.any_of(EDGETPU),
     resources:
@@ -102,7 +102,7 @@ rule compile_candidates:
         code=flow.code_digest("compile_candidates"),
         cache=COMPILED,
     message:
-        "Compiling the candidates for budget {wildcards.budget} on {wildcards.device}"
+        "Compiling the candidates of {wildcards.batch} for budget {wildcards.budget} on {wildcards.device}"
     shell:
         "python {input.script} --settings {params.settings:q} --exported {input.exported:q} --models {input.models:q}"
         " --cache {params.cache:q} --compiled-models {output.models:q} --table {output.table:q} 2>&1 | tee {log}"
@@ -114,15 +114,15 @@ use rule time_candidates as time_compiled_candidates with:
         code=flow.closure("time_models"),
         models=rules.compile_candidates.output.models,
     output:
-        latencies="results/{space}/search/{device}/{budget}/timed.json",
+        latencies="results/{space}/search/{device}/{budget}/{batch}/timed.json",
     log:
-        "results/logs/{space}/{device}/{budget}/time_compiled_candidates.log",
+        "results/logs/{space}/{device}/{budget}/{batch}/time_compiled_candidates.log",
     benchmark:
-        "results/benchmarks/{space}/{device}/{budget}/time_compiled_candidates.tsv"
+        "results/benchmarks/{space}/{device}/{budget}/{batch}/time_compiled_candidates.tsv"
     wildcard_constraints:
         device=flow.any_of(EDGETPU),
     message:
-        "Timing the compiled candidates for budget {wildcards.budget} on {wildcards.device}"
+        "Timing the compiled candidates of {wildcards.batch} for budget {wildcards.budget} on {wildcards.device}"
 
 
 rule deploy_compiled:
@@ -131,8 +131,16 @@ rule deploy_compiled:
         script=flow.script("deploy_compiled"),
         code=flow.closure("deploy_compiled"),
         winner="results/{space}/search/{device}/{budget}/winner.json",
-        models="results/{space}/search/{device}/{budget}/compiled",
-        table="results/{space}/search/{device}/{budget}/compiled.csv",
+        models=expand(
+            "results/{space}/search/{device}/{budget}/{batch}/compiled",
+            batch=BATCHES,
+            allow_missing=True,
+        ),
+        tables=expand(
+            "results/{space}/search/{device}/{budget}/{batch}/compiled.csv",
+            batch=BATCHES,
+            allow_missing=True,
+        ),
     output:
         model="results/{space}/deploy/{device}/{budget}/model_edgetpu.tflite",
         summary="results/{space}/deploy/{device}/{budget}/compiled.json",
@@ -150,5 +158,5 @@ rule deploy_compiled:
     message:
         "Deploying the compiled winner for budget {wildcards.budget} on {wildcards.device}"
     shell:
-        "python {input.script} --winner {input.winner:q} --table {input.table:q} --compiled-models {input.models:q}"
+        "python {input.script} --winner {input.winner:q} --tables {input.tables:q} --compiled-models {input.models:q}"
         " --model {output.model:q} --summary {output.summary:q} 2>&1 | tee {log}"

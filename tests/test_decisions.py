@@ -42,7 +42,7 @@ def test_batches_of_candidates_are_joined_and_an_empty_one_adds_nothing(tmp_path
     (row,) = measurements(exported, timed).to_dict("records")
     assert (row["batch"], row["id"], row["latency_ms"], row["latency_upper_ms"]) == ("round-1", "a", 0.5, 0.6)
     write_json(timed[0], {"models": {}})
-    with pytest.raises(FoxnasError, match=r"timed.json: model a was not timed; delete the file and run again"):
+    with pytest.raises(FoxnasError, match=r"no candidate was timed; delete the files"):
         measurements(exported, timed)
 
 

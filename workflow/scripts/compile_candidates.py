@@ -20,7 +20,7 @@ def main(
     described = [(row.id, row.arch, (models / f"{row.id}.tflite").read_bytes) for row in chosen.itertuples()]
     rows = compile_models(described, program, kept)
     usable = compiled(rows)
-    if usable.empty:
+    if len(rows) and usable.empty:
         raise FoxnasError(f"none of the {len(rows)} exported models could be compiled: {rows['reason'].iloc[0]}")
     compiled_models.mkdir(parents=True, exist_ok=True)
     for row in usable.itertuples():

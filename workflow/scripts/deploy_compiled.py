@@ -9,13 +9,18 @@ from foxnas.tables import read_json, read_table, replacing, write_json
 from foxnas.tflite.reading import read_summary
 
 
-def main(*, winner: Path, table: Path, compiled_models: Path, model: Path, summary: Path) -> None:
-    """Copy the compiled file that was measured, once it reads back, and write what the compiler said of it."""
-    identifier = read_json(winner)["winner"]["id"]
+def main(*, winner: Path, tables: list[Path], compiled_models: list[Path], model: Path, summary: Path) -> None:
+    """Copy the compiled file that was measured, once it reads back, and write what the compiler said of it.
+
+    The lists have one entry per batch of candidates.
+    """
+    decision = read_json(winner)["winner"]
+    identifier, place = decision["id"], [path.parent.name for path in tables].index(decision["batch"])
+    table, folder = tables[place], compiled_models[place]
     said = summary_of(read_table(table), identifier)
-    content = (compiled_models / f"{identifier}.tflite").read_bytes()
+    content = (folder / f"{identifier}.tflite").read_bytes()
     if len(content) != said["compiled_bytes"] or read_summary(content).image.shape[0] != 1:
-        raise FoxnasError(f"{compiled_models}/{identifier}.tflite: is not the file that {table} describes; delete both")
+        raise FoxnasError(f"{folder}/{identifier}.tflite: is not the file that {table} describes; delete both")
     with replacing(model) as temporary:
         temporary.write_bytes(content)
     write_json(summary, {"made_by": command.made_by(__file__, {}), **said})
