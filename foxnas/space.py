@@ -10,89 +10,18 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from itertools import product
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
+from foxnas.blocks import FUSED, SEPARABLE, Activation, BlockSpec, Normalisation, Padding, SqueezeExcite, UnitSpec
 from foxnas.errors import FoxnasError
-
-#: Unit types, figure 3 of the paper.
-SQUEEZE_EXCITE, SEPARABLE, FUSED = 1, 2, 3
-
-Activation = Literal["relu", "relu6", "h-swish"]
-Padding = Literal["same", "symmetric"]
 
 Layer = tuple[int, int]
 """(kernel size K, expansion ratio E) of one layer."""
-
-
-@dataclass(frozen=True, slots=True)
-class SqueezeExcite:
-    """How narrow a squeeze-and-excitation gate is, and its inner activation; the gate itself is hard-sigmoid.
-
-    The width is hidden // `reduction`, rounded to a multiple of `divisor` (never down by more than a tenth)
-    and at least `minimum`: MobileNet's rule, with which Once-for-All rounds to 8.
-    """
-
-    reduction: int = 4
-    divisor: int = 1
-    minimum: int = 4
-    activation: Activation = "relu6"
-
-    def __post_init__(self) -> None:
-        if min(self.reduction, self.divisor, self.minimum) < 1:
-            raise FoxnasError(f"squeeze rule {self} must have a reduction, a divisor and a minimum of at least 1")
-        if self.activation == "h-swish":
-            raise FoxnasError("the squeeze rule's activation must be relu or relu6")
-
-    def width(self, hidden: int) -> int:
-        """Width of the bottleneck inside the gate for a hidden width."""
-        wanted = hidden // self.reduction
-        rounded = max(self.minimum, (2 * wanted + self.divisor) // (2 * self.divisor) * self.divisor)
-        return rounded + self.divisor if 10 * rounded < 9 * wanted else rounded
-
-
-@dataclass(frozen=True, slots=True)
-class UnitSpec:
-    """The fixed part of a unit.
-
-    Parameters
-    ----------
-    width
-        Output channels of every layer.
-    stride
-        Of its first layer; the others have 1.
-    type
-        1: separable inverted bottleneck with squeeze-and-excitation, 2: the same without, 3: fused, the
-        expansion and the depthwise convolution being one ordinary 3x3 convolution.
-    activation
-        After every convolution but the last of a layer.
-    first_type
-        Type of the first layer, where it is another; 0: the same.
-    """
-
-    width: int
-    stride: int
-    type: int
-    activation: Activation = "relu6"
-    first_type: int = 0
-
-    def __post_init__(self) -> None:
-        for kind in self.types:
-            if kind not in (SQUEEZE_EXCITE, SEPARABLE, FUSED):
-                raise FoxnasError(f"unit type {kind} is unknown: 1 has squeeze-and-excitation, 2 has none, 3 is fused")
-        if self.stride not in (1, 2):
-            raise FoxnasError(f"unit stride {self.stride} is not supported: take 1 or 2")
-        if self.width < 1:
-            raise FoxnasError(f"unit width {self.width} must be at least 1")
-
-    @property
-    def types(self) -> tuple[int, int]:
-        """Type of the first layer, and of the others."""
-        return self.first_type or self.type, self.type
 
 
 @dataclass(frozen=True)
@@ -205,6 +134,9 @@ class SearchSpace:
         Width and activation inside a squeeze-and-excitation gate.
     size_divisor
         What every image size must be a multiple of; 1: any size will do.
+    normalisation
+        "none": the network reads pixels in [0, 1]; "imagenet": it takes ImageNet's mean from them first, and divides
+        by its deviation.
     """
 
     name: str
@@ -225,8 +157,9 @@ class SearchSpace:
     first_residual: bool = True
     head_activation: Activation = "relu6"
     mix_width: int = 0
-    squeeze: SqueezeExcite = SqueezeExcite()
+    squeeze: SqueezeExcite = field(default_factory=SqueezeExcite)
     size_divisor: int = 1
+    normalisation: Normalisation = "none"
 
     def __post_init__(self) -> None:
         for knob in ("image_sizes", "kernel_sizes", "expansion_ratios", "depths"):
@@ -247,6 +180,10 @@ class SearchSpace:
             raise FoxnasError(
                 f"space {self.name}: fused units (type 3) are 3x3 convolutions, so kernel_sizes must be [3], "
                 f"not {list(self.kernel_sizes)}"
+            )
+        if self.normalisation == "imagenet" and self.image_channels != 3:
+            raise FoxnasError(
+                f"space {self.name}: normalisation imagenet is of 3 image_channels, not {self.image_channels}"
             )
         for size in self.image_sizes:
             if size % self.size_divisor:
@@ -275,9 +212,19 @@ class SearchSpace:
         """Return this space as plain values."""
         return asdict(self)
 
-    def in_widths(self) -> tuple[int, ...]:
-        """Input width of each unit's first layer."""
-        return (self.stem_width, *(u.width for u in self.units[:-1]))
+    def first_block(self) -> BlockSpec:
+        """Return the 3x3 separable block after the stem, which has no expansion."""
+        width = self.stem_width
+        return BlockSpec(width, width, 1, SEPARABLE, self.first_activation, self.first_residual)
+
+    def block(self, unit: int, layer: int) -> BlockSpec:
+        """Return a layer of a unit; both count from 0."""
+        spec = self.units[unit]
+        if layer:
+            return BlockSpec(spec.width, spec.width, 1, spec.type, spec.activation, True)
+        before = self.units[unit - 1].width if unit else self.stem_width
+        residual = spec.stride == 1 and before == spec.width
+        return BlockSpec(before, spec.width, spec.stride, spec.types[0], spec.activation, residual)
 
     def count(self) -> int:
         """Exact number of architectures, image sizes included (4.1e22 for the paper's CPU space)."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from foxnas.space import SearchSpace, UnitSpec
+from foxnas.blocks import UnitSpec
+from foxnas.space import SearchSpace
 
 
 @pytest.fixture(scope="session")

@@ -14,9 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from published import CPU_SPACE
 
+from foxnas.blocks import SqueezeExcite, UnitSpec
 from foxnas.config.space import read_space, shipped_spaces
 from foxnas.errors import FoxnasError
-from foxnas.space import Arch, SearchSpace, SqueezeExcite, UnitSpec
+from foxnas.space import Arch, SearchSpace
 
 
 @pytest.mark.parametrize(

@@ -10,16 +10,18 @@ from unittest import mock
 import numpy as np
 import pytest
 import torch
+from kinds import KINDS
 from safetensors.torch import save_file
 from torch import nn
 
 from foxnas.accuracy import evaluate, fold_means, prepare_subnet, recalibrate
+from foxnas.blocks import pads
 from foxnas.data import to_input
 from foxnas.errors import FoxnasError
 from foxnas.space import SearchSpace
 from foxnas.supernet import training
 from foxnas.supernet.checkpoint import load_supernet, save_supernet
-from foxnas.supernet.elastic import ElasticBatchNorm, ElasticDepthwise, same_padding
+from foxnas.supernet.elastic import ElasticBatchNorm, ElasticDepthwise
 from foxnas.supernet.model import Supernet
 from foxnas.supernet.subnet import Subnet
 from foxnas.supernet.training import Phase, Recipe, train_supernet
@@ -31,11 +33,10 @@ def transforming(mini: SearchSpace) -> SearchSpace:
     return replace(mini, kernel_transforms=True)
 
 
-@pytest.fixture(scope="module")
-def supernet(transforming: SearchSpace) -> Supernet:
+def shaken(space: SearchSpace) -> Supernet:
     """Random weights, every gain and bias of batch norm moved from its initial value."""
     torch.manual_seed(0)
-    network = Supernet(transforming)
+    network = Supernet(space)
     for module in network.modules():
         if isinstance(module, ElasticBatchNorm):
             nn.init.uniform_(module.weight, 0.5, 1.5)
@@ -44,6 +45,11 @@ def supernet(transforming: SearchSpace) -> Supernet:
             for step in module.steps.values():
                 step.data += 0.05 * torch.randn_like(step)
     return network
+
+
+@pytest.fixture(scope="module")
+def supernet(transforming: SearchSpace) -> Supernet:
+    return shaken(transforming)
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +66,20 @@ def test_the_static_subnet_is_the_dynamic_forward(mini: SearchSpace, supernet: S
     with torch.no_grad():
         dynamic, static = exact(x, arch), Subnet(exact, arch).double().train()(x)
     torch.testing.assert_close(static, dynamic, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(("space", "size"), KINDS, ids=lambda value: getattr(value, "name", value))
+def test_every_kind_of_block_means_the_same_dynamic_static_and_folded(space: SearchSpace, size: int) -> None:
+    rng = np.random.default_rng(size)
+    supernet = shaken(space).double()
+    x = torch.rand(16, space.image_channels, size, size, dtype=torch.float64)
+    for arch in (space.largest(size), space.smallest(size), *(space.draw(size, rng) for _ in range(4))):
+        subnet = Subnet(supernet, arch).double().train()
+        with torch.no_grad():
+            dynamic, static = supernet(x, arch), subnet(x)
+            torch.testing.assert_close(static, dynamic, rtol=1e-5, atol=1e-5)
+            unfolded = subnet.eval()(x)
+            torch.testing.assert_close(subnet.fold()(x), unfolded, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -92,9 +112,20 @@ def test_recalibration_is_the_mean_over_batches(mini: SearchSpace, supernet: Sup
 @pytest.mark.parametrize(("size", "kernel", "stride"), [(28, 3, 2), (7, 3, 2), (8, 7, 2), (14, 5, 1), (1, 7, 1)])
 def test_padding_is_tensorflows_same(size: int, kernel: int, stride: int) -> None:
     """TensorFlow's definition: the output has ceil(size / stride) places; an odd row goes after the image."""
-    before, after = same_padding(size, kernel, stride)
+    before, after = pads("same", size, kernel, stride)
     assert (size + before + after - kernel) // stride + 1 == -(-size // stride)
     assert after - before in (0, 1)
+
+
+@pytest.mark.parametrize("size", range(1, 18))
+@pytest.mark.parametrize("kernel", [3, 5, 7])
+def test_symmetric_padding_is_pytorchs_without_what_no_stride_reaches(size: int, kernel: int) -> None:
+    for stride in (1, 2):
+        before, after = pads("symmetric", size, kernel, stride)
+        assert before == kernel // 2 >= after
+        x, weight = torch.randn(1, 1, size, size), torch.randn(1, 1, kernel, kernel)
+        ours = nn.functional.conv2d(nn.functional.pad(x, (before, after, before, after)), weight, stride=stride)
+        torch.testing.assert_close(ours, nn.functional.conv2d(x, weight, stride=stride, padding=kernel // 2))
 
 
 def test_smaller_kernels_are_transformed_centres() -> None:

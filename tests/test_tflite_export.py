@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -13,14 +14,17 @@ import pytest
 import torch
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
+from kinds import KINDS
 from torch import nn
 
+from foxnas.blocks import UnitSpec
+from foxnas.config.space import read_space
 from foxnas.errors import FoxnasError
-from foxnas.space import Arch, SearchSpace, UnitSpec
+from foxnas.space import Arch, SearchSpace
 from foxnas.supernet.model import Supernet
 from foxnas.supernet.subnet import Subnet
 from foxnas.tflite.export import export_float, export_int8
-from foxnas.tflite.graph import Numbers, Scale, Weights, write_int8
+from foxnas.tflite.graph import Constant, Numbers, Scale, Weights, write_int8
 from foxnas.tflite.probe import ProbeWriter
 from foxnas.tflite.reading import read_metadata, read_summary, with_metadata
 from foxnas.tflite.serving import Int8Model
@@ -148,6 +152,32 @@ def test_probe_of_another_space_is_what_the_converter_writes() -> None:
     assert read_summary(ProbeWriter(single).write(arch)) == read_summary(export(single, arch).int8)
 
 
+@pytest.mark.parametrize(("space", "size"), KINDS, ids=lambda value: getattr(value, "name", value))
+def test_every_kind_of_block_exports_as_it_computes(space: SearchSpace, size: int) -> None:
+    arch = space.draw(size, np.random.default_rng(size))
+    model = export(space, arch)
+    converted, probe = read_summary(model.int8), read_summary(ProbeWriter(space).write(arch))
+    assert probe.operators == converted.operators
+    assert probe.tensors == converted.tensors
+    hard_swishes = sum(operator.name == "HARD_SWISH" for operator in converted.operators)
+    assert Int8Model(model.int8).fallback_operators() == 2 + hard_swishes
+    assert_float_export_is_pytorch(model)
+
+
+def test_the_edge_tpu_space_has_the_operators_of_the_published_compiler_logs() -> None:
+    # github.com/great8nctu/FOX-NAS, pretrained_model(s)/TPU: the logs of models 192_A73, 192_A75 and 224_A76.
+    space = read_space("tpu")
+    for depths, conv, depthwise, add in (
+        ((3, 3, 3, 3, 3), 34, 8, 10),
+        ((3, 4, 4, 4, 5), 44, 12, 15),
+        ((4, 3, 5, 5, 4), 46, 13, 16),
+    ):
+        arch = Arch(192, tuple(((3, 4),) * depth for depth in depths))
+        names = Counter(operator.name for operator in read_summary(ProbeWriter(space).write(arch)).operators)
+        counted = {name: names[name] for name in ("CONV_2D", "DEPTHWISE_CONV_2D", "ADD", "FULLY_CONNECTED")}
+        assert counted == {"CONV_2D": conv, "DEPTHWISE_CONV_2D": depthwise, "ADD": add, "FULLY_CONNECTED": 1}
+
+
 def numbers_of(content: bytes) -> Numbers:
     """The converter's weights and scales, to be put into a graph of our own."""
     model = schema.ModelT.InitFromPackedBuf(content, 0)
@@ -171,7 +201,7 @@ def numbers_of(content: bytes) -> Numbers:
                 sixth = constant
     values = [scale(operator.outputs[0]) for operator in graph.operators[:-1]]
     assert sixth is not None
-    return Numbers(values, weights, int(data(sixth, np.int8)[0]), scale(sixth))
+    return Numbers(values, weights, Constant(data(sixth, np.int8), scale(sixth)))
 
 
 @pytest.mark.parametrize("case", ["largest", "random 20", "random 36"])
@@ -198,10 +228,10 @@ def test_one_delegate_takes_the_whole_net(exported: Callable[[str], Exported], m
 
 
 def test_probes_of_a_full_scale_space_fit_one_delegate() -> None:
-    units = tuple(map(UnitSpec, (24, 40, 80, 112, 160), (2, 2, 2, 1, 2), (2, 1, 2, 1, 1)))
-    space = SearchSpace("cpu", (128,), (3, 5, 7), (2, 3, 4, 6), (2, 3, 4), 16, 2, units, 960, 3, 1000)
-    content = ProbeWriter(space).write(space.draw(128, np.random.default_rng(0)))
-    assert Int8Model(content).fallback_operators() == 2
+    for name in ("cpu", "tpu"):
+        space = read_space(name)
+        content = ProbeWriter(space).write(space.draw(128, np.random.default_rng(0)))
+        assert Int8Model(content).fallback_operators() == 2
 
 
 def test_probe_depends_on_seed_and_architecture_alone(mini: SearchSpace) -> None:
@@ -236,13 +266,16 @@ def test_probe_writer_imports_neither_torch_nor_tensorflow() -> None:
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("case", ["smallest", "random 20", "random 36"])
-def test_float_export_computes_what_pytorch_does(exported: Callable[[str], Exported], case: str) -> None:
-    model = exported(case)
+def assert_float_export_is_pytorch(model: Exported) -> None:
     interpreter = Interpreter(model_content=export_float(model.subnet), num_threads=1)
     run = interpreter.get_signature_runner()
     found = [run(image=image[None].astype(np.float32) / 255)["logits"][0] for image in model.images[:8]]
     np.testing.assert_allclose(found, torch_logits(model.subnet, model.images[:8]), atol=1e-3)
+
+
+@pytest.mark.parametrize("case", ["smallest", "random 20", "random 36"])
+def test_float_export_computes_what_pytorch_does(exported: Callable[[str], Exported], case: str) -> None:
+    assert_float_export_is_pytorch(exported(case))
 
 
 @pytest.mark.parametrize("dead_gate", [False, True])

@@ -85,6 +85,8 @@ class SpaceConfig(Section):
     """After that convolution, and after the one below."""
     mix_width: Annotated[int, Field(ge=0)]
     """Output channels of a 1x1 convolution between pooling and classifier (MobileNetV3); 0: none."""
+    normalisation: Literal["none", "imagenet"]
+    """none: pixels in [0, 1]; imagenet: less ImageNet's mean, over its deviation (what published weights expect)."""
     image_channels: Count
     """1 for grey, 3 for colour."""
     classes: Annotated[int, Field(ge=2)]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
+from foxnas.blocks import FUSED, SQUEEZE_EXCITE
 from foxnas.report.svg import frame, text
-from foxnas.space import SQUEEZE_EXCITE, Arch, SearchSpace
+from foxnas.space import Arch, SearchSpace
 
 _BAR, _GAP, _TOP, _TALLEST = 30, 3, 20, 64
 _BETWEEN_UNITS = 22
@@ -30,8 +31,8 @@ def draw_architecture(space: SearchSpace, arch: Arch) -> Markup:
             parts.append(text(x + _BAR / 2, base - 17, f"K{k}", f"in-layer k{shade}", "middle"))
             parts.append(text(x + _BAR / 2, base - 5, f"E{e}", f"in-layer k{shade}", "middle"))
         parts.append(f'<path class="axis" d="M{left - 2} {base + 1.5}h{unit_width}"/>')
-        attention = ", SE" if unit.type == SQUEEZE_EXCITE else ""
+        kind = {SQUEEZE_EXCITE: ", SE", FUSED: ", fused"}.get(unit.type, "")
         stride = f", stride {unit.stride}" if unit.stride > 1 else ""
-        parts.append(text(left, base + 14, f"{unit.width} wide{stride}{attention}", "tick"))
+        parts.append(text(left, base + 14, f"{unit.width} wide{stride}{kind}", "tick"))
     width = 4 + len(arch.units) * (unit_width + _BETWEEN_UNITS) - _BETWEEN_UNITS + 20
     return frame(width, base + 20, "".join(parts), f"Architecture {arch.text}", "architecture")

@@ -1,8 +1,4 @@
-"""Elastic layers: one set of weights from which every K and E is a slice.
-
-Padding is TFLite's SAME everywhere, which for an even input and stride 2 puts the odd row and column
-after the image, not before it; a subnet then exports without a single PAD operator.
-"""
+"""Elastic layers: one set of weights from which every K and E is a slice."""
 
 from __future__ import annotations
 
@@ -10,32 +6,37 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from foxnas.space import SQUEEZE_EXCITE, SqueezeExcite
+from foxnas.blocks import FUSED, SQUEEZE_EXCITE, Activation, BlockSpec, Padding, SqueezeExcite, pads
+from foxnas.space import SearchSpace
 
 
-def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
-    """Rows before and after an axis of `size` that TFLite's SAME padding adds."""
-    total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
-    return total // 2, total - total // 2
-
-
-def conv_same(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, groups: int) -> Tensor:
-    """Convolve (N, C, H, W) with SAME padding."""
+def conv_padded(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, groups: int, padding: Padding) -> Tensor:
+    """Convolve (N, C, H, W) with a space's padding."""
     kernel = weight.shape[-1]
     if kernel == 1 and stride == 1:
         return F.conv2d(x, weight, bias, groups=groups)
-    top, bottom = same_padding(x.shape[2], kernel, stride)
-    left, right = same_padding(x.shape[3], kernel, stride)
+    if padding == "symmetric":
+        return F.conv2d(x, weight, bias, stride, kernel // 2, groups=groups)
+    top, bottom = pads(padding, x.shape[2], kernel, stride)
+    left, right = pads(padding, x.shape[3], kernel, stride)
     if top == bottom and left == right:
         return F.conv2d(x, weight, bias, stride, (top, left), groups=groups)
     return F.conv2d(F.pad(x, (left, right, top, bottom)), weight, bias, stride, groups=groups)
 
 
+def activate(x: Tensor, activation: Activation, inplace: bool = False) -> Tensor:
+    """Return the activation of `x`."""
+    if activation == "relu6":
+        return F.relu6(x, inplace)
+    return F.relu(x, inplace) if activation == "relu" else F.hardswish(x, inplace)
+
+
 class ElasticBatchNorm(nn.Module):
     """Batch norm over the first channels of its widest form, on the batch's own statistics.
 
-    A subnet's running statistics belong to the subnet, so the supernet keeps none; they are estimated
-    after extraction (`foxnas.accuracy.recalibrate`).
+    A subnet's running statistics belong to the subnet and are estimated after extraction
+    (`foxnas.accuracy.recalibrate`). The supernet has some of its own only to hand on those of a checkpoint
+    that came with them.
     """
 
     eps = 1e-5
@@ -44,6 +45,14 @@ class ElasticBatchNorm(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.full((channels,), gain))
         self.bias = nn.Parameter(torch.zeros(channels))
+        self.running_mean: Tensor | None
+        self.running_var: Tensor | None
+        self.register_buffer("running_mean", None)
+        self.register_buffer("running_var", None)
+
+    def keep_statistics(self) -> None:
+        """Make room for running statistics."""
+        self.running_mean, self.running_var = torch.zeros_like(self.bias), torch.ones_like(self.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         c = x.shape[1]
@@ -100,48 +109,47 @@ class ElasticSqueezeExcite(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         reduce_w, reduce_b, expand_w, expand_b = self.slice(x.shape[1])
         gate = x.mean((2, 3), keepdim=True)
-        gate = F.relu6(F.conv2d(gate, reduce_w, reduce_b))
+        gate = activate(F.conv2d(gate, reduce_w, reduce_b), self.rule.activation)
         return x * F.hardsigmoid(F.conv2d(gate, expand_w, expand_b))
 
 
 class ElasticBlock(nn.Module):
     """One inverted bottleneck: 1x1 expansion, depthwise KxK, optional gate, 1x1 projection.
 
-    A block whose only expansion ratio is 1 has no expansion convolution.
+    In a fused block one ordinary 3x3 convolution, `expand`, takes the place of the first two. A separable block
+    whose only expansion ratio is 1 has no expansion convolution.
     """
 
     def __init__(
-        self,
-        in_width: int,
-        out_width: int,
-        stride: int,
-        type: int,
-        kernel_sizes: tuple[int, ...],
-        expansion_ratios: tuple[int, ...],
-        transforms: bool,
-        squeeze: SqueezeExcite,
+        self, space: SearchSpace, spec: BlockSpec, kernel_sizes: tuple[int, ...], expansion_ratios: tuple[int, ...]
     ) -> None:
         super().__init__()
-        self.in_width, self.stride = in_width, stride
-        self.residual = stride == 1 and in_width == out_width
-        hidden = in_width * expansion_ratios[-1]
-        if expansion_ratios != (1,):
-            self.expand = nn.Conv2d(in_width, hidden, 1, bias=False)
+        self.spec, self.padding = spec, space.padding
+        hidden = spec.in_width * expansion_ratios[-1]
+        fused = spec.type == FUSED
+        if fused or expansion_ratios != (1,):
+            self.expand = nn.Conv2d(spec.in_width, hidden, 3 if fused else 1, bias=False)
             self.expand_norm = ElasticBatchNorm(hidden)
-        self.depthwise = ElasticDepthwise(hidden, kernel_sizes, transforms)
-        self.depthwise_norm = ElasticBatchNorm(hidden)
-        self.gate = ElasticSqueezeExcite(hidden, squeeze) if type == SQUEEZE_EXCITE else None
-        self.project = nn.Conv2d(hidden, out_width, 1, bias=False)
-        self.project_norm = ElasticBatchNorm(out_width, gain=0.0 if self.residual else 1.0)
+        if not fused:
+            self.depthwise = ElasticDepthwise(hidden, kernel_sizes, space.kernel_transforms)
+            self.depthwise_norm = ElasticBatchNorm(hidden)
+        self.gate = ElasticSqueezeExcite(hidden, space.squeeze) if spec.type == SQUEEZE_EXCITE else None
+        self.project = nn.Conv2d(hidden, spec.width, 1, bias=False)
+        self.project_norm = ElasticBatchNorm(spec.width, gain=0.0 if spec.residual else 1.0)
 
     def forward(self, x: Tensor, kernel: int, expansion: int) -> Tensor:
-        hidden = self.in_width * expansion
+        spec = self.spec
+        hidden = spec.in_width * expansion
         y = x
         if hasattr(self, "expand"):
-            y = F.relu6(self.expand_norm(F.conv2d(x, self.expand.weight[:hidden])))
-        weight = self.depthwise.slice(kernel, hidden)
-        y = F.relu6(self.depthwise_norm(conv_same(y, weight, None, self.stride, hidden)))
+            stride = spec.stride if spec.type == FUSED else 1
+            y = conv_padded(y, self.expand.weight[:hidden], None, stride, 1, self.padding)
+            y = activate(self.expand_norm(y), spec.activation)
+        if hasattr(self, "depthwise"):
+            weight = self.depthwise.slice(kernel, hidden)
+            y = conv_padded(y, weight, None, spec.stride, hidden, self.padding)
+            y = activate(self.depthwise_norm(y), spec.activation)
         if self.gate is not None:
             y = self.gate(y)
         y = self.project_norm(F.conv2d(y, self.project.weight[:, :hidden]))
-        return x + y if self.residual else y
+        return x + y if spec.residual else y

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from foxnas.space import SEPARABLE, Arch, SearchSpace
-from foxnas.supernet.elastic import ElasticBatchNorm, ElasticBlock, conv_same
+from foxnas.blocks import IMAGENET_MEAN, IMAGENET_STD
+from foxnas.space import Arch, SearchSpace
+from foxnas.supernet.elastic import ElasticBatchNorm, ElasticBlock, activate, conv_padded
+
+
+def pixel_statistics(space: SearchSpace) -> tuple[Tensor, Tensor] | None:
+    """Return mean and deviation of the pixels, (channels, 1, 1) each, or None where they are taken as they are."""
+    if space.normalisation == "none":
+        return None
+    mean, std = (torch.tensor(values).view(-1, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
+    return mean, std
 
 
 class Supernet(nn.Module):
@@ -14,33 +24,53 @@ class Supernet(nn.Module):
 
     Forward takes images (N, channels, H, W) in [0, 1] and an architecture, uses the batch's own
     statistics in every batch norm, and returns logits (N, classes).
+
+    Parameters
+    ----------
+    space
+        The space.
+    statistics
+        Whether it holds running statistics of batch norm, as published checkpoints do. Only subnets that are
+        not recalibrated use them.
     """
 
-    def __init__(self, space: SearchSpace) -> None:
+    def __init__(self, space: SearchSpace, statistics: bool = False) -> None:
         super().__init__()
         self.space = space
         width = space.stem_width
         self.stem = nn.Conv2d(space.image_channels, width, 3, bias=False)
         self.stem_norm = ElasticBatchNorm(width)
-        self.first = ElasticBlock(width, width, 1, SEPARABLE, (3,), (1,), False, space.squeeze)
-        self.units = nn.ModuleList()
-        for in_width, spec in zip(space.in_widths(), space.units, strict=True):
-            knobs = (spec.type, space.kernel_sizes, space.expansion_ratios, space.kernel_transforms, space.squeeze)
-            blocks = [ElasticBlock(in_width, spec.width, spec.stride, *knobs)]
-            blocks += [ElasticBlock(spec.width, spec.width, 1, *knobs) for _ in range(space.depths[-1] - 1)]
-            self.units.append(nn.ModuleList(blocks))
+        self.first = ElasticBlock(space, space.first_block(), (3,), (1,))
+        self.units = nn.ModuleList(
+            nn.ModuleList(
+                ElasticBlock(space, space.block(unit, layer), space.kernel_sizes, space.expansion_ratios)
+                for layer in range(space.depths[-1])
+            )
+            for unit in range(len(space.units))
+        )
         self.head = nn.Conv2d(space.units[-1].width, space.head_width, 1, bias=False)
         self.head_norm = ElasticBatchNorm(space.head_width)
-        self.classifier = nn.Linear(space.head_width, space.classes)
+        if space.mix_width:
+            self.mix = nn.Conv2d(space.head_width, space.mix_width, 1, bias=False)
+        self.classifier = nn.Linear(space.mix_width or space.head_width, space.classes)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="relu")
+            if statistics and isinstance(module, ElasticBatchNorm):
+                module.keep_statistics()
 
     def forward(self, x: Tensor, arch: Arch) -> Tensor:
-        x = F.relu6(self.stem_norm(conv_same(x, self.stem.weight, None, self.space.stem_stride, 1)))
-        x = self.first(x, 3, 1)
+        space = self.space
+        if statistics := pixel_statistics(space):
+            mean, std = statistics
+            x = (x - mean.to(x)) / std.to(x)
+        x = self.stem_norm(conv_padded(x, self.stem.weight, None, space.stem_stride, 1, space.padding))
+        x = self.first(activate(x, space.stem_activation), 3, 1)
         for blocks, layers in zip(self.units, arch.units, strict=True):
             for block, (kernel, expansion) in zip(blocks, layers, strict=False):  # type: ignore[call-overload]
                 x = block(x, kernel, expansion)
-        x = F.relu6(self.head_norm(F.conv2d(x, self.head.weight)))
-        return self.classifier(x.mean((2, 3)))
+        x = activate(self.head_norm(F.conv2d(x, self.head.weight)), space.head_activation)
+        x = x.mean((2, 3), keepdim=True)
+        if space.mix_width:
+            x = activate(self.mix(x), space.head_activation)
+        return self.classifier(x.flatten(1))

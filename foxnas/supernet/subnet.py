@@ -9,28 +9,41 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from foxnas.blocks import FUSED, Activation, Padding, SqueezeExcite
 from foxnas.space import Arch
-from foxnas.supernet.elastic import ElasticBatchNorm, ElasticBlock, conv_same
-from foxnas.supernet.model import Supernet
+from foxnas.supernet.elastic import ElasticBatchNorm, ElasticBlock, activate, conv_padded
+from foxnas.supernet.model import Supernet, pixel_statistics
 
 
 class ConvNorm(nn.Module):
-    """SAME convolution, batch norm, and ReLU6 unless `linear`. Folding leaves the convolution with a bias."""
+    """Convolution, batch norm, and activation (None: none). Folding leaves the convolution with a bias."""
 
-    def __init__(self, weight: Tensor, norm: ElasticBatchNorm, stride: int, groups: int, linear: bool = False) -> None:
+    def __init__(
+        self,
+        weight: Tensor,
+        norm: ElasticBatchNorm,
+        activation: Activation | None,
+        padding: Padding,
+        stride: int = 1,
+        groups: int = 1,
+    ) -> None:
         super().__init__()
         out, fan_in, kernel, _ = weight.shape
-        self.linear = linear
+        self.activation, self.padding = activation, padding
         self.conv = nn.Conv2d(fan_in * groups, out, kernel, stride, groups=groups, bias=False)
         self.conv.weight = nn.Parameter(weight.detach().clone(memory_format=torch.channels_last))
-        self.norm: nn.Module = nn.BatchNorm2d(out, eps=norm.eps, momentum=None)
-        self.norm.weight = nn.Parameter(norm.weight.detach()[:out].clone())
-        self.norm.bias = nn.Parameter(norm.bias.detach()[:out].clone())
+        batch_norm = nn.BatchNorm2d(out, eps=norm.eps, momentum=None)
+        batch_norm.weight = nn.Parameter(norm.weight.detach()[:out].clone())
+        batch_norm.bias = nn.Parameter(norm.bias.detach()[:out].clone())
+        if norm.running_mean is not None and norm.running_var is not None:
+            batch_norm.running_mean = norm.running_mean[:out].clone()
+            batch_norm.running_var = norm.running_var[:out].clone()
+        self.norm: nn.Module = batch_norm
 
     def forward(self, x: Tensor) -> Tensor:
         conv = self.conv
-        y = self.norm(conv_same(x, conv.weight, conv.bias, conv.stride[0], conv.groups))
-        return y if self.linear else F.relu6(y, inplace=not self.training)
+        y = self.norm(conv_padded(x, conv.weight, conv.bias, conv.stride[0], conv.groups, self.padding))
+        return y if self.activation is None else activate(y, self.activation, inplace=not self.training)
 
     def fold(self) -> None:
         """Merge the batch norm's running statistics into the convolution."""
@@ -40,18 +53,21 @@ class ConvNorm(nn.Module):
 
 
 class Gate(nn.Module):
-    """Squeeze-and-excitation: global average, 1x1 convolution, ReLU6, 1x1 convolution, hard-sigmoid."""
+    """Squeeze-and-excitation: global average, 1x1 convolution, activation, 1x1 convolution, hard-sigmoid."""
 
-    def __init__(self, reduce_w: Tensor, reduce_b: Tensor, expand_w: Tensor, expand_b: Tensor) -> None:
+    def __init__(
+        self, reduce_w: Tensor, reduce_b: Tensor, expand_w: Tensor, expand_b: Tensor, rule: SqueezeExcite
+    ) -> None:
         super().__init__()
         squeezed, hidden = reduce_w.shape[:2]
+        self.activation = rule.activation
         self.reduce, self.expand = nn.Conv2d(hidden, squeezed, 1), nn.Conv2d(squeezed, hidden, 1)
         for conv, weight, bias in ((self.reduce, reduce_w, reduce_b), (self.expand, expand_w, expand_b)):
             conv.weight = nn.Parameter(weight.detach().clone())
             conv.bias = nn.Parameter(bias.detach().clone())
 
     def forward(self, x: Tensor) -> Tensor:
-        gate = F.relu6(self.reduce(x.mean((2, 3), keepdim=True)))
+        gate = activate(self.reduce(x.mean((2, 3), keepdim=True)), self.activation)
         return x * F.hardsigmoid(self.expand(gate))
 
 
@@ -60,19 +76,26 @@ class Block(nn.Module):
 
     def __init__(self, block: ElasticBlock, kernel: int, expansion: int) -> None:
         super().__init__()
-        hidden = block.in_width * expansion
-        self.residual = block.residual
+        spec, padding = block.spec, block.padding
+        hidden = spec.in_width * expansion
+        self.residual = spec.residual
         self.expand: ConvNorm | None = None
+        self.depthwise: ConvNorm | None = None
         if hasattr(block, "expand"):
-            self.expand = ConvNorm(block.expand.weight[:hidden], block.expand_norm, 1, 1)
-        weight = block.depthwise.slice(kernel, hidden)
-        self.depthwise = ConvNorm(weight, block.depthwise_norm, block.stride, hidden)
-        self.gate = Gate(*block.gate.slice(hidden)) if block.gate is not None else None
-        self.project = ConvNorm(block.project.weight[:, :hidden], block.project_norm, 1, 1, linear=True)
+            stride = spec.stride if spec.type == FUSED else 1
+            self.expand = ConvNorm(
+                block.expand.weight[:hidden], block.expand_norm, spec.activation, padding, stride=stride
+            )
+        if hasattr(block, "depthwise"):
+            weight = block.depthwise.slice(kernel, hidden)
+            self.depthwise = ConvNorm(weight, block.depthwise_norm, spec.activation, padding, spec.stride, hidden)
+        self.gate = Gate(*block.gate.slice(hidden), block.gate.rule) if block.gate is not None else None
+        self.project = ConvNorm(block.project.weight[:, :hidden], block.project_norm, None, padding)
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.expand(x) if self.expand is not None else x
-        y = self.depthwise(y)
+        if self.depthwise is not None:
+            y = self.depthwise(y)
         if self.gate is not None:
             y = self.gate(y)
         y = self.project(y)
@@ -82,31 +105,48 @@ class Block(nn.Module):
 class Subnet(nn.Module):
     """A standalone network (N, channels, H, W) in [0, 1] -> logits (N, classes).
 
-    Fresh from extraction its batch norms hold no statistics: run calibration images through it in
-    training mode (`foxnas.accuracy.recalibrate`), then `fold`.
+    Fresh from extraction its batch norms hold the supernet's statistics, if it has any, cut to their width. Its own
+    come from running calibration images through it in training mode (`foxnas.accuracy.recalibrate`); then `fold`.
     """
 
     def __init__(self, supernet: Supernet, arch: Arch) -> None:
         super().__init__()
         space = supernet.space
         self.space, self.arch = space, space.validate(arch)
-        self.stem = ConvNorm(supernet.stem.weight, supernet.stem_norm, space.stem_stride, 1)
+        stem = supernet.stem.weight
+        self.pixel_mean: Tensor | None
+        self.register_buffer("pixel_mean", None)
+        if statistics := pixel_statistics(space):
+            # Only the mean must come off before the padding; the division moves into the weights.
+            self.pixel_mean = statistics[0]
+            stem = stem / statistics[1].to(stem)
+        self.stem = ConvNorm(stem, supernet.stem_norm, space.stem_activation, space.padding, stride=space.stem_stride)
         self.first = Block(supernet.first, 3, 1)
         self.blocks = nn.ModuleList(
             Block(cast(ElasticBlock, block), kernel, expansion)
             for blocks, layers in zip(supernet.units, arch.units, strict=True)
             for block, (kernel, expansion) in zip(cast(nn.ModuleList, blocks), layers, strict=False)
         )
-        self.head = ConvNorm(supernet.head.weight, supernet.head_norm, 1, 1)
-        self.classifier = nn.Linear(space.head_width, space.classes)
+        self.head = ConvNorm(supernet.head.weight, supernet.head_norm, space.head_activation, space.padding)
+        self.mix: nn.Conv2d | None = None
+        if space.mix_width:
+            self.mix = nn.Conv2d(space.head_width, space.mix_width, 1)
+            self.mix.weight = nn.Parameter(supernet.mix.weight.detach().clone())
+            nn.init.zeros_(cast(Tensor, self.mix.bias))
+        self.classifier = nn.Linear(supernet.classifier.in_features, space.classes)
         self.classifier.load_state_dict(supernet.classifier.state_dict())
         self.requires_grad_(False)
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.pixel_mean is not None:
+            x = x - self.pixel_mean
         x = self.first(self.stem(x))
         for block in self.blocks:
             x = block(x)
-        return self.classifier(self.head(x).mean((2, 3)))
+        x = self.head(x).mean((2, 3), keepdim=True)
+        if self.mix is not None:
+            x = activate(self.mix(x), self.space.head_activation)
+        return self.classifier(x.flatten(1))
 
     def fold(self) -> Subnet:
         """Merge every batch norm into its convolution, in place; return self in evaluation mode."""

@@ -17,7 +17,7 @@ from foxnas.errors import FoxnasError
 from foxnas.supernet.subnet import Block, Subnet
 from foxnas.tflite.reading import Summary, read_summary
 from foxnas.tflite.serving import Int8Model
-from foxnas.tflite.topology import Kind, Step, input_shape, steps_of
+from foxnas.tflite.topology import PIXEL_MEAN, Kind, Step, input_shape, steps_of
 
 log = logging.getLogger(__name__)
 
@@ -77,10 +77,12 @@ def export_int8(subnet: Subnet, calibration_images: np.ndarray) -> bytes:
     _check_operators(summary, subnet)
     _check_ends(summary, subnet, "UINT8")
     _check_quantisation(summary, subnet)
-    if (outside := Int8Model(content).fallback_operators()) not in (2, None):
+    # XNNPACK has no int8 hard-swish: each one runs outside it, beside the QUANTIZE at each end.
+    expected = 2 + sum(operator.name == "HARD_SWISH" for operator in summary.operators)
+    if (outside := Int8Model(content).fallback_operators()) not in (expected, None):
         log.warning(
-            "%s: %d operators of the exported model run outside the XNNPACK delegate; it will be slower than its probe",
-            subnet.arch.text, outside,
+            "%s: %d operators of the exported model run outside the XNNPACK delegate, not %d; it will be slower than "
+            "its probe", subnet.arch.text, outside, expected,
         )  # fmt: skip
     return content
 
@@ -124,12 +126,19 @@ def _apply(tf: Any, step: Step, inputs: list[Any], constants: Iterator[tuple[np.
     if step.weight:
         weight, bias = next(constants)
         if step.kind is Kind.DENSE:
-            return tf.matmul(inputs[0], weight) + bias
+            return tf.matmul(tf.reshape(inputs[0], (1, -1)), weight) + bias
+        padding = "VALID" if step.valid else "SAME"
         if step.kind is Kind.CONV:
-            y = tf.nn.conv2d(inputs[0], weight, step.stride, "SAME") + bias
+            y = tf.nn.conv2d(inputs[0], weight, step.stride, padding) + bias
         else:
-            y = tf.nn.depthwise_conv2d(inputs[0], weight, (1, step.stride, step.stride, 1), "SAME") + bias
-        return tf.nn.relu6(y) if step.relu6 else y
+            y = tf.nn.depthwise_conv2d(inputs[0], weight, (1, step.stride, step.stride, 1), padding) + bias
+        return y if step.activation == "none" else getattr(tf.nn, step.activation)(y)
+    if step.kind is Kind.CENTRE:
+        return inputs[0] - np.array(PIXEL_MEAN, np.float32)
+    if step.kind is Kind.PAD:
+        return tf.pad(inputs[0], [(0, 0), *step.pads, (0, 0)])
+    if step.kind is Kind.HARD_SWISH:
+        return inputs[0] * tf.nn.relu6(inputs[0] + np.float32(3)) * np.float32(1 / 6)
     if step.kind is Kind.MEAN:
         return tf.reduce_mean(inputs[0], (1, 2), keepdims=len(step.shape) == 4)
     if step.kind is Kind.SIXTH:
@@ -143,12 +152,15 @@ def _layers(subnet: Subnet) -> Iterator[nn.Conv2d | nn.Linear]:
     for block in (subnet.first, *(cast(Block, block) for block in subnet.blocks)):
         if block.expand is not None:
             yield block.expand.conv
-        yield block.depthwise.conv
+        if block.depthwise is not None:
+            yield block.depthwise.conv
         if block.gate is not None:
             yield block.gate.reduce
             yield block.gate.expand
         yield block.project.conv
     yield subnet.head.conv
+    if subnet.mix is not None:
+        yield subnet.mix
     yield subnet.classifier
 
 
@@ -174,7 +186,7 @@ def _dead_gates(subnet: Subnet, summary: Summary) -> frozenset[int]:
     steps = steps_of(subnet.space, subnet.arch)
     dead = set()
     for number, (step, operator) in enumerate(zip(steps, summary.operators[1:], strict=False)):
-        squeezes = step.relu6 and steps[number + 1].bias_offset
+        squeezes = step.activation != "none" and steps[number + 1].bias_offset
         if squeezes and summary.tensors[operator.outputs[0]].scale[0] < _DEAD_SCALE:
             dead.add(number)
     return frozenset(dead)

@@ -15,7 +15,8 @@ import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from foxnas.tflite.topology import Kind, Step
+from foxnas.errors import FoxnasError
+from foxnas.tflite.topology import FusedActivation, Kind, Step
 
 #: TFLite maps buffers into memory and wants their data on these boundaries.
 _ALIGNMENT = 16
@@ -25,8 +26,11 @@ _Op, _Type = schema.BuiltinOperator, schema.TensorType
 #: Builtin code and version of each operator.
 _CODES: Mapping[Kind | None, tuple[int, int]] = {
     None: (_Op.QUANTIZE, 1),
+    Kind.CENTRE: (_Op.SUB, 2),
+    Kind.PAD: (_Op.PAD, 2),
     Kind.CONV: (_Op.CONV_2D, 3),
     Kind.DEPTHWISE: (_Op.DEPTHWISE_CONV_2D, 3),
+    Kind.HARD_SWISH: (_Op.HARD_SWISH, 1),
     Kind.ADD: (_Op.ADD, 2),
     Kind.MEAN: (_Op.MEAN, 2),
     Kind.SIXTH: (_Op.MUL, 2),
@@ -64,6 +68,14 @@ class Weights:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
+class Constant:
+    """An operand that is no weight: int8 values with one scale."""
+
+    values: np.ndarray
+    scale: Scale
+
+
+@dataclass(frozen=True, eq=False, slots=True)
 class Numbers:
     """Everything of a graph that its shapes leave open.
 
@@ -73,14 +85,16 @@ class Numbers:
         int8 scale of the network's input and of every step's output, in the order of `Step.inputs`.
     weights
         One a step that has weights, in order.
-    sixth, sixth_scale
-        The int8 number that stands for 1/6, and its scale.
+    sixth
+        The number 1/6, if there is a gate.
+    pixel_mean
+        What CENTRE takes from the pixels, (channels,), if there is one.
     """
 
     values: Sequence[Scale]
     weights: Sequence[Weights]
-    sixth: int
-    sixth_scale: Scale
+    sixth: Constant | None = None
+    pixel_mean: Constant | None = None
 
 
 def write_int8(steps: Sequence[Step], image_shape: tuple[int, ...], numbers: Numbers) -> bytes:
@@ -93,7 +107,7 @@ def write_int8(steps: Sequence[Step], image_shape: tuple[int, ...], numbers: Num
     for number, step in enumerate(steps):
         value = graph.tensor(f"value{number}", step.shape, _Type.INT8, numbers.values[number + 1])
         inputs = (*(values[i] for i in step.inputs), *constants[number])
-        graph.operator(step.kind, inputs, value, _options(step.kind, step.stride, step.relu6, len(step.shape) == 4))
+        graph.operator(step.kind, inputs, value, _options_of(step))
         values.append(value)
     logits = graph.tensor("logits", steps[-1].shape, _Type.UINT8, _unsigned(numbers.values[-1]))
     graph.operator(None, (values[-1],), logits, _options(None))
@@ -114,17 +128,25 @@ def pack(model: Any) -> bytes:
 
 
 def _append_constants(graph: _Graph, steps: Sequence[Step], numbers: Numbers) -> list[tuple[int, ...]]:
-    """Append every constant, the last step's first; return each step's constant tensors."""
+    """Append every constant, weights from the last step's to the first's; return each step's constant tensors."""
     found: list[tuple[int, ...]] = [()] * len(steps)
-    axes = graph.tensor("axes", (2,), _Type.INT32, None, np.array([1, 2], np.int32))
+    # Axes and paddings first, shared, in the order of their first use.
+    integers: dict[tuple[object, ...], int] = {}
+    for number, step in enumerate(steps):
+        if step.kind in (Kind.PAD, Kind.MEAN):
+            if step.pads not in integers:
+                values = np.array([(0, 0), *step.pads, (0, 0)] if step.pads else [1, 2], np.int32)
+                name = "padding" if step.pads else "axes"
+                integers[step.pads] = graph.tensor(f"{name}{number}", values.shape, _Type.INT32, None, values)
+            found[number] = (integers[step.pads],)
     gates = [number for number, step in enumerate(steps) if step.kind is Kind.SIXTH]
     weights = list(numbers.weights)
     for number in reversed(range(len(steps))):
         step = steps[number]
-        if step.kind is Kind.MEAN:
-            found[number] = (axes,)
+        if step.kind is Kind.CENTRE:
+            found[number] = (_append(graph, "pixel_mean", (step.shape[3],), numbers.pixel_mean),)
         elif gates and number == gates[0]:
-            sixth = graph.tensor("sixth", (), _Type.INT8, numbers.sixth_scale, np.array([numbers.sixth], np.int8))
+            sixth = _append(graph, "sixth", (), numbers.sixth)
             for gate in gates:
                 found[gate] = (sixth,)
         elif step.weight:
@@ -136,30 +158,55 @@ def _append_constants(graph: _Graph, steps: Sequence[Step], numbers: Numbers) ->
     return found
 
 
+def _append(graph: _Graph, name: str, shape: tuple[int, ...], constant: Constant | None) -> int:
+    if constant is None:
+        raise FoxnasError(f"the graph needs the constant {name}, which was not given")
+    return graph.tensor(name, shape, _Type.INT8, constant.scale, constant.values)
+
+
 def _unsigned(scale: Scale) -> Scale:
     return Scale(scale.scale, scale.zero_point + 128)
 
 
+def _options_of(step: Step) -> tuple[int, Any]:
+    return _options(step.kind, step.stride, step.activation, step.valid, len(step.shape) == 4)
+
+
 @cache
-def _options(kind: Kind | None, stride: int = 1, relu6: bool = False, keep_dims: bool = True) -> tuple[int, Any]:
+def _options(
+    kind: Kind | None,
+    stride: int = 1,
+    activation: FusedActivation = "none",
+    valid: bool = False,
+    keep_dims: bool = True,
+) -> tuple[int, Any]:
     """Option type and object of a builtin; QUANTIZE has none."""
-    activation = schema.ActivationFunctionType.RELU6 if relu6 else schema.ActivationFunctionType.NONE
-    strides = {"strideH": stride, "strideW": stride, "fusedActivationFunction": activation}
     kinds = schema.BuiltinOptions
-    if kind is Kind.CONV:
-        return kinds.Conv2DOptions, schema.Conv2DOptionsT(padding=schema.Padding.SAME, **strides)
-    if kind is Kind.DEPTHWISE:
-        options = schema.DepthwiseConv2DOptionsT(padding=schema.Padding.SAME, depthMultiplier=1, **strides)
-        return kinds.DepthwiseConv2DOptions, options
-    if kind is Kind.ADD:
-        return kinds.AddOptions, schema.AddOptionsT()
-    if kind in (Kind.SIXTH, Kind.MUL):
-        return kinds.MulOptions, schema.MulOptionsT()
+    if kind in (Kind.CONV, Kind.DEPTHWISE):
+        convolution = {
+            "strideH": stride,
+            "strideW": stride,
+            "fusedActivationFunction": getattr(schema.ActivationFunctionType, activation.upper()),
+            "padding": schema.Padding.VALID if valid else schema.Padding.SAME,
+        }
+        if kind is Kind.CONV:
+            return kinds.Conv2DOptions, schema.Conv2DOptionsT(**convolution)
+        return kinds.DepthwiseConv2DOptions, schema.DepthwiseConv2DOptionsT(depthMultiplier=1, **convolution)
     if kind is Kind.MEAN:
         return kinds.ReducerOptions, schema.ReducerOptionsT(keepDims=keep_dims)
-    if kind is Kind.DENSE:
-        return kinds.FullyConnectedOptions, schema.FullyConnectedOptionsT()
-    return kinds.NONE, None
+    plain = {
+        Kind.CENTRE: (kinds.SubOptions, schema.SubOptionsT),
+        Kind.PAD: (kinds.PadOptions, schema.PadOptionsT),
+        Kind.HARD_SWISH: (kinds.HardSwishOptions, schema.HardSwishOptionsT),
+        Kind.ADD: (kinds.AddOptions, schema.AddOptionsT),
+        Kind.SIXTH: (kinds.MulOptions, schema.MulOptionsT),
+        Kind.MUL: (kinds.MulOptions, schema.MulOptionsT),
+        Kind.DENSE: (kinds.FullyConnectedOptions, schema.FullyConnectedOptionsT),
+    }
+    if kind not in plain:
+        return kinds.NONE, None
+    code, table = plain[kind]
+    return code, table()
 
 
 class _Aligned:

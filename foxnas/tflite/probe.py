@@ -11,8 +11,8 @@ import math
 import numpy as np
 
 from foxnas.space import Arch, SearchSpace
-from foxnas.tflite.graph import Numbers, Scale, Weights, write_int8
-from foxnas.tflite.topology import Kind, Step, input_shape, steps_of
+from foxnas.tflite.graph import Constant, Numbers, Scale, Weights, write_int8
+from foxnas.tflite.topology import PIXEL_MEAN, Kind, Step, input_shape, steps_of
 
 #: Scales of a plausible network. An ADD or MUL whose scales lie too far apart would fall out of the
 #: XNNPACK delegate in silence and cost time that the real network does not take.
@@ -21,7 +21,11 @@ _RELU6 = Scale.of(6 / 255, -128)
 _SIGNED = Scale.of(8 / 255, 0)
 _UNIT = Scale.of(1 / 255, -128)
 _LOGITS = Scale.of(16 / 255, 0)
-_SIXTH = Scale.of(1 / 6 / 255, -128)
+_HARD_SWISH = Scale.of(4.375 / 255, -106)  # -0.375 to 4
+_CENTRED = Scale.of(1.079 / 255, -13)  # -0.485 to 0.594
+_SIXTH = Constant(np.array([127], np.int8), Scale.of(1 / 6 / 255, -128))
+_MEAN_SCALE = max(PIXEL_MEAN) / 255
+_PIXEL_MEAN = Constant((np.array(PIXEL_MEAN) / _MEAN_SCALE - 128).round().astype(np.int8), Scale.of(_MEAN_SCALE, -128))
 #: Random numbers of weights, biases and scales that are repeated: a period well within the window of zlib, so
 #: that a probe of megabytes travels as kilobytes, and far beyond the reach of any kernel's inner loop.
 _BLOCKS = (1 << 13, 1 << 8, 1 << 4)
@@ -52,7 +56,7 @@ class ProbeWriter:
             if step.weight:
                 weights.append(self._draw(step, values[step.inputs[0]], len(weights), shared))
             values.append(_value_scale(step, values))
-        return write_int8(steps, input_shape(self.space, arch), Numbers(values, weights, 127, _SIXTH))
+        return write_int8(steps, input_shape(self.space, arch), Numbers(values, weights, _SIXTH, _PIXEL_MEAN))
 
     def _draw(
         self, step: Step, read: Scale, number: int, shared: dict[tuple[object, ...], tuple[Scale, Scale]]
@@ -76,13 +80,12 @@ class ProbeWriter:
 
 def _value_scale(step: Step, values: list[Scale]) -> Scale:
     """Scale of a step's output."""
-    if step.relu6 or step.bias_offset:
+    if step.activation != "none":
         return _RELU6
-    if step.kind is Kind.SIXTH:
-        return _UNIT
-    if step.kind in (Kind.MEAN, Kind.MUL):
+    if step.kind in (Kind.MEAN, Kind.MUL, Kind.PAD):
         return values[step.inputs[0]]
-    return _LOGITS if step.kind is Kind.DENSE else _SIGNED
+    own = {Kind.SIXTH: _UNIT, Kind.HARD_SWISH: _HARD_SWISH, Kind.CENTRE: _CENTRED, Kind.DENSE: _LOGITS}
+    return own.get(step.kind, _SIGNED)
 
 
 def _window(pool: np.ndarray, start: int, size: int) -> np.ndarray:

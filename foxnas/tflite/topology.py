@@ -8,20 +8,31 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import Literal
 
-from foxnas.space import SEPARABLE, SQUEEZE_EXCITE, Arch, SearchSpace, SqueezeExcite
+from foxnas.blocks import FUSED, IMAGENET_MEAN, SQUEEZE_EXCITE, Activation, BlockSpec, pads
+from foxnas.space import Arch, SearchSpace
+
+FusedActivation = Literal["none", "relu", "relu6"]
 
 
 class Kind(Enum):
     """Operators of a subnet, by the name of their TFLite builtin."""
 
+    CENTRE = "SUB"
+    PAD = "PAD"
     CONV = "CONV_2D"
     DEPTHWISE = "DEPTHWISE_CONV_2D"
+    HARD_SWISH = "HARD_SWISH"
     ADD = "ADD"
     MEAN = "MEAN"
     SIXTH = "MUL by 1/6"
     MUL = "MUL"
     DENSE = "FULLY_CONNECTED"
+
+
+#: What `Kind.CENTRE` takes from the pixels.
+PIXEL_MEAN = IMAGENET_MEAN
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +48,14 @@ class Step:
     weight
         Shape in TFLite's layout: (out, K, K, in) for CONV, (1, K, K, C) for DEPTHWISE,
         (out, in) for DENSE; empty for operators without weights.
-    stride, relu6
-        Of CONV and DEPTHWISE. Padding is SAME.
+    stride, activation
+        Of CONV and DEPTHWISE.
+    valid
+        Of CONV and DEPTHWISE: padding is VALID, because a PAD comes before; otherwise it is SAME.
     bias_offset
         Added to every bias (3 where a hard-sigmoid follows).
+    pads
+        Of PAD: rows before and after, columns before and after.
     """
 
     kind: Kind
@@ -48,17 +63,19 @@ class Step:
     shape: tuple[int, ...]
     weight: tuple[int, ...] = ()
     stride: int = 1
-    relu6: bool = False
+    activation: FusedActivation = "none"
+    valid: bool = False
     bias_offset: float = 0.0
+    pads: tuple[tuple[int, int], ...] = ()
 
 
 class _Line:
     """Collects steps, one after another unless told which values a step reads."""
 
-    def __init__(self, shape: tuple[int, ...], squeeze: SqueezeExcite) -> None:
+    def __init__(self, space: SearchSpace, arch: Arch) -> None:
+        self.space = space
         self.steps: list[Step] = []
-        self.shape = shape
-        self.squeeze = squeeze
+        self.shape: tuple[int, ...] = input_shape(space, arch)
 
     @property
     def value(self) -> int:
@@ -69,40 +86,80 @@ class _Line:
         self.steps.append(step)
         self.shape = step.shape
 
-    def conv(self, width: int, kernel: int = 1, stride: int = 1, relu6: bool = True, offset: float = 0.0) -> None:
-        _, height, across, channels = self.shape
-        shape = (1, -(-height // stride), -(-across // stride), width)
-        self.append(Step(Kind.CONV, (self.value,), shape, (width, kernel, kernel, channels), stride, relu6, offset))
+    def centre(self) -> None:
+        if self.space.normalisation == "imagenet":
+            self.append(Step(Kind.CENTRE, (self.value,), self.shape))
 
-    def depthwise(self, kernel: int, stride: int) -> None:
-        _, height, across, channels = self.shape
-        shape = (1, -(-height // stride), -(-across // stride), channels)
-        self.append(Step(Kind.DEPTHWISE, (self.value,), shape, (1, kernel, kernel, channels), stride, True))
+    def conv(
+        self, width: int, activation: Activation | None, kernel: int = 1, stride: int = 1, offset: float = 0.0
+    ) -> None:
+        weight = (width, kernel, kernel, self.shape[3])
+        self._convolve(Kind.CONV, weight, width, activation, stride, offset)
+
+    def depthwise(self, activation: Activation, kernel: int, stride: int) -> None:
+        channels = self.shape[3]
+        self._convolve(Kind.DEPTHWISE, (1, kernel, kernel, channels), channels, activation, stride, 0.0)
 
     def gate(self) -> None:
+        rule = self.space.squeeze
         ungated, shape, hidden = self.value, self.shape, self.shape[3]
         self.append(Step(Kind.MEAN, (self.value,), (1, 1, 1, hidden)))
-        self.conv(self.squeeze.width(hidden))
-        self.conv(hidden, offset=3.0)
+        self.conv(rule.width(hidden), rule.activation)
+        self.conv(hidden, "relu6", offset=3.0)
         self.append(Step(Kind.SIXTH, (self.value,), self.shape))
         self.append(Step(Kind.MUL, (ungated, self.value), shape))
 
-    def block(self, width: int, stride: int, type: int, kernel: int, hidden: int | None) -> None:
+    def block(self, spec: BlockSpec, kernel: int, hidden: int | None) -> None:
         """Append an inverted bottleneck; `hidden` is None where it has no expansion convolution."""
-        entered, residual = self.value, stride == 1 and self.shape[3] == width
-        if hidden is not None:
-            self.conv(hidden)
-        self.depthwise(kernel, stride)
-        if type == SQUEEZE_EXCITE:
+        entered = self.value
+        if spec.type == FUSED:
+            assert hidden is not None
+            self.conv(hidden, spec.activation, 3, spec.stride)
+        else:
+            if hidden is not None:
+                self.conv(hidden, spec.activation)
+            self.depthwise(spec.activation, kernel, spec.stride)
+        if spec.type == SQUEEZE_EXCITE:
             self.gate()
-        self.conv(width, relu6=False)
-        if residual:
+        self.conv(spec.width, None)
+        if spec.residual:
             self.append(Step(Kind.ADD, (entered, self.value), self.shape))
 
-    def classify(self, classes: int) -> None:
-        channels = self.shape[3]
-        self.append(Step(Kind.MEAN, (self.value,), (1, channels)))
-        self.append(Step(Kind.DENSE, (self.value,), (1, classes), (classes, channels)))
+    def classify(self) -> None:
+        space, channels = self.space, self.shape[3]
+        if space.mix_width:
+            self.append(Step(Kind.MEAN, (self.value,), (1, 1, 1, channels)))
+            self.conv(space.mix_width, space.head_activation)
+            channels = space.mix_width
+        else:
+            self.append(Step(Kind.MEAN, (self.value,), (1, channels)))
+        # FULLY_CONNECTED flattens what it reads, so no RESHAPE comes before it.
+        self.append(Step(Kind.DENSE, (self.value,), (1, space.classes), (space.classes, channels)))
+
+    def _convolve(
+        self,
+        kind: Kind,
+        weight: tuple[int, ...],
+        width: int,
+        activation: Activation | None,
+        stride: int,
+        offset: float,
+    ) -> None:
+        _, height, across, channels = self.shape
+        kernel = weight[1]
+        wanted, same = (
+            tuple(pads(rule, size, kernel, stride) for size in (height, across))
+            for rule in (self.space.padding, "same")
+        )
+        if wanted != same:
+            (top, bottom), (left, right) = wanted
+            shape = (1, height + top + bottom, across + left + right, channels)
+            self.append(Step(Kind.PAD, (self.value,), shape, pads=wanted))
+        shape = (1, -(-height // stride), -(-across // stride), width)
+        fused = activation if activation == "relu" or activation == "relu6" else "none"
+        self.append(Step(kind, (self.value,), shape, weight, stride, fused, valid=wanted != same, bias_offset=offset))
+        if activation == "h-swish":
+            self.append(Step(Kind.HARD_SWISH, (self.value,), shape))
 
 
 def input_shape(space: SearchSpace, arch: Arch) -> tuple[int, int, int, int]:
@@ -125,16 +182,18 @@ def layer_ends_of(space: SearchSpace, arch: Arch) -> tuple[int, ...]:
 
 def _lay_out(space: SearchSpace, arch: Arch) -> tuple[list[Step], list[int]]:
     space.validate(arch)
-    line = _Line(input_shape(space, arch), space.squeeze)
-    line.conv(space.stem_width, 3, space.stem_stride)
-    line.block(space.stem_width, 1, SEPARABLE, 3, None)
+    line = _Line(space, arch)
+    line.centre()
+    line.conv(space.stem_width, space.stem_activation, 3, space.stem_stride)
+    line.block(space.first_block(), 3, None)
     ends = [line.value]
-    expands = space.expansion_ratios != (1,)
-    for spec, layers in zip(space.units, arch.units, strict=True):
+    for unit, layers in enumerate(arch.units):
         for position, (kernel, expansion) in enumerate(layers):
-            hidden = line.shape[3] * expansion if expands else None
-            line.block(spec.width, 1 if position else spec.stride, spec.type, kernel, hidden)
+            spec = space.block(unit, position)
+            # A space whose only expansion ratio is 1 has no expansion convolutions.
+            expands = spec.type == FUSED or space.expansion_ratios != (1,)
+            line.block(spec, kernel, spec.in_width * expansion if expands else None)
             ends.append(line.value)
-    line.conv(space.head_width)
-    line.classify(space.classes)
+    line.conv(space.head_width, space.head_activation)
+    line.classify()
     return line.steps, ends
