@@ -32,6 +32,12 @@ SPACE = CONFIG.space
 SIZES = SPACE.image_sizes
 DEVICES = [device.name for device in CONFIG.devices]
 EDGETPU = [device.name for device in CONFIG.devices if device.kind == "edgetpu"]
+#: Devices with a runtime of their own: they themselves say what the deployed file sees.
+SERVING = [
+    d.name
+    for d in CONFIG.devices
+    if d.kind != "torch" and (d.ssh or d.kind == "edgetpu")
+]
 BUDGETS = {Budget.parse(budget).name: budget for budget in CONFIG.budgets}
 ROUNDS = flow.rounds(CONFIG)
 TWISTS = flow.twists(CONFIG)

@@ -7,6 +7,7 @@ reached from here.
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
@@ -126,6 +127,23 @@ def any_of(names: Iterable[str]) -> str:
 def measured_device(device: DeviceConfig) -> DeviceConfig:
     """Return the device as far as a measurement depends on it: not on what limits or compiles the models."""
     return device.model_copy(update={"compiler": None, "max_model_bytes": None})
+
+
+def deployed(device: DeviceConfig) -> str:
+    """Return the path of the file that serves on a device, with wildcards: compiled where it has to be."""
+    name = "model_edgetpu.tflite" if device.kind == "edgetpu" else "model.tflite"
+    return f"results/{{space}}/deploy/{{device}}/{{budget}}/{name}"
+
+
+def deployed_files(device: str, having: Sequence[str], name: str) -> list[str]:
+    """Return the path of a file beside the deployed model, with wildcards; none for a device that has no such file."""
+    return [f"results/{{space}}/deploy/{{device}}/{{budget}}/{name}"] if device in having else []
+
+
+def options(**files: Sequence[str]) -> str:
+    """Return the options of a command that are given only when there is a file for them, quoted for a shell."""
+    words = {f"--{name.replace('_', '-')}": [str(path) for path in paths] for name, paths in files.items() if paths}
+    return " ".join(shlex.join([option, *paths]) for option, paths in words.items())
 
 
 def percentile_subnets(config: Config) -> int:

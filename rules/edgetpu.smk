@@ -160,3 +160,24 @@ rule deploy_compiled:
     shell:
         "python {input.script} --winner {input.winner:q} --tables {input.tables:q} --compiled-models {input.models:q}"
         " --model {output.model:q} --summary {output.summary:q} 2>&1 | tee {log}"
+
+
+use rule time_compiled_candidates as validate_compiled_latency with:
+    input:
+        script=flow.script("time_models"),
+        code=flow.closure("time_models"),
+        models=rules.deploy_compiled.output.model,
+    output:
+        latencies="results/{space}/deploy/{device}/{budget}/latency.json",
+    log:
+        "results/logs/{space}/{device}/{budget}/validate_compiled_latency.log",
+    benchmark:
+        "results/benchmarks/{space}/{device}/{budget}/validate_compiled_latency.tsv"
+    params:
+        settings=lambda wildcards: flow.settings(
+            device=flow.measured_device(CONFIG.device(wildcards.device)),
+            sessions=CONFIG.validation.sessions,
+        ),
+        code=flow.code_digest("time_models"),
+    message:
+        "Validating the compiled model's latency for budget {wildcards.budget} on {wildcards.device}"

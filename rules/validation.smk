@@ -57,6 +57,41 @@ use rule time_candidates as validate_latency with:
         "Validating the latency for budget {wildcards.budget} on {wildcards.device}"
 
 
+rule validate_on_device:
+    """Measure the deployed file's top-1 on the test split on the device itself, with the runtime that will serve it."""
+    input:
+        script=flow.script("validate_on_device"),
+        code=flow.closure("validate_on_device"),
+        winner="results/{space}/search/{device}/{budget}/winner.json",
+        model=lambda wildcards: flow.deployed(CONFIG.device(wildcards.device)),
+        images=expand("results/data/{size}/test-images.npy", size=SIZES),
+        labels="results/data/native/test-labels.npy",
+    output:
+        accuracy="results/{space}/deploy/{device}/{budget}/accuracy-on-device.json",
+    log:
+        "results/logs/{space}/{device}/{budget}/validate_on_device.log",
+    benchmark:
+        "results/benchmarks/{space}/{device}/{budget}/validate_on_device.tsv"
+    wildcard_constraints:
+        device=flow.any_of(SERVING),
+    threads: flow.WHOLE_MACHINE
+    resources:
+        mem_mb=1000,
+        runtime=240,
+    params:
+        settings=lambda wildcards: flow.settings(
+            device=flow.measured_device(CONFIG.device(wildcards.device))
+        ),
+        code=flow.code_digest("validate_on_device"),
+        journal="results/{space}/journals/answers-{device}/{budget}.jsonl",
+    message:
+        "Validating the accuracy for budget {wildcards.budget} on {wildcards.device} itself"
+    shell:
+        "python {input.script} --settings {params.settings:q} --winner {input.winner:q} --model {input.model:q}"
+        " --images {input.images:q} --labels {input.labels:q} --journal {params.journal:q}"
+        " --result {output.accuracy:q} 2>&1 | tee {log}"
+
+
 rule judge_model:
     """Say whether the deployed model keeps its promises."""
     input:
@@ -66,6 +101,12 @@ rule judge_model:
         winner="results/{space}/search/{device}/{budget}/winner.json",
         accuracy="results/{space}/deploy/{device}/{budget}/accuracy.json",
         latency="results/{space}/deploy/{device}/{budget}/latency.json",
+        on_device=lambda wildcards: flow.deployed_files(
+            wildcards.device, SERVING, "accuracy-on-device.json"
+        ),
+        compiled=lambda wildcards: flow.deployed_files(
+            wildcards.device, EDGETPU, "compiled.json"
+        ),
     output:
         validation="results/{space}/deploy/{device}/{budget}/validation.json",
     log:
@@ -78,11 +119,15 @@ rule judge_model:
     params:
         settings=flow.settings(max_drop_percent=CONFIG.validation.max_drop_percent),
         code=flow.code_digest("judge_model"),
+        more=lambda wildcards, input: flow.options(
+            on_device=input.on_device, compiled=input.compiled
+        ),
     message:
         "Judging the model for budget {wildcards.budget} on {wildcards.device}"
     shell:
         "python {input.script} --settings {params.settings:q} --budget {input.budget:q} --winner {input.winner:q}"
-        " --accuracy {input.accuracy:q} --latency {input.latency:q} --validation {output.validation:q} 2>&1 | tee {log}"
+        " --accuracy {input.accuracy:q} --latency {input.latency:q} {params.more}"
+        " --validation {output.validation:q} 2>&1 | tee {log}"
 
 
 rule compare_baselines:

@@ -2,6 +2,7 @@
 
 import logging
 from pathlib import Path
+from typing import Any
 
 from foxnas import command
 from foxnas.tables import read_json, write_json
@@ -9,10 +10,28 @@ from foxnas.verification import judge
 
 
 def main(
-    *, max_drop_percent: float, budget: Path, winner: Path, accuracy: Path, latency: Path, validation: Path
+    *,
+    max_drop_percent: float,
+    budget: Path,
+    winner: Path,
+    accuracy: Path,
+    latency: Path,
+    on_device: Path | None = None,
+    compiled: Path | None = None,
+    validation: Path,
 ) -> None:
-    """Write promised and measured figures side by side, with the verdict."""
+    """Write promised and measured figures side by side, with the verdict.
+
+    Where the device itself was asked (`on_device`), its accuracy is the one that is judged, and this host's stands
+    beside it.
+    """
     promised, chosen, scored = read_json(budget), read_json(winner), read_json(accuracy)
+    more: dict[str, Any] = {}
+    if on_device is not None:
+        more["host_int8_top1_percent"] = scored["int8_top1_percent"]
+        scored["int8_top1_percent"] = read_json(on_device)["top1_percent"]
+    if compiled is not None:
+        more["compiled"] = {name: value for name, value in read_json(compiled).items() if name != "made_by"}
     (timed,) = read_json(latency)["models"].values()
     verdict = judge(
         promised["budget_ms"],
@@ -40,6 +59,7 @@ def main(
             "latency_median_ms": timed["median_ms"],
             "latency_upper_ms": timed["upper_ms"],
             "session_medians_ms": timed["session_medians_ms"],
+            **more,
             **verdict,
         },
     )

@@ -1,0 +1,37 @@
+"""Measure a deployed file's accuracy on the device, with the runtime that will serve it."""
+
+from pathlib import Path
+
+import numpy as np
+
+from foxnas import command
+from foxnas.arrays import ArraysBySize
+from foxnas.config.devices import DeviceConfig
+from foxnas.devices.evaluation import predict_images
+from foxnas.devices.registry import build_device
+from foxnas.space import Arch
+from foxnas.tables import read_json, write_json
+
+
+def main(
+    *, device: DeviceConfig, winner: Path, model: Path, images: list[Path], labels: Path, journal: Path, result: Path
+) -> None:
+    """Write top-1 on the whole test split, as the device answers."""
+    arch = Arch.parse(read_json(winner)["winner"]["arch"])
+    truth = np.load(labels)
+    target, protocol = build_device(device)
+    seen = predict_images(target, protocol, model.read_bytes(), ArraysBySize(images).at(arch.image_size), journal)
+    write_json(
+        result,
+        {
+            "made_by": command.made_by(__file__, {"device": device}, identity=dict(seen.identity)),
+            "arch": arch.text,
+            "model": model.name,
+            "images": len(truth),
+            "top1_percent": seen.top1_percent(truth),
+        },
+    )
+
+
+if __name__ == "__main__":
+    command.run(main)
