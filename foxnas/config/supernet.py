@@ -69,5 +69,5 @@ class SupernetConfig(Section):
     source: Literal["checkpoint", "train"]
     """checkpoint: take supernet.checkpoint; train: train one by supernet.training (minutes to hours)."""
     checkpoint: str
-    """A safetensors file of this space."""
+    """A file of this space: safetensors or torch.save, named as ours or as the supernets of Once-for-All."""
     training: TrainingConfig

@@ -1,19 +1,23 @@
-"""Supernet checkpoints: safetensors with the space they belong to in the header."""
+"""Supernet checkpoints: safetensors with the space they belong to in the header, and other files taken as such."""
 
 from __future__ import annotations
 
+import hashlib
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from torch import Tensor
 
 from foxnas.errors import FoxnasError
 from foxnas.space import SearchSpace
 from foxnas.supernet.model import Supernet
+from foxnas.supernet.ofa import from_ofa, is_ofa, names_of
+from foxnas.supernet.tensors import TensorFile, read_tensors
 from foxnas.tables import replacing
 
 
@@ -34,48 +38,94 @@ def save_supernet(supernet: Supernet, path: Path, made_by: Mapping[str, Any]) ->
 
 
 def load_supernet(space: SearchSpace, path: Path) -> Supernet:
-    """Read a checkpoint of `space`.
+    """Read a checkpoint of `space`: safetensors, or tensors of `torch.save`; named as ours or as Once-for-All's.
 
-    Raises FoxnasError when the file is missing, is no safetensors file (pickled checkpoints are
-    refused), belongs to another space, or has missing, extra or misshapen tensors.
+    Raises FoxnasError when the file is missing or damaged, has pickled code in it (which is never run), belongs to
+    another space, or has missing, extra or misshapen tensors.
     """
-    if not path.is_file():
-        raise FoxnasError(
-            f"checkpoint {path} does not exist; set supernet.checkpoint to a file, or supernet.source to train"
-        )
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
-    except SafetensorError as error:
-        raise FoxnasError(
-            f"checkpoint {path} is not a safetensors file ({error}); "
-            "pickled checkpoints are not loaded, because they can run code"
-        ) from error
-    if "space" in metadata:
-        found = shape_defining(SearchSpace.from_record(json.loads(metadata["space"])))
-        wanted = shape_defining(space)
-        for knob, value in wanted.items():
-            if found[knob] != value:
-                raise FoxnasError(
-                    f"checkpoint {path} belongs to another space: its {knob} is {found[knob]}, "
-                    f"the config's space {space.name} has {value}"
-                )
-    supernet = Supernet(space)
-    check_tensors(path, {name: tuple(t.shape) for name, t in supernet.state_dict().items()}, weights)
+    return _supernet_of(space, read_tensors(path))
+
+
+def take_checkpoint(space: SearchSpace, path: Path, supernet: Path) -> None:
+    """Write a given checkpoint as the supernet of `space`: copied as it is, or converted if it is not in our format.
+
+    Raises FoxnasError like `load_supernet`.
+    """
+    file = read_tensors(path)
+    loaded = _supernet_of(space, file)
+    if file.safetensors and not is_ofa(file.tensors):
+        with replacing(supernet) as temporary:
+            shutil.copyfile(path, temporary)
+    else:
+        with path.open("rb") as content:
+            sha256 = hashlib.file_digest(content, "sha256").hexdigest()
+        save_supernet(loaded, supernet, {"converted_from": path.name, "sha256": sha256})
+
+
+def _supernet_of(space: SearchSpace, file: TensorFile) -> Supernet:
+    if "space" in file.metadata:
+        _check_space(space, file)
+    weights, shown = file.tensors, dict[str, str]()
+    if is_ofa(weights):
+        weights, shown = from_ofa(space, weights), names_of(space)
+    supernet = Supernet(space, statistics=any(name.endswith("running_mean") for name in weights))
+    _check_tensors(file.path, supernet, weights, shown)
     supernet.load_state_dict(weights)
     return supernet.to(memory_format=torch.channels_last)
 
 
-def check_tensors(path: Path, wanted: Mapping[str, tuple[int, ...]], weights: Mapping[str, torch.Tensor]) -> None:
-    """Raise FoxnasError that names the first few tensors that do not fit."""
-    problems = [f"{name} is missing" for name in wanted if name not in weights]
-    problems += [f"{name} is not of this space" for name in weights if name not in wanted]
+def _check_space(space: SearchSpace, file: TensorFile) -> None:
+    found, wanted = (
+        shape_defining(SearchSpace.from_record(json.loads(file.metadata["space"]))),
+        shape_defining(space),
+    )
+    for knob, value in wanted.items():
+        if found[knob] != value:
+            raise FoxnasError(
+                f"checkpoint {file.path} belongs to another space: its {knob} is {found[knob]}, "
+                f"the config's space {space.name} has {value}"
+            )
+
+
+def _check_tensors(path: Path, supernet: Supernet, weights: Mapping[str, Tensor], shown: Mapping[str, str]) -> None:
+    """Raise FoxnasError that names the first few tensors that do not fit, by their name in the file, and the cause."""
+    wanted = {name: tuple(tensor.shape) for name, tensor in supernet.state_dict().items()}
+    missing = [name for name in wanted if name not in weights]
+    extra = [name for name in weights if name not in wanted]
+    misshapen = [name for name, shape in wanted.items() if name in weights and tuple(weights[name].shape) != shape]
+    problems = [f"{shown.get(name, name)} is missing" for name in missing]
+    problems += [f"{name} is not of this space" for name in extra]
     problems += [
-        f"{name} has shape {tuple(weights[name].shape)} instead of {shape}"
-        for name, shape in wanted.items()
-        if name in weights and tuple(weights[name].shape) != shape
+        f"{shown.get(name, name)} has shape {tuple(weights[name].shape)} instead of {wanted[name]}"
+        for name in misshapen
     ]
     if problems:
         more = f", and {len(problems) - 3} more" if len(problems) > 3 else ""
-        raise FoxnasError(f"checkpoint {path} does not fit the space: {'; '.join(problems[:3])}{more}")
+        cause = _likely_cause(supernet.space, weights, missing, extra, misshapen)
+        raise FoxnasError(f"checkpoint {path} does not fit the space: {'; '.join(problems[:3])}{more}. {cause}")
+
+
+def _likely_cause(
+    space: SearchSpace, weights: Mapping[str, Tensor], missing: list[str], extra: list[str], misshapen: list[str]
+) -> str:
+    """Say what most likely sets a checkpoint apart from a space."""
+    if len(extra) == len(weights):
+        return "Likely cause: a checkpoint of another program; known are this one's and Once-for-All's MobileNetV3"
+    if misshapen and all(name.startswith("classifier.") for name in misshapen):
+        return f"Likely cause: it was trained for {len(weights[misshapen[0]])} classes; set space.classes to that"
+    if "stem.weight" in misshapen:
+        width = len(weights["stem.weight"])
+        return (
+            f"Likely cause: a network of another width; its stem has {width} channels, the space's {space.stem_width}"
+        )
+    layers = sum(name.endswith(("project.weight", "point_linear.conv.conv.weight")) for name in weights) - 1
+    if layers != (expected := len(space.units) * space.depths[-1]):
+        return f"Likely cause: another number of units or largest depth; it has {layers} layers, not {expected}"
+    odd = [*missing, *extra]
+    if any(".steps." in name or "to3_matrix" in name or "to5_matrix" in name for name in odd):
+        return "Likely cause: kernel_transforms or kernel_sizes of the space are not those of the checkpoint"
+    if any(".gate." in name or ".se." in name for name in odd):
+        return "Likely cause: the space's unit types are not those of the checkpoint"
+    if misshapen:
+        return "Likely cause: other widths, expansion ratios or kernel sizes than the space's"
+    return "Likely cause: the file is incomplete, or of another network"

@@ -1,19 +1,15 @@
-"""Check that a given checkpoint is of this space, and take it as the supernet."""
+"""Take a given checkpoint as the supernet, once it has been found to be of this space."""
 
-import shutil
 from pathlib import Path
 
 from foxnas import command
 from foxnas.config.space import SpaceConfig
-from foxnas.supernet.checkpoint import load_supernet
-from foxnas.tables import replacing
+from foxnas.supernet.checkpoint import take_checkpoint
 
 
 def main(*, space: SpaceConfig, checkpoint: Path, supernet: Path) -> None:
-    """Copy the checkpoint once it has been loaded into a supernet of the space."""
-    load_supernet(space.build(), checkpoint)
-    with replacing(supernet) as temporary:
-        shutil.copyfile(checkpoint, temporary)
+    """Copy the checkpoint, or convert it from another format."""
+    take_checkpoint(space.build(), checkpoint, supernet)
 
 
 if __name__ == "__main__":

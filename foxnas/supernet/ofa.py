@@ -1,0 +1,142 @@
+"""Once-for-All's MobileNetV3 supernets: their names for our tensors.
+
+The networks are those of Cai et al., *Once-for-All: Train One Network and Specialize it for Efficient Deployment*
+(ICLR 2020), as the package `ofa` builds them: `OFAMobileNetV3`. Slices over E and D, the chain of kernel transforms
+(7 to 5 to 3), the rounding of squeeze-and-excitation widths and the running statistics are in our supernet what they
+are in theirs, so that importing and exporting is renaming.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from foxnas.blocks import SEPARABLE, SQUEEZE_EXCITE, SqueezeExcite
+from foxnas.errors import FoxnasError
+from foxnas.space import SearchSpace
+from foxnas.supernet.model import Supernet
+
+#: What the architecture fixes; a space that says otherwise would give the same weights another meaning.
+_MEANING = {
+    "padding": "symmetric",
+    "stem_stride": 2,
+    "stem_activation": "h-swish",
+    "first_activation": "relu",
+    "first_residual": True,
+    "head_activation": "h-swish",
+    "squeeze": SqueezeExcite(reduction=4, divisor=8, minimum=8, activation="relu"),
+    "kernel_transforms": True,
+    "image_channels": 3,
+}
+_UNIT_MEANING = {
+    "stride": (2, 2, 2, 1, 2),
+    "types": tuple((t, t) for t in (SEPARABLE, SQUEEZE_EXCITE, SEPARABLE, SQUEEZE_EXCITE, SQUEEZE_EXCITE)),
+    "activation": ("relu", "relu", "h-swish", "h-swish", "h-swish"),
+}
+
+#: Our prefix and theirs, outside the units.
+_ENDS = {
+    "stem.": "first_conv.conv.",
+    "stem_norm.": "first_conv.bn.",
+    "first.depthwise.": "blocks.0.conv.depth_conv.conv.",
+    "first.depthwise_norm.": "blocks.0.conv.depth_conv.bn.",
+    "first.project.": "blocks.0.conv.point_linear.conv.",
+    "first.project_norm.": "blocks.0.conv.point_linear.bn.",
+    "head.": "final_expand_layer.conv.",
+    "head_norm.": "final_expand_layer.bn.",
+    "mix.": "feature_mix_layer.conv.",
+    "classifier.": "classifier.linear.",
+}
+#: The same within a layer of a unit; theirs are numbered through all units.
+_LAYER = {
+    "expand.": "inverted_bottleneck.conv.conv.",
+    "expand_norm.": "inverted_bottleneck.bn.bn.",
+    "depthwise.weight": "depth_conv.conv.conv.weight",
+    "depthwise_norm.": "depth_conv.bn.bn.",
+    "gate.": "depth_conv.se.fc.",
+    "project.": "point_linear.conv.conv.",
+    "project_norm.": "point_linear.bn.bn.",
+}
+
+
+def is_ofa(names: Mapping[str, Tensor]) -> bool:
+    """Whether tensors are named as in Once-for-All's MobileNetV3."""
+    return any(name.removeprefix("module.").startswith("first_conv.") for name in names)
+
+
+def names_of(space: SearchSpace) -> dict[str, str]:
+    """Return Once-for-All's name of every tensor of our supernet, in our order, running statistics included.
+
+    Raises FoxnasError when the space is not of Once-for-All's MobileNetV3, and says where it differs.
+    """
+    _check_meaning(space)
+    with torch.device("meta"):
+        ours = Supernet(space, statistics=True).state_dict()
+    return {name: _theirs(name, space) for name in ours}
+
+
+def from_ofa(space: SearchSpace, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return a state dict of ours; tensors whose names nothing corresponds to keep them.
+
+    Spellings of older releases are understood. Counts of training batches, which nothing reads, are dropped.
+    """
+    back = {theirs: ours for ours, theirs in names_of(space).items()}
+    renamed = {}
+    for name, tensor in tensors.items():
+        spelt = name.removeprefix("module.").replace(".mobile_inverted_conv.", ".conv.")
+        if not spelt.endswith("num_batches_tracked"):
+            renamed[back.get(spelt, name)] = tensor
+    return renamed
+
+
+def to_ofa(supernet: Supernet) -> dict[str, Tensor]:
+    """Return the state dict that `OFAMobileNetV3.load_state_dict` reads.
+
+    Raises FoxnasError when the space is not Once-for-All's. Where the supernet holds no running statistics, theirs are
+    those of a fresh batch norm.
+    """
+    names = names_of(supernet.space)
+    ours = supernet.state_dict()
+    exported: dict[str, Tensor] = {}
+    for name, theirs in names.items():
+        like = ours.get(name, ours[re.sub(r"running_(mean|var)$", "bias", name)])
+        fresh = torch.ones_like if name.endswith("running_var") else torch.zeros_like
+        exported[theirs] = (ours[name] if name in ours else fresh(like)).clone()
+        if name.endswith("running_var"):
+            exported[theirs.replace("running_var", "num_batches_tracked")] = torch.zeros((), dtype=torch.long)
+    return exported
+
+
+def _theirs(name: str, space: SearchSpace) -> str:
+    if found := re.fullmatch(r"units\.(\d+)\.(\d+)\.(.*)", name):
+        unit, layer, rest = int(found[1]), int(found[2]), found[3]
+        before = f"blocks.{1 + unit * space.depths[-1] + layer}.conv."
+        if step := re.fullmatch(r"depthwise\.steps\.(\d+)", rest):
+            smaller = int(step[1])
+            larger = space.kernel_sizes[space.kernel_sizes.index(smaller) + 1]
+            return f"{before}depth_conv.conv.{larger}to{smaller}_matrix"
+        return before + _renamed(rest, _LAYER)
+    return _renamed(name, _ENDS)
+
+
+def _renamed(name: str, prefixes: Mapping[str, str]) -> str:
+    ours, theirs = next(pair for pair in prefixes.items() if name.startswith(pair[0]))
+    return theirs + name.removeprefix(ours)
+
+
+def _check_meaning(space: SearchSpace) -> None:
+    wrong = [(key, getattr(space, key), value) for key, value in _MEANING.items() if getattr(space, key) != value]
+    for key, values in _UNIT_MEANING.items():
+        if (found := tuple(getattr(unit, key) for unit in space.units)) != values:
+            wrong.append((f"units' {key}", found, values))
+    if not space.mix_width:
+        wrong.append(("mix_width", 0, "the width of the feature mix layer"))
+    if wrong:
+        key, found, value = wrong[0]
+        raise FoxnasError(
+            f"space {space.name} is not of Once-for-All's MobileNetV3: its {key} is {found} instead of {value}; "
+            "declare it with base: ofa_mbv3_d234_e346_k357_w1.0 and change what its supernet does not fix"
+        )

@@ -1,0 +1,70 @@
+"""Read the tensors of a checkpoint file without running anything that is in it."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from foxnas.errors import FoxnasError
+
+
+@dataclass(frozen=True)
+class TensorFile:
+    """What a checkpoint file holds; `metadata` is that of safetensors, empty for other formats."""
+
+    path: Path
+    safetensors: bool
+    tensors: Mapping[str, Tensor]
+    metadata: Mapping[str, str]
+
+
+def read_tensors(path: Path) -> TensorFile:
+    """Read a safetensors file, or one of `torch.save` that holds tensors and nothing else.
+
+    The latter may be a state dict or a mapping with one under ``state_dict``.
+
+    Raises FoxnasError when the file is missing, damaged or of another kind, or has pickled code in it.
+    """
+    if not path.is_file():
+        raise FoxnasError(
+            f"checkpoint {path} does not exist; set supernet.checkpoint to a file, or supernet.source to train"
+        )
+    with path.open("rb") as file:
+        start = file.read(9)
+    # A safetensors file begins with the length of its header, eight bytes, and the header is JSON.
+    return _read_safetensors(path) if start[8:] == b"{" else _read_torch(path)
+
+
+def _read_safetensors(path: Path) -> TensorFile:
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+            return TensorFile(path, True, tensors, file.metadata() or {})
+    except SafetensorError as error:
+        raise FoxnasError(f"checkpoint {path} is a damaged safetensors file: {error}") from error
+
+
+def _read_torch(path: Path) -> TensorFile:
+    try:
+        value = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        if "Unsupported" in str(error):
+            raise FoxnasError(
+                f"checkpoint {path} holds pickled code besides tensors, which is not loaded, because it would be run; "
+                "where you trust the file, save its tensors alone: "
+                "safetensors.torch.save_file(model.state_dict(), 'supernet.safetensors')"
+            ) from error
+        raise FoxnasError(f"checkpoint {path} is neither a safetensors file nor one of torch.save") from error
+    except (RuntimeError, EOFError, ValueError, OSError, SafetensorError) as error:
+        raise FoxnasError(f"checkpoint {path} is damaged, or of another kind: {str(error).splitlines()[0]}") from error
+    if isinstance(value, dict) and isinstance(value.get("state_dict"), dict):
+        value = value["state_dict"]
+    if not isinstance(value, dict) or not value or not all(isinstance(t, Tensor) for t in value.values()):
+        raise FoxnasError(f"checkpoint {path} holds no state dict: expected tensors by name, or those under state_dict")
+    return TensorFile(path, False, value, {})

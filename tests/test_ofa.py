@@ -1,0 +1,193 @@
+"""Once-for-All's supernets, against the networks of the package `ofa` itself."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from ofa.imagenet_classification.elastic_nn.networks import OFAMobileNetV3
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from foxnas.blocks import IMAGENET_MEAN, IMAGENET_STD
+from foxnas.config.space import read_space
+from foxnas.errors import FoxnasError
+from foxnas.space import Arch, SearchSpace
+from foxnas.supernet.checkpoint import load_supernet, take_checkpoint
+from foxnas.supernet.elastic import ElasticBatchNorm
+from foxnas.supernet.model import Supernet
+from foxnas.supernet.ofa import to_ofa
+from foxnas.supernet.subnet import Subnet
+
+W10, W12 = "ofa_mbv3_d234_e346_k357_w1.0", "ofa_mbv3_d234_e346_k357_w1.2"
+
+
+def reference(width: str) -> OFAMobileNetV3:
+    """Their supernet with random weights, transforms and statistics."""
+    knobs = {"ks_list": [3, 5, 7], "expand_ratio_list": [3, 4, 6], "depth_list": [2, 3, 4]}
+    net = OFAMobileNetV3(dropout_rate=0.1, width_mult=float(width[-3:]), **knobs)
+    shake(net)
+    return net.eval()
+
+
+def shake(net: nn.Module) -> None:
+    """Move all that has a neutral initial value away from it."""
+    torch.manual_seed(1)
+    for name, tensor in net.state_dict().items():
+        if name.endswith("running_var"):
+            nn.init.uniform_(tensor, 0.5, 1.5)
+        elif name.endswith("running_mean") or (name.endswith("bias") and tensor.ndim == 1):
+            nn.init.normal_(tensor, 0, 0.2)
+        elif name.endswith("_matrix") or ".steps." in name:
+            tensor += 0.1 * torch.randn_like(tensor)
+        elif tensor.ndim == 1 and name.endswith("weight"):
+            nn.init.uniform_(tensor, 0.5, 1.5)
+
+
+def their_logits(net: OFAMobileNetV3, arch: Arch, images: Tensor) -> Tensor:
+    """Logits of their own extracted subnet; their blocks are numbered through all units, absent layers included."""
+    padded = [(*unit, *[unit[-1]] * (4 - len(unit))) for unit in arch.units]
+    kernels, ratios = zip(*[layer for unit in padded for layer in unit], strict=True)
+    net.set_active_subnet(ks=list(kernels), e=list(ratios), d=list(arch.depths))
+    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
+    with torch.no_grad():
+        return net.get_active_subnet().eval()((images - mean) / std)
+
+
+def our_logits(supernet: Supernet, arch: Arch, images: Tensor) -> Tensor:
+    with torch.no_grad():
+        return Subnet(supernet, arch).eval()(images)
+
+
+def subnets(space: SearchSpace, count: int) -> list[Arch]:
+    rng = np.random.default_rng(0)
+    random = [space.draw(int(rng.choice(space.image_sizes)), rng) for _ in range(count - 2)]
+    return [space.largest(160), space.smallest(132), *random]
+
+
+def assert_same_function(space: SearchSpace, supernet: Supernet, net: OFAMobileNetV3, count: int) -> None:
+    torch.manual_seed(0)
+    for arch in subnets(space, count):
+        images = torch.rand(2, 3, arch.image_size, arch.image_size)
+        theirs, ours = their_logits(net, arch, images), our_logits(supernet, arch, images)
+        assert theirs.std() > 0.01, "logits must differ for this to mean something"
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4, msg=lambda text, a=arch: f"{a.text}: {text}")
+
+
+@pytest.fixture(scope="module")
+def small() -> SearchSpace:
+    """Their space at small image sizes, one of them not divisible by the strides."""
+    return replace(read_space(W10), image_sizes=(32, 64, 100, 132, 160))
+
+
+@pytest.mark.parametrize(("width", "count"), [(W10, 30), (W12, 6)])
+def test_their_checkpoint_is_our_supernet(small: SearchSpace, tmp_path: Path, width: str, count: int) -> None:
+    space = replace(read_space(width), image_sizes=small.image_sizes)
+    net, path = reference(width), tmp_path / "ofa"
+    # As published: under state_dict, with the names of the release that wrote it.
+    state = {name.replace(".conv.", ".mobile_inverted_conv.", 1) if name.startswith("blocks.") else name: tensor
+             for name, tensor in net.state_dict().items()}  # fmt: skip
+    torch.save({"state_dict": state}, path)
+    supernet = load_supernet(space, path)
+    assert_same_function(space, supernet, net, count)
+    exported, theirs = to_ofa(supernet), net.state_dict()
+    assert exported.keys() == theirs.keys()
+    assert all(torch.equal(exported[name], theirs[name]) for name in theirs)
+
+
+def test_our_supernet_is_their_checkpoint(small: SearchSpace) -> None:
+    torch.manual_seed(2)
+    supernet = Supernet(small, statistics=True)
+    shake(supernet)
+    for parameter in supernet.parameters():
+        if parameter.ndim == 4:
+            parameter.data *= 0.4  # untrained, activations grow with depth until float32 rounds at the 4th digit
+    net = reference(W10)
+    net.load_state_dict(to_ofa(supernet))
+    assert_same_function(small, supernet, net.eval(), 30)
+
+
+def test_statistics_are_optional(small: SearchSpace) -> None:
+    exported = to_ofa(Supernet(small))
+    assert exported.keys() == reference(W10).state_dict().keys()
+    assert set(exported["first_conv.bn.running_var"].tolist()) == {1.0}
+
+
+def test_taking_their_checkpoint_converts_it_and_ours_is_copied(small: SearchSpace, tmp_path: Path) -> None:
+    net = reference(W10)
+    theirs, ours, again = (tmp_path / name for name in ("theirs.safetensors", "ours.safetensors", "again.safetensors"))
+    save_file({name: tensor.contiguous() for name, tensor in net.state_dict().items()}, theirs)
+    take_checkpoint(small, theirs, ours)
+    take_checkpoint(small, ours, again)
+    assert again.read_bytes() == ours.read_bytes()
+    arch = small.smallest(64)
+    images = torch.rand(2, 3, 64, 64)
+    supernet = load_supernet(small, again)
+    torch.testing.assert_close(
+        our_logits(supernet, arch, images), their_logits(net, arch, images), rtol=1e-4, atol=1e-4
+    )
+    assert all(m.running_mean is not None for m in supernet.modules() if isinstance(m, ElasticBatchNorm))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"padding": "same"}, "its padding is same instead of symmetric"),
+        ({"mix_width": 0}, "its mix_width is 0"),
+        ({"kernel_transforms": False}, "its kernel_transforms is False"),
+    ],
+)
+def test_a_space_of_another_meaning_is_refused(small: SearchSpace, change: dict[str, object], message: str) -> None:
+    with pytest.raises(FoxnasError, match=f"{message}.*declare it with base: {W10}"):
+        to_ofa(Supernet(replace(small, **change)))  # type: ignore[arg-type]
+
+
+def test_checkpoints_that_do_not_fit_are_named_with_the_cause(small: SearchSpace, tmp_path: Path) -> None:
+    path = tmp_path / "ofa"
+    state = reference(W10).state_dict()
+
+    def refused(space: SearchSpace, tensors: object, message: str) -> None:
+        torch.save(tensors, path)
+        with pytest.raises(FoxnasError, match=message):
+            load_supernet(space, path)
+
+    refused(read_space(W12), state, r"first_conv.conv.weight has shape \(16, .* and \d+ more.*of another width")
+    refused(replace(small, classes=10), state, r"classifier.linear.weight has shape \(1000.*trained for 1000 classes")
+    refused(replace(small, depths=(2, 3, 4, 5)), state, "is missing.*largest depth; it has 20 layers, not 25")
+    refused(replace(small, kernel_sizes=(3, 5, 7, 9)), state, "9to7_matrix is missing.*kernel_transforms or")
+    fewer = {name: tensor for name, tensor in state.items() if ".se." not in name}
+    refused(small, fewer, r"blocks.5.conv.depth_conv.se.fc.reduce.weight is missing; .*unit types")
+    refused(small, {**state, "extra.weight": torch.ones(1)}, "extra.weight is not of this space.*of another")
+    refused(small, {"features.0.weight": torch.ones(1)}, "Likely cause: a checkpoint of another program")
+    refused(small, {"epoch": 3}, "holds no state dict")
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(FoxnasError, match=r"is damaged, or of another kind|is neither"):
+        load_supernet(small, path)
+    path.write_bytes((10**6).to_bytes(8, "little") + b"{")
+    with pytest.raises(FoxnasError, match="is a damaged safetensors file"):
+        load_supernet(small, path)
+
+
+class Bomb:
+    """Writes a file when it is unpickled."""
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.write_text, (self.target, "boom")
+
+
+def test_pickled_code_is_refused_and_not_run(small: SearchSpace, tmp_path: Path) -> None:
+    target, path = tmp_path / "boom", tmp_path / "ofa"
+    torch.save({"state_dict": reference(W10).state_dict(), "extra": Bomb(target)}, path)
+    with pytest.raises(FoxnasError, match=r"holds pickled code .*; where you trust the file"):
+        load_supernet(small, path)
+    path.write_bytes(pickle.dumps(Bomb(target)))
+    with pytest.raises(FoxnasError, match=r"pickled code|is neither"):
+        load_supernet(small, path)
+    assert not target.exists()
