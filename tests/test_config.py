@@ -10,9 +10,10 @@ import pytest
 import yaml
 
 from foxnas.config import documents
+from foxnas.config.devices import TorchConfig
 from foxnas.config.section import canonical
 from foxnas.config.whole import load_config, read_config
-from foxnas.devices.protocol import MeasurementProtocol
+from foxnas.devices.protocol import MeasurementProtocol, TorchOptions
 from foxnas.errors import FoxnasError
 
 ROOT = Path(__file__).parent.parent
@@ -103,4 +104,5 @@ def test_canonical_text_sees_swapped_values_and_ignores_order() -> None:
 
 def test_the_protocol_section_is_the_librarys_protocol() -> None:
     section = load_config(DEFAULT, "default").devices[0].protocol
-    assert set(type(section).model_fields) == set(MeasurementProtocol.__dataclass_fields__)
+    assert {*type(section).model_fields, "torch"} == set(MeasurementProtocol.__dataclass_fields__)
+    assert set(TorchConfig.model_fields) == set(TorchOptions.__dataclass_fields__)

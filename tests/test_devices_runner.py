@@ -26,10 +26,11 @@ from foxnas.devices.client import Runner
 from foxnas.devices.local import LocalTransport
 from foxnas.devices.protocol import MeasurementProtocol
 from foxnas.devices.runner import server
+from foxnas.devices.runner.backend import by_wall_clock
 from foxnas.devices.runner.frames import FrameError, FrameReader, encode_frame
 from foxnas.devices.runner.lock import lock_path
 from foxnas.devices.runner.server import unpacked
-from foxnas.devices.runner.timing import by_wall_clock, involuntary_switches, time_runs
+from foxnas.devices.runner.timing import involuntary_switches, time_runs
 from foxnas.devices.transport import Device, DeviceLost
 from foxnas.errors import FoxnasError
 from foxnas.tflite.probe import ProbeWriter
@@ -57,7 +58,7 @@ def test_the_runner_is_valid_python_3_7_and_needs_nothing_but_the_interpreter():
         imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
         imported |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
         foreign |= {name.split(".")[0] for name in imported} - sys.stdlib_module_names
-    assert foreign == {"foxnas", "numpy", "ai_edge_litert", "tflite_runtime"}
+    assert foreign == {"foxnas", "numpy", "ai_edge_litert", "tflite_runtime", "pycoral", "torch"}
 
 
 def test_the_archive_holds_the_runner_and_nothing_else():
@@ -139,10 +140,10 @@ def test_a_real_measurement_and_what_is_recorded_of_the_machine(device):
         hello, state = session.hello, session.state()
     assert set(row) == {
         "latency_ms", "p10_ms", "p90_ms", "mad_ms", "runs", "preempted_percent", "fallback_operators", "peak_memory_mb",
-        "batch", "dtype", "signedness", "io_dtype", "delegate", "energy_mj", "clock_mhz", "temperature_c", "throttled",
+        "batch", "dtype", "signedness", "io_dtype", "executor", "energy_mj", "clock_mhz", "temperature_c", "throttled",
     }  # fmt: skip
     assert [row[name] for name in ("batch", "dtype", "signedness", "io_dtype")] == [1, "int8", "signed", "uint8"]
-    assert (row["delegate"], row["fallback_operators"]) == ("xnnpack", 2)
+    assert (row["executor"], row["fallback_operators"]) == ("xnnpack", 2)
     assert 0 < row["p10_ms"] <= row["latency_ms"] <= row["p90_ms"]
     assert row["runs"] >= 30
     assert row["peak_memory_mb"] > 10

@@ -88,6 +88,21 @@ class CompilerConfig(Section):
     """Oldest Edge TPU runtime that the models must run on. 14, of July 2021, is the newest there is."""
 
 
+class TorchConfig(Section):
+    """How PyTorch runs the networks, in float32; every row of the tables names what is on."""
+
+    batch: Count
+    """Images at once; the paper's GPU table has 64."""
+    compile: bool
+    """torch.compile; compiling takes seconds to minutes a network."""
+    cuda_graphs: bool
+    """Replay one CUDA graph instead of launching every kernel; needs a CUDA device."""
+    tf32: bool
+    """Let CUDA round factors to TF32."""
+    channels_last: bool
+    """Images and weights in NHWC order."""
+
+
 class DeviceConfig(Section):
     """A device that models are timed on."""
 
@@ -103,4 +118,6 @@ class DeviceConfig(Section):
     max_model_bytes: Count | None
     """The search proposes no model whose int8 file is larger. An edgetpu device needs a value: the paper found latency
     to suffer past about 6 MB, when parameters no longer fit on the chip, so write 6000000. null: no limit."""
+    torch: TorchConfig | None
+    """For a torch device, and for no other."""
     protocol: ProtocolConfig

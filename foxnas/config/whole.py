@@ -69,6 +69,11 @@ class Config(Section):
                 raise FoxnasError(
                     f"devices.{i}.compiler is for edgetpu devices, {device.name} is {device.kind}: write null"
                 )
+            if device.kind != "torch" and device.torch is not None:
+                raise FoxnasError(f"devices.{i}.torch is for torch devices, {device.name} is {device.kind}: write null")
+            if device.kind == "torch" and device.torch is None:
+                value = "{batch: 64, compile: false, cuda_graphs: false, tf32: false, channels_last: false}"
+                raise FoxnasError(f"devices.{i}.torch is null, but {device.name} is a torch device: write {value}")
             if device.kind == "edgetpu" and device.compiler is None:
                 value = "{executable: edgetpu_compiler, timeout_s: 180, runtime: 14}"
                 raise FoxnasError(

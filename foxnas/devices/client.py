@@ -29,6 +29,8 @@ class Runner:
     """
 
     def __init__(self, device: Device, protocol: MeasurementProtocol) -> None:
+        if (device.backend == "torch") != (protocol.torch is not None):
+            raise FoxnasError(f"{device}: the protocol's torch options are for torch devices, and those need them")
         self.device, self.protocol = device, protocol
         self.hello: dict[str, Any] = {}
         self._stream: Stream | None = None

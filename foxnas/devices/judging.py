@@ -22,7 +22,7 @@ COLUMNS = (
     "dtype",
     "signedness",
     "io_dtype",
-    "delegate",
+    "executor",
     "latency_ms",
     "p10_ms",
     "p90_ms",
@@ -43,7 +43,7 @@ COLUMNS = (
 )
 
 #: What a model is, of which every timing says the same; None where the device does not tell.
-FACTS = ("batch", "dtype", "signedness", "io_dtype", "delegate", "fallback_operators")
+FACTS = ("batch", "dtype", "signedness", "io_dtype", "executor", "fallback_operators")
 
 _AVERAGED = ("latency_ms", "p10_ms", "p90_ms", "mad_ms", "preempted_percent")
 _LARGEST = ("peak_memory_mb", "temperature_c")

@@ -11,6 +11,35 @@ from foxnas.errors import FoxnasError
 
 
 @dataclass(frozen=True, kw_only=True)
+class TorchOptions:
+    """How PyTorch runs a network; every row names the options that are on.
+
+    Parameters
+    ----------
+    batch
+        Images at once; the paper's GPU table has 64.
+    compile
+        `torch.compile`; its compilation takes seconds to minutes a network.
+    cuda_graphs
+        Replay one captured CUDA graph instead of launching every kernel.
+    tf32
+        Let CUDA round float32 factors to 10 bits of mantissa. cuDNN does so unasked; here it must be asked.
+    channels_last
+        Keep images and weights in NHWC order.
+    """
+
+    batch: int = 64
+    compile: bool = False
+    cuda_graphs: bool = False
+    tf32: bool = False
+    channels_last: bool = False
+
+    def __post_init__(self) -> None:
+        if self.batch < 1:
+            raise FoxnasError(f"torch: batch is {self.batch}, must be at least 1")
+
+
+@dataclass(frozen=True, kw_only=True)
 class MeasurementProtocol:
     """Settings of one measurement.
 
@@ -48,6 +77,8 @@ class MeasurementProtocol:
         Timings a probe gets before it is flagged.
     seed
         Of the random input.
+    torch
+        For PyTorch devices, and for no others.
     """
 
     warm_up_runs: int = 5
@@ -66,6 +97,7 @@ class MeasurementProtocol:
     max_disagreement: float = 0.05
     max_attempts: int = 5
     seed: int = 0
+    torch: TorchOptions | None = None
 
     def __post_init__(self) -> None:
         for name, least in (

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from foxnas.config.devices import DeviceConfig
 from foxnas.devices.local import LocalTransport
-from foxnas.devices.protocol import MeasurementProtocol
+from foxnas.devices.protocol import MeasurementProtocol, TorchOptions
 from foxnas.devices.ssh.transport import SshTransport
 from foxnas.devices.transport import Device
 
 
 def build_device(config: DeviceConfig) -> tuple[Device, MeasurementProtocol]:
     """Return the device and its measurement protocol. Raises FoxnasError when the protocol contradicts itself."""
-    protocol = MeasurementProtocol(**config.protocol.model_dump())
+    options = TorchOptions(**config.torch.model_dump()) if config.torch else None
+    protocol = MeasurementProtocol(**config.protocol.model_dump(), torch=options)
     device = Device(
         config.name,
         SshTransport(config.ssh, config.kind) if config.ssh else LocalTransport(),

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
-from foxnas import code, command
+from foxnas import command
 from foxnas.config.devices import DeviceConfig
 from foxnas.config.space import SpaceConfig
+from foxnas.devices.probes import probe_writer
 from foxnas.devices.registry import build_device
 from foxnas.devices.session import measure_probes
 from foxnas.tables import read_table, write_json, write_table
-from foxnas.tflite.probe import ProbeWriter
 
 
 def main(
@@ -26,18 +26,18 @@ def main(
 ) -> None:
     """Write one row per subnet, and what is to be known about the sessions that measured them."""
     built = space.build()
-    writer = ProbeWriter(built)
+    write, written_by = probe_writer(device.kind, built)
     chosen = read_table(subnets, ["id", "arch"])
     archs = [built.parse(str(text)) for text in chosen["arch"]]
     target, protocol = build_device(device)
     rows, info = measure_probes(
         target,
         protocol,
-        [(arch.id, arch.text, partial(writer.write, arch)) for arch in archs],
-        writer.write(built.largest(built.image_sizes[0])),
+        [(arch.id, arch.text, partial(write, arch)) for arch in archs],
+        write(built.largest(built.image_sizes[0])),
         journal,
         np.random.default_rng([sampling_seed, *archs[0].id.encode()]),
-        made_from=code.digest(Path(code.PACKAGE / "tflite" / "probe.py")),
+        made_from=written_by,
     )
     made_by = command.made_by(
         __file__, {"space": space, "device": device, "sampling_seed": sampling_seed}, identity=info["identity"]

@@ -17,16 +17,18 @@ import zlib
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
+from foxnas.devices.runner.edgetpu import EdgeTpuBackend
 from foxnas.devices.runner.frames import FrameError, FrameReader, encode_frame
 from foxnas.devices.runner.lock import acquire_lock
 from foxnas.devices.runner.machine import machine_identity, pin
 from foxnas.devices.runner.predicting import Predictor
+from foxnas.devices.runner.pytorch import TorchBackend
 from foxnas.devices.runner.sensors import Sensors
 from foxnas.devices.runner.tflite import TfliteBackend
-from foxnas.devices.runner.timing import measure, reset_peak_memory, timer_overhead_ns
+from foxnas.devices.runner.timing import measure, timer_overhead_ns
 
 RUNNER_VERSION = "2"
-BACKENDS = {"tflite": TfliteBackend}
+BACKENDS = {"tflite": TfliteBackend, "edgetpu": EdgeTpuBackend, "torch": TorchBackend}
 
 
 def unpacked(body: bytes, size: int) -> bytes:
@@ -91,7 +93,7 @@ class Server:
             "runtime": self._backend.runtime,
             "runtime_version": self._backend.version,
             "accelerator": self._backend.accelerator,
-            "peak_memory_of": "probe" if reset_peak_memory() else "session",
+            "peak_memory_of": "probe" if self._backend.reset_peak_memory() else "session",
             "timer_overhead_ns": timer_overhead_ns(),
             "machine": machine_identity(),
             "state": self._sensors.state(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from foxnas.devices.runner.timing import Loaded, by_wall_clock
+from foxnas.devices.runner.backend import Backend, Loaded, by_wall_clock
 
 
 def find_runtime() -> tuple[Any, str, str]:
@@ -22,10 +22,8 @@ def find_runtime() -> tuple[Any, str, str]:
     return interpreter, package.__name__, str(getattr(package, "__version__", "unknown"))
 
 
-class TfliteBackend:
+class TfliteBackend(Backend):
     """A TFLite runtime with or without its XNNPACK delegate."""
-
-    accelerator = None
 
     def __init__(self) -> None:
         self._module, self.runtime, self.version = find_runtime()
@@ -44,7 +42,7 @@ class TfliteBackend:
                 "the XNNPACK delegate took no operator of this model: the runtime is built without it, or cannot "
                 "tell what CPU this is (/proc/cpuinfo); set the protocol's xnnpack to false"
             )
-        loaded.facts["delegate"] = "none" if not settings["xnnpack"] else "xnnpack" if delegates else None
+        loaded.facts["executor"] = "xnnpack" if settings["xnnpack"] else "own kernels"
         return loaded
 
 

@@ -2,36 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import resource
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from foxnas.devices.runner.machine import from_proc
+from foxnas.devices.runner.backend import Backend, by_wall_clock
 from foxnas.devices.runner.sensors import Sensors
-
-
-class Loaded(NamedTuple):
-    """A model that is ready to run: what runs it once and returns the ns that took, and what is known of it."""
-
-    timed: Callable[[], int]
-    facts: dict[str, Any]
-
-
-def by_wall_clock(invoke: Callable[[], Any]) -> Callable[[], int]:
-    """Return what runs `invoke` and returns the ns that passed, its own call not among them."""
-    clock = time.perf_counter_ns
-
-    def timed() -> int:
-        start = clock()
-        invoke()
-        return clock() - start
-
-    return timed
 
 
 def time_runs(timed: Callable[[], int], least: int, floor_ms: float, cap_ms: float) -> list[int]:
@@ -51,30 +29,14 @@ def involuntary_switches() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
 
 
-def reset_peak_memory() -> bool:
-    """Begin a new high-water mark; return whether that worked. If not, the mark is the session's so far."""
-    with contextlib.suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5")
-        return True
-    return False
-
-
-def peak_memory_mb() -> float:
-    """Return the most memory this process, runtime and all, has held since `reset_peak_memory`, in MiB."""
-    peak = from_proc(Path("/proc/self/status"), "VmHWM")
-    if peak:
-        return int(peak.split()[0]) / 1024.0
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024.0 * (1024 if sys.platform == "darwin" else 1))
-
-
-def measure(backend: Any, model: bytes, settings: dict[str, Any], sensors: Sensors) -> dict[str, Any]:
+def measure(backend: Backend, model: bytes, settings: dict[str, Any], sensors: Sensors) -> dict[str, Any]:
     """Return one row: load, warm up, time, then ask the sensors. Times in ms, energy in mJ an inference.
 
     Energy is that of the whole package or board while it inferred, what it draws when idle included.
     """
     import numpy as np
 
-    reset_peak_memory()
+    backend.reset_peak_memory()
     timed, facts = backend.load(model, settings)
     cap_ms = settings["max_time_ms"]
     time_runs(timed, settings["warm_up_runs"], settings["warm_up_ms"], cap_ms)
@@ -98,7 +60,7 @@ def measure(backend: Any, model: bytes, settings: dict[str, Any], sensors: Senso
         "mad_ms": float(np.median(np.abs(runs - median))),
         "runs": len(runs),
         "preempted_percent": min(100.0 * preempted / len(runs), 100.0),
-        "peak_memory_mb": peak_memory_mb(),
+        "peak_memory_mb": backend.peak_memory_mb(),
         "energy_mj": None if used_j is None else 1000 * used_j / len(runs),
     }
     row.update(facts)
