@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,14 @@ def test_every_leaf_is_explained() -> None:
         ),
         (changed("devices", [DEFAULT["devices"][0]] * 2), r"two are named 'local'"),
         ({k: v for k, v in DEFAULT.items() if k != "data"}, r"data: is missing; config/config.yaml has"),
+        (
+            changed("devices.0.kind", "torch"),
+            r"devices.0.torch is null, but local is a torch device: write {",
+        ),
+        (
+            changed("devices.0.torch", dataclasses.asdict(TorchOptions())),
+            r"devices.0.torch is for torch devices, local is tflite: write null",
+        ),
         (changed("devices.0.name", "pi 4; rm -rf"), r"devices.0.name: 'pi 4; rm -rf' does not fit"),
     ],
 )

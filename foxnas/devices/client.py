@@ -18,6 +18,8 @@ from foxnas.devices.transport import Device, DeviceLost, RunnerDied, Stream
 from foxnas.errors import FoxnasError
 
 _log = logging.getLogger(__name__)
+#: Longest time that torch.compile is given for one network.
+_COMPILING_S = 1800.0
 _STABLE = ("system", "architecture", "board", "cpu", "cores", "machine")
 
 
@@ -89,6 +91,8 @@ class Runner:
     def measure(self, label: str, model: bytes) -> dict[str, Any]:
         """Return the runner's row for one model; a model that cannot be run gives a row with ``error``."""
         allowance_s = 2 * self.protocol.max_time_ms / 1000
+        if self.protocol.torch and self.protocol.torch.compile:
+            allowance_s += _COMPILING_S
         settings = {"settings": self.protocol.timing, "unpacked_bytes": len(model)}
         header = {"type": "measure", "id": label, **settings}
         row, _ = self._ask(

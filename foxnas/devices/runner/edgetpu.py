@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from foxnas.devices.runner.backend import Backend, Loaded
-from foxnas.devices.runner.tflite import find_runtime, with_random_input
+from foxnas.devices.runner.tflite import find_runtime, nodes_of, resolver, with_random_input
 
 LIBRARY = "libedgetpu.so.1"
+#: The operator that stands in a compiled file for all that runs on the Edge TPU.
+COMPILED = "edgetpu-custom-op"
 _TRIAL = "import sys; sys.path[:0] = {path!r}; from {module} import open_delegate; open_delegate()"
 
 
@@ -32,7 +34,8 @@ class EdgeTpuBackend(Backend):
         self._kept = open_delegate()  # while one delegate lives, libedgetpu keeps the stick open
 
     def open(self, model: bytes, threads: int, xnnpack: bool) -> Any:
-        """Return an interpreter that is ready to run; what the Edge TPU leaves runs on the CPU."""
+        """Return an interpreter that is ready to run; what the Edge TPU leaves runs on the CPU (with
+        XNNPACK as pycoral has it, where that makes the interpreter)."""
         if google_pycoral():
             from pycoral.utils import edgetpu
 
@@ -40,16 +43,23 @@ class EdgeTpuBackend(Backend):
         else:
             delegates = [self._module.load_delegate(LIBRARY)]
             interpreter = self._module.Interpreter(
-                model_content=model, num_threads=threads, experimental_delegates=delegates
+                model_content=model,
+                num_threads=threads,
+                experimental_delegates=delegates,
+                experimental_op_resolver_type=resolver(self._module, xnnpack),
             )
         interpreter.allocate_tensors()
         return interpreter
 
     def load(self, model: bytes, settings: dict[str, Any]) -> Loaded:
         """Return a model that is ready to run. Raises RuntimeError when none of it runs on the Edge TPU."""
-        loaded = with_random_input(self.open(model, settings["threads"], settings["xnnpack"]), settings["seed"])
-        if loaded.facts.pop("delegates") == 0:
-            raise RuntimeError("the Edge TPU took no operator of this model: it is not a file of edgetpu_compiler")
+        interpreter = self.open(model, settings["threads"], settings["xnnpack"])
+        loaded = with_random_input(interpreter, settings["seed"])
+        del loaded.facts["delegates"]  # XNNPACK's among them: it takes what the Edge TPU leaves
+        names = [node["op_name"] for node in nodes_of(interpreter) or () if node["op_name"] != "DELEGATE"]
+        if names and COMPILED not in names:
+            raise RuntimeError("the Edge TPU has no part in this model: it is not a file of edgetpu_compiler")
+        loaded.facts["fallback_operators"] = len(names) - names.count(COMPILED) if names else None
         loaded.facts["executor"] = "edgetpu"
         return loaded
 

@@ -51,14 +51,19 @@ def open_interpreter(module: Any, model: bytes, threads: int, xnnpack: bool) -> 
 
     Without the XNNPACK delegate the runtime's own optimised kernels run every operator.
     """
-    kernels = module.OpResolverType
     interpreter = module.Interpreter(
         model_content=model,
         num_threads=threads,
-        experimental_op_resolver_type=kernels.AUTO if xnnpack else kernels.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+        experimental_op_resolver_type=resolver(module, xnnpack),
     )
     interpreter.allocate_tensors()
     return interpreter
+
+
+def resolver(module: Any, xnnpack: bool) -> Any:
+    """Return the runtime's setting that lets XNNPACK take operators unasked, or not."""
+    kernels = module.OpResolverType
+    return kernels.AUTO if xnnpack else kernels.BUILTIN_WITHOUT_DEFAULT_DELEGATES
 
 
 def with_random_input(interpreter: Any, seed: int) -> Loaded:
@@ -89,7 +94,8 @@ def with_random_input(interpreter: Any, seed: int) -> Loaded:
     return Loaded(by_wall_clock(interpreter.invoke), facts)
 
 
-def _nodes(interpreter: Any) -> list[dict[str, Any]] | None:
+def nodes_of(interpreter: Any) -> list[dict[str, Any]] | None:
+    """Return the graph's operators and, after them, its delegates; None if this runtime does not tell."""
     try:
         nodes: list[dict[str, Any]] = interpreter._get_ops_details()
     except AttributeError:
@@ -98,14 +104,14 @@ def _nodes(interpreter: Any) -> list[dict[str, Any]] | None:
 
 
 def _is_delegate(node: dict[str, Any]) -> bool:
-    return "delegate" in node["op_name"].lower() or node["op_name"] == "edgetpu-custom-op"
+    return "delegate" in node["op_name"].lower()
 
 
 def _arithmetic(interpreter: Any) -> Any:
     """Return the type that most of a model's operators write, None if this runtime does not tell."""
     import numpy as np
 
-    nodes = [node for node in _nodes(interpreter) or () if node.get("result_types")]
+    nodes = [node for node in nodes_of(interpreter) or () if node.get("result_types")]
     written = Counter(np.dtype(node["result_types"][0]) for node in nodes)
     return written.most_common(1)[0][0] if written else None
 
@@ -122,7 +128,7 @@ def count_operators(interpreter: Any) -> tuple[int | None, int | None]:
     that writes a tensor is the one that runs. Walking back from the outputs meets what is executed,
     and nothing that a delegate has swallowed.
     """
-    nodes = _nodes(interpreter)
+    nodes = nodes_of(interpreter)
     if nodes is None:
         return None, None
     writers = {tensor: node for node in nodes for tensor in node["outputs"] if tensor >= 0}
