@@ -23,6 +23,10 @@ _COMPILING_S = 1800.0
 _STABLE = ("system", "architecture", "board", "cpu", "cores", "machine")
 
 
+class _HostWasSilent(Exception):
+    """The runner heard nothing for too long: this process was stopped, or the way stalled and came back."""
+
+
 class Runner:
     """One session with a device: a runner process of its own, holding the machine's lock.
 
@@ -136,20 +140,22 @@ class Runner:
                 if got["type"] == "waiting":
                     self._wait_for(str(got.get("holder")), time.monotonic() - begun)
                 elif got["type"] == "idle":
-                    raise DeviceLost("the runner gave up waiting for this host")
+                    raise _HostWasSilent
                 elif got["type"] == "fatal":
                     raise FoxnasError(self._complaint(during, str(got.get("error"))))
                 else:
                     raise FrameError(f"a frame of type {got['type']!r} where {answer!r} was expected")
         except TimeoutError:
             raise DeviceLost(self._complaint(during, f"silent for {timeout_s:.0f} s")) from None
+        except _HostWasSilent:
+            raise DeviceLost(self._complaint(during, "the runner gave up waiting for this host")) from None
         except FrameError as error:
             raise DeviceLost(self._complaint(during, f"sent {error}; something else writes there")) from None
         except DeviceLost as error:
             ending = self._stream.ending()
-            complaint = self._complaint(during, f"{error}, {ending}")
             if ending.status is None:
-                raise DeviceLost(complaint) from None
+                raise DeviceLost(f"{self.device}, {during}: {ending}") from None
+            complaint = self._complaint(during, f"{error}, {ending}")
             raise RunnerDied(complaint, str(ending), ending.status < 0) from None
 
     def _wait_for(self, holder: str, waited_s: float) -> None:

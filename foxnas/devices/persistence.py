@@ -30,7 +30,7 @@ def persist(device: Device, work: Callable[[], _T], progress: Callable[[], int])
         try:
             return work()
         except DeviceLost as error:
-            now = time.monotonic()
+            now, said = time.monotonic(), str(error).rstrip(".")
             if losses == 0 or progress() > done:
                 pause_s, losses, deaths, began, done = FIRST_PAUSE_S, 0, 0, now, progress()
             losses += 1
@@ -40,7 +40,7 @@ def persist(device: Device, work: Callable[[], _T], progress: Callable[[], int])
             if left_s < 0 or deaths == MOST_DEATHS:
                 if losses == 1:
                     raise
-                raise DeviceLost(f"{error}. Gave up after {losses} attempts in {now - began:.0f} s") from error
-            _log.warning("%s. Trying again in %.0f s, giving up after %.0f s more", error, pause_s, left_s)
+                raise DeviceLost(f"{said}. Gave up after {losses} attempts in {now - began:.0f} s") from error
+            _log.warning("%s. Trying again in %.0f s, giving up after %.0f s more", said, pause_s, left_s)
             time.sleep(pause_s)
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)

@@ -210,4 +210,6 @@ def _unreachable(hop: Target, what: str) -> FoxnasError:
 
 
 def _said(error: BaseException) -> str:
+    if str(error).startswith("Error reading SSH protocol banner"):
+        return "hung up before it spoke SSH"
     return str(error).strip().rstrip(".") or ("hung up" if isinstance(error, EOFError) else type(error).__name__)

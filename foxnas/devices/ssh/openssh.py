@@ -6,6 +6,7 @@ keyword that differs from OpenSSH's defaults, or to refuse it by name.
 
 from __future__ import annotations
 
+import getpass
 import os
 import re
 import shlex
@@ -62,14 +63,21 @@ def resolve(name: str, user: str | None, port: int | None, config_file: str | No
     Raises FoxnasError when OpenSSH refuses its configuration, or for a keyword that cannot be honoured.
     """
     options = [*(["-l", user] if user else []), *(["-p", str(port)] if port else [])]
-    settings = _ask(ssh, ["-F", config_file] if config_file else [], options, name)
+    settings = _ask(ssh, ["-F", str(Path(config_file).expanduser())] if config_file else [], options, name)
     usual = _ask(ssh, ["-F", "none"], options, name)
-    changed = {key for key in settings if settings[key] != usual.get(key)}
+    return honoured(name, settings, {key for key in settings if settings[key] != usual.get(key)})
+
+
+def honoured(name: str, settings: Settings, changed: set[str], advice: str = "") -> Target:
+    """Return the target that resolved settings describe.
+
+    Raises FoxnasError, with `advice`, if one of those that were `changed` from the default cannot be honoured.
+    """
     if foreign := sorted(changed - _HONOURED - _WITHOUT_EFFECT):
         raise FoxnasError(
             f"SSH host {name}: {foreign[0]} {' '.join(settings[foreign[0]])!r}, which your SSH configuration sets for "
             f"it, cannot be honoured here; give {name} a Host block without it, or another file as the device's "
-            "config_file"
+            f"config_file{advice}"
         )
     return _target(name, settings, changed)
 
@@ -93,31 +101,32 @@ def _target(name: str, settings: Settings, changed: set[str]) -> Target:
     def given(key: str) -> str | None:
         return None if one(key).lower() == "none" else one(key)
 
-    files = [Path(path).expanduser() for path in settings.get("identityfile", ())]
+    host, port, user = one("hostname", name), one("port", "22"), one("user")
+    tokens = _tokens(name, host, port, user, given("hostkeyalias") or name)
+    files = [_path(text, name, tokens) for text in settings.get("identityfile", ())]
     for certificate in settings.get("certificatefile", ()):
-        if Path(certificate).expanduser() not in [Path(f"{file}-cert.pub") for file in files]:
+        if _path(certificate, name, tokens) not in [Path(f"{file}-cert.pub") for file in files]:
             raise FoxnasError(
                 f"SSH host {name}: certificatefile {certificate!r} cannot be honoured here; a certificate is found "
                 "beside its key, as KEY-cert.pub"
             )
-    host = one("hostname", name)
     proxy = given("proxycommand")
     if proxy and one("proxyusefdpass", "no") == "yes":
-        raise FoxnasError(f"SSH host {name}: proxyusefdpass cannot be honoured here")
+        raise FoxnasError(f"SSH host {name}: proxyusefdpass 'yes' cannot be honoured here")
     interval = int(one("serveraliveinterval", "0"))
     timeout = given("connecttimeout")
     return Target(
         name=name,
         host=host,
-        port=int(one("port", "22")),
-        user=one("user"),
+        port=int(port),
+        user=user,
         host_key_alias=given("hostkeyalias"),
         known_hosts=tuple(_files(settings, "userknownhostsfile") + _files(settings, "globalknownhostsfile")),
         identity_files=tuple(files),
         identities_only=one("identitiesonly", "no") == "yes",
         agent=agent_socket(one("identityagent", "SSH_AUTH_SOCK")),
         jumps=tuple(jump for jump in (given("proxyjump") or "").split(",") if jump),
-        proxy_command=expand_tokens(proxy, name, host, one("port"), one("user")) if proxy else None,
+        proxy_command=expand_tokens(proxy, name, tokens) if proxy else None,
         environment=tuple(_pair(text) for text in settings.get("setenv", ())),
         bind_address=given("bindaddress"),
         address_family=_FAMILIES[one("addressfamily", "any")],
@@ -146,13 +155,25 @@ def agent_socket(identity_agent: str) -> str | None:
     return str(Path(identity_agent).expanduser())
 
 
-def expand_tokens(command: str, name: str, host: str, port: str, user: str) -> str:
-    """Return a ProxyCommand with its tokens (ssh_config(5)) replaced. Raises FoxnasError for one that is unknown."""
-    known = {"%": "%", "h": host, "n": name, "p": port, "r": user}
+def _tokens(name: str, host: str, port: str, user: str, key_name: str) -> dict[str, str]:
+    local = socket.gethostname()
+    return {
+        "%": "%", "h": host, "n": name, "p": port, "r": user, "k": key_name,
+        "d": str(Path.home()), "i": str(os.getuid()), "u": getpass.getuser(), "l": local, "L": local.split(".")[0],
+    }  # fmt: skip
+
+
+def expand_tokens(text: str, name: str, tokens: Mapping[str, str]) -> str:
+    """Return `text` with its tokens (ssh_config(5)) replaced. Raises FoxnasError for one that is not among them."""
 
     def replace(found: re.Match[str]) -> str:
-        if found[1] not in known:
-            raise FoxnasError(f"SSH host {name}: %{found[1]} in its ProxyCommand cannot be honoured here")
-        return known[found[1]]
+        if found[1] not in tokens:
+            raise FoxnasError(f"SSH host {name}: the token %{found[1]} in {text!r} cannot be honoured here")
+        return tokens[found[1]]
 
-    return re.sub(r"%(.)", replace, command)
+    return re.sub("%(.)", replace, text)
+
+
+def _path(text: str, name: str, tokens: Mapping[str, str]) -> Path:
+    """`ssh -G` leaves tokens, variables and ~ in the names of keys as they are."""
+    return Path(expand_tokens(os.path.expandvars(text), name, tokens)).expanduser()
