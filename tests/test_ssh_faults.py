@@ -329,7 +329,7 @@ def campaign(
 def test_a_campaign_of_random_faults(
     server: Sshd, proxy: FaultyProxy, board: Device, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    faults, seed = int(os.environ.get("FOXNAS_FAULTS", "10")), int(os.environ.get("FOXNAS_FAULT_SEED", "0"))
+    faults, seed = int(os.environ.get("FOXNAS_FAULTS", "8")), int(os.environ.get("FOXNAS_FAULT_SEED", "0"))
     table, injected = campaign(server, proxy, board, tmp_path / "j", faults, seed)
     check(table, 3 * faults, tmp_path / "j", server)
     with capsys.disabled():
