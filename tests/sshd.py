@@ -153,6 +153,10 @@ class Sshd:
         content = self.sent.read_bytes() if self.sent.exists() else b""
         return (line + b"\n" for line in content.split(b"\n") if line.startswith(b"foxnas "))
 
+    def logins(self) -> int:
+        """How often somebody has logged in since the server was made."""
+        return (self.folder / "log").read_text().count("Accepted publickey")
+
     def accept_host_key(self, port: int | None = None, key: Path | None = None) -> None:
         """Write the known_hosts line that a careful person would."""
         kind, content = Path(f"{key or self.host_key}.pub").read_text().split()[:2]

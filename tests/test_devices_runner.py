@@ -2,10 +2,12 @@
 
 import ast
 import dataclasses
+import getpass
 import io
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -28,7 +30,7 @@ from foxnas.devices.protocol import MeasurementProtocol
 from foxnas.devices.runner import server
 from foxnas.devices.runner.backend import by_wall_clock
 from foxnas.devices.runner.frames import FrameError, FrameReader, encode_frame
-from foxnas.devices.runner.lock import lock_path
+from foxnas.devices.runner.lock import acquire_lock, lock_path
 from foxnas.devices.runner.server import unpacked
 from foxnas.devices.runner.timing import involuntary_switches, time_runs
 from foxnas.devices.transport import Device, DeviceLost
@@ -248,6 +250,82 @@ def test_two_sessions_never_measure_at_once(device, caplog):
     first.close()
     with Runner(device, QUICK) as session:
         assert session.hello["backend"] == "tflite"
+
+
+def test_waiting_for_another_says_whom_and_has_an_end(device, caplog):
+    caplog.set_level("INFO")
+    impatient = dataclasses.replace(device, busy_s=1)
+    with Runner(device, QUICK):
+        me = rf"{getpass.getuser()} on {re.escape(socket.gethostname())}, process \d+ since 20\d\d-"
+        with (
+            pytest.raises(FoxnasError, match=rf"another session still measures there after 0 minutes: {me}"),
+            Runner(impatient, QUICK),
+        ):
+            pass
+    assert re.search(rf"waiting, another session measures there: {me}.*; giving up after 0 minutes more", caplog.text)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be two users")
+def test_the_lock_is_one_for_all_users(device):
+    """Whoever made the file, and whatever his umask, the other waits for him and has it after him."""
+    for owner, waiter in ((0, 65534), (65534, 0)):
+        lock_path(device.lock).unlink(missing_ok=True)
+        (held, tell), (told, release) = os.pipe(), os.pipe()
+
+        def hold(owner=owner, tell=tell, told=told):
+            os.umask(0o077)
+            os.setuid(owner)
+            kept = acquire_lock(device.lock, "owner", print)
+            os.write(tell, b"x")
+            os.read(told, 1)
+            kept.close()
+
+        def wait(waiter=waiter, release=release):
+            notes = []
+            os.setuid(waiter)
+            acquire_lock(device.lock, "waiter", lambda note: (notes.append(note), os.write(release, b"x")))
+            assert notes[0].startswith("owner, process ")
+
+        holder = forked(hold)
+        os.read(held, 1)
+        assert os.waitpid(forked(wait), 0)[1] == os.waitpid(holder, 0)[1] == 0
+
+
+def forked(work):
+    """Start `work` in a child, which ends with status 0 if it returns."""
+    if child := os.fork():
+        return child
+    status = 1
+    try:
+        work()
+        status = 0
+    finally:
+        os._exit(status)
+
+
+def test_a_planted_link_is_no_lock(device, tmp_path):
+    (tmp_path / "precious").write_text("text")
+    lock_path(device.lock).symlink_to(tmp_path / "precious")
+    with (
+        pytest.raises(FoxnasError, match=r"is a symbolic link, which no lock of ours is: remove it"),
+        Runner(device, QUICK),
+    ):
+        pass
+    assert (tmp_path / "precious").read_text() == "text"
+
+
+def test_a_runner_whose_host_went_silent_frees_the_lock(device):
+    """The way to the host may die without a word: nobody closes the runner's stdin, and it ends all the same."""
+    ask = {"type": "hello", "lock": device.lock, "idle_s": 0.3, "threads": 1, "cpu": None, "backend": "tflite"}
+    stream = device.transport.start()
+    stream.send(encode_frame(ask), 5)
+    said = b""
+    while data := stream.receive(20):
+        said += data
+    assert b'"hello"' in said
+    assert b'"idle"' in said
+    assert stream.ending().status == 0
+    stream.close()
 
 
 def test_a_waiting_or_idle_runner_ends_with_its_host(device, tmp_path):

@@ -38,6 +38,10 @@ def acquire_lock(name: str, holder: str, waiting: Callable[[str], None]) -> Bina
                 finally:
                     os.umask(mask)
             continue
+        except OSError as error:
+            if error.errno != errno.ELOOP:
+                raise
+            raise RuntimeError(f"{path} is a symbolic link, which no lock of ours is: remove it") from None
         file = os.fdopen(handle, "r+b", buffering=0)
         announced = 0.0
         while True:

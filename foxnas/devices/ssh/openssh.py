@@ -86,7 +86,9 @@ def _ask(ssh: str, file: list[str], options: list[str], name: str) -> dict[str, 
     command = [ssh, "-G", *file, *options, "--", name]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=60)
     if done.returncode:
-        raise FoxnasError(f"SSH host {name!r}: {shlex.join(command)} says: {done.stderr.strip()[-500:]}")
+        raise FoxnasError(
+            f"SSH host {name!r}: {shlex.join(command)} says: {'; '.join(done.stderr.splitlines())[-500:]}"
+        )
     settings: dict[str, list[str]] = {}
     for line in done.stdout.splitlines():
         key, _, value = line.partition(" ")
