@@ -38,6 +38,8 @@ SERVING = [
     for d in CONFIG.devices
     if d.kind != "torch" and (d.ssh or d.kind == "edgetpu")
 ]
+SAMPLE = flow.sample(CONFIG)
+UNIFORM = CONFIG.sampling.design == "uniform"
 BUDGETS = {Budget.parse(budget).name: budget for budget in CONFIG.budgets}
 ROUNDS = flow.rounds(CONFIG)
 TWISTS = flow.twists(CONFIG)

@@ -8,9 +8,23 @@ from pathlib import Path
 import numpy as np
 
 from foxnas.errors import FoxnasError
+from foxnas.tables import replacing
 
 #: What an accuracy predictor may be fitted to, and its column in accuracy.csv.
 TARGETS = {"top1": "top1_percent", "probability": "correct_probability_percent"}
+
+
+def write_outcomes(
+    path: Path, ids: Sequence[str], correct: Sequence[np.ndarray], probability_folds: Sequence[np.ndarray]
+) -> None:
+    """Write what each subnet scored; which images it got right become packed bits. There may be no subnet at all."""
+    with replacing(path) as temporary:
+        np.savez(
+            temporary,
+            id=np.array(ids, dtype=str),
+            correct=np.stack([np.packbits(one) for one in correct]) if len(ids) else np.empty((0, 0), np.uint8),
+            probability_folds=np.stack(probability_folds) if len(ids) else np.empty((0, 0)),
+        )
 
 
 def read_outcomes(shards: Sequence[Path], ids: Sequence[str]) -> dict[str, np.ndarray]:

@@ -67,7 +67,7 @@ class _Sequential:
         blocks = ((terms - self._mean) @ basis).reshape(len(population), len(space.units), -1)
         x = _with_intercept(blocks)
         self._moments = x.T @ x / len(x)
-        self._inverse = np.linalg.inv(_PRIOR * self._moments)
+        self._inverse: FloatArray = np.asarray(np.linalg.inv(_PRIOR * self._moments), dtype=float)
         self._options = (self._terms(self._units) - self._mean) @ basis
 
     def subnets(self) -> Iterator[Arch]:
@@ -93,7 +93,7 @@ class _Sequential:
         places = len(self._space.units)
         chosen = self._rng.integers(len(self._units), size=places)
         width = self._options.shape[1]
-        gain = self._inverse @ self._moments @ self._inverse
+        gain: FloatArray = self._inverse @ self._moments @ self._inverse
         for _ in range(_SWEEPS):
             before = chosen.copy()
             for place in self._rng.permutation(places):

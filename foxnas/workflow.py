@@ -16,6 +16,7 @@ from typing import Any
 
 from foxnas import code
 from foxnas.config.devices import DeviceConfig
+from foxnas.config.sampling import SampleConfig
 from foxnas.config.section import canonical
 from foxnas.config.space import SpaceConfig
 from foxnas.config.whole import Config
@@ -65,6 +66,11 @@ def code_digest(name: str) -> str:
 def settings(**leaves: Any) -> str:
     """Return the config leaves a rule depends on as its one canonical param."""
     return canonical(leaves)
+
+
+def sample(config: Config) -> SampleConfig:
+    """Return which sequence of subnets is measured, without how many of it: more of them change no shard."""
+    return SampleConfig(seed=config.sampling.seed, design=config.sampling.design)
 
 
 def shards_of(subnets: int) -> list[int]:

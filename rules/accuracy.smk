@@ -25,7 +25,7 @@ rule evaluate_subnets:
         settings=lambda wildcards: flow.settings(
             space=flow.space_at(SPACE, [int(wildcards.size)]),
             accuracy=CONFIG.accuracy,
-            sampling_seed=CONFIG.sampling.seed,
+            sample=SAMPLE,
         ),
         code=flow.code_digest("evaluate_subnets"),
     message:

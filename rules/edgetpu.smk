@@ -26,7 +26,7 @@ rule compile_probes:
         settings=lambda wildcards: flow.settings(
             space=flow.space_at(SPACE, [int(wildcards.size)]),
             compiler=CONFIG.device(wildcards.device).compiler,
-            sampling_seed=CONFIG.sampling.seed,
+            sample=SAMPLE,
         ),
         code=flow.code_digest("compile_probes"),
         cache=COMPILED,
@@ -63,7 +63,7 @@ rule time_compiled:
     params:
         settings=lambda wildcards: flow.settings(
             device=flow.measured_device(CONFIG.device(wildcards.device)),
-            sampling_seed=CONFIG.sampling.seed,
+            sample=SAMPLE,
         ),
         code=flow.code_digest("time_compiled"),
         cache=COMPILED,

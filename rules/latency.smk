@@ -28,7 +28,7 @@ rule time_subnets:
         settings=lambda wildcards: flow.settings(
             space=flow.space_at(SPACE, [int(wildcards.size)]),
             device=flow.measured_device(CONFIG.device(wildcards.device)),
-            sampling_seed=CONFIG.sampling.seed,
+            sample=SAMPLE,
         ),
         code=flow.code_digest("time_subnets"),
         journal="results/{space}/{size}/journals/latency-{device}/{shard}.jsonl",

@@ -2,7 +2,7 @@
 
 
 rule sample_subnets:
-    """Sample one shard of the subnets of one image size, uniformly over knobs."""
+    """Sample one shard of the subnets of one image size, by the design."""
     input:
         script=flow.script("sample_subnets"),
         code=flow.closure("sample_subnets"),
@@ -18,7 +18,7 @@ rule sample_subnets:
     params:
         settings=lambda wildcards: flow.settings(
             space=flow.space_at(SPACE, [int(wildcards.size)]),
-            seed=CONFIG.sampling.seed,
+            sample=SAMPLE,
             count=flow.SHARD_SIZE,
         ),
         code=flow.code_digest("sample_subnets"),

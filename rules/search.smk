@@ -8,8 +8,13 @@ rule resolve_budget:
         code=flow.closure("resolve_budget"),
         tables=expand(
             "results/{space}/{size}/shards/latency-{device}/{shard}.csv",
-            size=SIZES,
+            size=SIZES if UNIFORM else [],
             shard=flow.percentile_shards(CONFIG),
+            allow_missing=True,
+        ),
+        predictors=expand(
+            "results/{space}/{size}/predictors/latency-{device}.json",
+            size=[] if UNIFORM else SIZES,
             allow_missing=True,
         ),
     output:
@@ -23,13 +28,17 @@ rule resolve_budget:
         runtime=5,
     params:
         settings=lambda wildcards: flow.settings(
-            requested=BUDGETS[wildcards.budget], rows=flow.percentile_subnets(CONFIG)
+            requested=BUDGETS[wildcards.budget],
+            rows=flow.percentile_subnets(CONFIG),
+            space=SPACE,
+            sample=SAMPLE,
         ),
         code=flow.code_digest("resolve_budget"),
     message:
         "Resolving budget {wildcards.budget} on {wildcards.device}"
     shell:
-        "python {input.script} --settings {params.settings:q} --tables {input.tables:q} --budget {output.budget:q}"
+        "python {input.script} --settings {params.settings:q} --tables {input.tables:q}"
+        " --predictors {input.predictors:q} --budget {output.budget:q}"
         " 2>&1 | tee {log}"
 
 
@@ -104,7 +113,7 @@ use rule evaluate_subnets as evaluate_candidates with:
         settings=flow.settings(
             space=SPACE,
             accuracy=CONFIG.accuracy,
-            sampling_seed=CONFIG.sampling.seed,
+            sample=SAMPLE,
         ),
         code=flow.code_digest("evaluate_subnets"),
     message:

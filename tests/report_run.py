@@ -141,7 +141,7 @@ def _measure(folder: Path, config: Config, space: SearchSpace, truth: Truth, siz
             "images": truth.images,
         }
     )
-    settings = {"space": config.space, "accuracy": config.accuracy, "sampling_seed": 1}
+    settings = {"space": config.space, "accuracy": config.accuracy, "sample": config.sampling}
     shards = folder / "shards"
     write_table(
         shards / "accuracy" / "0.csv", accuracy, command.made_by(str(SCRIPTS / "evaluate_subnets.py"), settings)
@@ -159,7 +159,7 @@ def _measure(folder: Path, config: Config, space: SearchSpace, truth: Truth, siz
         drift_percent=truth.rng.normal(0, 0.7, subnets), fallback_operators=2, peak_memory_mb=40.0,
         usable=usable, reason=np.where(usable, None, "timings disagree by 9.3% (limit 5%)"),
     )  # fmt: skip
-    settings = {"space": config.space, "device": config.devices[0], "sampling_seed": 1}
+    settings = {"space": config.space, "device": config.devices[0], "sample": config.sampling}
     made_by = command.made_by(str(SCRIPTS / "time_subnets.py"), settings, identity=IDENTITY)
     write_table(shards / f"latency-{DEVICE}" / "0.csv", latency, made_by)
     for stage in ("accuracy", f"latency-{DEVICE}"):
@@ -181,7 +181,10 @@ def _search(folder: Path, config: Config, truth: Truth, sizes: list[int], budget
     search, deploy = folder / "search" / DEVICE / budget, folder / "deploy" / DEVICE / budget
     accuracy = [folder / str(size) / "accuracy.csv" for size in sizes]
     latency = [folder / str(size) / f"latency-{DEVICE}.csv" for size in sizes]
-    script("resolve_budget")(requested=budget, rows=rows, tables=latency, budget=search / "budget.json")
+    script("resolve_budget")(
+        requested=budget, rows=rows, space=config.space, sample=config.sampling, tables=latency, predictors=[],
+        budget=search / "budget.json",
+    )  # fmt: skip
     first, twist = search / "round-1", search / "twist"
     predictors = {
         "accuracy": [folder / str(size) / "predictors" / "accuracy.json" for size in sizes],

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from foxnas import command
 from foxnas.config.devices import CompilerConfig
+from foxnas.config.sampling import SampleConfig
 from foxnas.config.space import SpaceConfig
 from foxnas.edgetpu.cache import CompileCache
 from foxnas.edgetpu.compiler import Compiler
@@ -17,7 +18,7 @@ def main(
     *,
     space: SpaceConfig,
     compiler: CompilerConfig,
-    sampling_seed: int,
+    sample: SampleConfig,
     subnets: Path,
     cache: Path,
     probes: Path,
@@ -30,7 +31,7 @@ def main(
     archs = [built.parse(str(text)) for text in chosen["arch"]]
     extremes = [built.largest(built.image_sizes[0]), built.smallest(built.image_sizes[0])]
     program, kept = Compiler(**compiler.model_dump()), CompileCache(cache)
-    settings = {"space": space, "compiler": compiler, "sampling_seed": sampling_seed}
+    settings = {"space": space, "compiler": compiler, "sample": sample}
     made_by = command.made_by(__file__, settings, edgetpu_compiler=program.version)
     for models, table in ((archs, probes), (extremes, references)):
         described = [(arch.id, arch.text, partial(writer.write, arch)) for arch in models]

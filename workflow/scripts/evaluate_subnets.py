@@ -8,14 +8,15 @@ import torch
 
 from foxnas import command
 from foxnas.accuracy import evaluate, fold_means, prepare_subnet
-from foxnas.accuracy_table import TARGETS
+from foxnas.accuracy_table import TARGETS, write_outcomes
 from foxnas.arrays import ArraysBySize
 from foxnas.config.accuracy import AccuracyConfig
+from foxnas.config.sampling import SampleConfig
 from foxnas.config.space import SpaceConfig
 from foxnas.data import to_input
 from foxnas.progress import follow
 from foxnas.supernet.checkpoint import load_supernet
-from foxnas.tables import read_table, replacing, write_table
+from foxnas.tables import read_table, write_table
 
 COLUMNS = ["id", "arch", *TARGETS.values(), "images"]
 
@@ -24,7 +25,7 @@ def main(
     *,
     space: SpaceConfig,
     accuracy: AccuracyConfig,
-    sampling_seed: int,
+    sample: SampleConfig,
     supernet: Path,
     subnets: Path,
     calibration: list[Path],
@@ -40,7 +41,7 @@ def main(
     network = load_supernet(built, supernet)
     chosen = read_table(subnets, ["id", "arch"])
     calibrating, pixels, truth = ArraysBySize(calibration), ArraysBySize(images), np.load(labels)
-    rows, bits, folds = [], [], []
+    rows, correct, folds = [], [], []
     for row in follow(chosen.itertuples(), len(chosen), "subnets"):
         arch = built.parse(str(row.arch))
         recalibration = to_input(calibrating.at(arch.image_size)[: accuracy.recalibration_images])
@@ -55,21 +56,15 @@ def main(
                 "images": len(truth),
             }
         )
-        bits.append(np.packbits(result.correct))
+        correct.append(result.correct)
         folds.append(fold_means(result.correct_probability))
-    with replacing(outcomes) as temporary:
-        np.savez(temporary, id=chosen["id"].to_numpy(str), correct=_stacked(bits), probability_folds=_stacked(folds))
-    settings = {"space": space, "accuracy": accuracy, "sampling_seed": sampling_seed}
+    write_outcomes(outcomes, list(chosen["id"]), correct, folds)
+    settings = {"space": space, "accuracy": accuracy, "sample": sample}
     write_table(
         table,
         pd.DataFrame(rows, columns=COLUMNS),
         command.made_by(__file__, settings, precision="float32", device="cpu"),
     )
-
-
-def _stacked(rows: list[np.ndarray]) -> np.ndarray:
-    """Return the rows as one array; a round of search may have nothing new to measure."""
-    return np.stack(rows) if rows else np.empty((0, 0))
 
 
 if __name__ == "__main__":

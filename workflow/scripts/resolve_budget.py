@@ -4,25 +4,50 @@ from pathlib import Path
 
 from foxnas import command
 from foxnas.budget import Budget
+from foxnas.config.sampling import SampleConfig
+from foxnas.config.space import SpaceConfig
 from foxnas.measured import pool
+from foxnas.predictor.model import Predictor
+from foxnas.predictor.population import uniform_predictions
 from foxnas.tables import write_json
 
 
-def main(*, requested: str | float, rows: int, tables: list[Path], budget: Path) -> None:
-    """Write the budget; a percentile is taken over the first `rows` subnets of every image size."""
+def main(
+    *,
+    requested: str | float,
+    rows: int,
+    space: SpaceConfig,
+    sample: SampleConfig,
+    tables: list[Path],
+    predictors: list[Path],
+    budget: Path,
+) -> None:
+    """Write the budget; a percentile is taken over the first `rows` subnets of every image size.
+
+    Where the measured subnets are not a uniform sample, it is taken over what `predictors` say of a uniform one.
+    """
     parsed = Budget.parse(requested)
-    latencies_ms = pool(tables, ["latency_ms", "usable"], rows).query("usable")["latency_ms"].to_numpy()
+    if predictors:
+        kind, latencies_ms = (
+            "predicted",
+            uniform_predictions(space.build(), map(Predictor.load, predictors), rows, sample.seed),
+        )
+    else:
+        kind = "measured"
+        latencies_ms = pool(tables, ["latency_ms", "usable"], rows).query("usable")["latency_ms"].to_numpy()
     budget_ms = parsed.resolve(latencies_ms)
-    parsed.check_reachable(budget_ms, float(latencies_ms.min()))
+    parsed.check_reachable(budget_ms, float(latencies_ms.min()), kind)
+    settings = {"requested": requested, "rows": rows, "space": space, "sample": sample}
     write_json(
         budget,
         {
-            "made_by": command.made_by(__file__, {"requested": requested, "rows": rows}),
+            "made_by": command.made_by(__file__, settings),
             "name": parsed.name,
             "budget_ms": budget_ms,
-            "measured_subnets": len(latencies_ms),
-            "fastest_measured_ms": float(latencies_ms.min()),
-            "slowest_measured_ms": float(latencies_ms.max()),
+            "kind": kind,
+            "subnets": len(latencies_ms),
+            "fastest_ms": float(latencies_ms.min()),
+            "slowest_ms": float(latencies_ms.max()),
         },
     )
 

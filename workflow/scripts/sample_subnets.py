@@ -6,17 +6,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from foxnas import command
+from foxnas import command, sampling_design
+from foxnas.config.sampling import SampleConfig
 from foxnas.config.space import SpaceConfig
 from foxnas.tables import write_table
 
 
-def main(*, space: SpaceConfig, seed: int, count: int, image_size: int, shard: int, subnets: Path) -> None:
-    """Write the shard's `count` subnets of the size's one endless sample."""
-    generator = np.random.default_rng([seed, image_size])
-    sample = islice(space.build().sample(image_size, generator), shard * count, (shard + 1) * count)
-    table = pd.DataFrame([{"id": arch.id, "arch": arch.text} for arch in sample])
-    settings = {"space": space, "seed": seed, "image_size": image_size, "shard": shard, "count": count}
+def main(*, space: SpaceConfig, sample: SampleConfig, count: int, image_size: int, shard: int, subnets: Path) -> None:
+    """Write the shard's `count` subnets of the size's one endless sequence."""
+    generator = np.random.default_rng([sample.seed, image_size])
+    sequence = sampling_design.subnets(sample.design, space.build(), image_size, generator)
+    chosen = islice(sequence, shard * count, (shard + 1) * count)
+    table = pd.DataFrame([{"id": arch.id, "arch": arch.text} for arch in chosen])
+    settings = {"space": space, "sample": sample, "image_size": image_size, "shard": shard, "count": count}
     write_table(subnets, table, command.made_by(__file__, settings))
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from foxnas import command
 from foxnas.config.devices import DeviceConfig
+from foxnas.config.sampling import SampleConfig
 from foxnas.devices.registry import build_device
 from foxnas.devices.session import measure_probes
 from foxnas.edgetpu import timing
@@ -16,7 +17,7 @@ from foxnas.tables import read_provenance, read_table, write_json, write_table
 def main(
     *,
     device: DeviceConfig,
-    sampling_seed: int,
+    sample: SampleConfig,
     probes: Path,
     references: Path,
     cache: Path,
@@ -33,9 +34,9 @@ def main(
         timing.compiled_probes(models, kept),
         timing.reference_model(read_table(references), kept),
         journal,
-        np.random.default_rng([sampling_seed, *str(models["id"].iloc[0]).encode()]),
+        np.random.default_rng([sample.seed, *str(models["id"].iloc[0]).encode()]),
     )
-    settings = {"device": device, "sampling_seed": sampling_seed}
+    settings = {"device": device, "sample": sample}
     made_by = command.made_by(__file__, settings, identity=info["identity"], compiled=read_provenance(probes))
     write_json(session, {"made_by": made_by, **info})
     write_table(table, timing.latency_rows(rows, models), made_by)

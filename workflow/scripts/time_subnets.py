@@ -7,6 +7,7 @@ import numpy as np
 
 from foxnas import command
 from foxnas.config.devices import DeviceConfig
+from foxnas.config.sampling import SampleConfig
 from foxnas.config.space import SpaceConfig
 from foxnas.devices.probes import probe_writer
 from foxnas.devices.registry import build_device
@@ -18,7 +19,7 @@ def main(
     *,
     space: SpaceConfig,
     device: DeviceConfig,
-    sampling_seed: int,
+    sample: SampleConfig,
     subnets: Path,
     journal: Path,
     table: Path,
@@ -36,12 +37,10 @@ def main(
         [(arch.id, arch.text, partial(write, arch)) for arch in archs],
         write(built.largest(built.image_sizes[0])),
         journal,
-        np.random.default_rng([sampling_seed, *archs[0].id.encode()]),
+        np.random.default_rng([sample.seed, *archs[0].id.encode()]),
         made_from=written_by,
     )
-    made_by = command.made_by(
-        __file__, {"space": space, "device": device, "sampling_seed": sampling_seed}, identity=info["identity"]
-    )
+    made_by = command.made_by(__file__, {"space": space, "device": device, "sample": sample}, identity=info["identity"])
     write_json(session, {"made_by": made_by, **info})
     write_table(table, rows, made_by)
 
