@@ -13,6 +13,9 @@ from foxnas.tables import replacing
 #: What an accuracy predictor may be fitted to, and its column in accuracy.csv.
 TARGETS = {"top1": "top1_percent", "probability": "correct_probability_percent"}
 
+#: Of accuracy.csv.
+COLUMNS = ["id", "arch", *TARGETS.values(), "images"]
+
 
 def write_outcomes(
     path: Path, ids: Sequence[str], correct: Sequence[np.ndarray], probability_folds: Sequence[np.ndarray]

@@ -14,6 +14,9 @@ from foxnas.tables import read_json, read_table
 
 log = logging.getLogger(__name__)
 
+#: Of the table of exported candidates.
+EXPORTED_COLUMNS = ["id", "arch", "source", "float_top1_percent", "int8_top1_percent", "model_bytes"]
+
 
 class NoneKeeps(FoxnasError):
     """No candidate keeps the promise; `closest` is the row of the one that misses it least."""
@@ -32,7 +35,7 @@ def measurements(exported: Sequence[Path], latencies: Sequence[Path]) -> pd.Data
     """
     batches = []
     for table, timed in zip(exported, latencies, strict=True):
-        rows = read_table(table, ["id", "arch", "source", "float_top1_percent", "int8_top1_percent", "model_bytes"])
+        rows = read_table(table, EXPORTED_COLUMNS)
         models = read_json(timed)["models"]
         untimed = ~rows["id"].isin(list(models))
         for arch in rows.loc[untimed, "arch"]:

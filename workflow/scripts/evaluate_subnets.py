@@ -8,7 +8,7 @@ import torch
 
 from foxnas import command
 from foxnas.accuracy import evaluate, fold_means, prepare_subnet
-from foxnas.accuracy_table import TARGETS, write_outcomes
+from foxnas.accuracy_table import COLUMNS, write_outcomes
 from foxnas.arrays import ArraysBySize
 from foxnas.config.accuracy import AccuracyConfig
 from foxnas.config.sampling import SampleConfig
@@ -17,8 +17,6 @@ from foxnas.data import to_input
 from foxnas.progress import follow
 from foxnas.supernet.checkpoint import load_supernet
 from foxnas.tables import read_table, write_table
-
-COLUMNS = ["id", "arch", *TARGETS.values(), "images"]
 
 
 def main(

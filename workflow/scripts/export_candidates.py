@@ -19,8 +19,7 @@ from foxnas.tables import read_table, replacing, write_table
 from foxnas.tflite.export import export_int8
 from foxnas.tflite.reading import with_metadata
 from foxnas.tflite.serving import top1_percent
-
-COLUMNS = ["id", "arch", "source", "float_top1_percent", "int8_top1_percent", "model_bytes"]
+from foxnas.verification import EXPORTED_COLUMNS
 
 
 def main(
@@ -69,7 +68,7 @@ def main(
                 "model_bytes": len(content),
             }
         )
-    write_table(table, pd.DataFrame(rows, columns=COLUMNS), made_by)
+    write_table(table, pd.DataFrame(rows, columns=EXPORTED_COLUMNS), made_by)
 
 
 if __name__ == "__main__":
