@@ -28,6 +28,7 @@ class Consequence(Enum):
 
     REFUSED = "the compiler refuses the model"
     WRONG = "it may compile, and answer wrongly"
+    UNSURE = "the compiler may refuse the model"
     CPU = "the operator and all that follow it run on the CPU"
 
 
@@ -53,7 +54,7 @@ class Finding:
 
 def blocking(findings: Sequence[Finding]) -> list[Finding]:
     """Return the findings with which calling the compiler makes no sense."""
-    return [finding for finding in findings if finding.consequence is not Consequence.CPU]
+    return [f for f in findings if f.consequence in (Consequence.REFUSED, Consequence.WRONG)]
 
 
 def check_model(content: bytes, runtime: int = NEWEST_RUNTIME) -> list[Finding]:
@@ -88,11 +89,13 @@ def _tensors(summary: Summary) -> Iterator[Finding]:
         if tensor.type not in ("INT8", "UINT8"):
             what = f"is {tensor.type}: convert with inference_{name}_type uint8 or int8"
             yield Finding(Consequence.CPU, f"the {name}", what)
+    if count := sum(tensor.dynamic for tensor in summary.tensors):
+        # Refused once an operator computes a shape from it ("a delegate that only supports static-sized tensors").
+        what = f"leaves a dimension of {count} tensors open: fix the batch at 1 when converting"
+        yield Finding(Consequence.UNSURE, "the model", what)
     for number, tensor in enumerate(summary.tensors):
         where = f"tensor {number}, {tensor.name or 'without a name'}"
-        if tensor.dynamic:
-            yield Finding(Consequence.REFUSED, where, "has a dynamic shape: fix every dimension when converting")
-        elif not tensor.constant and len(tensor.shape) > 3 and any(n != 1 for n in tensor.shape[:-3]):
+        if not tensor.constant and len(tensor.shape) > 3 and any(n != 1 for n in tensor.shape[:-3]):
             what = f"has shape {tensor.shape}: only the innermost three dimensions may exceed 1, the batch is 1"
             yield Finding(Consequence.CPU, where, what)
 
@@ -134,8 +137,8 @@ def _types(summary: Summary, operator: OperatorSummary) -> Iterator[_Problem]:
     if operator.name == "FULLY_CONNECTED" and len(read) > 1 and read[1].scales > 1:
         yield (
             Consequence.WRONG,
-            f"its weights have {read[1].scales} scales, TensorFlow {TENSORFLOW_RELEASE} reads the first alone: convert "
-            "with _experimental_disable_per_channel_quantization_for_dense_layers",
+            f"its weights have {read[1].scales} scales, TensorFlow {TENSORFLOW_RELEASE} knows one a dense layer: "
+            "convert with _experimental_disable_per_channel_quantization_for_dense_layers",
         )
     elif operator.name in channels and len(read) > 1:
         yield from _filter(read[1], channels[operator.name])

@@ -10,27 +10,12 @@ from typing import Any
 import pandas as pd
 
 from foxnas.edgetpu.cache import CompileCache
+from foxnas.edgetpu.columns import COLUMNS, FIGURES
 from foxnas.edgetpu.compiler import Compilation, Compiler
 from foxnas.edgetpu.log import Status
 from foxnas.errors import FoxnasError
 
 _log = logging.getLogger(__name__)
-
-#: What the compiler says of a model, in the tables of compiled models and of latencies alike.
-FIGURES = (
-    "operators",
-    "operators_edgetpu",
-    "operators_cpu",
-    "subgraphs",
-    "model_bytes",
-    "compiled_bytes",
-    "on_chip_used_bytes",
-    "on_chip_remaining_bytes",
-    "streamed_bytes",
-)
-
-#: Columns of a table of compiled models. `key` is the model's place in the cache.
-COLUMNS = ("id", "arch", "status", "reason", *FIGURES, "compile_ms", "key")
 
 Model = tuple[str, str, Callable[[], bytes]]
 """(id, architecture text, what builds the model's bytes)"""

@@ -9,7 +9,8 @@ import pandas as pd
 
 from foxnas.devices.session import Probe
 from foxnas.edgetpu.cache import CompileCache
-from foxnas.edgetpu.table import FIGURES, compiled, described, failed
+from foxnas.edgetpu.columns import FIGURES
+from foxnas.edgetpu.table import compiled, described, failed
 from foxnas.errors import FoxnasError
 
 _log = logging.getLogger(__name__)

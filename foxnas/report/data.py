@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from foxnas.accuracy_table import TARGETS
+from foxnas.edgetpu.columns import FIGURES
 from foxnas.errors import FoxnasError
 from foxnas.measured import pool
 from foxnas.predictor.model import Predictor
@@ -108,6 +109,8 @@ class DeviceRun:
     baselines: Mapping[str, Any]
     made_by: Mapping[int, Sequence[MadeBy]]
     """By image size, what made each shard of the latencies."""
+    compiled: pd.DataFrame | None = None
+    """For an Edge TPU, what the compiler said of every measured subnet, `foxnas.edgetpu.columns.FIGURES`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,6 +186,7 @@ def _device(
         budgets=tuple(_budget(folder, device, budget, batches) for budget in budgets),
         baselines=_json(folder / "baselines" / f"{device}.json", _BASELINES),
         made_by={size: _shards(read_provenance(table)) for size, table in tables.items()},
+        compiled=pool(list(tables.values()), FIGURES) if FIGURES[0] in read_table(tables[sizes[0]]) else None,
     )
 
 

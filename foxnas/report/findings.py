@@ -14,6 +14,7 @@ from foxnas.report.numbers import decimals, milliseconds, r2, signed, significan
 def findings(run: Run, device: DeviceRun, found: list[Lead]) -> list[str]:
     """Return the sentences for one device."""
     return [
+        *_compilation(device),
         _promises(device),
         _models(device),
         _baselines(device, found),
@@ -21,6 +22,20 @@ def findings(run: Run, device: DeviceRun, found: list[Lead]) -> list[str]:
         _knobs(run.accuracy, TARGET_NAMES[run.searched_for]),
         _knobs(device.latency, "latency"),
         _searches(device),
+    ]
+
+
+def _compilation(device: DeviceRun) -> list[str]:
+    """For an Edge TPU: what could not be compiled, what it leaves to the CPU, what does not fit on the chip."""
+    said = device.compiled
+    if said is None:
+        return []
+    lost, partly = said["compiled_bytes"].isna().sum(), (said["operators_cpu"] > 0).sum()
+    streaming = (said["streamed_bytes"] > 0).sum()
+    return [
+        f"Of the {len(said):,} probes, {lost:,} could not be compiled for the Edge TPU and are in no fit; {partly:,} "
+        f"keep operators on the CPU, and {streaming:,} hold more parameters than fit on the chip and stream the rest "
+        "at every inference."
     ]
 
 
