@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from snakemake.utils import update_config
 
 from foxnas.config import documents
 from foxnas.config.devices import TorchConfig
 from foxnas.config.section import canonical
+from foxnas.config.space import read_space
 from foxnas.config.whole import load_config, read_config
 from foxnas.devices.protocol import MeasurementProtocol, TorchOptions
 from foxnas.errors import FoxnasError
+from foxnas.space import SearchSpace
 
 ROOT = Path(__file__).parent.parent
 DEFAULT = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+
+TPU = read_space("tpu")
 
 
 def changed(path: str, value: Any) -> dict[str, Any]:
@@ -66,6 +72,9 @@ def test_every_leaf_is_explained() -> None:
             r"accuracy.recalibration_images is 99999, but the train split",
         ),
         (changed("devices", [DEFAULT["devices"][0]] * 2), r"two are named 'local'"),
+        (changed("space", "tpv"), r"space: space 'tpv' is neither shipped \(cpu, mini"),
+        (changed("space.image_sizes", [16, 22]), r"space mini: image size 22 is not a multiple .* take 20 or 24"),
+        (changed("space.padding", "sam"), r"space.padding: 'sam' is not .*; did you mean same\?"),
         ({k: v for k, v in DEFAULT.items() if k != "data"}, r"data: is missing; config/config.yaml has"),
         (
             changed("devices.0.kind", "torch"),
@@ -89,6 +98,23 @@ def test_a_phase_outside_the_space_is_refused_when_it_would_train() -> None:
     raw["supernet"]["source"] = "train"
     with pytest.raises(FoxnasError, match=r"phases.0.kernel_sizes has 9, which space.kernel_sizes \[3, 5, 7\] has not"):
         load_config(raw, "training")
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("tpu", TPU),
+        (
+            {"base": "tpu", "image_sizes": [160], "classes": 7},
+            replace(read_space("tpu"), image_sizes=(160,), classes=7),
+        ),
+    ],
+)
+def test_a_config_names_a_space_or_starts_from_one(given: object, expected: SearchSpace) -> None:
+    # Snakemake lays a user's file over the default one, key by key.
+    raw = copy.deepcopy(DEFAULT)
+    update_config(raw, {"space": given})
+    assert load_config(raw, "test.yaml").space.build() == expected
 
 
 def test_unreadable_files_are_named(tmp_path: Path) -> None:

@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from published import CPU_SPACE
 
+from foxnas.config.space import read_space
 from foxnas.errors import FoxnasError
 from foxnas.features import FORMULAS, formula
 from foxnas.space import Arch
 
-TPU_LIKE = dataclasses.replace(CPU_SPACE, name="tpu", kernel_sizes=(3,), expansion_ratios=(4, 6, 8), depths=(3, 4, 5))
+TPU_SPACE = read_space("tpu")
 
 layer = st.tuples(st.sampled_from(CPU_SPACE.kernel_sizes), st.sampled_from(CPU_SPACE.expansion_ratios))
 unit = st.lists(layer, min_size=2, max_size=4).map(tuple)
@@ -26,7 +27,7 @@ def authors_columns(depth: float, e: float, k: float, e_first: float, k_first: f
 
 
 @pytest.mark.parametrize(
-    ("space", "accuracy", "latency"), [(CPU_SPACE, 40, 35), (TPU_LIKE, 25, 20)], ids=["cpu", "tpu"]
+    ("space", "accuracy", "latency"), [(CPU_SPACE, 40, 35), (TPU_SPACE, 25, 20)], ids=["cpu", "tpu"]
 )
 def test_number_of_terms_is_the_papers_and_no_column_is_redundant(space, accuracy, latency):
     assert len(formula("accuracy", space).terms) == accuracy

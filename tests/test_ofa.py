@@ -9,12 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from ai_edge_litert.interpreter import Interpreter
 from ofa.imagenet_classification.elastic_nn.networks import OFAMobileNetV3
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from foxnas.accuracy import evaluate, prepare_subnet
 from foxnas.blocks import IMAGENET_MEAN, IMAGENET_STD
 from foxnas.config.space import read_space
+from foxnas.data import to_input
 from foxnas.errors import FoxnasError
 from foxnas.space import Arch, SearchSpace
 from foxnas.supernet.checkpoint import load_supernet, take_checkpoint
@@ -22,6 +25,10 @@ from foxnas.supernet.elastic import ElasticBatchNorm
 from foxnas.supernet.model import Supernet
 from foxnas.supernet.ofa import to_ofa
 from foxnas.supernet.subnet import Subnet
+from foxnas.tflite.export import export_float, export_int8
+from foxnas.tflite.noise import layer_noise
+from foxnas.tflite.probe import ProbeWriter
+from foxnas.tflite.reading import read_summary
 
 W10, W12 = "ofa_mbv3_d234_e346_k357_w1.0", "ofa_mbv3_d234_e346_k357_w1.2"
 
@@ -131,6 +138,30 @@ def test_taking_their_checkpoint_converts_it_and_ours_is_copied(small: SearchSpa
         our_logits(supernet, arch, images), their_logits(net, arch, images), rtol=1e-4, atol=1e-4
     )
     assert all(m.running_mean is not None for m in supernet.modules() if isinstance(m, ElasticBatchNorm))
+
+
+def test_the_whole_chain_runs_from_their_checkpoint(small: SearchSpace, tmp_path: Path) -> None:
+    given, taken = tmp_path / "ofa", tmp_path / "supernet.safetensors"
+    torch.save({"state_dict": reference(W10).state_dict()}, given)
+    take_checkpoint(small, given, taken)
+    # Maps of 100, 50, 25, 13 and 7 pixels: where stride 2 meets an even size, symmetric padding needs a PAD.
+    arch = small.smallest(100)
+    pixels = np.random.default_rng(0).integers(0, 256, (24, 100, 100, 3), dtype=np.uint8)
+    labels = np.arange(24) % 1000
+    subnet = prepare_subnet(load_supernet(small, taken), arch, to_input(pixels), 24)
+    assert evaluate(subnet, pixels, labels, 24).correct.shape == (24,)
+
+    int8 = export_int8(subnet, pixels)
+    summary = read_summary(int8)
+    assert summary == read_summary(ProbeWriter(small).write(arch))
+    padded = [summary.tensors[operator.inputs[0]].shape[1] for operator in summary.operators if operator.name == "PAD"]
+    assert padded == [100, 50]
+    assert min(layer.own_db for layer in layer_noise(subnet, int8, pixels[:2])) > 15
+    run = Interpreter(model_content=export_float(subnet), num_threads=1).get_signature_runner()
+    with torch.no_grad():
+        expected = subnet(to_input(pixels[:4])).numpy()
+    found = [run(image=image[None].astype(np.float32) / 255)["logits"][0] for image in pixels[:4]]
+    np.testing.assert_allclose(found, expected, atol=1e-3)
 
 
 @pytest.mark.parametrize(

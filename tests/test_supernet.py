@@ -16,6 +16,7 @@ from torch import nn
 
 from foxnas.accuracy import evaluate, fold_means, prepare_subnet, recalibrate
 from foxnas.blocks import pads
+from foxnas.config.space import read_space
 from foxnas.data import to_input
 from foxnas.errors import FoxnasError
 from foxnas.space import SearchSpace
@@ -165,6 +166,19 @@ def test_a_checkpoint_comes_back_bit_for_bit(
     other = prepare_subnet(supernet.to(memory_format=torch.channels_last), arch, x, 64)
     with torch.no_grad():
         assert torch.equal(one(x), other(x))
+
+
+def test_the_shipped_checkpoint_computes_what_it_did_when_it_was_made() -> None:
+    space = read_space("mini")
+    supernet = load_supernet(space, Path(__file__).parent.parent / "models" / "mini-fashion-mnist.safetensors")
+    y, x = np.mgrid[:28, :28] / 28
+    pixels = np.stack([np.abs(np.sin(3 * y + i * x)) * x for i in range(8)])[:, None]
+    arch = space.parse("r28_k3e2.k7e6_k5e4.k3e2.k7e3_k3e6.k5e3_k7e2.k3e4.k5e6.k3e2_k5e3.k3e4")
+    with torch.no_grad():
+        logits = supernet(torch.tensor(pixels, dtype=torch.float32), arch)[0]
+    # Computed by the first release, before there were paddings and activations to choose from.
+    expected = torch.tensor([2.3745, -3.4657, 3.3993, -1.4870, -0.2380, -5.6692, 4.6476, -6.2938, 2.0267, -7.3100])
+    torch.testing.assert_close(logits, expected, rtol=1e-3, atol=1e-3)
 
 
 def test_foreign_checkpoints_are_refused_by_name(transforming: SearchSpace, supernet: Supernet, tmp_path: Path) -> None:

@@ -23,8 +23,10 @@ from foxnas.errors import FoxnasError
 from foxnas.space import Arch, SearchSpace
 from foxnas.supernet.model import Supernet
 from foxnas.supernet.subnet import Subnet
+from foxnas.tflite.computing import values_of
 from foxnas.tflite.export import export_float, export_int8
 from foxnas.tflite.graph import Constant, Numbers, Scale, Weights, write_int8
+from foxnas.tflite.noise import layer_noise
 from foxnas.tflite.probe import ProbeWriter
 from foxnas.tflite.reading import read_metadata, read_summary, with_metadata
 from foxnas.tflite.serving import Int8Model
@@ -162,6 +164,22 @@ def test_every_kind_of_block_exports_as_it_computes(space: SearchSpace, size: in
     hard_swishes = sum(operator.name == "HARD_SWISH" for operator in converted.operators)
     assert Int8Model(model.int8).fallback_operators() == 2 + hard_swishes
     assert_float_export_is_pytorch(model)
+    # Eight bits over a tensor's whole range leave 20 to 45 dB, whatever the weights are.
+    noise = layer_noise(model.subnet, model.int8, model.images[:4])
+    assert min(layer.own_db for layer in noise) > 18, min(noise, key=lambda layer: layer.own_db)
+
+
+@pytest.mark.parametrize(("space", "size"), KINDS, ids=lambda value: getattr(value, "name", value))
+def test_steps_computed_one_by_one_are_the_subnet(space: SearchSpace, size: int) -> None:
+    rng = np.random.default_rng(size)
+    images = blobs(4, (size, size, space.image_channels), size)
+    for arch in (space.largest(size), space.smallest(size), *(space.draw(size, rng) for _ in range(6))):
+        subnet = folded(space, arch, images, size)
+        values = values_of(subnet, torch.from_numpy(images).permute(0, 3, 1, 2) / 255)
+        steps = steps_of(space, arch)
+        shapes = [(1, v.shape[2], v.shape[3], v.shape[1]) if v.ndim == 4 else (1, v.shape[1]) for v in values[1:]]
+        assert shapes == [step.shape for step in steps]
+        np.testing.assert_allclose(values[-1].numpy(), torch_logits(subnet, images), rtol=1e-4, atol=1e-4)
 
 
 def test_the_edge_tpu_space_has_the_operators_of_the_published_compiler_logs() -> None:
@@ -288,6 +306,12 @@ def test_int8_follows_float(mini: SearchSpace, dead_gate: bool) -> None:
     np.testing.assert_array_equal(found.argmax(1), expected.argmax(1))
     signal, noise = ((expected - expected.mean(0)) ** 2).mean(), ((found - expected) ** 2).mean()
     assert 10 * math.log10(signal / noise) > 15
+    layers = layer_noise(model.subnet, model.int8, model.images[:8])
+    assert any(math.isnan(layer.own_db) for layer in layers) == dead_gate
+    assert layers[-1].total_db > 15
+    other = folded(mini, mini.smallest(20), model.images, 0)
+    with pytest.raises(FoxnasError, match="has other operators than this subnet"):
+        layer_noise(other, model.int8, model.images)
     assert read_summary(model.int8) == read_summary(ProbeWriter(mini).write(arch))
 
 

@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 import numpy as np
-from torch import nn
+from torch import Tensor, nn
 
 from foxnas.errors import FoxnasError
-from foxnas.supernet.subnet import Block, Subnet
+from foxnas.supernet.subnet import Subnet
+from foxnas.tflite.computing import weighted_layers
 from foxnas.tflite.reading import Summary, read_summary
 from foxnas.tflite.serving import Int8Model
 from foxnas.tflite.topology import PIXEL_MEAN, Kind, Step, input_shape, steps_of
@@ -104,7 +105,7 @@ def _converter(subnet: Subnet, dead_gates: frozenset[int] = frozenset()) -> Any:
     tf = _tensorflow()
     steps = steps_of(subnet.space, subnet.arch)
     weighted = [number for number, step in enumerate(steps) if step.weight]
-    constants = [_constants(steps[n], layer) for n, layer in zip(weighted, _layers(subnet), strict=True)]
+    constants = [_constants(steps[n], layer) for n, layer in zip(weighted, weighted_layers(subnet), strict=True)]
     for place, number in enumerate(weighted):
         if number in dead_gates:
             constants[place : place + 2] = _open(*constants[place : place + 2])
@@ -146,35 +147,15 @@ def _apply(tf: Any, step: Step, inputs: list[Any], constants: Iterator[tuple[np.
     return inputs[0] + inputs[1] if step.kind is Kind.ADD else inputs[0] * inputs[1]
 
 
-def _layers(subnet: Subnet) -> Iterator[nn.Conv2d | nn.Linear]:
-    """Layers with weights, in the order of `steps_of`."""
-    yield subnet.stem.conv
-    for block in (subnet.first, *(cast(Block, block) for block in subnet.blocks)):
-        if block.expand is not None:
-            yield block.expand.conv
-        if block.depthwise is not None:
-            yield block.depthwise.conv
-        if block.gate is not None:
-            yield block.gate.reduce
-            yield block.gate.expand
-        yield block.project.conv
-    yield subnet.head.conv
-    if subnet.mix is not None:
-        yield subnet.mix
-    yield subnet.classifier
-
-
 def _constants(step: Step, layer: nn.Conv2d | nn.Linear) -> tuple[np.ndarray, np.ndarray]:
     """Weight in TensorFlow's layout, and bias."""
-    if layer.bias is None:
-        raise FoxnasError("the subnet still has batch norms: call fold() before exporting it")
     weight = layer.weight.detach().numpy()
     if step.kind is Kind.DENSE:
         weight = weight.T
     else:
         # (out, in, K, K) -> (K, K, in, out); a depthwise filter, (C, 1, K, K) -> (K, K, C, 1)
         weight = weight.transpose(2, 3, 0, 1) if step.kind is Kind.DEPTHWISE else weight.transpose(2, 3, 1, 0)
-    return np.ascontiguousarray(weight), layer.bias.detach().numpy() + np.float32(step.bias_offset)
+    return np.ascontiguousarray(weight), cast(Tensor, layer.bias).detach().numpy() + np.float32(step.bias_offset)
 
 
 def _dead_gates(subnet: Subnet, summary: Summary) -> frozenset[int]:
