@@ -5,6 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 
-for name in ("probe_writing", "evaluation", "delegate", "orchestration"):
+for name in ("probe_writing", "evaluation", "delegate", "orchestration", "probe_weights", "repeatability", "rehearsal"):
     print(f"== {name}", flush=True)
     subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=True)

@@ -143,6 +143,7 @@ def test_a_real_measurement_and_what_is_recorded_of_the_machine(device):
     assert set(row) == {
         "latency_ms", "p10_ms", "p90_ms", "mad_ms", "runs", "preempted_percent", "fallback_operators", "peak_memory_mb",
         "batch", "dtype", "signedness", "io_dtype", "executor", "energy_mj", "clock_mhz", "temperature_c", "throttled",
+        "device_ms",
     }  # fmt: skip
     assert [row[name] for name in ("batch", "dtype", "signedness", "io_dtype")] == [1, "int8", "signed", "uint8"]
     assert (row["executor"], row["fallback_operators"]) == ("xnnpack", 2)

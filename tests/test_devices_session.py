@@ -220,6 +220,7 @@ def test_the_table_has_its_columns_and_a_bad_model_is_a_row(tmp_path, here):
     (session,) = info["sessions"]
     assert session["state_before"]["affinity"] == session["state_after"]["affinity"]
     assert len(session["references_ms"]) >= 2
+    assert all(low <= high for low, high in session["during"].values())
     json.dumps(info, allow_nan=False)
 
 

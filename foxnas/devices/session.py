@@ -75,8 +75,8 @@ def measure_probes(
     table
         Columns `foxnas.devices.judging.COLUMNS`; latencies in ms, memory in MiB, drift in percent.
     info
-        Device identity, protocol, and for each session (also those of interrupted calls) its machine
-        and its state before and after.
+        Device identity, protocol, and for each session (also those of interrupted calls) its machine, its
+        state before and after, and the range of clock and temperature between its timings.
 
     Raises
     ------
@@ -137,12 +137,23 @@ def _sessions(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     sessions: list[dict[str, Any]] = []
     for record in records:
         if record["kind"] == "session":
-            sessions.append({"started": record["started"], **record["hello"], "references_ms": []})
+            sessions.append({"started": record["started"], **record["hello"], "references_ms": [], "during": {}})
         elif record["kind"] == "reference":
             sessions[-1]["references_ms"].append(record["row"]["latency_ms"])
+            _widen(sessions[-1]["during"], record["row"])
+        elif record["kind"] == "probe":
+            _widen(sessions[-1]["during"], record["row"])
         elif record["kind"] == "end":
             sessions[-1]["state_after"] = record["state"]
     return sessions
+
+
+def _widen(ranges: dict[str, list[float]], row: Mapping[str, Any]) -> None:
+    """Take a timing's clock and temperature into the session's smallest and largest."""
+    for name in ("clock_mhz", "temperature_c"):
+        if (value := row.get(name)) is not None:
+            low, high = ranges.get(name, (value, value))
+            ranges[name] = [min(low, value), max(high, value)]
 
 
 class _Measurement:

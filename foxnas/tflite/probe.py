@@ -33,12 +33,15 @@ _POOL_SIZE = 1 << 20
 
 
 class ProbeWriter:
-    """Writes probes of one space; everything random comes from `seed`."""
+    """Writes probes of one space; everything random comes from `seed`.
 
-    def __init__(self, space: SearchSpace, seed: int = 0) -> None:
+    `blocks` are the periods of weights, biases and scales, powers of 2.
+    """
+
+    def __init__(self, space: SearchSpace, seed: int = 0, blocks: tuple[int, int, int] = _BLOCKS) -> None:
         self.space = space
         rng = np.random.default_rng(seed)
-        weights, biases, spread = _BLOCKS
+        weights, biases, spread = blocks
         self._weights = np.tile(rng.integers(-127, 128, weights, np.int8), _POOL_SIZE // weights)
         self._biases = np.tile(rng.integers(-500, 500, biases, np.int32), _POOL_SIZE // 64 // biases)
         self._spread = np.tile(rng.uniform(0.5, 1.0, spread).astype(np.float32), _POOL_SIZE // 64 // spread)
