@@ -67,3 +67,62 @@ rule fit_latency:
     shell:
         "python {input.script} --settings {params.settings:q} --image-size {wildcards.size} --table {input.table:q}"
         " --predictor {output.predictor:q} --fits {output.fits:q} 2>&1 | tee {log}"
+
+
+rule compare_accuracy_predictors:
+    """Hold our regressions of accuracy and other people's predictors against subnets that none has seen."""
+    input:
+        script=flow.script("compare_predictors"),
+        code=flow.closure("compare_predictors"),
+        tables=expand(
+            "results/{space}/{size}/accuracy.csv", size=SIZES, allow_missing=True
+        ),
+    output:
+        scores="results/{space}/predictors/accuracy-scores.csv",
+    log:
+        "results/logs/{space}/compare_accuracy_predictors.log",
+    benchmark:
+        "results/benchmarks/{space}/compare_accuracy_predictors.tsv"
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        settings=flow.settings(
+            space=SPACE,
+            target=CONFIG.predictors.accuracy_target,
+            rivals=CONFIG.predictors.rivals,
+            seed=CONFIG.predictors.seed,
+        ),
+        code=flow.code_digest("compare_predictors"),
+    message:
+        "Comparing predictors of accuracy"
+    shell:
+        "python {input.script} --settings {params.settings:q} --tables {input.tables:q} --scores {output.scores:q}"
+        " 2>&1 | tee {log}"
+
+
+use rule compare_accuracy_predictors as compare_latency_predictors with:
+    input:
+        script=flow.script("compare_predictors"),
+        code=flow.closure("compare_predictors"),
+        tables=expand(
+            "results/{space}/{size}/latency-{device}.csv",
+            size=SIZES,
+            allow_missing=True,
+        ),
+    output:
+        scores="results/{space}/predictors/latency-{device}-scores.csv",
+    log:
+        "results/logs/{space}/compare_latency_predictors-{device}.log",
+    benchmark:
+        "results/benchmarks/{space}/compare_latency_predictors-{device}.tsv"
+    params:
+        settings=flow.settings(
+            space=SPACE,
+            target="latency",
+            rivals=CONFIG.predictors.rivals,
+            seed=CONFIG.predictors.seed,
+        ),
+        code=flow.code_digest("compare_predictors"),
+    message:
+        "Comparing predictors of latency on {wildcards.device}"

@@ -57,6 +57,19 @@ rule write_report:
         baselines=expand(
             "results/{space}/baselines/{device}.json", space=SPACE.name, device=DEVICES
         ),
+        accuracy_scores=expand(
+            "results/{space}/predictors/accuracy-scores.csv",
+            space=SPACE.name,
+        )
+        if CONFIG.predictors.rivals
+        else [],
+        latency_scores=expand(
+            "results/{space}/predictors/latency-{device}-scores.csv",
+            space=SPACE.name,
+            device=DEVICES,
+        )
+        if CONFIG.predictors.rivals
+        else [],
     output:
         page=report(
             "results/report.html",
@@ -78,6 +91,7 @@ rule write_report:
             devices=DEVICES,
             budgets=list(BUDGETS),
             batches=BATCHES,
+            scores=CONFIG.predictors.rivals is not None,
         ),
         code=flow.code_digest("write_report"),
     message:

@@ -6,8 +6,19 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from foxnas.config.section import Section
+from foxnas.config.section import Count, Section
 from foxnas.predictor.forms import Form
+
+
+class RivalsConfig(Section):
+    """Other predictors on the same measurements: Once-for-All's neural network, boosted trees, ridge, a lookup table."""
+
+    training_subnets: Annotated[list[Annotated[int, Field(ge=20)]], Field(min_length=1)]
+    """Numbers of subnets a size that all learn from; a tenth of the measured subnets is held out and never among them."""
+    repeats: Count
+    """How often, each time with other held-out subnets; ten hold each out once."""
+    network_steps: Count
+    """Steps of the neural network's training."""
 
 
 class PredictorsConfig(Section):
@@ -24,3 +35,5 @@ class PredictorsConfig(Section):
     """Folds of the cross-validation."""
     seed: int
     """Deals the subnets out to the folds."""
+    rivals: RivalsConfig | None
+    """null compares with none."""
