@@ -41,6 +41,7 @@ SERVING = [
 SAMPLE = flow.sample(CONFIG)
 UNIFORM = CONFIG.sampling.design == "uniform"
 BUDGETS = {Budget.parse(budget).name: budget for budget in CONFIG.budgets}
+FURTHER_TARGETS = [target.name for target in CONFIG.predictors.further_targets]
 ROUNDS = flow.rounds(CONFIG)
 TWISTS = flow.twists(CONFIG)
 BATCHES = ROUNDS + TWISTS

@@ -107,6 +107,13 @@ def predictors(wildcards: Any, kind: str, sizes: Sequence[int], of_round: str | 
     return [f"{_search_folder(wildcards)}/{name}/predictors/{size}/{kind}.json" for size in sizes]
 
 
+def target_tables(config: Config, wildcards: Any, sizes: Sequence[int]) -> list[str]:
+    """Return where a further target was measured: the user's files, or the device's latency tables."""
+    own = config.predictors.further(wildcards.target).table
+    pattern = own or f"results/{wildcards.space}/{{size}}/latency-{{device}}.csv"
+    return [pattern.format(size=size, device=wildcards.device) for size in sizes]
+
+
 def _search_folder(wildcards: Any) -> str:
     return f"results/{wildcards.space}/search/{wildcards.device}/{wildcards.budget}"
 

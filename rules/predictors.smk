@@ -126,3 +126,39 @@ use rule compare_accuracy_predictors as compare_latency_predictors with:
         code=flow.code_digest("compare_predictors"),
     message:
         "Comparing predictors of latency on {wildcards.device}"
+
+
+rule fit_target:
+    """Fit every form to a further target on a device, at all image sizes."""
+    input:
+        script=flow.script("fit_target"),
+        code=flow.closure("fit_target"),
+        tables=lambda wildcards: flow.target_tables(CONFIG, wildcards, SIZES),
+    output:
+        fits=expand(
+            "results/{space}/{size}/predictors/{target}-{device}-fits.json",
+            size=SIZES,
+            allow_missing=True,
+        ),
+    log:
+        "results/logs/{space}/fit_{target}-{device}.log",
+    benchmark:
+        "results/benchmarks/{space}/fit_{target}-{device}.tsv"
+    wildcard_constraints:
+        target=flow.any_of(FURTHER_TARGETS),
+    resources:
+        mem_mb=1000,
+        runtime=5,
+    params:
+        settings=lambda wildcards: flow.settings(
+            space=SPACE,
+            target=CONFIG.predictors.further(wildcards.target),
+            folds=CONFIG.predictors.folds,
+            seed=CONFIG.predictors.seed,
+        ),
+        code=flow.code_digest("fit_target"),
+    message:
+        "Fitting {wildcards.target} on {wildcards.device}"
+    shell:
+        "python {input.script} --settings {params.settings:q} --tables {input.tables:q} --fits {output.fits:q}"
+        " 2>&1 | tee {log}"

@@ -26,6 +26,13 @@ rule write_report:
             size=SIZES,
             device=DEVICES,
         ),
+        further_fits=expand(
+            "results/{space}/{size}/predictors/{target}-{device}-fits.json",
+            space=SPACE.name,
+            size=SIZES,
+            target=FURTHER_TARGETS,
+            device=DEVICES,
+        ),
         searches=expand(
             "results/{space}/search/{device}/{budget}/{file}",
             space=SPACE.name,
@@ -57,19 +64,23 @@ rule write_report:
         baselines=expand(
             "results/{space}/baselines/{device}.json", space=SPACE.name, device=DEVICES
         ),
-        accuracy_scores=expand(
-            "results/{space}/predictors/accuracy-scores.csv",
-            space=SPACE.name,
-        )
-        if CONFIG.predictors.rivals
-        else [],
-        latency_scores=expand(
-            "results/{space}/predictors/latency-{device}-scores.csv",
-            space=SPACE.name,
-            device=DEVICES,
-        )
-        if CONFIG.predictors.rivals
-        else [],
+        accuracy_scores=(
+            expand(
+                "results/{space}/predictors/accuracy-scores.csv",
+                space=SPACE.name,
+            )
+            if CONFIG.predictors.rivals
+            else []
+        ),
+        latency_scores=(
+            expand(
+                "results/{space}/predictors/latency-{device}-scores.csv",
+                space=SPACE.name,
+                device=DEVICES,
+            )
+            if CONFIG.predictors.rivals
+            else []
+        ),
     output:
         page=report(
             "results/report.html",
@@ -91,6 +102,7 @@ rule write_report:
             devices=DEVICES,
             budgets=list(BUDGETS),
             batches=BATCHES,
+            further_targets=FURTHER_TARGETS,
             scores=CONFIG.predictors.rivals is not None,
         ),
         code=flow.code_digest("write_report"),

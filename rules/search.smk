@@ -163,7 +163,11 @@ rule refit_predictors:
     params:
         settings=flow.settings(
             space=SPACE,
-            predictors=CONFIG.predictors,
+            target=CONFIG.predictors.accuracy_target,
+            accuracy_form=CONFIG.predictors.accuracy_form,
+            latency_form=CONFIG.predictors.latency_form,
+            folds=CONFIG.predictors.folds,
+            seed=CONFIG.predictors.seed,
             settled_points=CONFIG.refinement.settled_points,
         ),
         code=flow.code_digest("refit_predictors"),

@@ -17,6 +17,7 @@ import pandas as pd
 
 from foxnas import command
 from foxnas.baselines import paired_difference, random_search
+from foxnas.config.predictors import FurtherTargetConfig, RivalsConfig
 from foxnas.config.whole import Config, read_config
 from foxnas.devices.judging import COLUMNS
 from foxnas.devices.models import ModelLatency
@@ -31,6 +32,7 @@ IDENTITY = {
     "machine": "0123456789ab", "backend": "tflite", "runtime": "ai-edge-litert", "runtime_version": "2.3.0",
 }  # fmt: skip
 DEVICE = "local"
+_STAGES = ("accuracy", f"latency-{DEVICE}")
 
 
 @dataclass(frozen=True)
@@ -175,6 +177,25 @@ def _measure(folder: Path, config: Config, space: SearchSpace, truth: Truth, siz
         predictor=folder / "predictors" / f"latency-{DEVICE}.json",
         fits=folder / "predictors" / f"latency-{DEVICE}-fits.json",
     )  # fmt: skip
+
+
+def add_predictors(run: ReportRun, config: Config | None = None) -> dict[str, Any]:
+    """Add fits of a further target and comparisons with other predictors; return what `write_page` is to be told."""
+    folder = run.results / run.space
+    config = config or _config(run.sizes, 3, "top1", "paper")
+    rivals = RivalsConfig(training_subnets=[30, 60, 90], repeats=2, network_steps=20)
+    tables = {stage: [folder / str(size) / f"{stage}.csv" for size in run.sizes] for stage in _STAGES}
+    for target, stage in zip(("top1", "latency"), _STAGES, strict=True):
+        script("compare_predictors")(
+            space=config.space, target=target, rivals=rivals, seed=0, tables=tables[stage],
+            scores=folder / "predictors" / f"{stage}-scores.csv",
+        )  # fmt: skip
+    script("fit_target")(
+        space=config.space, folds=5, seed=0, tables=tables[_STAGES[1]],
+        target=FurtherTargetConfig(name="p90", column="p90_ms", unit="ms", form="layers-shrunk", table=None),
+        fits=[folder / str(size) / "predictors" / f"p90-{DEVICE}-fits.json" for size in run.sizes],
+    )  # fmt: skip
+    return {"further_targets": ["p90"], "scores": True}
 
 
 def _search(folder: Path, config: Config, truth: Truth, sizes: list[int], budget: str, rows: int) -> None:

@@ -108,10 +108,16 @@ FROM_SEARCH = {"search_architectures", *FROM_TWIST}
         ("sampling.subnets", 200, {
             "sample_subnets", "gather_subnets", "evaluate_subnets", "gather_accuracy", "time_subnets",
             "gather_latency", "fit_accuracy", "fit_latency", "resolve_budget", *FROM_SEARCH,
+            "compare_accuracy_predictors", "compare_latency_predictors", "fit_target",
         }),
         ("devices.0.protocol.min_runs", 30, {
             "time_subnets", "gather_latency", "fit_latency", "resolve_budget", *FROM_SEARCH,
+            "compare_latency_predictors", "fit_target",
         }),
+        ("predictors.rivals.repeats", 2, {
+            "compare_accuracy_predictors", "compare_latency_predictors", "write_report",
+        }),
+        ("predictors.further_targets", [], {"write_report"}),
         ("refinement.twists", 3, FROM_TWIST),
         ("refinement.twists", 0, FROM_WINNER),
         ("refinement.rounds", 2, {"evaluate_candidates", "refit_predictors", *FROM_SEARCH}),

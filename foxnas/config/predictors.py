@@ -4,21 +4,38 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from foxnas.config.section import Count, Section
+from foxnas.config.section import Count, Name, Section
+from foxnas.errors import FoxnasError
 from foxnas.predictor.forms import Form
 
 
 class RivalsConfig(Section):
-    """Other predictors on the same measurements: Once-for-All's neural network, boosted trees, ridge, a lookup table."""
+    """Other predictors on the same measurements: Once-for-All's network, boosted trees, ridge, a lookup table."""
 
     training_subnets: Annotated[list[Annotated[int, Field(ge=20)]], Field(min_length=1)]
-    """Numbers of subnets a size that all learn from; a tenth of the measured subnets is held out and never among them."""
+    """Numbers of subnets a size that all learn from; a tenth of those measured is held out and never among them."""
     repeats: Count
     """How often, each time with other held-out subnets; ten hold each out once."""
     network_steps: Count
     """Steps of the neural network's training."""
+
+
+class FurtherTargetConfig(Section):
+    """Anything else that was measured of every subnet on a device: fitted and reported, not searched for."""
+
+    name: Name
+    """What it is called in files and on the page."""
+    column: str
+    """Its column in the table."""
+    unit: str
+    """For axes and tables, such as ms, mJ or MB."""
+    form: Form
+    """Of the fit that is shown in full; the others stand beside it."""
+    table: str | None
+    """A CSV file of your own with columns arch (as in subnets.csv) and the above, where {device} and {size} stand for
+    their names, such as energy/{device}-{size}.csv; null: the device's latency table (p10_ms, p90_ms, mad_ms, ...)."""
 
 
 class PredictorsConfig(Section):
@@ -37,3 +54,19 @@ class PredictorsConfig(Section):
     """Deals the subnets out to the folds."""
     rivals: RivalsConfig | None
     """null compares with none."""
+    further_targets: list[FurtherTargetConfig]
+    """Energy, memory, another latency statistic."""
+
+    @field_validator("further_targets")
+    @classmethod
+    def _names(cls, targets: list[FurtherTargetConfig]) -> list[FurtherTargetConfig]:
+        taken = ["accuracy", "latency", "top1", "probability"]
+        for target in targets:
+            if target.name in taken:
+                raise FoxnasError(f"{target.name!r} is taken; give this target another name")
+            taken.append(target.name)
+        return targets
+
+    def further(self, name: str) -> FurtherTargetConfig:
+        """Return the further target of a name."""
+        return next(target for target in self.further_targets if target.name == name)

@@ -1,4 +1,4 @@
-"""All forms of one target: the chosen one must fit, the others stand beside it where the data allow them."""
+"""Fits by the names of the config's forms: one, or all of a target side by side."""
 
 from __future__ import annotations
 
@@ -14,6 +14,26 @@ from foxnas.predictor.model import Predictor
 from foxnas.space import Arch, SearchSpace
 
 log = logging.getLogger(__name__)
+
+
+def fit_form(
+    base: str,
+    form: str,
+    space: SearchSpace,
+    image_size: int,
+    archs: Sequence[Arch],
+    y: ArrayLike,
+    *,
+    target: str,
+    unit: str,
+    folds: int,
+    seed: int,
+) -> Predictor:
+    """Return the fit of one form, as the config calls it; see `fit` for the parameters and the errors."""
+    return fit(
+        formula_name(base, form), space, image_size, archs, y,
+        target=target, unit=unit, shrink=is_shrunk(form), folds=folds, seed=seed,
+    )  # fmt: skip
 
 
 def fit_every_form(
@@ -41,10 +61,9 @@ def fit_every_form(
     fitted: dict[str, Predictor] = {}
     for form in FORMS:
         try:
-            fitted[form] = fit(
-                formula_name(base, form), space, image_size, archs, y,
-                target=target, unit=unit, shrink=is_shrunk(form), folds=folds, seed=seed,
-            )  # fmt: skip
+            fitted[form] = fit_form(
+                base, form, space, image_size, archs, y, target=target, unit=unit, folds=folds, seed=seed
+            )
         except FoxnasError as error:
             if form == chosen:
                 raise

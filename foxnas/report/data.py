@@ -35,6 +35,10 @@ _VALIDATION = (
     "latency_median_ms", "latency_upper_ms", "session_medians_ms", "latency_kept", "accuracy_kept", "slack_percent",
     "drop_percent", "made_by",
 )  # fmt: skip
+_SCORE = [
+    "image_size", "predictor", "repeat", "requested_subnets", "training_subnets", "held_out_subnets", "mae", "rmse",
+    "tau", "relative_rmse", "training_rmse", "fit_seconds",
+]  # fmt: skip
 _BASELINES = ("budgets", "average", "test_images", "measurements", "pool", "random_searches", "made_by")
 
 
@@ -105,6 +109,10 @@ class DeviceRun:
     subnets: pd.DataFrame
     """Every measured subnet: both accuracies (fit split, float), latency and its quality, `usable`."""
     latency: Mapping[int, Fits]
+    further: Mapping[str, Mapping[int, Fits]]
+    """Fits of further targets, by name."""
+    scores: Mapping[str, pd.DataFrame]
+    """Comparisons with other predictors, of "accuracy" and "latency"; empty if there were none."""
     budgets: tuple[BudgetRun, ...]
     baselines: Mapping[str, Any]
     made_by: Mapping[int, Sequence[MadeBy]]
@@ -145,17 +153,22 @@ def read_run(
     devices: Sequence[str],
     budgets: Sequence[str],
     batches: Sequence[str],
+    further_targets: Sequence[str] = (),
+    scores: bool = False,
 ) -> Run:
     """Read a finished run. Raises FoxnasError naming the first file that is missing, damaged or of another version."""
     folder = results / space
     accuracy_tables = [folder / str(size) / "accuracy.csv" for size in sizes]
     accuracy = pool(accuracy_tables, [*TARGETS.values(), "images"])
-    found = tuple(_device(folder, device, sizes, budgets, batches, accuracy, accuracy_tables) for device in devices)
+    found = tuple(
+        _device(folder, device, sizes, budgets, batches, accuracy, accuracy_tables, further_targets, scores)
+        for device in devices
+    )
     return Run(
         space=_space(folder / "search" / devices[0] / budgets[0] / batches[0] / "candidates.csv"),
         sizes=tuple(sizes),
         fit_images=int(accuracy["images"].max()),
-        accuracy={size: _fits(folder / str(size) / "predictors" / "accuracy-fits.json") for size in sizes},
+        accuracy=_fits_of(folder, "accuracy", sizes),
         devices=found,
     )
 
@@ -168,6 +181,8 @@ def _device(
     batches: Sequence[str],
     accuracy: pd.DataFrame,
     accuracy_tables: Sequence[Path],
+    further_targets: Sequence[str],
+    scores: bool,
 ) -> DeviceRun:
     tables = {size: folder / str(size) / f"latency-{device}.csv" for size in sizes}
     columns = [
@@ -182,7 +197,13 @@ def _device(
     return DeviceRun(
         name=device,
         subnets=accuracy.merge(latency[["id", *columns]], on="id"),
-        latency={size: _fits(folder / str(size) / "predictors" / f"latency-{device}-fits.json") for size in sizes},
+        latency=_fits_of(folder, f"latency-{device}", sizes),
+        further={name: _fits_of(folder, f"{name}-{device}", sizes) for name in further_targets},
+        scores={
+            name: read_table(folder / "predictors" / f"{file}-scores.csv", _SCORE)
+            for name, file in (("accuracy", "accuracy"), ("latency", f"latency-{device}"))
+            if scores
+        },
         budgets=tuple(_budget(folder, device, budget, batches) for budget in budgets),
         baselines=_json(folder / "baselines" / f"{device}.json", _BASELINES),
         made_by={size: _shards(read_provenance(table)) for size, table in tables.items()},
@@ -221,6 +242,10 @@ def _budget(folder: Path, device: str, budget: str, batches: Sequence[str]) -> B
             "validation": validation["made_by"],
         },
     )
+
+
+def _fits_of(folder: Path, name: str, sizes: Sequence[int]) -> dict[int, Fits]:
+    return {size: _fits(folder / str(size) / "predictors" / f"{name}-fits.json") for size in sizes}
 
 
 def _fits(path: Path) -> Fits:

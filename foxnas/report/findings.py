@@ -79,11 +79,15 @@ def _baselines(device: DeviceRun, found: list[Lead]) -> str:
 def _predictors(run: Run, device: DeviceRun) -> str:
     parts = []
     for name, fits in ((TARGET_NAMES[run.searched_for], run.accuracy), ("latency", device.latency)):
-        values = [fit.predictor.quality.adjusted_r2 for fit in fits.values() if fit.predictor.quality]
+        qualities = [fit.predictor.quality for fit in fits.values() if fit.predictor.quality]
+        values, unseen = [q.adjusted_r2 for q in qualities], [q.r2_cv for q in qualities]
         form = next(iter(fits.values())).form
         ceilings = [fit.ceilings[fit.target] for fit in fits.values() if fit.target in fit.ceilings]
         above = f", where noise allows {r2(min(ceilings))} to {r2(max(ceilings))}" if ceilings else ""
-        parts.append(f"{r2(min(values))} to {r2(max(values))} for {name} ({form} form{above})")
+        parts.append(
+            f"{r2(min(values))} to {r2(max(values))} for {name} ({form} form{above}; on subnets that a fit did not see, "
+            f"R² is {r2(min(unseen))} to {r2(max(unseen))})"
+        )
     return f"Over the {len(run.sizes)} image sizes the regressions explain an adjusted R² of {' and of '.join(parts)}."
 
 

@@ -23,12 +23,31 @@ UNITS = {"percent": "%", "ms": "ms"}
 #: Differences of percentages are points.
 DIFFERENCE_UNITS = {"percent": "points", "ms": "ms"}
 
+
+def name_of(target: str) -> str:
+    """Return how a target is called on axes and in headings; a further one by its own name."""
+    return TARGET_NAMES.get(target, target)
+
+
+def unit_of(unit: str) -> str:
+    """Return a unit as axes have it."""
+    return UNITS.get(unit, unit)
+
+
+def difference_unit(unit: str) -> str:
+    """Return the unit of a difference."""
+    return DIFFERENCE_UNITS.get(unit, unit)
+
+
 TERM_NAMES = {
     "D": "D", "E_avg": "mean E", "K_avg": "mean K", "E_first": "E first", "K_first": "K first",
     "E_total": "(D \u2212 1) mean E", "DxE_total": "D (D \u2212 1) mean E",
     "DxE_avg": "D mean E", "DxK_avg": "D mean K",
     "K2_avg": "curvature of K", "K2_first": "curvature of K first",
     "E2_avg": "curvature of E", "E2_first": "curvature of E first",
+    "ExK_first": "E \u00d7 K first", "ExK2_first": "E \u00d7 curvature of K first",
+    "E_sum": "sum of E", "K_sum": "sum of K", "E2_sum": "sum of curvatures of E", "K2_sum": "sum of curvatures of K",
+    "ExK_sum": "sum of E \u00d7 K", "ExK2_sum": "sum of E \u00d7 curvature of K",
 }  # fmt: skip
 
 
@@ -45,6 +64,18 @@ class FitRow:
 
 
 @dataclass(frozen=True)
+class Influence:
+    """A subnet that moves the fit more than others: its row's diagnostics."""
+
+    id: str
+    measured: float
+    fitted: float
+    studentised: float
+    leverage: float
+    cooks_distance: float
+
+
+@dataclass(frozen=True)
 class Diagnosis:
     """Everything to be seen of one predictor."""
 
@@ -57,8 +88,9 @@ class Diagnosis:
     difference_unit: str
     figures: tuple[Markup, ...]
     coefficients: tuple[Mapping[str, Any], ...]
-    largest_inflation: float
     insignificant: int
+    collinearity: str
+    influential: tuple[Influence, ...]
 
 
 def fit_rows(fits: Mapping[int, Fits], target: str) -> list[FitRow]:
@@ -81,10 +113,10 @@ def draw_overview(fits: Mapping[int, Fits], target: str) -> Markup:
     values = [v for row in rows for v in (_adjusted(row.predictor), _cross_validated(row.predictor))]
     chart = Chart(
         372, 250, [-0.5, len(sizes) - 0.5], [*values, 1.0, *(row.ceiling for row in rows if row.ceiling is not None)],
-        x_label="image size, px", y_label="R² (share of variance)", title=f"R² of the fits of {TARGET_NAMES[target]}",
+        x_label="image size, px", y_label="R² (share of variance)", title=f"R² of the fits of {name_of(target)}",
         margins=Margins(left=60, right=8, top=10, bottom=42), margin=0.03,
     )  # fmt: skip
-    shift = dict(zip(FORMS, np.linspace(-0.26, 0.26, len(FORMS)), strict=True))
+    shift = dict(zip(FORMS, np.linspace(-0.33, 0.33, len(FORMS)), strict=True))
     for i, size in enumerate(sizes):
         of_size = [row for row in rows if row.image_size == size]
         if (ceiling := of_size[0].ceiling) is not None:
@@ -111,21 +143,55 @@ def diagnose(fits: Fits, image_size: int) -> Diagnosis:
         predictor=predictor,
         ceiling=fits.ceilings.get(fits.target),
         flagged=fits.flagged,
-        unit=UNITS[predictor.unit],
-        difference_unit=DIFFERENCE_UNITS[predictor.unit],
+        unit=unit_of(predictor.unit),
+        difference_unit=difference_unit(predictor.unit),
         figures=(_draw_fit(predictor), _draw_residuals(predictor), _draw_quantiles(predictor), _draw_knobs(predictor)),
         coefficients=tuple(_coefficients(predictor)),
-        largest_inflation=max(statistics.variance_inflation),
         insignificant=sum(p > 0.05 for p in statistics.p),
+        collinearity=_collinearity(predictor),
+        influential=_influential(predictor),
+    )
+
+
+def _collinearity(predictor: Predictor) -> str:
+    """Say in plain words how far the terms' collinearity blurs single coefficients."""
+    statistics, quality = predictor.statistics, predictor.quality
+    assert statistics
+    assert quality
+    worst = int(np.argmax(statistics.variance_inflation))
+    kind, _, unit = predictor.formula.terms[worst].rpartition("_")
+    inflation = statistics.variance_inflation[worst]
+    drawn = (
+        f", shrinkage taken into account ({quality.effective_parameters:.0f} effective parameters of "
+        f"{len(predictor.formula.terms) + 1})" if quality.shrinkage else ""
+    )  # fmt: skip
+    return (
+        f"Condition number of the standardised terms: {quality.condition_number_standardised:.0f}, which is how many "
+        "times less precisely the vaguest combination of terms is known than the clearest. The largest variance "
+        f"inflation, {inflation:.1f}, is that of {TERM_NAMES[kind]} in unit {unit}: its coefficient's interval is "
+        f"{np.sqrt(inflation):.1f} times as wide as if no other term moved with it{drawn}."
+    )
+
+
+def _influential(predictor: Predictor, count: int = 3) -> tuple[Influence, ...]:
+    """Return the subnets without which the fit would move most (Cook's distance), the first first."""
+    rows = predictor.rows
+    assert rows
+    first = np.argsort(rows.cooks_distance)[::-1][:count]
+    return tuple(
+        Influence(
+            rows.id[i], rows.measured[i], rows.fitted[i], rows.studentised[i], rows.leverage[i], rows.cooks_distance[i]
+        )
+        for i in first
     )
 
 
 def _draw_fit(predictor: Predictor) -> Markup:
-    rows, unit = predictor.rows, UNITS[predictor.unit]
+    rows, unit = predictor.rows, unit_of(predictor.unit)
     assert rows
     every = [*rows.fitted, *rows.measured]
     chart = _panel(
-        predictor, every, every, f"predicted {TARGET_NAMES[predictor.target]}, {unit}", f"measured, {unit}",
+        predictor, every, every, f"predicted {name_of(predictor.target)}, {unit}", f"measured, {unit}",
         "Measured against predicted",
     )  # fmt: skip
     limits = [chart.x.low, chart.x.high]
@@ -136,10 +202,10 @@ def _draw_fit(predictor: Predictor) -> Markup:
 
 
 def _draw_residuals(predictor: Predictor) -> Markup:
-    rows, unit, points = predictor.rows, UNITS[predictor.unit], DIFFERENCE_UNITS[predictor.unit]
+    rows, unit, points = predictor.rows, unit_of(predictor.unit), difference_unit(predictor.unit)
     assert rows
     chart = _panel(
-        predictor, rows.fitted, rows.residual, f"predicted {TARGET_NAMES[predictor.target]}, {unit}",
+        predictor, rows.fitted, rows.residual, f"predicted {name_of(predictor.target)}, {unit}",
         f"residual, {points}", "Residuals against predicted",
     )  # fmt: skip
     chart.horizontal(0, "even")
@@ -197,7 +263,7 @@ def _draw_knobs(predictor: Predictor) -> Markup:
         )
         y += step
     parts.append(text(left, 11, "Which knob matters", "panel-title", "start"))
-    unit = DIFFERENCE_UNITS[predictor.unit]
+    unit = difference_unit(predictor.unit)
     parts.append(text((left + right) / 2, height - 6, f"smallest to largest choice, {unit}", "label", "middle"))
     parts.append(text(left - 8, 11, "unit", "tick small", "end"))
     return frame(width, height, "".join(parts), "Effect of each knob with its 95% interval", "panel")
@@ -206,7 +272,7 @@ def _draw_knobs(predictor: Predictor) -> Markup:
 def _panel(predictor: Predictor, x: Any, y: Any, x_label: str, y_label: str, title: str) -> Chart:
     chart = Chart(
         262, 304, x, y, x_label=x_label, y_label=y_label,
-        title=f"{title}: {TARGET_NAMES[predictor.target]} at {predictor.image_size} px",
+        title=f"{title}: {name_of(predictor.target)} at {predictor.image_size} px",
         margins=Margins(left=52, right=8, top=18, bottom=40),
     )  # fmt: skip
     chart.text(52, 11, title, "panel-title", pixels=True)

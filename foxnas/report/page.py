@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.colors import to_hex
 
+from foxnas.predictor.forms import FORMS
 from foxnas.report import fits as fitted
 from foxnas.report import provenance
 from foxnas.report.architecture import draw_architecture
+from foxnas.report.contenders import DRAWN, Comparison, compare
 from foxnas.report.data import BudgetRun, DeviceRun, Run, read_run
 from foxnas.report.findings import findings
 from foxnas.report.leads import RIVALS, leads
@@ -40,6 +42,11 @@ class Section:
     overview: Markup
     diagnoses: Sequence[fitted.Diagnosis]
 
+    @property
+    def unit(self) -> str:
+        """Of differences of the target."""
+        return fitted.difference_unit(self.rows[0].predictor.unit)
+
 
 def write_page(
     results: Path,
@@ -49,6 +56,9 @@ def write_page(
     budgets: list[str],
     batches: list[str],
     page: Path,
+    *,
+    further_targets: Sequence[str] = (),
+    scores: bool = False,
 ) -> None:
     """Write the page from the files of a finished run below `results`.
 
@@ -60,13 +70,17 @@ def write_page(
         The batches of candidates of every budget, in order: "round-1" and so on, then "twist" if there is one.
     page
         The HTML file. It loads nothing; its links to the deployed models are relative to it.
+    further_targets
+        Names of what else was fitted.
+    scores
+        Whether the predictors were compared with others.
 
     Raises
     ------
     FoxnasError
         A file is missing, damaged or of another version; it is named.
     """
-    run = read_run(results, space, sizes, devices, budgets, batches)
+    run = read_run(results, space, sizes, devices, budgets, batches, further_targets, scores)
     environment = Environment(
         loader=PackageLoader("foxnas.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
@@ -84,6 +98,8 @@ def write_page(
         artefacts=provenance.artefacts(run),
         rivals=RIVALS,
         target_names=fitted.TARGET_NAMES,
+        forms=FORMS,
+        contenders=DRAWN,
     )
     with replacing(page) as temporary:
         temporary.write_text(html, encoding="utf-8")
@@ -102,7 +118,9 @@ def _device(run: Run, device: DeviceRun, page: Path) -> dict[str, Any]:
         "sections": [
             *(_section(run.accuracy, target) for target in ("top1", "probability")),
             _section(device.latency, "latency"),
+            *(_section(fits, name, searched=False) for name, fits in device.further.items()),
         ],
+        "comparisons": _comparisons(run, device),
         "twists": [describe_twist(budget) for budget in device.budgets if budget.twist],
         "calm": provenance.calm(device),
         "flagged": provenance.flagged(device).to_dict("records"),
@@ -121,12 +139,23 @@ def _budget(run: Run, device: DeviceRun, budget: BudgetRun, page: Path, accuracy
     }
 
 
-def _section(fits: Any, target: str) -> Section:
-    used = next(iter(fits.values())).target == target
+def _section(fits: Mapping[int, fitted.Fits], target: str, searched: bool = True) -> Section:
+    chosen = next(iter(fits.values())).target == target
     return Section(
-        target, fitted.TARGET_NAMES[target], used, fitted.fit_rows(fits, target), fitted.draw_overview(fits, target),
-        [fitted.diagnose(of_size, size) for size, of_size in fits.items()] if used else [],
+        target, fitted.name_of(target), chosen and searched, fitted.fit_rows(fits, target),
+        fitted.draw_overview(fits, target),
+        [fitted.diagnose(of_size, size) for size, of_size in fits.items()] if chosen else [],
     )  # fmt: skip
+
+
+def _comparisons(run: Run, device: DeviceRun) -> list[Comparison]:
+    found = []
+    for name, fits in (("accuracy", run.accuracy), ("latency", device.latency)):
+        if name in device.scores:
+            one = fits[run.sizes[0]]
+            unit = fitted.difference_unit(one.predictor.unit)
+            found.append(compare(device.scores[name], fitted.name_of(one.target), unit, one.form))
+    return found
 
 
 def _colours(sizes: int) -> dict[str, list[str]]:

@@ -7,11 +7,10 @@ import pandas as pd
 
 from foxnas import command
 from foxnas.accuracy_table import TARGETS
-from foxnas.config.predictors import PredictorsConfig
 from foxnas.config.space import SpaceConfig
 from foxnas.measured import pool
-from foxnas.predictor.fit import fit
-from foxnas.predictor.forms import formula_name
+from foxnas.predictor.every_form import fit_form
+from foxnas.predictor.forms import Form
 from foxnas.search import exact
 from foxnas.search.landscape import Landscape
 from foxnas.search.refinement import moved
@@ -21,7 +20,11 @@ from foxnas.tables import read_json, read_table, write_json
 def main(
     *,
     space: SpaceConfig,
-    predictors: PredictorsConfig,
+    target: str,
+    accuracy_form: Form,
+    latency_form: Form,
+    folds: int,
+    seed: int,
     settled_points: float,
     budget: Path,
     accuracy: list[Path],
@@ -38,7 +41,7 @@ def main(
     A candidate's accuracy is that of the fit split, like any subnet's, and its latency that of its exported file.
     """
     built = space.build()
-    column = TARGETS[predictors.accuracy_target]
+    column = TARGETS[target]
     sampled_accuracy = pool(accuracy, [column])
     timed = pool(latency, ["latency_ms", "usable"])
     evaluated = pool(candidates_accuracy, [column])
@@ -48,23 +51,27 @@ def main(
     candidates_timed = evaluated[["id", "arch", "image_size"]].assign(latency_ms=evaluated["id"].map(medians))
     targets = {
         "accuracy": (
-            predictors.accuracy_target, "percent", predictors.accuracy_form, column,
+            target, "percent", accuracy_form, column,
             pd.concat([sampled_accuracy, evaluated], ignore_index=True), accuracy_predictors,
         ),
         "latency": (
-            "latency", "ms", predictors.latency_form, "latency_ms",
+            "latency", "ms", latency_form, "latency_ms",
             pd.concat([timed[timed["usable"]], candidates_timed], ignore_index=True), latency_predictors,
         ),
     }  # fmt: skip
-    made_by = command.made_by(__file__, {"space": space, "predictors": predictors}, added=sorted(set(evaluated["id"])))
+    settings = {
+        "space": space, "target": target, "accuracy_form": accuracy_form, "latency_form": latency_form,
+        "folds": folds, "seed": seed,
+    }  # fmt: skip
+    made_by = command.made_by(__file__, settings, added=sorted(set(evaluated["id"])))
     fitted = {}
-    for base, (target, unit, form, values, rows, paths) in targets.items():
+    for base, (name, unit, form, values, rows, paths) in targets.items():
         by_size = {}
         for size, path in zip(built.image_sizes, paths, strict=True):
             own = rows[rows["image_size"] == size].drop_duplicates("id")
-            by_size[size] = fit(
-                formula_name(base, form), built, size, [built.parse(str(text)) for text in own["arch"]],
-                own[values].to_numpy(), target=target, unit=unit, folds=predictors.folds, seed=predictors.seed,
+            by_size[size] = fit_form(
+                base, form, built, size, [built.parse(str(text)) for text in own["arch"]],
+                own[values].to_numpy(), target=name, unit=unit, folds=folds, seed=seed,
             )  # fmt: skip
             by_size[size].save(path, made_by)
         fitted[base] = by_size

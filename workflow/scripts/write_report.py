@@ -13,11 +13,13 @@ def main(
     devices: list[str],
     budgets: list[str],
     batches: list[str],
+    further_targets: list[str],
+    scores: bool,
     results: Path,
     page: Path,
 ) -> None:
     """Write results/report.html from the files of a finished run."""
-    write_page(results, space, sizes, devices, budgets, batches, page)
+    write_page(results, space, sizes, devices, budgets, batches, page, further_targets=further_targets, scores=scores)
 
 
 if __name__ == "__main__":

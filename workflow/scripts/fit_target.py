@@ -1,0 +1,36 @@
+"""Fit the regressions of a further target, at every image size."""
+
+from pathlib import Path
+
+from foxnas import command
+from foxnas.config.predictors import FurtherTargetConfig
+from foxnas.config.space import SpaceConfig
+from foxnas.predictor.every_form import fit_every_form
+from foxnas.predictor.further import read_target
+from foxnas.tables import write_json
+
+
+def main(
+    *,
+    space: SpaceConfig,
+    target: FurtherTargetConfig,
+    folds: int,
+    seed: int,
+    tables: list[Path],
+    fits: list[Path],
+) -> None:
+    """Write every form of the target, one file an image size, in the order of the tables."""
+    built = space.build()
+    made_by = command.made_by(__file__, {"space": space, "target": target, "folds": folds, "seed": seed})
+    for size, table, path in zip(built.image_sizes, tables, fits, strict=True):
+        texts, values = read_target(table, target.column, own=target.table is not None)
+        fitted = fit_every_form(
+            "latency", target.form, built, size, [built.parse(text) for text in texts], values,
+            target=target.name, unit=target.unit, folds=folds, seed=seed,
+        )  # fmt: skip
+        described = {f"{target.name}/{form}": one.to_json() for form, one in fitted.items()}
+        write_json(path, {"made_by": made_by, "chosen": f"{target.name}/{target.form}", "fits": described})
+
+
+if __name__ == "__main__":
+    command.run(main)
