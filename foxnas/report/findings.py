@@ -85,7 +85,7 @@ def _predictors(run: Run, device: DeviceRun) -> str:
         ceilings = [fit.ceilings[fit.target] for fit in fits.values() if fit.target in fit.ceilings]
         above = f", where noise allows {r2(min(ceilings))} to {r2(max(ceilings))}" if ceilings else ""
         parts.append(
-            f"{r2(min(values))} to {r2(max(values))} for {name} ({form} form{above}; on subnets that a fit did not see, "
+            f"{r2(min(values))} to {r2(max(values))} for {name} ({form} form{above}; held out, "
             f"R² is {r2(min(unseen))} to {r2(max(unseen))})"
         )
     return f"Over the {len(run.sizes)} image sizes the regressions explain an adjusted R² of {' and of '.join(parts)}."
