@@ -183,7 +183,7 @@ def add_predictors(run: ReportRun, config: Config | None = None) -> dict[str, An
     """Add fits of a further target and comparisons with other predictors; return what `write_page` is to be told."""
     folder = run.results / run.space
     config = config or _config(run.sizes, 3, "top1", "paper")
-    rivals = RivalsConfig(training_subnets=[30, 60, 90], repeats=2, network_steps=20)
+    rivals = RivalsConfig(training_subnets=[30, 60, 90], repeats=1, network_steps=3)
     tables = {stage: [folder / str(size) / f"{stage}.csv" for size in run.sizes] for stage in _STAGES}
     for target, stage in zip(("top1", "latency"), _STAGES, strict=True):
         script("compare_predictors")(
