@@ -5,6 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 
-for name in ("probe_writing", "evaluation", "delegate", "orchestration", "probe_weights", "repeatability", "rehearsal"):
+NAMES = (
+    "probe_writing", "evaluation", "delegate", "predictors", "orchestration", "probe_weights", "repeatability",
+    "rehearsal",
+)  # fmt: skip
+
+for name in NAMES:
     print(f"== {name}", flush=True)
     subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=True)

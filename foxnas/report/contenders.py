@@ -90,7 +90,7 @@ def compare(scores: pd.DataFrame, target: str, unit: str, used: str) -> Comparis
     )
     sizes = sorted(scores["image_size"].unique())
     one = scores[scores["predictor"] == best]
-    learnt = one.groupby("requested_subnets")["training_subnets"].max()
+    learnt = scores.groupby("requested_subnets")["training_subnets"].max()
     return Comparison(
         target=target,
         unit=unit,
@@ -109,7 +109,7 @@ def _panel(scores: pd.DataFrame, size: int, column: str, used: str, first: bool)
     counts = sorted(of_size["training_subnets"].unique())
     label = ("held-out RMSE / sd" if column == "relative_rmse" else "Kendall's tau") if first else ""
     chart = Chart(
-        176 if first else 158, 170, [0, counts[-1]], [0, _ERRORS_DRAWN_TO] if column == "relative_rmse" else [0, 1],
+        164 if first else 148, 166, [0, counts[-1]], [0, _ERRORS_DRAWN_TO] if column == "relative_rmse" else [0, 1],
         x_label="subnets", y_label=label, title=f"{column} at {size} px against number of training subnets",
         margins=Margins(left=48 if first else 30, right=6, top=16, bottom=34), margin=0.02,
     )  # fmt: skip
