@@ -16,8 +16,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from ai_edge_litert import schema_py_generated as schema
+from int8_model import shapes
 
+from foxnas.accuracy import prepare_subnet
+from foxnas.data import to_input
 from foxnas.devices.judging import COLUMNS as LATENCY_COLUMNS
 from foxnas.edgetpu.cache import CompileCache
 from foxnas.edgetpu.check import Consequence, blocking, check_model
@@ -28,6 +32,8 @@ from foxnas.edgetpu.table import compile_models, described
 from foxnas.edgetpu.timing import compiled_probes, latency_rows
 from foxnas.errors import FoxnasError
 from foxnas.space import SearchSpace, UnitSpec
+from foxnas.supernet.model import Supernet
+from foxnas.tflite.export import export_int8
 from foxnas.tflite.graph import pack
 from foxnas.tflite.probe import ProbeWriter
 
@@ -403,3 +409,14 @@ def test_a_model_beyond_the_on_chip_memory_shows(tmp_path: Path) -> None:
     assert compiled["model_bytes"][0] > 12e6
     assert compiled["streamed_bytes"][0] > 4e6
     assert "1 stream parameters from off chip" in described(compiled)
+
+
+def test_a_real_export_passes_the_check_with_every_type_of_unit() -> None:
+    """TensorFlow 2.21's converter, not our probe writer: squeeze-and-excitation, separable, fused."""
+    space = replace(SPACE, units=(UnitSpec(8, 2, 3), UnitSpec(8, 1, 2), UnitSpec(12, 1, 1)), kernel_sizes=(3,))
+    torch.manual_seed(0)
+    pictures = shapes(48, 16, np.random.default_rng(0))
+    subnet = prepare_subnet(Supernet(space), space.largest(16), to_input(pictures), batch_size=48)
+    content = export_int8(subnet, pictures[:8])
+    assert check_model(content) == []
+    assert check_model(ProbeWriter(space).write(space.largest(16))) == []

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from report_run import DEVICE, ReportRun, make_run
 
+from foxnas.edgetpu.columns import FIGURES
 from foxnas.errors import FoxnasError
 from foxnas.predictor.model import Predictor
 from foxnas.report.data import read_run
@@ -266,6 +269,21 @@ def test_findings_count_what_the_searches_missed(finished: ReportRun) -> None:
     worded = {0: f"The {runs} annealing runs", runs: f"All {runs} annealing runs"}
     assert said[-1].startswith(worded.get(exact, f"{exact} of {runs}"))
     assert all(f"{budget.validation['int8_top1_percent']:.2f}%" in said[1] for budget in run.devices[0].budgets)
+
+
+def test_findings_say_what_an_edge_tpu_cannot_hold(finished: ReportRun) -> None:
+    run = read_run(*finished.arguments())
+    (device,) = run.devices
+    rows, _ = leads(device.baselines)
+    assert not any("Edge TPU" in sentence for sentence in findings(run, device, rows))
+    said = pd.DataFrame(0, index=range(10), columns=list(FIGURES)).astype("Int64")
+    said.loc[:1, "compiled_bytes"] = pd.NA
+    said.loc[2:4, "streamed_bytes"] = 4096
+    said.loc[5, "operators_cpu"] = 1
+    sentence = findings(run, replace(device, compiled=said), rows)[0]
+    assert "Of the 10 probes, 2 could not be compiled for the Edge TPU" in sentence
+    assert "operators stay on the CPU in 1, and parameters" in sentence
+    assert "streamed at every inference in 3." in sentence
 
 
 def test_plane_places_every_subnet_by_its_own_values(finished: ReportRun) -> None:

@@ -33,9 +33,9 @@ def _compilation(device: DeviceRun) -> list[str]:
     lost, partly = said["compiled_bytes"].isna().sum(), (said["operators_cpu"] > 0).sum()
     streaming = (said["streamed_bytes"] > 0).sum()
     return [
-        f"Of the {len(said):,} probes, {lost:,} could not be compiled for the Edge TPU and are in no fit; {partly:,} "
-        f"keep operators on the CPU, and {streaming:,} hold more parameters than fit on the chip and stream the rest "
-        "at every inference."
+        f"Of the {len(said):,} probes, {lost:,} could not be compiled for the Edge TPU and are in no fit; operators "
+        f"stay on the CPU in {partly:,}, and parameters that do not fit on the chip are streamed at every inference in "
+        f"{streaming:,}."
     ]
 
 
