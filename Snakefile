@@ -40,6 +40,8 @@ SERVING = [
 ]
 SAMPLE = flow.sample(CONFIG)
 UNIFORM = CONFIG.sampling.design == "uniform"
+for machine in flow.slots(CONFIG):
+    workflow.register_resource(machine, 1)
 BUDGETS = {Budget.parse(budget).name: budget for budget in CONFIG.budgets}
 FURTHER_TARGETS = [target.name for target in CONFIG.predictors.further_targets]
 ROUNDS = flow.rounds(CONFIG)

@@ -56,8 +56,9 @@ rule time_compiled:
         "results/benchmarks/{space}/{size}/time_compiled-{device}/{shard}.tsv"
     wildcard_constraints:
         device=flow.any_of(EDGETPU),
-    threads: flow.WHOLE_MACHINE
+    threads: flow.measuring_threads(CONFIG)
     resources:
+        **flow.slots(CONFIG),
         mem_mb=1000,
         runtime=60,
     params:

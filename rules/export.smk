@@ -52,8 +52,9 @@ rule time_candidates:
         "results/benchmarks/{space}/{device}/{budget}/{batch}/time_candidates.tsv"
     wildcard_constraints:
         device=flow.any_of(set(DEVICES) - set(EDGETPU)),
-    threads: flow.WHOLE_MACHINE
+    threads: flow.measuring_threads(CONFIG)
     resources:
+        **flow.slots(CONFIG),
         mem_mb=1000,
         runtime=30,
     params:

@@ -4,8 +4,9 @@
 rule time_subnets:
     """Time one shard of probes on a device; the journal keeps what an interrupted job has measured.
 
-    A local device is this machine, so nothing else of the workflow may run beside it: the rule asks for
-    more threads than any machine has, which Snakemake caps to all cores.
+    A local device is this machine, so nothing else of the workflow may run beside it: the rule then asks for
+    more threads than any machine has, which Snakemake caps to all cores. A device elsewhere is waited for by
+    one job at a time, beside the workflow's others: its machine is a resource of which there is one.
     """
     input:
         script=flow.script("time_subnets"),
@@ -20,8 +21,9 @@ rule time_subnets:
         "results/benchmarks/{space}/{size}/time_subnets-{device}/{shard}.tsv"
     wildcard_constraints:
         device=flow.any_of(set(DEVICES) - set(EDGETPU)),
-    threads: flow.WHOLE_MACHINE
+    threads: flow.measuring_threads(CONFIG)
     resources:
+        **flow.slots(CONFIG),
         mem_mb=1000,
         runtime=60,
     params:

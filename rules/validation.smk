@@ -74,8 +74,9 @@ rule validate_on_device:
         "results/benchmarks/{space}/{device}/{budget}/validate_on_device.tsv"
     wildcard_constraints:
         device=flow.any_of(SERVING),
-    threads: flow.WHOLE_MACHINE
+    threads: flow.measuring_threads(CONFIG)
     resources:
+        **flow.slots(CONFIG),
         mem_mb=1000,
         runtime=240,
     params:

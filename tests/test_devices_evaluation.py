@@ -37,6 +37,9 @@ class CountedTransport:
     sent: list[int] = field(default_factory=list)
     host: str = "this machine, counted"
 
+    def close(self):
+        pass
+
     def start(self):
         stream = LocalTransport().start()
         original, frames = stream.send, [0]

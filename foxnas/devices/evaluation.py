@@ -15,6 +15,7 @@ import numpy as np
 
 from foxnas.devices.client import Runner
 from foxnas.devices.journal import Journal
+from foxnas.devices.persistence import persist
 from foxnas.devices.protocol import MeasurementProtocol
 from foxnas.devices.transport import Device, DeviceLost
 from foxnas.errors import FoxnasError
@@ -71,11 +72,14 @@ def predict_images(
     Raises
     ------
     DeviceLost
-        When the device goes away; what it answered is kept.
+        When the device went away and did not come back within `device.away_s`; what it answered is kept.
     FoxnasError
         When the device's runtime refuses the model, or the images do not fit it.
     """
-    try:
+    answered = 0
+
+    def session() -> tuple[Journal, dict[str, Any]]:
+        nonlocal answered
         with Runner(device, protocol) as runner:
             described = runner.open(model)
             wanted = (described["image_dtype"], tuple(described["image_shape"]))
@@ -84,8 +88,14 @@ def predict_images(
                     f"{device}: images are {images.dtype} {images.shape[1:]}, the model reads {wanted[0]} {wanted[1]}"
                 )
             with Journal(journal, _key(runner, model, images)) as book:
-                _ask_missing(runner, described, book, images, progress_every_s)
-            identity = runner.identity
+                try:
+                    _ask_missing(runner, described, book, images, progress_every_s)
+                finally:
+                    answered = len(book.records)
+            return book, runner.identity
+
+    try:
+        book, identity = persist(device, session, lambda: answered)
     except DeviceLost as error:
         raise DeviceLost(f"{error}. What was answered is kept in {journal}: run again for the rest") from error
     return Predictions(_answered(book, len(images)), identity)
