@@ -159,6 +159,8 @@ def _measure(folder: Path, config: Config, space: SearchSpace, truth: Truth, siz
         latency_ms=median * np.where(usable, 1, 1.4), p10_ms=median * 0.98, p90_ms=median * 1.04, mad_ms=median * 0.008,
         runs=50, preempted_percent=0.5, attempts=np.where(usable, 2, 5), disagreement_percent=0.9, reference_ms=0.3,
         drift_percent=truth.rng.normal(0, 0.7, subnets), fallback_operators=2, peak_memory_mb=40.0,
+        batch=1, dtype="int8", signedness="signed", io_dtype="uint8", executor="own kernels",
+        clock_mhz=truth.rng.uniform(1495, 1500, subnets),
         usable=usable, reason=np.where(usable, None, "timings disagree by 9.3% (limit 5%)"),
     )  # fmt: skip
     settings = {"space": config.space, "device": config.devices[0], "sample": config.sampling}

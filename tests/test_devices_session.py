@@ -434,6 +434,8 @@ def test_models_are_timed_in_sessions_of_their_own(here):
     latencies, info = measure_models(here, QUICK, {"a": MODEL, "b": MODEL}, 3, np.random.default_rng(0), rounds=2)
     assert [len(one.session_medians_ms) for one in latencies.values()] == [3, 3]
     assert all(one.fallback_operators == 2 and one.upper_ms >= one.median_ms > 0 for one in latencies.values())
+    assert latencies["a"].dtype == "int8"
+    assert latencies["a"].executor == "xnnpack"
     assert len(info["sessions"]) == 3
     with pytest.raises(FoxnasError, match="model junk cannot be run"):
         measure_models(here, QUICK, {"junk": b"junk"}, 3, np.random.default_rng(0))

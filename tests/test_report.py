@@ -145,6 +145,14 @@ def test_numbers_on_the_page_are_the_files(finished: ReportRun, html: str) -> No
             assert f"{row[rival]['lead']['points']:+.2f}".replace("-", "\u2212") in words
 
 
+def test_what_was_timed_is_said_of_every_device(html: str) -> None:
+    assert (
+        "180 subnets were timed with 1 image at once, int8 (signed) inside and uint8 at the ends, on own kernels"
+        in html
+    )
+    assert re.search(r"on own kernels, 2 operators outside a delegate; clock 1495\u20131500 MHz\.", html)
+
+
 def test_flagged_rows_are_shown_with_their_reason(finished: ReportRun, html: str) -> None:
     words = " ".join(Outline(html).words)
     table = read_table(finished.results / finished.space / "16" / f"latency-{DEVICE}.csv")

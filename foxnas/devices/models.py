@@ -14,7 +14,7 @@ import numpy as np
 from scipy import stats
 
 from foxnas.devices.client import Runner
-from foxnas.devices.judging import verdict
+from foxnas.devices.judging import FACTS, verdict
 from foxnas.devices.persistence import persist
 from foxnas.devices.protocol import MeasurementProtocol
 from foxnas.devices.transport import Device
@@ -37,11 +37,18 @@ class ModelLatency:
         Operators outside the delegate; None where the runtime does not tell.
     peak_memory_mb
         The most memory the runner's process held in any session, in MiB.
+    batch, dtype, signedness, io_dtype, executor
+        Images at once, types of the arithmetic and at the ends, and what runs it; see `judging.FACTS`.
     """
 
     session_medians_ms: tuple[float, ...]
     fallback_operators: int | None = None
     peak_memory_mb: float | None = None
+    batch: int | None = None
+    dtype: str | None = None
+    signedness: str | None = None
+    io_dtype: str | None = None
+    executor: str | None = None
 
     @property
     def median_ms(self) -> float:
@@ -129,8 +136,10 @@ def measure_models(
     latencies = {
         name: ModelLatency(
             tuple(median(row["latency_ms"] for row in rows) for rows in of_model),
-            of_model[0][0]["fallback_operators"],
-            max((row["peak_memory_mb"] for rows in of_model for row in rows if row["peak_memory_mb"]), default=None),
+            peak_memory_mb=max(
+                (row["peak_memory_mb"] for rows in of_model for row in rows if row["peak_memory_mb"]), default=None
+            ),
+            **{name: of_model[0][0].get(name) for name in FACTS},
         )
         for name, of_model in sampled.items()
     }

@@ -186,7 +186,8 @@ def _device(
 ) -> DeviceRun:
     tables = {size: folder / str(size) / f"latency-{device}.csv" for size in sizes}
     columns = [
-        "latency_ms", "mad_ms", "attempts", "disagreement_percent", "drift_percent", "usable", "reason"
+        "latency_ms", "mad_ms", "attempts", "disagreement_percent", "drift_percent", "usable", "reason",
+        "batch", "dtype", "signedness", "io_dtype", "executor", "fallback_operators", "clock_mhz", "temperature_c",
     ]  # fmt: skip
     latency = pool(list(tables.values()), columns)
     if missing := set(accuracy["id"]) ^ set(latency["id"]):

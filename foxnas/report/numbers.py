@@ -24,6 +24,12 @@ def decimals(value: float, places: int) -> str:
     return f"{value:.{places}f}".replace("-", _MINUS)
 
 
+def span(limits: tuple[float, float], places: int) -> str:
+    """Return a range, or the one number it is."""
+    low, high = (decimals(value, places) for value in limits)
+    return low if low == high else f"{low}\u2013{high}"
+
+
 def r2(value: float) -> str:
     """Return a share of variance or a rank correlation."""
     return decimals(value, 3)

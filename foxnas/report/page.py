@@ -21,7 +21,7 @@ from foxnas.report.contenders import DRAWN, Comparison, compare
 from foxnas.report.data import BudgetRun, DeviceRun, Run, read_run
 from foxnas.report.findings import findings
 from foxnas.report.leads import RIVALS, leads
-from foxnas.report.numbers import decimals, milliseconds, p_value, r2, signed, significant
+from foxnas.report.numbers import decimals, milliseconds, p_value, r2, signed, significant, span
 from foxnas.report.plane import draw_close_up, draw_plane
 from foxnas.report.traces import draw_trace
 from foxnas.report.twists import describe_twist
@@ -87,7 +87,7 @@ def write_page(
     )  # fmt: skip
     environment.filters |= {
         "ms": milliseconds, "significant": significant, "p": p_value, "r2": r2, "signed": signed, "decimals": decimals,
-        "thousands": "{:,}".format,
+        "thousands": "{:,}".format, "span": span,
     }  # fmt: skip
     html = environment.get_template("page.html.j2").render(
         run=run,
@@ -123,6 +123,7 @@ def _device(run: Run, device: DeviceRun, page: Path) -> dict[str, Any]:
         "comparisons": _comparisons(run, device),
         "twists": [describe_twist(budget) for budget in device.budgets if budget.twist],
         "calm": provenance.calm(device),
+        "timed": provenance.timed(device),
         "flagged": provenance.flagged(device).to_dict("records"),
         "identities": provenance.identities(device),
         "protocols": provenance.protocols(device),

@@ -30,6 +30,21 @@ class Calm:
 
 
 @dataclass(frozen=True)
+class Timed:
+    """Subnets that were timed as the same kind of thing, and how the machine fared; ranges are None where unknown."""
+
+    subnets: int
+    batch: int
+    dtype: str
+    signedness: str
+    io_dtype: str
+    executor: str
+    fallback_operators: tuple[float, float] | None
+    clock_mhz: tuple[float, float] | None
+    temperature_c: tuple[float, float] | None
+
+
+@dataclass(frozen=True)
 class Artefact:
     """What made one kind of artefact."""
 
@@ -53,6 +68,26 @@ def calm(device: DeviceRun) -> list[Calm]:
             )
         )  # fmt: skip
     return lines
+
+
+def timed(device: DeviceRun) -> list[Timed]:
+    """Return what was timed: one line, if all is well."""
+    names = ["batch", "dtype", "signedness", "io_dtype", "executor"]
+    lines = []
+    for _, rows in device.subnets.groupby(names, sort=True):
+        what = rows.iloc[0]
+        lines.append(
+            Timed(
+                len(rows), int(what["batch"]), what["dtype"], what["signedness"], what["io_dtype"], what["executor"],
+                _range(rows["fallback_operators"]), _range(rows["clock_mhz"]), _range(rows["temperature_c"]),
+            )
+        )  # fmt: skip
+    return lines
+
+
+def _range(values: pd.Series) -> tuple[float, float] | None:
+    known = values.dropna()
+    return (float(known.min()), float(known.max())) if len(known) else None
 
 
 def flagged(device: DeviceRun) -> pd.DataFrame:
