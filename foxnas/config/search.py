@@ -27,7 +27,9 @@ class AnnealingConfig(Section):
     chains: Count
     """Walks side by side, each on the whole schedule."""
     guided: bool
-    """false: every knob is equally likely."""
+    """false: every knob and every value is equally likely."""
+    polish: bool
+    """End with the best changes of one or two knobs, until none improves the best states."""
 
 
 class SearchConfig(Section):

@@ -68,6 +68,11 @@ class Genome:
             rows.append([depths[len(unit)], *(gene for k, e in layers for gene in (kernels[k], ratios[e]))])
         return np.array(rows)
 
+    @property
+    def depth_of_class(self) -> IndexArray:
+        """The depth of each unit class."""
+        return np.array(self.landscape.space.depths)[self.class_genes[:, 0]]
+
     def classes_of(self, units: IndexArray) -> IndexArray:
         """Return the classes of units, given as rows of a unit's genes."""
         return self._class_of[units @ self._radix]

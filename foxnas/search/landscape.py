@@ -170,19 +170,28 @@ class Landscape:
 
     def batch(self, sizes: IndexArray, classes: IndexArray) -> Batch:
         """Predict many: image sizes (n,) and unit classes (n, units). The sums are those of `predict`, to the bit."""
-        accuracy, latency_ms = self.accuracy_intercepts[sizes], self.latency_intercepts_ms[sizes]
         units, members = self.accuracy_tables.shape[1:]
+        first = (sizes * units)[:, None] + np.arange(units)
+        gains = self._both_tables[first * members + classes]
+        totals = self._both_intercepts[sizes]
         for unit in range(units):
-            at = (sizes * units + unit) * members + classes[:, unit]
-            accuracy += self.accuracy_tables.reshape(-1)[at]
-            latency_ms += self.latency_tables_ms.reshape(-1)[at]
-        return Batch(self, sizes, classes, accuracy, latency_ms)
+            totals += gains[:, unit]
+        return Batch(self, sizes, classes, totals[:, 0], totals[:, 1])
 
     def batch_of(self, points: Sequence[Point]) -> Batch:
         """Predict points."""
         sizes = np.array([point.size for point in points], dtype=np.intp)
         classes = np.array([point.classes for point in points], dtype=np.intp)
         return self.batch(sizes, classes.reshape(len(points), len(self.space.units)))
+
+    @cached_property
+    def _both_tables(self) -> FloatArray:
+        """Accuracy and latency side by side, one row for each image size, unit and unit class."""
+        return np.column_stack([self.accuracy_tables.ravel(), self.latency_tables_ms.ravel()])
+
+    @cached_property
+    def _both_intercepts(self) -> FloatArray:
+        return np.column_stack([self.accuracy_intercepts, self.latency_intercepts_ms])
 
     @cached_property
     def fastest_by_size(self) -> tuple[Point, ...]:

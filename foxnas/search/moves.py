@@ -1,8 +1,9 @@
-"""What a change of one knob can lead to, tabulated: a walk of many chains is then a few array look-ups a step."""
+"""What a change of one knob leads to, tabulated: a walk of many chains is then a few array look-ups a step."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import combinations, product
 
 import numpy as np
 
@@ -18,96 +19,103 @@ ONE_LAYER = 0.3
 class Moves:
     """Moves of states, which are rows of an image size's index and a unit class for each unit.
 
-    A knob is one of the paper's parameters; changing it gives it another value, uniformly. D: the last layers are
-    dropped, or the last one is repeated (a random one would nearly always look bad at first). K and E of the layers
-    after the first: one of the layers is changed, or all are set to one value.
+    A knob is one of the paper's parameters. D: the last layers are dropped, or the last one is repeated (a random one
+    would nearly always look bad at first). K and E of the layers after the first: all are set to a value, or one is.
+
+    Attributes
+    ----------
+    knobs
+        Every knob with several values.
+    values
+        The number of values of each.
     """
 
     def __init__(self, landscape: Landscape) -> None:
         self.knobs: tuple[Knob, ...] = knobs_of(landscape)
+        space, self._genome = landscape.space, Genome(landscape)
+        counts = {"size": len(landscape.image_sizes), "D": len(space.depths)}
+        counts |= {"K": len(space.kernel_sizes), "E": len(space.expansion_ratios)}
+        self.values = [counts[knob.kind.split("_")[0]] for knob in self.knobs]
         kinds = list(dict.fromkeys(knob.kind for knob in self.knobs))
         self._kind = np.array([kinds.index(knob.kind) for knob in self.knobs])
         self._column = np.array([0 if knob.kind == "size" else 1 + knob.unit for knob in self.knobs])
-        self._landscape = landscape
-        self._genome = Genome(landscape)
-        options = [[self._options(kind, one) for one in (False, True)] for kind in kinds]
+        self._one_layer = np.array([ONE_LAYER * knob.kind.endswith("rest") for knob in self.knobs])
+        self._variants = max(self._genome.places - 1, 1)
         codes = max(len(landscape.unit_classes), len(landscape.image_sizes))
-        most = max(len(o) for pair in options for per_code in pair for o in per_code)
-        self._to = np.zeros((len(kinds), 2, codes, most), dtype=np.intp)
-        self._count = np.ones((len(kinds), 2, codes), dtype=np.intp)
-        for k, pair in enumerate(options):
-            for one, per_code in enumerate(pair):
-                for code, reached in enumerate(per_code):
-                    self._to[k, one, code, : len(reached)] = reached
-                    self._count[k, one, code] = len(reached)
+        # The code that each one becomes when the knob takes a value, in all layers or in one of them.
+        self._to = np.zeros((len(kinds), codes, max(self.values), 1 + self._variants), dtype=np.intp)
+        for k, kind in enumerate(kinds):
+            for value, variant in product(range(counts[kind.split("_")[0]]), range(1 + self._variants)):
+                reached = value if kind == "size" else self._changed(kind, value, variant)
+                self._to[k, : np.size(reached) if kind != "size" else codes, value, variant] = reached
 
-    def draw(self, weights: FloatArray, shape: tuple[int, ...], count: int, rng: np.random.Generator) -> IndexArray:
-        """Return min(count, knobs with weight) distinct knobs for each entry of `shape`, in the last axis."""
+    def draw(
+        self, weights: FloatArray, values: Sequence[FloatArray], steps: int, chains: int, count: int,
+        rng: np.random.Generator,
+    ) -> Iterator[tuple[IndexArray, IndexArray, IndexArray]]:  # fmt: skip
+        """Yield for each of `steps` the knobs, their new values and variants: (chains, T) each.
+
+        T = min(count, knobs with weight) knobs are drawn by `weights` without replacement; `values` are the
+        probabilities of each knob's values.
+        """
         known = np.flatnonzero(weights > 0)
-        count = min(count, len(known))
-        if count == 1:
-            cumulative = np.cumsum(weights[known])
-            drawn = np.searchsorted(cumulative, rng.random(shape) * cumulative[-1], side="right")
-            return known[np.minimum(drawn, len(known) - 1)][..., None]
+        shape, taken = (steps, chains), min(count, len(known))
         # The first arrivals of independent exponential clocks are a weighted draw without replacement.
         clocks = rng.standard_exponential((*shape, len(known))) / weights[known]
-        return known[np.argpartition(clocks, count - 1, axis=-1)[..., :count]]
+        if taken == 1:
+            knobs = known[clocks.argmin(axis=-1)][..., None]
+        else:
+            knobs = known[np.argpartition(clocks, taken - 1, axis=-1)[..., :taken]]
+        bounds = np.full((len(self.knobs), max(self.values)), np.inf)
+        for knob, probability in enumerate(values):
+            bounds[knob, : len(probability) - 1] = np.cumsum(probability)[:-1]
+        uniform = rng.random((3, *knobs.shape))
+        drawn = (uniform[0][..., None] >= bounds[knobs]).sum(axis=-1)
+        one = uniform[1] < self._one_layer[knobs]
+        variants = np.where(one, 1 + (uniform[2] * self._variants).astype(np.intp), 0)
+        yield from zip(knobs, drawn, variants, strict=True)
 
-    def apply(self, states: IndexArray, knobs: IndexArray, uniform: FloatArray) -> IndexArray:
-        """Return states (n, 1 + units) with `knobs` (n, T) changed; `uniform` (n, T, 2) are the random numbers."""
+    def apply(self, states: IndexArray, knobs: IndexArray, values: IndexArray, variants: IndexArray) -> IndexArray:
+        """Return states (n, 1 + units) with `knobs` (n, T) changed, one after the other."""
         changed, rows = states.copy(), np.arange(len(states))
+        columns, kinds = self._column[knobs], self._kind[knobs]
         for j in range(knobs.shape[1]):
-            knob = knobs[:, j]
-            column, kind = self._column[knob], self._kind[knob]
-            one = (uniform[:, j, 0] < ONE_LAYER).astype(np.intp)
-            code = changed[rows, column]
-            pick = (uniform[:, j, 1] * self._count[kind, one, code]).astype(np.intp)
-            changed[rows, column] = self._to[kind, one, code, pick]
+            code = changed[rows, columns[:, j]]
+            changed[rows, columns[:, j]] = self._to[kinds[:, j], code, values[:, j], variants[:, j]]
         return changed
 
-    def _options(self, kind: str, one: bool) -> list[list[int]]:
-        """The codes within reach of each code; a code that nothing else is in reach of reaches itself."""
-        landscape = self._landscape
-        if kind == "size":
-            sizes = range(len(landscape.image_sizes))
-            return [[other for other in sizes if other != size] or [size] for size in sizes]
-        unit = self._genome.class_genes
-        own = np.arange(len(unit))
-        reached = np.stack([self._genome.classes_of(changed) for changed in self._changed(unit, kind, one)], axis=1)
-        return [sorted(set(row) - {code}) or [code] for code, row in zip(own.tolist(), reached.tolist(), strict=True)]
+    def around(self, state: IndexArray) -> IndexArray:
+        """Return every state that differs from one state in one knob, or in two of different units: (n, 1 + units)."""
+        reached: dict[int, IndexArray] = {}
+        for column in np.unique(self._column):
+            kinds = np.unique(self._kind[self._column == column])
+            codes = np.unique(self._to[kinds, state[column]])
+            reached[int(column)] = codes[codes != state[column]]
+        parts = []
+        for column, codes in reached.items():
+            single = np.repeat(state[None], len(codes), axis=0)
+            single[:, column] = codes
+            parts.append(single)
+        for (one, codes), (other, others) in combinations(reached.items(), 2):
+            pair = np.repeat(state[None], len(codes) * len(others), axis=0)
+            pair[:, one] = np.repeat(codes, len(others))
+            pair[:, other] = np.tile(others, len(codes))
+            parts.append(pair)
+        return np.concatenate(parts)
 
-    def _changed(self, unit: IndexArray, kind: str, one: bool) -> Iterator[IndexArray]:
-        space, places = self._landscape.space, self._genome.places
+    def _changed(self, kind: str, value: int, variant: int) -> IndexArray:
+        """Return the class that each unit class becomes."""
+        unit = self._genome.class_genes.copy()
         if kind == "D":
             # Genes beyond the depth repeat the last layer, so only the depth has to change.
-            for depth in range(len(space.depths)):
-                changed = unit.copy()
-                changed[:, 0] = depth
-                yield changed
-            return
+            unit[:, 0] = value
+            return self._genome.classes_of(unit)
         first = 1 if kind[0] == "K" else 2
-        values = range(len(space.kernel_sizes if kind[0] == "K" else space.expansion_ratios))
-        later = [first + 2 * place for place in range(1, places)]
-        columns = [[first]] if not kind.endswith("rest") else [[column] for column in later] if one else [later]
-        for column in columns:
-            for value in values:
-                changed = unit.copy()
-                changed[:, column] = value
-                yield changed
-
-
-class Draws:
-    """Random numbers of a walk, a block of steps at a time: small calls cost more than the numbers."""
-
-    BLOCK = 64
-
-    def __init__(self, moves: Moves, weights: FloatArray, chains: int, count: int, rng: np.random.Generator) -> None:
-        self._moves, self._weights, self._chains, self._count, self._rng = moves, weights, chains, count, rng
-
-    def steps(self, number: int) -> Iterator[tuple[IndexArray, FloatArray, FloatArray]]:
-        """Yield the knobs, the uniform numbers of the moves, and those of the acceptance, for `number` steps."""
-        for start in range(0, number, self.BLOCK):
-            block = min(self.BLOCK, number - start)
-            knobs = self._moves.draw(self._weights, (block, self._chains), self._count, self._rng)
-            uniform = self._rng.random((block, self._chains, knobs.shape[2], 2))
-            yield from zip(knobs, uniform, self._rng.random((block, self._chains)), strict=True)
+        if not kind.endswith("rest"):
+            unit[:, first] = value
+        elif variant == 0:
+            unit[:, first + 2 :: 2] = value
+        else:
+            later = self._genome.depth_of_class - 1
+            unit[np.arange(len(unit)), first + 2 * (1 + (variant - 1) % later)] = value
+        return self._genome.classes_of(unit)
