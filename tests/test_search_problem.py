@@ -1,21 +1,28 @@
 """Objectives and caps: every strategy keeps them, and ends clearly when nothing does."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
 from published import CPU_SPACE, PUBLISHED_ACCURACY, PUBLISHED_LATENCY
 
 from foxnas.errors import FoxnasError
-from foxnas.search import annealing, exact, random
+from foxnas.search import annealing, differentiable, evolution, exact, random, regularised
 from foxnas.search.annealing import AnnealingSettings
+from foxnas.search.differentiable import DifferentiableSettings
+from foxnas.search.evolution import EvolutionSettings
 from foxnas.search.genome import Genome
 from foxnas.search.landscape import Batch, Landscape
 from foxnas.search.problem import Cap, Infeasible, InfeasibleBudget, Objective, SearchProblem, Selection
 from foxnas.search.random import RandomSettings
+from foxnas.search.regularised import RegularisedSettings
 
 STRATEGIES = [
     (annealing.search, AnnealingSettings(rounds=1, proposals_per_temperature=30)),
+    (evolution.search, EvolutionSettings(population=40, generations=20)),
+    (regularised.search, RegularisedSettings(population=40, cycles=100)),
+    (differentiable.search, DifferentiableSettings(steps=150)),
     (random.search, RandomSettings(draws=3000)),
 ]
 
@@ -80,6 +87,50 @@ def test_a_weighted_sum_is_maximised_on_the_frontier(published):
 
 
 @pytest.mark.parametrize(("strategy", "settings"), STRATEGIES)
+def test_an_impossible_budget_ends_with_the_fastest_architecture(published, strategy, settings):
+    with pytest.raises(InfeasibleBudget, match="raise the budget") as outcome:
+        strategy(SearchProblem(published, 20.0), settings, np.random.default_rng(0))
+    assert outcome.value.fastest == exact.frontier(published).candidates[0].arch
+
+
+@pytest.mark.parametrize(("strategy", "settings"), STRATEGIES)
+def test_a_budget_that_only_the_fastest_meets_is_met(published, strategy, settings):
+    fastest = exact.frontier(published).candidates[0]
+    result = strategy(SearchProblem(published, fastest.latency_ms), settings, np.random.default_rng(0))
+    assert [c.arch for c in result.candidates] == [fastest.arch]
+
+
+@pytest.mark.parametrize(("strategy", "settings"), STRATEGIES)
+@pytest.mark.parametrize("alike", [False, True])
+def test_candidates_and_trace_keep_their_promises(strategy, settings, alike):
+    landscape = Landscape(CPU_SPACE, {192: PUBLISHED_ACCURACY}, {192: PUBLISHED_LATENCY}, alike=alike)
+    one, same, other = (
+        strategy(SearchProblem(landscape, 65.0), settings, np.random.default_rng(seed)) for seed in (3, 3, 4)
+    )
+    assert one == same
+    assert one.trace != other.trace
+    assert len({landscape.point_of(c.arch) for c in one.candidates}) == len(one.candidates)
+    assert [c.accuracy for c in one.candidates] == sorted((c.accuracy for c in one.candidates), reverse=True)
+    for c in one.candidates:
+        CPU_SPACE.validate(c.arch)
+        assert c.latency_ms <= 65
+        assert not alike or all(len(set(unit)) == 1 for unit in c.arch.units)
+    assert one.trace[-1].best == one.best.accuracy
+    assert all(a.best <= b.best and a.calls <= b.calls for a, b in pairwise(one.trace))
+    assert one.trace[-1].calls <= one.calls
+    optimum = exact.frontier(landscape).best_under(65.0)
+    assert one.best.accuracy <= optimum.accuracy
+
+
+@pytest.mark.parametrize(("strategy", "settings"), STRATEGIES[:-1])
+def test_every_strategy_comes_nearer_than_random_search(published, strategy, settings):
+    problem = SearchProblem(published, 55.0)
+    found = strategy(problem, settings, np.random.default_rng(0))
+    drawn = random.search(problem, RandomSettings(draws=found.calls), np.random.default_rng(0))
+    assert found.best.accuracy > drawn.best.accuracy
+
+
+@pytest.mark.parametrize(("strategy", "settings"), STRATEGIES[:-1])
 def test_impossible_caps_end_with_the_closest_architecture(published, strategy, settings):
     cap = Cap("layers", "", 9, layers)
     with pytest.raises(Infeasible, match=r"layers 10 \(limit 9\)") as outcome:
@@ -87,6 +138,32 @@ def test_impossible_caps_end_with_the_closest_architecture(published, strategy, 
     assert sum(outcome.value.closest.depths) == 10
     with pytest.raises(InfeasibleBudget):
         strategy(SearchProblem(published, 20.0, caps=(cap,)), settings, np.random.default_rng())
+
+
+def test_the_relaxation_follows_the_objective_and_monotone_caps(published):
+    """Fastest at an accuracy of at least 73%: the frontier's point, found by gradients through both."""
+    floor = Cap("accuracy", "%", -73.0, lambda b: -b.accuracy, monotone=True)
+    fastest = Objective("latency", lambda b: -b.latency_ms, monotone=True)
+    problem = SearchProblem(published, objective=fastest, caps=(floor,))
+    optimum = exact.search(problem, Selection(), np.random.default_rng()).best
+    found = differentiable.search(problem, DifferentiableSettings(), np.random.default_rng(0)).best
+    assert found.accuracy >= 73
+    assert optimum.latency_ms <= found.latency_ms < optimum.latency_ms * 1.05
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (lambda: EvolutionSettings(generations=0), "generations 0"),
+        (lambda: EvolutionSettings(parent_share=0.001), "is nobody"),
+        (lambda: EvolutionSettings(mutated_share=1.5), "mutated_share"),
+        (lambda: RegularisedSettings(sample=101), "more than the population"),
+        (lambda: DifferentiableSettings(rate=0.0), "rate"),
+    ],
+)
+def test_settings_are_checked(settings, message):
+    with pytest.raises(FoxnasError, match=message):
+        settings()
 
 
 def test_a_start_is_repaired_when_no_extreme_is_feasible(published):
