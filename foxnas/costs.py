@@ -96,15 +96,15 @@ class CostTables:
         rows = [[index[layer] for layer in unit[1:]] + [len(index)] * (longest - len(unit) + 1) for unit in units]
         return _combine(np.concatenate([firsts[:, :, :, None], padded[:, :, np.array(rows, int)]], axis=3), axis=3)
 
-    def combine(self, size: int, parts: Sequence[IntArray]) -> IntArray:
-        """Return the costs of subnets out of their units' costs, (..., cost) each, at an index of `image_sizes`."""
-        return _combine(np.stack(np.broadcast_arrays(self.fixed[size], *parts)), axis=0)
+    def combine(self, sizes: NDArray[np.intp], parts: IntArray) -> IntArray:
+        """Return the costs (n, cost) of subnets at indices of `image_sizes` out of their units' (n, place, cost)."""
+        return _combine(np.concatenate([self.fixed[sizes][:, None], parts], axis=1), axis=1)
 
     def of(self, arch: Arch) -> Costs:
         """Return the costs of one subnet; equal to `costs_of`."""
         size = self.image_sizes.index(arch.image_size)
         parts = [self.of_units([unit])[size, place, 0] for place, unit in enumerate(arch.units)]
-        return Costs(*self.combine(size, parts).tolist())
+        return Costs(*self.combine(np.array([size]), np.stack(parts)[None])[0].tolist())
 
     @cached_property
     def _layers(self) -> tuple[IntArray, IntArray, IntArray]:

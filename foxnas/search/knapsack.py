@@ -1,10 +1,11 @@
 """Multiple-choice knapsacks with several capacities, solved exactly by a Lagrangian bound.
 
 Choose one option of every group so that the sum of values is largest and no capacity is exceeded. Prices on the
-capacities (the duals of the linear relaxation) bound every solution from above, and say how much of that bound each option
-gives away. A solution of at least a given value can give away no more than the bound's distance to it, in all groups
-together, which leaves few options of each and few combinations. So the solutions above a value are *listed*, and the
-best of a list that is not empty is optimal. (The relaxation is Dyer's, 1984; the listing is a form of Pisinger's core.)
+capacities (the duals of the linear relaxation) bound every solution from above, and say how much of that bound each
+option gives away. A solution of at least a given value can give away no more than the bound's distance to it, in all
+groups together, which leaves few options of each and few combinations. So the solutions above a value are *listed*,
+and the best of a list that is not empty is optimal. Textbook: Kellerer, Pferschy and Pisinger, *Knapsack Problems*
+(2004), chapters 9 and 11: Lagrangian bounds of multidimensional, and reduction of multiple-choice knapsacks.
 """
 
 from __future__ import annotations
@@ -52,9 +53,12 @@ class Knapsack:
     def prices(self) -> FloatArray:
         """What a unit of each capacity is worth at the relaxation's optimum.
 
-        Found by column generation: a linear program over a few options of each group gives prices, at which every group
-        offers its best option, until no offer is new. Any prices give a valid bound, so none of its tolerances matter.
+        Found by column generation: a linear program over a few options of each group gives prices, at which every
+        group offers its best option, until no offer is new. Any prices give a valid bound, so none of its tolerances
+        matter.
         """
+        if not len(self.capacity):
+            return np.zeros(0)
         # In units of the options' own ranges, relative to each group's first option.
         scale = np.array([np.ptp(w, axis=0) for w in self.weights]).max(axis=0)
         scale[scale == 0] = 1.0
