@@ -163,6 +163,9 @@ def _file_bytes(step: Step) -> int:
     name, inputs = (43, 3) if step.weight else (20, 2)
     operator = 4 + 24 + (4 + 4 * inputs) + 8 + 20
     value = _tensor_bytes(len(step.shape), 1, name + 1)
+    if step.kind in (Kind.CENTRE, Kind.PAD):
+        # A mean of three channels, or eight numbers of padding.
+        return operator + value + _tensor_bytes(2, 1, name) + _data_bytes(32)
     if not step.weight:
         return operator + value
     scales = 1 if step.kind is Kind.DENSE else _channels(step)

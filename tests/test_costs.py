@@ -12,6 +12,7 @@ from published import CPU_SPACE
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from foxnas.config.space import read_space
 from foxnas.costs import COSTS, CostTables, costs_of
 from foxnas.errors import FoxnasError
 from foxnas.space import Arch, SearchSpace
@@ -38,7 +39,9 @@ def subnet_of(space: SearchSpace, arch: Arch) -> Subnet:
 
 
 def test_parameters_and_macs_are_those_of_the_torch_subnet(mini: SearchSpace) -> None:
-    for space, arch in [*((mini, arch) for arch in corners(mini)), (CPU_SPACE, CPU_SPACE.smallest(128))]:
+    fused, padded = read_space("tpu"), read_space("ofa_mbv3_d234_e346_k357_w1.0")
+    small = [(space, space.smallest(space.image_sizes[0])) for space in (CPU_SPACE, fused, padded)]
+    for space, arch in [*((mini, arch) for arch in corners(mini)), *small]:
         subnet = subnet_of(space, arch).fold()
         costs = costs_of(space, arch)
         assert costs.parameters == sum(parameter.numel() for parameter in subnet.parameters())
@@ -113,7 +116,9 @@ def planned_bytes(model: bytes) -> int:
 
 
 def test_activation_memory_is_what_the_graph_needs_and_what_the_runtime_plans(mini: SearchSpace) -> None:
-    for space, archs in ((mini, corners(mini)), (CPU_SPACE, [CPU_SPACE.draw(128, np.random.default_rng(2))])):
+    others = [CPU_SPACE, read_space("tpu"), read_space("ofa_mbv3_d234_e346_k357_w1.0")]
+    drawn = [(space, [space.draw(space.image_sizes[0], np.random.default_rng(2))]) for space in others]
+    for space, archs in [(mini, corners(mini)), *drawn]:
         writer = ProbeWriter(space)
         for arch in archs:
             model = writer.write(arch)
@@ -124,11 +129,12 @@ def test_activation_memory_is_what_the_graph_needs_and_what_the_runtime_plans(mi
 
 
 def test_tables_of_layers_hold_the_costs_of_every_subnet(mini: SearchSpace) -> None:
-    tables = CostTables(mini, mini.image_sizes)
     rng = np.random.default_rng(3)
-    for _ in range(200):
-        arch = mini.draw(int(rng.choice(mini.image_sizes)), rng)
-        assert tables.of(arch) == costs_of(mini, arch)
+    for space in (mini, read_space("tpu"), read_space("ofa_mbv3_d234_e346_k357_w1.0")):
+        tables = CostTables(space, space.image_sizes[:2])
+        for _ in range(40):
+            arch = space.draw(int(rng.choice(space.image_sizes[:2])), rng)
+            assert tables.of(arch) == costs_of(space, arch)
 
 
 def test_no_choice_that_grows_lowers_a_cost(mini: SearchSpace) -> None:

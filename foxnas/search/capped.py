@@ -34,6 +34,9 @@ from foxnas.search.problem import (
     conclude,
 )
 
+#: The objective of the fastest subnet.
+FASTEST = Objective("latency", lambda batch: -batch.latency_ms, monotone=True)
+
 #: Combinations that a listing may look at before it gives up: some hundred MB.
 _LIMIT = 4_000_000
 
@@ -65,7 +68,7 @@ def best(problem: SearchProblem, count: int = 1) -> Proof:
 
     Raises FoxnasError when the objective is not a weighted sum of accuracy and latency, or a cap is not one of ours.
     """
-    return _Options(problem).best(count)
+    return Options(problem).best(count)
 
 
 def search(problem: SearchProblem, settings: Selection, rng: np.random.Generator) -> SearchResult:
@@ -74,7 +77,7 @@ def search(problem: SearchProblem, settings: Selection, rng: np.random.Generator
     The first candidate is the proven optimum. `rng` is not used. `calls` counts unit classes looked up. Raises
     Infeasible when no architecture keeps every cap, which is proven, and FoxnasError as `best` does.
     """
-    options = _Options(problem)
+    options = Options(problem)
     proof = options.best(settings.pool)
     if not proof.points:
         # More work for fewer: what is listed for one is less than for a whole pool.
@@ -92,7 +95,7 @@ def search(problem: SearchProblem, settings: Selection, rng: np.random.Generator
 def infeasible(problem: SearchProblem) -> Infeasible:
     """Return the error for a problem without a solution, with what could be reached at best for every cap."""
     landscape = problem.landscape
-    fastest = best(dataclasses.replace(problem, budget_ms=np.inf, objective=_FASTEST))
+    fastest = best(dataclasses.replace(problem, budget_ms=np.inf, objective=FASTEST))
     if fastest.points:
         arch = landscape.arch(fastest.points[0])
         if not problem.caps:
@@ -123,14 +126,16 @@ def _limits(problem: SearchProblem) -> str:
     )
 
 
-_FASTEST = Objective("latency", lambda batch: -batch.latency_ms, monotone=True)
+Pair = tuple[Knapsack, tuple[IndexArray, ...]]
+"""The knapsack of one image size, and the unit class of each of its groups' options."""
 
 
 @dataclass(frozen=True, eq=False)
-class _Options:
+class Options:
     """A problem as one knapsack for each image size."""
 
     problem: SearchProblem
+    given: tuple[Pair | None, ...] | None = None
 
     @cached_property
     def weights(self) -> Linear:
@@ -138,7 +143,7 @@ class _Options:
         objective = self.problem.objective
         if objective is ACCURACY:
             return Linear(1.0, 0.0)
-        if objective is _FASTEST:
+        if objective is FASTEST:
             return Linear(0.0, -1.0)
         if isinstance(objective.value, Score) and isinstance(objective.value.goal.score, Linear):
             return objective.value.goal.score
@@ -148,9 +153,23 @@ class _Options:
         )
 
     @cached_property
-    def knapsacks(self) -> tuple[tuple[Knapsack, tuple[IndexArray, ...]] | None, ...]:
-        """For each image size the knapsack and the class of each option; None where memory admits no subnet."""
-        return tuple(self._knapsack(size) for size in range(len(self.problem.landscape.image_sizes)))
+    def knapsacks(self) -> tuple[Pair | None, ...]:
+        """For each image size the knapsack and the class of each option; None where there is no subnet to be had."""
+        return self.given or tuple(self._knapsack(size) for size in range(len(self.problem.landscape.image_sizes)))
+
+    def within(self, budget_ms: float, least: float) -> Options:
+        """Return the problem under another budget, without the image sizes that cannot reach the value `least`."""
+        landscape, pairs = self.problem.landscape, []
+        for size, pair in enumerate(self.knapsacks):
+            if pair is not None:
+                knapsack, classes = pair
+                capacity = knapsack.capacity.copy()
+                capacity[0] = budget_ms - landscape.latency_intercepts_ms[size]
+                limited = knapsack.with_capacity(capacity)
+                bound = limited.bound_at(knapsack.prices) + self._intercepts[size]
+                pair = (limited, classes) if bound >= least - 1e-9 * (1 + abs(least)) else None
+            pairs.append(pair)
+        return Options(dataclasses.replace(self.problem, budget_ms=budget_ms), tuple(pairs))
 
     def best(self, count: int) -> Proof:
         """Return the `count` best, as `best` does."""
@@ -202,7 +221,7 @@ class _Options:
         )
         return value
 
-    def _knapsack(self, size: int) -> tuple[Knapsack, tuple[IndexArray, ...]] | None:
+    def _knapsack(self, size: int) -> Pair | None:
         landscape, weights = self.problem.landscape, self.weights
         accuracy, latency_ms = landscape.accuracy_tables[size], landscape.latency_tables_ms[size]
         rows, capacity = [], []

@@ -84,10 +84,21 @@ class Knapsack:
             if not new:
                 return prices * value_scale / scale
 
+    def with_capacity(self, capacity: FloatArray) -> Knapsack:
+        """Return the same choices under other capacities."""
+        return Knapsack(self.values, self.weights, capacity)
+
+    def bound_at(self, prices: FloatArray) -> float:
+        """Return the upper bound on every solution's value that prices prove; `bound` is the lowest of them."""
+        nets = [v - w @ prices for v, w in zip(self.values, self.weights, strict=True)]
+        terms = [*(float(net.max()) for net in nets), *(prices * self.capacity).tolist()]
+        # Large prices cancel; what they may lose to rounding is given back.
+        return sum(terms) + _ROUNDING * (1 + sum(map(abs, terms))) / 100
+
     @cached_property
     def bound(self) -> float:
         """No solution's value is above it. Below the sum of the smallest values it proves that there is no solution."""
-        return float(sum(net.max() for net in self._net) + self.prices @ self.capacity)
+        return self.bound_at(self.prices)
 
     def solutions(self, least: float, limit: int) -> IndexArray:
         """List every solution of value >= `least`: (solutions, groups).
@@ -95,7 +106,7 @@ class Knapsack:
         Up to rounding, at which it errs on the side of listing more: check what matters to the last bit again.
         Raises TooManySolutions when more than `limit` combinations would have to be looked at.
         """
-        room = self.bound - least + _ROUNDING * (1 + abs(self.bound))
+        room = self.bound - least + _ROUNDING * (1 + abs(least))
         if room < 0:
             return np.empty((0, len(self.values)), dtype=np.intp)
         tolerance = _ROUNDING * (1 + np.abs(self.capacity))
