@@ -42,7 +42,8 @@ class Costs:
         takes its worst. Between 1% (a few MB) and 5% (100 kB) above the real file.
     activation_bytes
         The largest sum of int8 tensors alive at once while the operators run in order, the uint8 image, which
-        the interpreter keeps throughout, included. A memory planner cannot do with less.
+        the interpreter keeps throughout, included. A memory planner cannot do with less; kernels may want scratch
+        memory besides.
     """
 
     parameters: int

