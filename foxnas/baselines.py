@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -9,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from foxnas.errors import FoxnasError
-from foxnas.measured import best_under
+from foxnas.goal import MOST_ACCURATE, NO_CAPS, Caps, Goal
+from foxnas.ranking import best_under
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,13 @@ def paired_difference(ours: np.ndarray, rivals: np.ndarray) -> Difference:
 
 
 def random_search(
-    measured: pd.DataFrame, target: str, budgets_ms: list[float], measurements: int, rng: np.random.Generator
+    measured: pd.DataFrame,
+    target: str,
+    budgets_ms: list[float],
+    measurements: int,
+    rng: np.random.Generator,
+    goals: Sequence[Goal] = (),
+    caps: Caps = NO_CAPS,
 ) -> list[str]:
     """Return, per budget, the architecture that one random search would deploy.
 
@@ -57,9 +65,11 @@ def random_search(
     again = measurements > len(measured)
     drawn = measured.iloc[rng.choice(len(measured), measurements, replace=again)].drop_duplicates("id")
     chosen = []
-    for budget_ms in budgets_ms:
-        best = best_under(drawn, target, budget_ms, 1)
+    for budget_ms, goal in zip(budgets_ms, goals or [MOST_ACCURATE] * len(budgets_ms), strict=True):
+        best = best_under(drawn, target, budget_ms, 1, goal, caps)
         if best.empty:
-            raise FoxnasError(f"a random search of {measurements} subnets found none below {budget_ms:.4g} ms")
+            raise FoxnasError(
+                f"a random search of {measurements} subnets found none below {budget_ms:.4g} ms that will do"
+            )
         chosen.append(str(best["arch"].iloc[0]))
     return chosen

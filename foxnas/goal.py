@@ -9,11 +9,12 @@ from __future__ import annotations
 import importlib.util
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from foxnas.costs import COSTS
 from foxnas.errors import FoxnasError
@@ -54,6 +55,10 @@ class Caps:
         return Caps(**tighter)
 
 
+#: No caps at all.
+NO_CAPS = Caps()
+
+
 @dataclass(frozen=True)
 class Linear:
     """A score of `accuracy` points of accuracy and `latency_ms` points a millisecond (negative: less is better)."""
@@ -78,11 +83,14 @@ class Goal:
         More is better.
     accuracy_floor
         The least accuracy allowed; None: any.
+    function
+        Name of the user's own function, where that is the score.
     """
 
     kind: str
     score: Callable[[Figures], FloatArray]
     accuracy_floor: float | None = None
+    function: str | None = None
 
     @classmethod
     def most_accurate(cls) -> Goal:
@@ -110,6 +118,17 @@ class Goal:
         rise, run = accuracy[1] - accuracy[0], latency_ms[1] - latency_ms[0]
         return cls("knee", Linear(1.0, -rise / run if run > 0 else 0.0))
 
+    @property
+    def needs_costs(self) -> bool:
+        """Whether the score looks at more than accuracy and latency."""
+        return not isinstance(self.score, Linear)
+
+    def with_reserve(self, percent: float) -> Goal:
+        """Return the goal with its accuracy floor raised by a share of itself: predictors err."""
+        if self.accuracy_floor is None:
+            return self
+        return replace(self, accuracy_floor=self.accuracy_floor * (1 + percent / 100))
+
     def scores(self, figures: Figures) -> FloatArray:
         """Return the score of each subnet. Raises FoxnasError when a user's function gives something else."""
         wanted = np.shape(figures["accuracy"])
@@ -127,7 +146,33 @@ class Goal:
     def to_json(self) -> dict[str, Any]:
         """Return what says which goal it was."""
         weights = asdict(self.score) if isinstance(self.score, Linear) else None
-        return {"kind": self.kind, "weights": weights, "accuracy_floor": self.accuracy_floor}
+        return {
+            "kind": self.kind,
+            "weights": weights,
+            "accuracy_floor": self.accuracy_floor,
+            "function": self.function,
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any], file: Path | None) -> Goal:
+        """Inverse of `to_json`; a user's own function is loaded from its `file`. Raises FoxnasError."""
+        if value["function"] is not None:
+            assert file is not None
+            return load_goal(file, value["function"])
+        return cls(value["kind"], Linear(**value["weights"]), value["accuracy_floor"])
+
+    def admits(self, figures: Figures, caps: Caps) -> NDArray[np.bool_]:
+        """Return which subnets have the accuracy asked for and keep every cap."""
+        kept = np.ones(np.shape(figures["accuracy"]), dtype=bool)
+        if self.accuracy_floor is not None:
+            kept &= figures["accuracy"] >= self.accuracy_floor
+        for name, limit in caps.limits.items():
+            kept &= figures[name] <= limit
+        return kept
+
+
+#: The paper's goal.
+MOST_ACCURATE = Goal.most_accurate()
 
 
 def load_goal(path: Path, name: str) -> Goal:
@@ -154,4 +199,4 @@ def load_goal(path: Path, name: str) -> Goal:
     if not callable(function):
         known = sorted(n for n, value in vars(module).items() if callable(value) and not n.startswith("_"))
         raise FoxnasError(f"{key}: {path} has no function {name!r}" + (f"; it has {', '.join(known)}" if known else ""))
-    return Goal("python", function)
+    return Goal("python", function, function=name)

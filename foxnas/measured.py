@@ -37,9 +37,3 @@ def accuracy_and_latency(accuracy: Sequence[Path], latency: Sequence[Path], targ
         )
     both = one.merge(other[["id", "latency_ms", "usable"]], on="id")
     return both[both["usable"]].drop(columns="usable").reset_index(drop=True)
-
-
-def best_under(measured: pd.DataFrame, target: str, budget_ms: float, count: int) -> pd.DataFrame:
-    """Return the `count` subnets of highest `target` among those within the budget, best first."""
-    within = measured[measured["latency_ms"] <= budget_ms]
-    return within.nlargest(count, target)

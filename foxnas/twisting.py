@@ -7,14 +7,20 @@ latency, as a *contrast*: all the terms that the move changes, with their covari
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from statsmodels.stats.multitest import multipletests
 
+from foxnas.goal import Linear
 from foxnas.predictor.contrast import Contrast, contrast
 from foxnas.predictor.model import Predictor
 from foxnas.space import Arch, SearchSpace
+
+#: The score of the paper's goal.
+MORE_ACCURACY = Linear(1.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -64,7 +70,13 @@ def single_moves(
     return sorted(listed, key=lambda move: (-move.accuracy.value, move.latency.value, move.arch.text))
 
 
-def worth_trying(moves: Sequence[Move], slack_ms: float, count: int) -> list[Move]:
+def worth_trying(
+    moves: Sequence[Move],
+    slack_ms: float,
+    count: int,
+    score: Linear = MORE_ACCURACY,
+    spare_points: float = math.inf,
+) -> list[Move]:
     """Return the best moves that should end within the budget, at most `count`.
 
     Parameters
@@ -74,14 +86,25 @@ def worth_trying(moves: Sequence[Move], slack_ms: float, count: int) -> list[Mov
     slack_ms
         What the measured upper bound of the base leaves of the budget, in milliseconds; negative when
         the base misses it. A move fits when the upper end of its latency interval is within it.
+    score
+        What is to be gained.
+    spare_points
+        What the base has above an accuracy floor; a move fits when the lower end of its interval stays above.
 
-    Of a base that keeps its budget, only moves that promise a gain of accuracy are worth a measurement;
-    of one that misses it, those that cost least.
+    Of a base that keeps its budget, only moves that promise a gain are worth a measurement; of one that misses it,
+    those that cost least.
     """
-    fitting = [move for move in moves if move.latency.upper <= slack_ms]
+
+    def gain(move: Move) -> float:
+        effects = {"accuracy": np.array(move.accuracy.value), "latency_ms": np.array(move.latency.value)}
+        return float(score(effects))
+
+    fitting = [
+        move for move in moves if move.latency.upper <= slack_ms and move.accuracy.lower >= -max(spare_points, 0.0)
+    ]
     if slack_ms >= 0:
-        fitting = [move for move in fitting if move.accuracy.value > 0]
-    return sorted(fitting, key=lambda move: (-move.accuracy.value, move.latency.value, move.arch.text))[:count]
+        fitting = [move for move in fitting if gain(move) > 0]
+    return sorted(fitting, key=lambda move: (-gain(move), move.latency.value, move.arch.text))[:count]
 
 
 def _changes(base: Arch, other: Arch) -> Iterator[str]:

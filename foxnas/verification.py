@@ -7,9 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from foxnas.costs import COSTS
 from foxnas.errors import FoxnasError
+from foxnas.goal import MOST_ACCURATE, NO_CAPS, Caps, Goal
+from foxnas.ranking import figures
 from foxnas.tables import read_json, read_table
 
 log = logging.getLogger(__name__)
@@ -54,15 +58,29 @@ def measurements(exported: Sequence[Path], latencies: Sequence[Path]) -> pd.Data
     return pd.concat(timed_batches, ignore_index=True)
 
 
-def choose(measured: pd.DataFrame, budget_ms: float, margin_percent: float) -> dict[str, Any]:
-    """Return the row with the highest int8 top-1 whose upper latency bound is below the budget by the margin.
+def measured_costs(measured: pd.DataFrame, predicted: pd.DataFrame) -> pd.DataFrame:
+    """Return the measured candidates with their costs: the file's real size, and what is counted of the rest."""
+    counted = predicted.drop_duplicates("id")[["id", *(name for name in COSTS if name != "int8_bytes")]]
+    return measured.merge(counted, on="id", how="left").assign(int8_bytes=lambda rows: rows["model_bytes"])
 
-    Ties go to the faster model. `measured` has the columns int8_top1_percent, latency_ms and
-    latency_upper_ms. Raises NoneKeeps when no candidate keeps the promise, naming the closest.
+
+def choose(
+    measured: pd.DataFrame,
+    budget_ms: float,
+    margin_percent: float,
+    goal: Goal = MOST_ACCURATE,
+    caps: Caps = NO_CAPS,
+) -> dict[str, Any]:
+    """Return the best row, as the goal has it, whose upper latency bound is below the budget by the margin.
+
+    Only rows that keep the caps and the goal's accuracy floor compete, by what was measured: int8 top-1, median latency
+    and, for the cap on the file, its real size. Ties go to the faster model. `measured` has the columns
+    int8_top1_percent, latency_ms and latency_upper_ms, and those of the costs that caps or goal look at. Raises
+    NoneKeeps when no candidate keeps the promise, naming the closest.
     """
     cap_ms = budget_ms * (1 - margin_percent / 100)
-    keeping = measured[measured["latency_upper_ms"] <= cap_ms]
-    if keeping.empty:
+    fast = (measured["latency_upper_ms"] <= cap_ms).to_numpy()
+    if not fast.any():
         closest = measured.nsmallest(1, "latency_upper_ms").iloc[0]
         raise NoneKeeps(
             f"none of the {len(measured)} candidates keeps the budget of {budget_ms:.4g} ms less the margin of "
@@ -70,8 +88,22 @@ def choose(measured: pd.DataFrame, budget_ms: float, margin_percent: float) -> d
             "Raise the budget, or add a larger value to search.reserves_percent",
             {str(key): value for key, value in closest.to_dict().items()},
         )
-    ranked = keeping.sort_values(["int8_top1_percent", "latency_ms"], ascending=[False, True])
-    return {str(key): value for key, value in ranked.iloc[0].to_dict().items()}
+    seen = figures(measured, "int8_top1_percent")
+    keeping = measured[fast & goal.admits(seen, caps)]
+    if keeping.empty:
+        closest = measured[fast].nlargest(1, "int8_top1_percent").iloc[0]
+        wanted = [f"{name} {limit}" for name, limit in caps.limits.items()]
+        if goal.accuracy_floor is not None:
+            wanted.append(f"an int8 top-1 of {goal.accuracy_floor:g}%")
+        raise NoneKeeps(
+            f"of the {int(fast.sum())} candidates within the budget none keeps {', '.join(wanted)}: the most accurate, "
+            f"{closest['arch']}, has {closest['int8_top1_percent']:.4g}%. Loosen search.objective or search.caps, or "
+            "add a larger value to search.reserves_percent",
+            {str(key): value for key, value in closest.to_dict().items()},
+        )
+    score = goal.scores(figures(keeping, "int8_top1_percent"))
+    order = np.lexsort((keeping["latency_ms"], -score))
+    return {str(key): value for key, value in keeping.iloc[order[0]].to_dict().items()}
 
 
 def judge(

@@ -19,9 +19,11 @@ from typing import Any
 from foxnas import code
 from foxnas.config.devices import DeviceConfig
 from foxnas.config.sampling import SampleConfig
+from foxnas.config.search import CapsConfig
 from foxnas.config.section import canonical
 from foxnas.config.space import SpaceConfig
 from foxnas.config.whole import Config
+from foxnas.errors import FoxnasError
 
 #: Subnets in a shard. A constant, so that more subnets add shards and leave the finished ones alone.
 SHARD_SIZE = 100
@@ -165,6 +167,31 @@ def any_of(names: Iterable[str]) -> str:
 def measured_device(device: DeviceConfig) -> DeviceConfig:
     """Return the device as far as a measurement depends on it: not on what limits or compiles the models."""
     return device.model_copy(update={"compiler": None, "max_model_bytes": None})
+
+
+def caps(config: Config, device: str) -> CapsConfig:
+    """Return what a subnet may cost on a device: the search's caps, and the device's own on the file, the tighter."""
+    own, limit = config.search.caps, config.device(device).max_model_bytes
+    both = [size for size in (own.max_int8_bytes, limit) if size is not None]
+    return own.model_copy(update={"max_int8_bytes": min(both, default=None)})
+
+
+def objective_file(config: Config) -> list[str]:
+    """Return the file of the user's own objective, or nothing when there is none.
+
+    It is looked for in the working directory and its `config` folder, then beside the workflow, likewise. Raises
+    FoxnasError naming these places.
+    """
+    if config.search.objective.function is None:
+        return []
+    module = config.search.objective.function.partition(":")[0]
+    path = Path(*module.split(".")).with_suffix(".py")
+    places = [folder / path for folder in (Path(), Path("config"), BASE, BASE / "config")]
+    for place in places:
+        if place.is_file():
+            return [str(place)]
+    looked = ", ".join(map(str, dict.fromkeys(places)))
+    raise FoxnasError(f"search.objective.function: there is no module {module!r}; looked for {looked}")
 
 
 def deployed(device: DeviceConfig) -> str:

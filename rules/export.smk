@@ -99,6 +99,8 @@ rule deploy_winner:
             batch=BATCHES,
             allow_missing=True,
         ),
+        certificate=f"results/{{space}}/search/{{device}}/{{budget}}/{ROUNDS[0]}/certificate.json",
+        objective=flow.objective_file(CONFIG),
     output:
         candidates="results/{space}/search/{device}/{budget}/candidates.csv",
         winner="results/{space}/search/{device}/{budget}/winner.json",
@@ -111,11 +113,15 @@ rule deploy_winner:
         mem_mb=500,
         runtime=5,
     params:
-        settings=flow.settings(verification=CONFIG.verification),
+        settings=lambda wildcards: flow.settings(
+            verification=CONFIG.verification,
+            caps=flow.caps(CONFIG, wildcards.device),
+        ),
         code=flow.code_digest("deploy_winner"),
+        more=lambda wildcards, input: flow.options(objective_file=input.objective),
     message:
         "Deploying the winner for budget {wildcards.budget} on {wildcards.device}"
     shell:
         "python {input.script} --settings {params.settings:q} --budget {input.budget:q}"
         " --candidates {input.candidates:q} --exported {input.exported:q} --latencies {input.latencies:q}"
-        " --models {input.models:q} --table {output.candidates:q} --winner {output.winner:q} --model {output.model:q} 2>&1 | tee {log}"
+        " --models {input.models:q} --certificate {input.certificate:q} {params.more} --table {output.candidates:q} --winner {output.winner:q} --model {output.model:q} 2>&1 | tee {log}"

@@ -66,6 +66,7 @@ rule search_architectures:
             size=SIZES,
             allow_missing=True,
         ),
+        objective=flow.objective_file(CONFIG),
     output:
         candidates="results/{space}/search/{device}/{budget}/{round}/candidates.csv",
         trace="results/{space}/search/{device}/{budget}/{round}/trace.csv",
@@ -79,10 +80,14 @@ rule search_architectures:
         mem_mb=1000,
         runtime=10,
     params:
-        settings=flow.settings(
-            space=SPACE, search=CONFIG.search, target=CONFIG.predictors.accuracy_target
+        settings=lambda wildcards: flow.settings(
+            space=SPACE,
+            search=CONFIG.search,
+            caps=flow.caps(CONFIG, wildcards.device),
+            target=CONFIG.predictors.accuracy_target,
         ),
         code=flow.code_digest("search_architectures"),
+        more=lambda wildcards, input: flow.options(objective_file=input.objective),
     message:
         "Searching under budget {wildcards.budget} on {wildcards.device}, {wildcards.round}"
     shell:
@@ -90,7 +95,7 @@ rule search_architectures:
         " --latency {input.latency:q} --earlier {input.earlier:q} --refit {input.refit:q}"
         " --measured-accuracy {input.measured_accuracy:q}"
         " --measured-latency {input.measured_latency:q} --candidates {output.candidates:q} --trace {output.trace:q}"
-        " --frontier {output.frontier:q} --certificate {output.certificate:q} 2>&1 | tee {log}"
+        " --frontier {output.frontier:q} --certificate {output.certificate:q} {params.more} 2>&1 | tee {log}"
 
 
 use rule evaluate_subnets as evaluate_candidates with:
@@ -161,13 +166,14 @@ rule refit_predictors:
         mem_mb=1000,
         runtime=5,
     params:
-        settings=flow.settings(
+        settings=lambda wildcards: flow.settings(
             space=SPACE,
             target=CONFIG.predictors.accuracy_target,
             accuracy_form=CONFIG.predictors.accuracy_form,
             latency_form=CONFIG.predictors.latency_form,
             folds=CONFIG.predictors.folds,
             seed=CONFIG.predictors.seed,
+            caps=flow.caps(CONFIG, wildcards.device),
             settled_points=CONFIG.refinement.settled_points,
         ),
         code=flow.code_digest("refit_predictors"),
@@ -202,6 +208,13 @@ rule twist_winner:
         latency=lambda wildcards: flow.predictors(
             wildcards, f"latency-{wildcards.device}", SIZES, ROUNDS[-1]
         ),
+        earlier=expand(
+            "results/{space}/search/{device}/{budget}/{round}/candidates.csv",
+            round=ROUNDS,
+            allow_missing=True,
+        ),
+        certificate=f"results/{{space}}/search/{{device}}/{{budget}}/{ROUNDS[0]}/certificate.json",
+        objective=flow.objective_file(CONFIG),
     output:
         candidates="results/{space}/search/{device}/{budget}/twist/candidates.csv",
         moves="results/{space}/search/{device}/{budget}/twist/moves.json",
@@ -213,15 +226,18 @@ rule twist_winner:
         mem_mb=1000,
         runtime=5,
     params:
-        settings=flow.settings(
+        settings=lambda wildcards: flow.settings(
             space=SPACE,
             verification=CONFIG.verification,
+            caps=flow.caps(CONFIG, wildcards.device),
             twists=CONFIG.refinement.twists,
         ),
         code=flow.code_digest("twist_winner"),
+        more=lambda wildcards, input: flow.options(objective_file=input.objective),
     message:
         "Twisting the best candidate for budget {wildcards.budget} on {wildcards.device}"
     shell:
         "python {input.script} --settings {params.settings:q} --budget {input.budget:q} --exported {input.exported:q}"
         " --latencies {input.latencies:q} --accuracy {input.accuracy:q} --latency {input.latency:q}"
-        " --candidates {output.candidates:q} --moves {output.moves:q} 2>&1 | tee {log}"
+        " --earlier {input.earlier:q} --certificate {input.certificate:q} --candidates {output.candidates:q}"
+        " --moves {output.moves:q} {params.more} 2>&1 | tee {log}"

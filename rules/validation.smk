@@ -172,6 +172,7 @@ rule compare_baselines:
         calibration=expand("results/data/{size}/calibration-images.npy", size=SIZES),
         images=expand("results/data/{size}/test-images.npy", size=SIZES),
         labels="results/data/native/test-labels.npy",
+        objective=flow.objective_file(CONFIG),
     output:
         comparison="results/{space}/baselines/{device}.json",
     log:
@@ -182,17 +183,19 @@ rule compare_baselines:
         mem_mb=2000,
         runtime=60,
     params:
-        settings=flow.settings(
+        settings=lambda wildcards: flow.settings(
             space=SPACE,
             accuracy=CONFIG.accuracy,
             baselines=CONFIG.baselines,
+            caps=flow.caps(CONFIG, wildcards.device),
             subnets=CONFIG.sampling.subnets,
         ),
         code=flow.code_digest("compare_baselines"),
+        more=lambda wildcards, input: flow.options(objective_file=input.objective),
     message:
         "Comparing with the baselines on {wildcards.device}"
     shell:
         "python {input.script} --settings {params.settings:q} --supernet {input.supernet:q} --budgets {input.budgets:q}"
         " --exported {input.exported:q} --winners {input.winners:q} --accuracy-tables {input.accuracy:q}"
         " --latency-tables {input.latency:q} --calibration {input.calibration:q} --images {input.images:q}"
-        " --labels {input.labels:q} --threads {threads} --comparison {output.comparison:q} 2>&1 | tee {log}"
+        " --labels {input.labels:q} --threads {threads} {params.more} --comparison {output.comparison:q} 2>&1 | tee {log}"

@@ -21,7 +21,8 @@ from foxnas.config.predictors import FurtherTargetConfig, RivalsConfig
 from foxnas.config.whole import Config, read_config
 from foxnas.devices.judging import COLUMNS
 from foxnas.devices.models import ModelLatency
-from foxnas.measured import accuracy_and_latency, best_under
+from foxnas.measured import accuracy_and_latency
+from foxnas.ranking import best_under
 from foxnas.space import Arch, SearchSpace
 from foxnas.tables import read_json, read_table, write_json, write_table
 
@@ -214,22 +215,23 @@ def _search(folder: Path, config: Config, truth: Truth, sizes: list[int], budget
         "latency": [folder / str(size) / "predictors" / f"latency-{DEVICE}.json" for size in sizes],
     }
     script("search_architectures")(
-        space=config.space, search=config.search, target=config.predictors.accuracy_target,
+        space=config.space, search=config.search, caps=config.search.caps, target=config.predictors.accuracy_target,
         budget=search / "budget.json", **predictors, earlier=[], refit=[],
         measured_accuracy=accuracy, measured_latency=latency, candidates=first / "candidates.csv",
         trace=first / "trace.csv", frontier=first / "frontier.csv", certificate=first / "certificate.json",
     )  # fmt: skip
     _verify(first, config, truth)
     script("twist_winner")(
-        space=config.space, verification=config.verification, twists=2, budget=search / "budget.json",
+        space=config.space, verification=config.verification, caps=config.search.caps, twists=2,
+        budget=search / "budget.json", earlier=[first / "candidates.csv"], certificate=first / "certificate.json",
         exported=[first / "exported.csv"], latencies=[first / "timed.json"], **predictors,
         candidates=twist / "candidates.csv", moves=twist / "moves.json",
     )  # fmt: skip
     _verify(twist, config, truth)
     batches = [first, twist]
     script("deploy_winner")(
-        verification=config.verification, budget=search / "budget.json",
-        candidates=[batch / "candidates.csv" for batch in batches],
+        verification=config.verification, caps=config.search.caps, budget=search / "budget.json",
+        certificate=first / "certificate.json", candidates=[batch / "candidates.csv" for batch in batches],
         exported=[batch / "exported.csv" for batch in batches],
         latencies=[batch / "timed.json" for batch in batches],
         models=[batch / "exported" for batch in batches], table=search / "candidates.csv",

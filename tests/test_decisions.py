@@ -11,7 +11,8 @@ import pytest
 from foxnas.arrays import ArraysBySize
 from foxnas.baselines import paired_difference, random_search
 from foxnas.errors import FoxnasError
-from foxnas.measured import accuracy_and_latency, best_under, pool
+from foxnas.measured import accuracy_and_latency, pool
+from foxnas.ranking import best_under
 from foxnas.search.refinement import moved
 from foxnas.tables import write_json, write_table
 from foxnas.verification import NoneKeeps, choose, judge, measurements

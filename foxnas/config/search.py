@@ -61,7 +61,7 @@ class ObjectiveConfig(Section):
 
 
 class CapsConfig(Section):
-    """What a subnet may cost besides time, in int8 and for one image; null: any. `foxnas.costs` says how it is counted."""
+    """What a subnet may cost besides time; null: any. `foxnas.costs` says how it is counted."""
 
     max_parameters: Count | None
     """Weights and biases, batch norms folded."""

@@ -92,6 +92,11 @@ class Config(Section):
                 raise FoxnasError(
                     f"{key} is {images}, but the train split has {self.data.splits.train}; lower the first"
                 )
+        if self.search.objective.accuracy_floor is not None and self.predictors.accuracy_target != "top1":
+            raise FoxnasError(
+                f"search.objective.accuracy_floor is of top-1, but predictors.accuracy_target is "
+                f"{self.predictors.accuracy_target}; write top1"
+            )
         if self.supernet.source == "train":
             knobs = ("kernel_sizes", "expansion_ratios", "depths")
             for i, phase in enumerate(self.supernet.training.phases):

@@ -105,7 +105,9 @@ def _knobs(fits: Mapping[int, Fits], target: str) -> str:
 
 
 def _searches(device: DeviceRun) -> str:
-    gaps = [one["gap"] for budget in device.budgets for one in budget.certificates]
+    gaps = [one["gap"] for budget in device.budgets for one in budget.certificates if one["gap"] is not None]
+    if not gaps:
+        return "The goal is a function of your own, so how far from its optimum the searches ended is not known."
     exact = sum(gap < 1e-9 for gap in gaps)
     farthest = f"up to {significant(max(gaps), 2)} points below"
     if not exact:

@@ -17,24 +17,28 @@ _STRIP = (24.0, 46.0)
 
 
 def draw_trace(budget: BudgetRun, certificate: Mapping[str, Any], accuracy: str) -> Markup:
-    """Draw one run of the annealing: predicted accuracy over predictor calls, and the temperature above."""
+    """Draw one run of the annealing: the objective over predictor calls, and the temperature above."""
     reserve = certificate["reserve_percent"]
     own = (budget.trace["reserve_percent"] == reserve) & (budget.trace["round"] == certificate["round"])
     trace = budget.trace[own].sort_values("calls")
-    calls, optimum = trace["calls"].to_numpy() / 1000, certificate["optimum_accuracy"]
+    calls, optimum = trace["calls"].to_numpy() / 1000, certificate["optimum_value"]
+    top = float(trace["best"].max()) if optimum is None else optimum
+    named = "accuracy-under-latency"
+    objective = f"predicted {accuracy}" if certificate["objective"] == named else f"goal: {certificate['objective']}"
     current = trace["current"].to_numpy()
     # The climb from a random start is many times what follows it, and would flatten that.
     floor = float(np.quantile(current, 0.05))
     chart = Chart(
-        560, 340, [0, calls.max()], [floor, optimum + 0.06 * (optimum - floor)],
-        x_label="predictor calls, thousands", y_label=f"predicted {accuracy}",
+        560, 340, [0, calls.max()], [floor, top + 0.06 * (top - floor)],
+        x_label="predictor calls, thousands", y_label=objective,
         title=f"Search trace of budget {budget.name}, reserve {reserve:g}%",
         margins=Margins(left=64, right=10, top=54, bottom=42), margin=0.015,
     )  # fmt: skip
     _shade_second_phase(chart, calls, trace["phase"].to_numpy())
     chart.line(calls, current, "current")
     chart.steps(calls, trace["best"], "best")
-    chart.horizontal(optimum, "optimum")
+    if optimum is not None:
+        chart.horizontal(optimum, "optimum")
     title = f"{budget.name}, reserve {reserve:g}%: predicted latency at most {certificate['cap_ms']:.4g} ms"
     chart.text(64, 14, title, "panel-title", pixels=True)
     _draw_temperature(chart, calls, trace)

@@ -12,11 +12,14 @@ from foxnas.accuracy_table import TARGETS
 from foxnas.arrays import ArraysBySize
 from foxnas.baselines import paired_difference, random_search
 from foxnas.config.accuracy import AccuracyConfig
+from foxnas.config.search import CapsConfig
 from foxnas.config.space import SpaceConfig
 from foxnas.config.validation import BaselinesConfig
 from foxnas.data import to_input
-from foxnas.measured import accuracy_and_latency, best_under
+from foxnas.goal import Goal
+from foxnas.measured import accuracy_and_latency
 from foxnas.progress import follow
+from foxnas.ranking import best_measured, with_costs
 from foxnas.supernet.checkpoint import load_supernet
 from foxnas.tables import read_json, read_table, write_json
 
@@ -26,11 +29,13 @@ def main(
     space: SpaceConfig,
     accuracy: AccuracyConfig,
     baselines: BaselinesConfig,
+    caps: CapsConfig,
     subnets: int,
     supernet: Path,
     budgets: list[Path],
     exported: list[Path],
     winners: list[Path],
+    objective_file: Path | None = None,
     accuracy_tables: list[Path],
     latency_tables: list[Path],
     calibration: list[Path],
@@ -39,10 +44,16 @@ def main(
     threads: int,
     comparison: Path,
 ) -> None:
-    """Write, per budget, our subnet's lead over each baseline in float top-1, with paired intervals."""
+    """Write, per budget, our subnet's lead over each baseline in float top-1, with paired intervals.
+
+    The baselines have the goal and the caps that our winner had.
+    """
     torch.set_num_threads(threads)
     target = TARGETS["top1"]
     everything = accuracy_and_latency(accuracy_tables, latency_tables, target)
+    goals, allowed = [Goal.from_json(read_json(path)["goal"], objective_file) for path in winners], caps.build()
+    if allowed.limits or any(goal.needs_costs for goal in goals):
+        everything = with_costs(everything, space.build())
     measured = everything.groupby("image_size", sort=False).head(subnets)
     limits = [read_json(path) for path in budgets]
     budgets_ms = [limit["budget_ms"] for limit in limits]
@@ -53,9 +64,13 @@ def main(
     measurements = len(measured) + max(verified.values())
     generator = np.random.default_rng(baselines.seed)
     drawn = [
-        random_search(everything, target, budgets_ms, measurements, generator) for _ in range(baselines.random_searches)
+        random_search(everything, target, budgets_ms, measurements, generator, goals, allowed)
+        for _ in range(baselines.random_searches)
     ]
-    anyway = [str(best_under(measured, target, budget_ms, 1)["arch"].iloc[0]) for budget_ms in budgets_ms]
+    anyway = [
+        best_measured(measured, target, budget_ms, goal, allowed)
+        for budget_ms, goal in zip(budgets_ms, goals, strict=True)
+    ]
 
     built = space.build()
     network, truth = load_supernet(built, supernet), np.load(labels)
@@ -99,7 +114,7 @@ def main(
             np.stack([np.concatenate([correct[text] for text in searched]) for searched in drawn]),
         ).to_json(),
     }
-    settings = {"space": space, "accuracy": accuracy, "baselines": baselines, "subnets": subnets}
+    settings = {"space": space, "accuracy": accuracy, "baselines": baselines, "caps": caps, "subnets": subnets}
     write_json(
         comparison,
         {

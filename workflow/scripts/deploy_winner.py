@@ -7,41 +7,50 @@ from pathlib import Path
 import pandas as pd
 
 from foxnas import command
+from foxnas.config.search import CapsConfig
 from foxnas.config.validation import VerificationConfig
+from foxnas.costs import COSTS
+from foxnas.goal import Goal
 from foxnas.tables import read_json, read_table, replacing, write_json, write_table
-from foxnas.verification import choose, measurements
+from foxnas.verification import choose, measured_costs, measurements
 
 
 def main(
     *,
     verification: VerificationConfig,
+    caps: CapsConfig,
     budget: Path,
     candidates: list[Path],
     exported: list[Path],
     latencies: list[Path],
     models: list[Path],
+    certificate: Path,
+    objective_file: Path | None = None,
     table: Path,
     winner: Path,
     model: Path,
 ) -> None:
     """Write the decision, every candidate's predictions and measurements, and the winner's file as it was measured.
 
-    The lists have one entry per batch of candidates: a round of search, or the twists of its best.
+    The best is so by the goal that the search had, which its first `certificate` tells, within the same caps. The lists
+    have one entry per batch of candidates: a round of search, or the twists of its best.
     """
     budget_ms = read_json(budget)["budget_ms"]
-    measured = measurements(exported, latencies)
-    best = choose(measured, budget_ms, verification.margin_percent)
     predicted = pd.concat(
-        [rows for path in candidates if len(rows := read_table(path, ["id", "accuracy", "latency_ms"]))]
+        [rows for path in candidates if len(rows := read_table(path, ["id", "accuracy", "latency_ms", *COSTS]))]
     )
+    measured = measured_costs(measurements(exported, latencies), predicted)
+    goal = Goal.from_json(read_json(certificate)["goal"], objective_file)
+    best = choose(measured, budget_ms, verification.margin_percent, goal, caps.build())
     logging.info(
         "%s (%s): int8 top-1 %.2f%% on verify, %.4f ms (at most %.4f), budget %.4f ms",
         *(best[k] for k in ("arch", "source", "int8_top1_percent", "latency_ms", "latency_upper_ms")), budget_ms,
     )  # fmt: skip
-    made_by = command.made_by(__file__, {"verification": verification})
+    made_by = command.made_by(__file__, {"verification": verification, "caps": caps})
     decision = {
         "made_by": made_by,
         "budget_ms": budget_ms,
+        "goal": goal.to_json(),
         "winner": best,
         "predicted": predicted.set_index("id").loc[best["id"]].drop(["arch", "source"]).to_dict(),
         "candidates": measured.to_dict("records"),
@@ -49,7 +58,7 @@ def main(
     folder = dict(zip((path.parent.name for path in exported), models, strict=True))[best["batch"]]
     with replacing(model) as temporary:
         shutil.copyfile(folder / f"{best['id']}.tflite", temporary)
-    measured_too = measured.drop(columns=["arch", "source"]).rename(
+    measured_too = measured.drop(columns=["arch", "source", *COSTS]).rename(
         columns={"latency_ms": "measured_latency_ms", "latency_upper_ms": "measured_latency_upper_ms"}
     )
     write_table(table, predicted.merge(measured_too, on="id"), made_by)

@@ -7,11 +7,12 @@ import pandas as pd
 
 from foxnas import command
 from foxnas.accuracy_table import TARGETS
+from foxnas.config.search import CapsConfig
 from foxnas.config.space import SpaceConfig
 from foxnas.measured import pool
 from foxnas.predictor.every_form import fit_form
 from foxnas.predictor.forms import Form
-from foxnas.search import exact
+from foxnas.search.certificate import front_of
 from foxnas.search.landscape import Landscape
 from foxnas.search.refinement import moved
 from foxnas.tables import read_json, read_table, write_json
@@ -25,6 +26,7 @@ def main(
     latency_form: Form,
     folds: int,
     seed: int,
+    caps: CapsConfig,
     settled_points: float,
     budget: Path,
     accuracy: list[Path],
@@ -61,7 +63,7 @@ def main(
     }  # fmt: skip
     settings = {
         "space": space, "target": target, "accuracy_form": accuracy_form, "latency_form": latency_form,
-        "folds": folds, "seed": seed,
+        "folds": folds, "seed": seed, "caps": caps,
     }  # fmt: skip
     made_by = command.made_by(__file__, settings, added=sorted(set(evaluated["id"])))
     fitted = {}
@@ -75,7 +77,7 @@ def main(
             )  # fmt: skip
             by_size[size].save(path, made_by)
         fitted[base] = by_size
-    after = exact.frontier(Landscape(built, fitted["accuracy"], fitted["latency"]))
+    after = front_of(Landscape(built, fitted["accuracy"], fitted["latency"]), caps.build())
     points = moved(
         read_table(before, ["accuracy", "latency_ms"]),
         pd.DataFrame([(c.accuracy, c.latency_ms) for c in after.candidates], columns=["accuracy", "latency_ms"]),

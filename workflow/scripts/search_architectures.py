@@ -8,14 +8,18 @@ import pandas as pd
 
 from foxnas import command
 from foxnas.accuracy_table import TARGETS
-from foxnas.config.search import SearchConfig
+from foxnas.config.search import CapsConfig, SearchConfig
 from foxnas.config.space import SpaceConfig
-from foxnas.measured import accuracy_and_latency, best_under
+from foxnas.measured import accuracy_and_latency
 from foxnas.predictor.model import Predictor
-from foxnas.search import annealing, exact
+from foxnas.ranking import best_under, with_costs
+from foxnas.search import annealing
 from foxnas.search.candidates import candidate_rows, describe_as_they_are
+from foxnas.search.certificate import certify, front_of
+from foxnas.search.goals import goal_of
 from foxnas.search.landscape import Landscape
-from foxnas.search.problem import SearchProblem, Selection
+from foxnas.search.objectives import problem_of, unit_of
+from foxnas.search.problem import Infeasible, Selection
 from foxnas.tables import read_json, read_table, write_json, write_table
 
 
@@ -23,6 +27,7 @@ def main(
     *,
     space: SpaceConfig,
     search: SearchConfig,
+    caps: CapsConfig,
     target: str,
     budget: Path,
     accuracy: list[Path],
@@ -31,13 +36,15 @@ def main(
     refit: list[Path],
     measured_accuracy: list[Path],
     measured_latency: list[Path],
+    objective_file: Path | None = None,
     candidates: Path,
     trace: Path,
     frontier: Path,
     certificate: Path,
 ) -> None:
-    """Anneal once per reserve, add the best measured subnets, and certify against the exact frontier.
+    """Anneal once per reserve, add the best measured subnets, and certify against the proven optimum.
 
+    `caps` are those of the search and of the device together.
     What `earlier` rounds proposed is not proposed again, and nothing is when `refit` says that the frontier settled.
     """
     built = space.build()
@@ -47,46 +54,45 @@ def main(
         {p.image_size: p for p in map(Predictor.load, accuracy)},
         {p.image_size: p for p in map(Predictor.load, latency)},
     )
-    front = exact.frontier(landscape)
+    allowed = caps.build()
+    goal = goal_of(search.objective, landscape, budget_ms, allowed, objective_file)
+    front = front_of(landscape, allowed)
     settings = search.annealing.model_dump(exclude={"seed"})
     found, traces, certificates = [], [], []
     for reserve in search.reserves_percent:
         cap_ms = budget_ms * (1 - reserve / 100)
+        problem = problem_of(landscape, cap_ms, goal.with_reserve(reserve), allowed)
         generator = np.random.default_rng([search.annealing.seed, round(1000 * reserve)])
-        result = annealing.search(
-            SearchProblem(landscape, cap_ms),
-            annealing.AnnealingSettings(**settings, selection=Selection(count=search.candidates)),
-            generator,
-        )
+        scaled = settings | {"boltzmann": settings["boltzmann"] * unit_of(problem, np.random.default_rng(0))}
+        try:
+            result = annealing.search(
+                problem,
+                annealing.AnnealingSettings(**scaled, selection=Selection(count=search.candidates)),
+                generator,
+            )
+        except Infeasible as error:
+            if reserve == min(search.reserves_percent):
+                raise
+            logging.warning("reserve %g%% is left out: %s", reserve, error)
+            continue
         found += [(f"annealing, reserve {reserve:g}%", c) for c in result.candidates]
         traces.append(pd.DataFrame(result.trace).assign(reserve_percent=reserve))
-        proof = exact.certify(front, cap_ms, result.best)
-        certificates.append(
-            {
-                "reserve_percent": reserve,
-                "cap_ms": cap_ms,
-                "calls": result.calls,
-                "found": result.best.arch.text,
-                "found_accuracy": result.best.accuracy,
-                "optimum": proof.optimum.arch.text,
-                "optimum_accuracy": proof.optimum.accuracy,
-                "gap": proof.gap,
-            }
-        )
-        logging.info(
-            "reserve %g%%: predicted %.3f, %.4f below the proven optimum, after %d calls",
-            reserve, result.best.accuracy, proof.gap, result.calls,
-        )  # fmt: skip
-    made_by = command.made_by(__file__, {"space": space, "search": search, "target": target}, budget_ms=budget_ms)
+        certificates.append({"reserve_percent": reserve, **certify(problem, result)})
+        logging.info("reserve %g%%: %s", reserve, certificates[-1])
+    leaves = {"space": space, "search": search, "caps": caps, "target": target}
+    made_by = command.made_by(__file__, leaves, budget_ms=budget_ms)
+    measured = accuracy_and_latency(measured_accuracy, measured_latency, TARGETS[target])
     best = best_under(
-        accuracy_and_latency(measured_accuracy, measured_latency, TARGETS[target]),
+        with_costs(measured, built) if goal.needs_costs or allowed.limits else measured,
         TARGETS[target],
         budget_ms * (1 - min(search.reserves_percent) / 100),
         search.incumbents,
+        goal,
+        allowed,
     )
     incumbents = [built.parse(str(text)) for text in best["arch"]]
     found += [("measured", candidate) for candidate in describe_as_they_are(landscape, incumbents)]
-    proposed = candidate_rows(found)
+    proposed = with_costs(candidate_rows(found), built)
     known = {name for path in earlier for name in read_table(path, ["id"])["id"]}
     settled = any(read_json(path)["settled"] for path in refit)
     new = proposed[~proposed["id"].isin(known) & (not settled)]
@@ -94,7 +100,7 @@ def main(
     write_table(candidates, new, made_by)
     write_table(trace, pd.concat(traces, ignore_index=True), made_by)
     write_table(frontier, candidate_rows([("frontier", c) for c in front.candidates]), made_by)
-    write_json(certificate, {"made_by": made_by, "certificates": certificates})
+    write_json(certificate, {"made_by": made_by, "goal": goal.to_json(), "certificates": certificates})
 
 
 if __name__ == "__main__":

@@ -1,39 +1,52 @@
 """List the single-knob moves away from the best measured candidate, and propose those worth measuring."""
 
 import logging
+import math
 from dataclasses import asdict
 from pathlib import Path
 
+import pandas as pd
+
 from foxnas import command
+from foxnas.config.search import CapsConfig
 from foxnas.config.space import SpaceConfig
 from foxnas.config.validation import VerificationConfig
+from foxnas.costs import COSTS
+from foxnas.goal import Goal, Linear
 from foxnas.predictor.model import Predictor
+from foxnas.ranking import with_costs
 from foxnas.search.candidates import candidate_rows, describe_as_they_are
 from foxnas.search.landscape import Landscape
-from foxnas.tables import read_json, write_json, write_table
-from foxnas.twisting import single_moves, worth_trying
-from foxnas.verification import NoneKeeps, choose, measurements
+from foxnas.tables import read_json, read_table, write_json, write_table
+from foxnas.twisting import MORE_ACCURACY, single_moves, worth_trying
+from foxnas.verification import NoneKeeps, choose, measured_costs, measurements
 
 
 def main(
     *,
     space: SpaceConfig,
     verification: VerificationConfig,
+    caps: CapsConfig,
     twists: int,
     budget: Path,
     exported: list[Path],
     latencies: list[Path],
     accuracy: list[Path],
     latency: list[Path],
+    earlier: list[Path],
+    certificate: Path,
+    objective_file: Path | None = None,
     candidates: Path,
     moves: Path,
 ) -> None:
     """Write every move with its contrasts, and as candidates the best ones that were not measured yet."""
     built = space.build()
     budget_ms = read_json(budget)["budget_ms"]
-    measured = measurements(exported, latencies)
+    goal, allowed = Goal.from_json(read_json(certificate)["goal"], objective_file), caps.build()
+    proposed = pd.concat([rows for path in earlier if len(rows := read_table(path, ["id", *COSTS]))])
+    measured = measured_costs(measurements(exported, latencies), proposed)
     try:
-        base = choose(measured, budget_ms, verification.margin_percent)
+        base = choose(measured, budget_ms, verification.margin_percent, goal, allowed)
     except NoneKeeps as error:
         logging.warning("%s", error)
         base = error.closest
@@ -41,14 +54,18 @@ def main(
     slack_ms = budget_ms * (1 - verification.margin_percent / 100) - base["latency_upper_ms"]
     listed = single_moves(built, built.parse(base["arch"]), *predictors)
     known = set(measured["id"])
-    tried = worth_trying([move for move in listed if move.arch.id not in known], slack_ms, twists)
+    new = pd.DataFrame([(m.arch.text, m) for m in listed if m.arch.id not in known], columns=["arch", "move"])
+    new = with_costs(new, built).assign(accuracy=math.inf)
+    spare = math.inf if goal.accuracy_floor is None else base["int8_top1_percent"] - goal.accuracy_floor
+    score = goal.score if isinstance(goal.score, Linear) else MORE_ACCURACY
+    tried = worth_trying(new.loc[goal.admits(new, allowed), "move"].tolist(), slack_ms, twists, score, spare)
     logging.info("%s leaves %.4f ms of its budget; %d moves, worth trying:", base["arch"], slack_ms, len(listed))
     for move in tried:
         logging.info("%s (%+.2f, %+.4f ms)", move.text, move.accuracy.value, move.latency.value)
-    made_by = command.made_by(__file__, {"space": space, "verification": verification, "twists": twists})
+    made_by = command.made_by(__file__, {"space": space, "verification": verification, "caps": caps, "twists": twists})
     described = describe_as_they_are(Landscape(built, *predictors), [move.arch for move in tried])
     rows = candidate_rows([(f"twist: {m.text}", c) for m, c in zip(tried, described, strict=True)])
-    write_table(candidates, rows, made_by)
+    write_table(candidates, with_costs(rows, built), made_by)
     write_json(
         moves,
         {
