@@ -104,6 +104,7 @@ FROM_SEARCH = {"search_architectures", *FROM_TWIST}
     ("path", "value", "expected"),
     [
         ("search.annealing.rounds", 3, FROM_SEARCH),
+        ("search.caps.max_parameters", 10**6, {"search_architectures", *FROM_TWIST}),
         ("budgets", ["p50", "p80"], FROM_SEARCH | {"resolve_budget"}),
         ("sampling.subnets", 200, {
             "sample_subnets", "gather_subnets", "evaluate_subnets", "gather_accuracy", "time_subnets",
@@ -136,6 +137,34 @@ def test_a_changed_line_reruns_only_what_depends_on_it(
     config = tmp_path / "changed.yaml"
     config.write_text(yaml.safe_dump(raw))
     assert planned(run, config) == expected
+
+
+def test_a_goal_of_ones_own_and_caps_reach_the_winner(run: Path, tmp_path: Path) -> None:
+    """Its file is an input: editing it searches again. A missing one is said before anything runs."""
+    raw = yaml.safe_load(TINY.read_text())
+    raw["search"]["objective"] |= {"kind": "python", "function": "mine:score"}
+    raw["search"]["caps"]["max_int8_bytes"] = 10**6
+    config = tmp_path / "goal.yaml"
+    config.write_text(yaml.safe_dump(raw))
+    assert "there is no module 'mine'; looked for mine.py, config/mine.py" in snakemake(
+        run, "--dry-run", config=config, check=False
+    )
+    module = run / "mine.py"
+    module.write_text("def score(subnets):\n    return subnets['accuracy'] - 1e-4 * subnets['parameters']\n")
+    assert planned(run, config) == FROM_SEARCH
+    winner = "results/mini/search/local/p50/winner.json"
+    snakemake(run, winner, config=config)
+    decided = read_json(run / winner)
+    assert decided["goal"]["function"] == "score"
+    keeping = [c for c in decided["candidates"] if c["latency_upper_ms"] <= decided["budget_ms"]]
+    best = max(keeping, key=lambda c: c["int8_top1_percent"] - 1e-4 * c["parameters"])
+    assert decided["winner"]["parameters"] == best["parameters"]
+    certificate = read_json(run / winner.replace("winner", "round-1/certificate"))["certificates"][0]
+    assert certificate["gap"] is None
+    assert "search_architectures" not in planned(run, config)
+    module.write_text("def score(subnets):\n    return -subnets['macs']\n")
+    assert {"search_architectures", "deploy_winner"} <= planned(run, config)
+    module.unlink()
 
 
 def test_more_subnets_measure_only_the_new_ones(run: Path, tmp_path: Path) -> None:
