@@ -10,12 +10,15 @@ import pytest
 
 from foxnas.arrays import ArraysBySize
 from foxnas.baselines import paired_difference, random_search
+from foxnas.costs import costs_of
 from foxnas.errors import FoxnasError
+from foxnas.goal import MOST_ACCURATE, NO_CAPS, Caps, Goal
 from foxnas.measured import accuracy_and_latency, pool
-from foxnas.ranking import best_under
+from foxnas.ranking import best_measured, best_under, with_costs
 from foxnas.search.refinement import moved
+from foxnas.space import SearchSpace
 from foxnas.tables import write_json, write_table
-from foxnas.verification import NoneKeeps, choose, judge, measurements
+from foxnas.verification import NoneKeeps, choose, judge, measured_costs, measurements
 
 
 def measured(*rows: tuple[str, float, float, float]) -> pd.DataFrame:
@@ -29,6 +32,41 @@ def test_the_winner_is_the_best_that_keeps_the_margin() -> None:
     with pytest.raises(NoneKeeps, match=r"none of the 4 candidates.*the closest, fast, takes up to 0.6 ms") as caught:
         choose(table, 0.5, 1.0)
     assert caught.value.closest["arch"] == "fast"
+
+
+def test_the_winner_follows_goal_and_caps() -> None:
+    table = measured(("fast", 80, 0.5, 0.6), ("good", 85, 0.9, 0.97), ("late", 90, 0.9, 0.995)).assign(
+        int8_bytes=[50, 90, 60], parameters=[5, 9, 6]
+    )
+    assert choose(table, 1.0, 0.0, Goal.fastest(84.0))["arch"] == "good"
+    assert choose(table, 1.0, 0.0, Goal.fastest(70.0))["arch"] == "fast"
+    assert choose(table, 1.0, 0.0, Goal.weighted(30.0, 1.0))["arch"] == "fast"
+    assert choose(table, 1.0, 1.0, caps=Caps(int8_bytes=60))["arch"] == "fast"
+    assert choose(table, 1.0, 0.0, Goal("python", lambda figures: figures["parameters"]))["arch"] == "good"
+    with pytest.raises(NoneKeeps, match=r"of the 2 candidates within the budget none keeps an int8 top-1 of 86%"):
+        choose(table, 1.0, 1.0, Goal.fastest(86.0))
+    with pytest.raises(NoneKeeps, match=r"none keeps int8_bytes 40"):
+        choose(table, 1.0, 1.0, caps=Caps(int8_bytes=40))
+
+
+def test_the_file_counts_as_it_was_measured() -> None:
+    rows = measured(("one", 80, 0.5, 0.6)).assign(id="a", model_bytes=70)
+    predicted = pd.DataFrame({"id": ["a"], "parameters": [5], "macs": [6], "activation_bytes": [7], "int8_bytes": [90]})
+    (row,) = measured_costs(rows, predicted).to_dict("records")
+    assert (row["int8_bytes"], row["parameters"], row["macs"], row["activation_bytes"]) == (70, 5, 6, 7)
+
+
+def test_the_best_measured_are_ranked_by_the_goal(mini: SearchSpace) -> None:
+    archs = [mini.smallest(16), mini.largest(16), mini.smallest(40)]
+    table = pd.DataFrame({"arch": [a.text for a in archs], "top1": [60.0, 80.0, 70.0], "latency_ms": [1.0, 3.0, 2.0]})
+    table = with_costs(table, mini)
+    assert table["parameters"].tolist() == [costs_of(mini, arch).parameters for arch in archs]
+    assert best_measured(table, "top1", 3.0, MOST_ACCURATE, NO_CAPS) == archs[1].text
+    assert best_measured(table, "top1", 3.0, Goal.fastest(65.0), NO_CAPS) == archs[2].text
+    cap = Caps(parameters=int(table["parameters"].min()))
+    assert best_under(table, "top1", 3.0, 5, caps=cap)["arch"].tolist() == [archs[2].text, archs[0].text]
+    with pytest.raises(FoxnasError, match=r"of the 3 measured subnets none is within 0\.5 ms"):
+        best_measured(table, "top1", 0.5, MOST_ACCURATE, NO_CAPS)
 
 
 def test_batches_of_candidates_are_joined_and_an_empty_one_adds_nothing(tmp_path: Path) -> None:

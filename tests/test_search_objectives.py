@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -192,11 +193,20 @@ def test_annealing_serves_every_goal_within_the_proof(published: Landscape, kind
 
 
 def test_a_weight_is_in_points_a_budget() -> None:
-    goal = Goal.weighted(5.0, 20.0)
-    assert goal.score == Linear(1.0, -0.25)
-    assert goal.to_json() == {
-        "kind": "weighted", "weights": {"accuracy": 1.0, "latency_ms": -0.25}, "accuracy_floor": None,
-    }  # fmt: skip
+    assert Goal.weighted(5.0, 20.0).score == Linear(1.0, -0.25)
+
+
+def test_goals_survive_json(tmp_path: Path) -> None:
+    file = user_file(tmp_path, "def score(subnets):\n    return subnets['accuracy'] ** 2\n")
+    for goal in (Goal.fastest(75.0), Goal.weighted(5.0, 20.0), Goal.knee((60.0, 70.0), (1.0, 3.0))):
+        assert Goal.from_json(json.loads(json.dumps(goal.to_json())), None) == goal
+    again = Goal.from_json(load_goal(file, "score").to_json(), file)
+    assert again.scores({"accuracy": np.array([3.0])}).tolist() == [9.0]
+
+
+def test_a_reserve_raises_the_accuracy_floor() -> None:
+    assert Goal.fastest(70.0).with_reserve(10).accuracy_floor == pytest.approx(77.0)
+    assert Goal.most_accurate().with_reserve(10) == Goal.most_accurate()
 
 
 def test_one_point_is_its_own_knee() -> None:
