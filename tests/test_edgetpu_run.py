@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
 import struct
 import subprocess
 import sys
@@ -78,11 +79,11 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def snakemake(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def snakemake(folder: Path, *words: str, config: str = "coral.yaml") -> subprocess.CompletedProcess[str]:
     path = os.pathsep.join([str(FAKES / "fake_pycoral"), str(ROOT)])
     fakes = {"PYTHONPATH": path, "FAKE_EDGETPU_FAIL": "large", "FAKE_EDGETPU_FAIL_EVERY": "9"}
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--cores", "2"]
-    command += ["--configfile", str(folder / "coral.yaml"), "--directory", str(folder), *words]
+    command += ["--configfile", str(folder / config), "--directory", str(folder), *words]
     return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env={**os.environ, **fakes})
 
 
@@ -125,8 +126,33 @@ def test_the_compiled_winner_lies_beside_the_model_and_the_verdict_describes_it(
 
 
 def test_the_same_command_again_compiles_and_times_nothing(run: Path) -> None:
-    done = snakemake(run, "results/coral-mini/deploy/coral/p90/validation.json")
-    assert "Nothing to be done" in done.stdout + done.stderr
+    assert planned(run) == set()
+
+
+@pytest.mark.parametrize(
+    ("section", "value", "rerun", "kept"),
+    [
+        ("protocol", {"min_runs": 6}, "time_compiled", "compile_probes"),
+        ("compiler", {"timeout_s": 60}, "compile_probes", "evaluate_subnets"),
+    ],
+)
+def test_a_changed_line_reruns_only_what_depends_on_it(
+    run: Path, section: str, value: dict[str, Any], rerun: str, kept: str
+) -> None:
+    raw = yaml.safe_load((run / "coral.yaml").read_text())
+    raw["devices"][0][section] |= value
+    (run / "changed.yaml").write_text(yaml.safe_dump(raw))
+    rules = planned(run, "changed.yaml")
+    assert rerun in rules
+    assert kept not in rules
+
+
+def planned(folder: Path, config: str = "coral.yaml") -> set[str]:
+    """The rules that a dry run would run."""
+    done = snakemake(folder, "results/coral-mini/deploy/coral/p90/validation.json", "--dry-run", config=config)
+    text = done.stdout + done.stderr
+    assert done.returncode == 0, text[-3000:]
+    return set(re.findall(r"^([a-z_]+)\s+\d+\s*$", text, re.MULTILINE)) - {"total"}
 
 
 def test_a_lost_table_is_made_again_from_the_cache_and_the_journal(run: Path) -> None:

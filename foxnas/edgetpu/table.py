@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pandas as pd
@@ -14,6 +14,7 @@ from foxnas.edgetpu.columns import COLUMNS, FIGURES
 from foxnas.edgetpu.compiler import Compilation, Compiler
 from foxnas.edgetpu.log import Status
 from foxnas.errors import FoxnasError
+from foxnas.progress import follow
 
 _log = logging.getLogger(__name__)
 
@@ -21,13 +22,13 @@ Model = tuple[str, str, Callable[[], bytes]]
 """(id, architecture text, what builds the model's bytes)"""
 
 
-def compile_models(models: Iterable[Model], compiler: Compiler, cache: CompileCache) -> pd.DataFrame:
+def compile_models(models: Sequence[Model], compiler: Compiler, cache: CompileCache) -> pd.DataFrame:
     """Return one row a model, in the order given, with the columns `COLUMNS`; failures are rows too.
 
     Raises FoxnasError when there is no compiler.
     """
     rows = []
-    for identifier, arch, build in models:
+    for identifier, arch, build in follow(models, len(models), "models"):
         content = build()
         key, compilation = cache.compile(content, compiler)
         rows.append({"id": identifier, "arch": arch, **_row(compilation, len(content)), "key": key})
