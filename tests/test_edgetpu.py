@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -21,21 +22,23 @@ from ai_edge_litert import schema_py_generated as schema
 from int8_model import shapes
 
 from foxnas.accuracy import prepare_subnet
+from foxnas.config.space import read_space
 from foxnas.data import to_input
 from foxnas.devices.judging import COLUMNS as LATENCY_COLUMNS
 from foxnas.edgetpu.cache import CompileCache
 from foxnas.edgetpu.check import Consequence, blocking, check_model
 from foxnas.edgetpu.columns import FIGURES
 from foxnas.edgetpu.compiler import Compiler
-from foxnas.edgetpu.log import Status, parse_output
+from foxnas.edgetpu.log import MAPPED, Status, parse_operations, parse_output
 from foxnas.edgetpu.table import compile_models, described
 from foxnas.edgetpu.timing import compiled_probes, latency_rows
 from foxnas.errors import FoxnasError
-from foxnas.space import SearchSpace, UnitSpec
+from foxnas.space import Arch, SearchSpace, UnitSpec
 from foxnas.supernet.model import Supernet
 from foxnas.tflite.export import export_int8
 from foxnas.tflite.graph import pack
 from foxnas.tflite.probe import ProbeWriter
+from foxnas.tflite.reading import read_summary
 
 FAKE = str(Path(__file__).parent / "fake_edgetpu_compiler")
 SPACE = SearchSpace(
@@ -212,6 +215,35 @@ def test_the_log_of_a_wholly_mapped_model_is_read() -> None:
     assert (report.operators, report.operators_edgetpu, report.operators_cpu) == (50, 50, 0)
     assert (report.on_chip_used_bytes, report.streamed_bytes) == (619008, 0)
     assert report.unmapped == ()
+
+
+#: The paper's authors' log of their smallest released model (great8nctu/FOX-NAS, FOX_NAS_TPU_192_A73_edgetpu.log).
+AUTHORS = """Edge TPU Compiler version 2.0.291256449
+Input: kcnet_tpu_192_1028_2s.tflite
+Output: kcnet_tpu_192_1028_2s_edgetpu.tflite
+
+Operator                       Count      Status
+
+ADD                            10         Mapped to Edge TPU
+AVERAGE_POOL_2D                1          Mapped to Edge TPU
+QUANTIZE                       2          Mapped to Edge TPU
+CONV_2D                        34         Mapped to Edge TPU
+DEPTHWISE_CONV_2D              8          Mapped to Edge TPU
+RESHAPE                        1          Mapped to Edge TPU
+FULLY_CONNECTED                1          Mapped to Edge TPU
+"""
+
+
+def test_the_authors_log_lists_the_operators_that_our_probe_has() -> None:
+    """Every depth 3 in the TPU space; only the pooling goes by another name (MEAN for AVERAGE_POOL_2D and RESHAPE)."""
+    operations = parse_operations(AUTHORS)
+    assert {words for _, _, words in operations} == {MAPPED}
+    theirs = {name: count for name, count, _ in operations if name not in ("AVERAGE_POOL_2D", "RESHAPE")}
+    space = read_space("tpu")
+    probe = ProbeWriter(space).write(Arch.parse("r192_" + "_".join(["k3e4.k3e4.k3e4"] * 5)))
+    ours = Counter(operator.name for operator in read_summary(probe).operators if operator.name != "MEAN")
+    assert dict(ours) == theirs
+    assert check_model(probe) == []
 
 
 BANNER = "Edge TPU Compiler version 16.0.384591198\n"

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 _UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
-_MAPPED = "Mapped to Edge TPU"
+
+#: The compiler's words for an operator that runs on the Edge TPU.
+MAPPED = "Mapped to Edge TPU"
 
 #: Ends the reason of a failure that the compiler leaves unexplained.
 UNEXPLAINED = "the compiler does not say why"
@@ -73,6 +75,12 @@ def compiler_version(output: str) -> str | None:
     return found.group(1) if found else None
 
 
+def parse_operations(text: str) -> list[tuple[str, int, str]]:
+    """Return (operator, count, the compiler's words) from its output or its log file."""
+    rows = re.findall(r"^([A-Z][A-Z0-9_]*)\s{2,}(\d+)\s{2,}(\S.*?)\s*$", text, re.MULTILINE)
+    return [(name, int(count), words) for name, count, words in rows]
+
+
 def parse_output(output: str) -> CompileReport:
     """Return what one run over one model printed on stdout and stderr, with or without ``--show_operations``."""
     version = compiler_version(output)
@@ -81,7 +89,6 @@ def parse_output(output: str) -> CompileReport:
     compiled = re.search(r"^(?:INFO: )?Model compiled successfully in (\d+) ms", output, re.MULTILINE)
     if compiled is None or re.search(r"^Compilation failed!", output, re.MULTILINE):
         return CompileReport(Status.FAILED, _reason(output), version)
-    operations = re.findall(r"^([A-Z][A-Z0-9_]*)\s{2,}(\d+)\s{2,}(\S.*?)\s*$", output, re.MULTILINE)
     total = _number(output, "Total number of operations")
     on_cpu = _number(output, "Number of operations that will run on CPU")
     if on_cpu is None:  # the line is printed only where some do
@@ -98,7 +105,7 @@ def parse_output(output: str) -> CompileReport:
         on_chip_used_bytes=_bytes(output, "On-chip memory used for caching model parameters"),
         on_chip_remaining_bytes=_bytes(output, "On-chip memory remaining for caching model parameters"),
         streamed_bytes=_bytes(output, "Off-chip memory used for streaming uncached model parameters"),
-        unmapped=tuple((name, int(count), status) for name, count, status in operations if status != _MAPPED),
+        unmapped=tuple(operation for operation in parse_operations(output) if operation[2] != MAPPED),
     )
 
 
