@@ -6,16 +6,20 @@ import dataclasses
 import json
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from foxnas import command
 from foxnas.config.space import read_space
+from foxnas.config.whole import read_config
 from foxnas.devices.client import Runner
 from foxnas.devices.float_probe import write_float
 from foxnas.devices.local import LocalTransport
+from foxnas.devices.probes import exported_model
 from foxnas.devices.protocol import MeasurementProtocol, TorchOptions
 from foxnas.devices.runner.lock import lock_path
 from foxnas.devices.runner.network import Network
@@ -26,7 +30,11 @@ from foxnas.errors import FoxnasError
 from foxnas.space import SearchSpace
 from foxnas.supernet.model import Supernet
 from foxnas.supernet.subnet import Subnet
+from foxnas.tflite.probe import ProbeWriter
+from foxnas.tflite.reading import with_metadata
 from tests import kinds
+
+ROOT = Path(__file__).resolve().parent.parent
 
 QUICK = MeasurementProtocol(
     warm_up_runs=1, warm_up_ms=0, min_runs=3, min_time_ms=0, repeats=1, max_relative_mad=50, max_preempted=2,
@@ -70,6 +78,18 @@ def test_the_built_network_is_the_extracted_subnet(name: str) -> None:
         with torch.no_grad():
             wanted = subnet(images)
             torch.testing.assert_close(network(images), wanted, rtol=1e-4, atol=1e-4 * float(wanted.abs().max()))
+
+
+def test_an_exported_file_is_timed_as_the_float32_subnet_it_came_from() -> None:
+    space = read_space("mini")
+    arch = space.largest(28)
+    config = read_config(ROOT / "config" / "config.yaml").space
+    made_by = {**command.made_by(__file__, {"space": config}), "arch": arch.text}
+    exported = with_metadata(ProbeWriter(space).write(arch), made_by)
+    assert exported_model("torch", exported) == write_float(space, arch)
+    assert exported_model("tflite", exported) == exported
+    with pytest.raises(FoxnasError, match="does not say what made it"):
+        exported_model("torch", ProbeWriter(space).write(arch))
 
 
 def test_an_unknown_operator_is_named() -> None:

@@ -1,4 +1,4 @@
-"""What is sent to a kind of device to stand for a subnet."""
+"""What is sent to a kind of device to stand for a subnet, or for a file."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from functools import partial
 from pathlib import Path
 
 from foxnas import code
+from foxnas.config.space import SpaceConfig
 from foxnas.devices import float_probe
 from foxnas.space import Arch, SearchSpace
 from foxnas.tflite import probe
+from foxnas.tflite.reading import read_metadata
 
 
 def probe_writer(kind: str, space: SearchSpace) -> tuple[Callable[[Arch], bytes], str]:
@@ -17,3 +19,15 @@ def probe_writer(kind: str, space: SearchSpace) -> tuple[Callable[[Arch], bytes]
     if kind == "torch":
         return partial(float_probe.write_float, space), code.digest(Path(float_probe.__file__))
     return probe.ProbeWriter(space).write, code.digest(Path(probe.__file__))
+
+
+def exported_model(kind: str, content: bytes) -> bytes:
+    """Return what a device times for an exported .tflite file: itself, or on PyTorch the float32 subnet it came from.
+
+    Raises FoxnasError when a file for PyTorch does not say what it was exported from.
+    """
+    if kind != "torch":
+        return content
+    made_by = read_metadata(content)
+    space = SpaceConfig.model_validate(made_by["settings"]["space"]).build()
+    return float_probe.write_float(space, space.parse(made_by["arch"]))

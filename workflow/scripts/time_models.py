@@ -8,6 +8,7 @@ import numpy as np
 from foxnas import command
 from foxnas.config.devices import DeviceConfig
 from foxnas.devices.models import measure_models
+from foxnas.devices.probes import exported_model
 from foxnas.devices.registry import build_device
 from foxnas.tables import write_json
 
@@ -20,7 +21,7 @@ def main(*, device: DeviceConfig, sessions: int, models: Path, latencies: Path) 
         write_json(latencies, {"made_by": made_by, "models": {}})
         return
     target, protocol = build_device(device)
-    contents = {path.stem: path.read_bytes() for path in files}
+    contents = {path.stem: exported_model(device.kind, path.read_bytes()) for path in files}
     measured, info = measure_models(target, protocol, contents, sessions, np.random.default_rng(protocol.seed))
     described = {
         name: {**asdict(one), "median_ms": one.median_ms, "upper_ms": one.upper_ms} for name, one in measured.items()
