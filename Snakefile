@@ -60,6 +60,7 @@ wildcard_constraints:
 
 
 include: "rules/data.smk"
+include: "rules/devices.smk"
 include: "rules/supernet.smk"
 include: "rules/sampling.smk"
 include: "rules/accuracy.smk"

@@ -16,6 +16,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from snakemake.io import ancient
+
 from foxnas import code
 from foxnas.config.devices import DeviceConfig
 from foxnas.config.sampling import SampleConfig
@@ -23,6 +25,7 @@ from foxnas.config.search import CapsConfig
 from foxnas.config.section import canonical
 from foxnas.config.space import SpaceConfig
 from foxnas.config.whole import Config
+from foxnas.devices.layout import ready_file
 from foxnas.errors import FoxnasError
 
 #: Subnets in a shard. A constant, so that more subnets add shards and leave the finished ones alone.
@@ -164,9 +167,26 @@ def any_of(names: Iterable[str]) -> str:
     return "|".join(sorted(names)) or "(?!)"
 
 
-def measured_device(device: DeviceConfig) -> DeviceConfig:
-    """Return the device as far as a measurement depends on it: not on what limits or compiles the models."""
-    return device.model_copy(update={"compiler": None, "max_model_bytes": None})
+def measured_device(device: DeviceConfig, wheels: bool = False) -> DeviceConfig:
+    """Return the device as far as a measurement depends on it: not on what limits or compiles the models.
+
+    Nor on where its environment was installed from, unless `wheels`: that is for who installs it.
+    """
+    ssh = device.ssh if wheels or device.ssh is None else device.ssh.model_copy(update={"wheels": None})
+    return device.model_copy(update={"compiler": None, "max_model_bytes": None, "ssh": ssh})
+
+
+def ready(device: DeviceConfig) -> list[str]:
+    """Return the file that says a device is ready; none for this machine, which has what the workflow runs with.
+
+    Ancient, so that nothing is measured again because a device was provisioned again.
+    """
+    return [ancient(ready_file(device.name))] if device.ssh else []
+
+
+def pinned_environments() -> list[str]:
+    """Return what may be installed on devices."""
+    return sorted(str(path) for path in (BASE / "envs").glob("*.txt"))
 
 
 def caps(config: Config, device: str) -> CapsConfig:

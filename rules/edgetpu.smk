@@ -45,6 +45,7 @@ rule time_compiled:
     input:
         script=flow.script("time_compiled"),
         code=flow.closure("time_compiled"),
+        ready=lambda wildcards: flow.ready(CONFIG.device(wildcards.device)),
         probes=rules.compile_probes.output.probes,
         references=rules.compile_probes.output.references,
     output:
@@ -113,6 +114,7 @@ use rule time_candidates as time_compiled_candidates with:
     input:
         script=flow.script("time_models"),
         code=flow.closure("time_models"),
+        ready=lambda wildcards: flow.ready(CONFIG.device(wildcards.device)),
         models=rules.compile_candidates.output.models,
     output:
         latencies="results/{space}/search/{device}/{budget}/{batch}/timed.json",
@@ -167,6 +169,7 @@ use rule time_compiled_candidates as validate_compiled_latency with:
     input:
         script=flow.script("time_models"),
         code=flow.closure("time_models"),
+        ready=lambda wildcards: flow.ready(CONFIG.device(wildcards.device)),
         models=rules.deploy_compiled.output.model,
     output:
         latencies="results/{space}/deploy/{device}/{budget}/latency.json",

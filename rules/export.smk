@@ -43,6 +43,7 @@ rule time_candidates:
     input:
         script=flow.script("time_models"),
         code=flow.closure("time_models"),
+        ready=lambda wildcards: flow.ready(CONFIG.device(wildcards.device)),
         models="results/{space}/search/{device}/{budget}/{batch}/exported",
     output:
         latencies="results/{space}/search/{device}/{budget}/{batch}/timed.json",

@@ -11,6 +11,7 @@ rule time_subnets:
     input:
         script=flow.script("time_subnets"),
         code=flow.closure("time_subnets"),
+        ready=lambda wildcards: flow.ready(CONFIG.device(wildcards.device)),
         subnets=ancient("results/{space}/{size}/shards/subnets/{shard}.csv"),
     output:
         table="results/{space}/{size}/shards/latency-{device}/{shard}.csv",

@@ -40,6 +40,7 @@ use rule time_candidates as validate_latency with:
     input:
         script=flow.script("time_models"),
         code=flow.closure("time_models"),
+        ready=lambda wildcards: flow.ready(CONFIG.device(wildcards.device)),
         models="results/{space}/deploy/{device}/{budget}/model.tflite",
     output:
         latencies="results/{space}/deploy/{device}/{budget}/latency.json",
@@ -62,6 +63,7 @@ rule validate_on_device:
     input:
         script=flow.script("validate_on_device"),
         code=flow.closure("validate_on_device"),
+        ready=lambda wildcards: flow.ready(CONFIG.device(wildcards.device)),
         winner="results/{space}/search/{device}/{budget}/winner.json",
         model=lambda wildcards: flow.deployed(CONFIG.device(wildcards.device)),
         images=expand("results/data/{size}/test-images.npy", size=SIZES),

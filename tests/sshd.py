@@ -183,4 +183,5 @@ class Sshd:
         return SshConfig(
             host=name, user=None, port=None, config_file=str(config), password=None,
             folder=str(self.board), python=str(self.board / "python"),
+            wheels=None,
         )  # fmt: skip

@@ -23,7 +23,7 @@ from flatbuffers import Builder
 
 from foxnas import code
 from foxnas.config.space import read_space
-from foxnas.devices.archive import runner_archive
+from foxnas.devices.archive import archive, runner_archive
 from foxnas.devices.client import Runner
 from foxnas.devices.local import LocalTransport
 from foxnas.devices.protocol import MeasurementProtocol
@@ -64,12 +64,12 @@ def test_the_runner_is_valid_python_3_7_and_needs_nothing_but_the_interpreter():
 
 
 def test_the_archive_holds_the_runner_and_nothing_else():
-    with zipfile.ZipFile(io.BytesIO(runner_archive())) as archive:
-        names = archive.namelist()
+    with zipfile.ZipFile(io.BytesIO(runner_archive())) as archived:
+        names = archived.namelist()
     assert {n for n in names if not n.startswith("foxnas/devices/runner/")} == {
         "__main__.py", "foxnas/__init__.py", "foxnas/devices/__init__.py",
     }  # fmt: skip
-    assert runner_archive() == runner_archive.__wrapped__()
+    assert runner_archive() == archive.__wrapped__(Path(server.__file__))
     assert len(runner_archive()) < 100_000
 
 

@@ -63,7 +63,11 @@ class SshConfig(Section):
     folder: Annotated[str, Field(min_length=1)]
     """Where the runner and its environment live on the device; a relative path starts at the home folder."""
     python: Annotated[str, Field(min_length=1)] | None
-    """The Python that runs the runner; null: the environment that provisioning makes in `folder`."""
+    """The Python that runs the runner, which provisioning then leaves as it is; null: the environment that provisioning
+    makes in `folder`."""
+    wheels: Annotated[str, Field(min_length=1)] | None
+    """A folder of this host with the wheels to install there, for when neither has a network. null: this host fetches
+    them."""
 
 
 class PatienceConfig(Section):

@@ -1,4 +1,4 @@
-"""The runner as one file that any Python runs: `foxnas.devices.runner` and nothing else, zipped."""
+"""What runs on a device as one file that any Python runs: a module and what it imports of ours, zipped."""
 
 from __future__ import annotations
 
@@ -10,21 +10,24 @@ from pathlib import Path
 from foxnas import code
 from foxnas.devices.runner import server
 
-_MAIN = f"import sys\nfrom {server.__name__} import main\nsys.exit(main())\n"
+
+def runner_archive() -> bytes:
+    """Return the runner; start it with ``python -u FILE`` and speak frames."""
+    return archive(Path(server.__file__))
 
 
 @cache
-def runner_archive() -> bytes:
-    """Return the archive, a Python zip application; equal sources give equal bytes.
+def archive(program: Path) -> bytes:
+    """Return a module of this package, which has a `main`, as a Python zip application; equal sources give equal bytes.
 
-    It holds the import closure of `foxnas.devices.runner.server` inside this package, so it lacks nothing
-    and carries nothing else; start it with ``python -u FILE`` and speak frames.
+    It holds the module's import closure inside this package, so it lacks nothing and carries nothing else.
     """
+    name = ".".join(program.relative_to(code.PACKAGE.parent).with_suffix("").parts)
     content = io.BytesIO()
-    with zipfile.ZipFile(content, "w") as archive:
-        for path in code.closure(Path(server.__file__)):
-            archive.writestr(_undated(path.relative_to(code.PACKAGE.parent).as_posix()), path.read_bytes())
-        archive.writestr(_undated("__main__.py"), _MAIN)
+    with zipfile.ZipFile(content, "w") as archived:
+        for path in code.closure(program):
+            archived.writestr(_undated(path.relative_to(code.PACKAGE.parent).as_posix()), path.read_bytes())
+        archived.writestr(_undated("__main__.py"), f"import sys\nfrom {name} import main\nsys.exit(main())\n")
     return content.getvalue()
 
 

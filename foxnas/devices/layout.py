@@ -1,4 +1,4 @@
-"""Where things lie in a device's folder, stated once for who puts them there and who starts them.
+"""Where things lie for a device: here, and in its folder there; stated once for who puts them there and who needs them.
 
 The folder is a path on the device; a relative one starts at the home folder. Nothing of ours lies
 outside it, except the lock, which all users of the machine share.
@@ -8,6 +8,11 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import PurePosixPath
+
+
+def ready_file(device: str) -> str:
+    """Return the file of this host's results that says a device of that name is ready."""
+    return f"results/devices/{device}/ready.json"
 
 
 def environment(folder: str, kind: str) -> PurePosixPath:

@@ -16,6 +16,7 @@ from pathlib import Path
 from foxnas.devices.archive import runner_archive
 from foxnas.devices.transport import DeviceLost, Ending, Finished
 from foxnas.errors import FoxnasError
+from foxnas.tables import replacing
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,14 @@ class LocalTransport:
         except OSError as error:
             return Finished(127, b"", f"{command[0]}: {error.strerror}".encode())
         return Finished(done.returncode, done.stdout, done.stderr)
+
+    def upload(self, content: bytes, path: str, timeout_s: float = 60.0) -> None:
+        """Write a file, whole or not at all, with the folder it lies in; a relative path starts at the home folder."""
+        try:
+            with replacing(Path.home() / path) as temporary:
+                temporary.write_bytes(content)
+        except OSError as error:
+            raise FoxnasError(f"{path} cannot be written ({error.strerror})") from error
 
     def close(self) -> None:
         """Nothing is kept open."""

@@ -26,6 +26,10 @@ class RunnerDied(DeviceLost):
         self.ending, self.killed = ending, killed
 
 
+class NotProvisioned(FoxnasError):
+    """The device lacks what provisioning puts there, or has lost it."""
+
+
 @dataclass(frozen=True)
 class Ending:
     """How a runner ended: its exit status (negative: the signal that killed it); None where nobody could say."""
@@ -85,6 +89,13 @@ class Transport(Protocol):
 
         A command that ends with an error status is no error of the transport. Raises DeviceLost when the device
         is gone, or when the command has not ended after `timeout_s`.
+        """
+
+    def upload(self, content: bytes, path: str, timeout_s: float = 60.0) -> None:
+        """Write a file on the device, whole or not at all, with the folder it lies in.
+
+        A relative path starts at the home folder. Raises FoxnasError with the device's own words when it cannot
+        be written, DeviceLost when the device is gone.
         """
 
     def close(self) -> None:

@@ -11,7 +11,7 @@ from foxnas.devices.ssh.authentication import Secret
 from foxnas.devices.ssh.connection import Connection, safe_path
 from foxnas.devices.ssh.resolution import hops_to
 from foxnas.devices.ssh.stream import SshStream
-from foxnas.devices.transport import Finished
+from foxnas.devices.transport import Finished, NotProvisioned
 from foxnas.errors import FoxnasError
 
 
@@ -62,7 +62,9 @@ class SshTransport:
         script = 'command -v "$1" >/dev/null || exit 3; [ -s "$2" ] || exit 4'
         status = self.run(["/bin/sh", "-c", script, "sh", self.python, path]).status
         if status == 3:
-            raise FoxnasError(f"{self.host}: has no Python at {self.python}: provision the device, or set ssh.python")
+            if self.config.python:
+                raise FoxnasError(f"{self.host}: has no Python at {self.python}: correct ssh.python, or set it to null")
+            raise NotProvisioned(f"{self.host}: has no Python at {self.python}: provision the device")
         if status:
             self.upload(archive, path)
         return self.connection.stream([self.python, "-u", path])

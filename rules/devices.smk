@@ -1,0 +1,30 @@
+"""Devices: made ready before anything is measured on them."""
+
+
+rule provision_device:
+    """Install the pinned interpreter and the runner on a device, unless they are there, and run a first model.
+
+    Measurements take the file as ancient: a device that is provisioned again keeps what it measured.
+    """
+    input:
+        script=flow.script("provision_device"),
+        code=flow.closure("provision_device"),
+        pins=flow.pinned_environments(),
+    output:
+        ready="results/devices/{device}/ready.json",
+    log:
+        "results/logs/devices/{device}/provision_device.log",
+    benchmark:
+        "results/benchmarks/devices/{device}/provision_device.tsv"
+    resources:
+        mem_mb=500,
+        runtime=60,
+    params:
+        settings=lambda wildcards: flow.settings(
+            device=flow.measured_device(CONFIG.device(wildcards.device), wheels=True)
+        ),
+        code=flow.code_digest("provision_device"),
+    message:
+        "Making device {wildcards.device} ready"
+    shell:
+        "python {input.script} --settings {params.settings:q} --ready {output.ready:q} 2>&1 | tee {log}"
