@@ -16,6 +16,7 @@ from sshd import make_key
 from foxnas.devices.ssh import openssh, without_openssh
 from foxnas.devices.ssh.connection import restrict
 from foxnas.devices.ssh.known_hosts import check_host_key, known_keys, matches, preferred_kinds
+from foxnas.devices.ssh.openssh import home
 from foxnas.devices.ssh.resolution import hops_to
 from foxnas.devices.ssh.target import Target
 from foxnas.errors import FoxnasError
@@ -41,7 +42,7 @@ def test_include_host_match_and_tokens_are_openssh_s(tmp_path: Path) -> None:
     )
     (target,) = hops_to("pi4", config_file=config)
     assert (target.host, target.port, target.user, target.key_name) == ("10.0.0.4", 2200, "fox", "the-pi")
-    assert target.identity_files == (Path.home() / ".ssh" / "fox-at-10.0.0.4",)
+    assert target.identity_files == (home() / ".ssh" / "fox-at-10.0.0.4",)
     assert target.known_hosts[:2] == (tmp_path / "a", tmp_path / "b")
     assert target.environment == (("LC_FOX", "1"), ("LC_NAS", "a b"))
     assert (target.keepalive_s, target.connect_timeout_s) == (7, 4.0)

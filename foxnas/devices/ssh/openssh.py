@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import pwd
 import re
 import shlex
 import socket
@@ -140,7 +141,7 @@ def _target(name: str, settings: Settings, changed: set[str]) -> Target:
 
 def _files(settings: Settings, key: str) -> list[Path]:
     paths = [path for line in settings.get(key, ()) for path in line.split()]
-    return [Path(path).expanduser() for path in paths if path.lower() != "none"]
+    return [_expanded(path) for path in paths if path.lower() != "none"]
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -154,14 +155,14 @@ def agent_socket(identity_agent: str) -> str | None:
         return None
     if identity_agent == "SSH_AUTH_SOCK" or identity_agent.startswith("$"):
         return os.environ.get(identity_agent.lstrip("$").strip("{}")) or None
-    return str(Path(identity_agent).expanduser())
+    return str(_expanded(identity_agent))
 
 
 def _tokens(name: str, host: str, port: str, user: str, key_name: str) -> dict[str, str]:
     local = socket.gethostname()
     return {
         "%": "%", "h": host, "n": name, "p": port, "r": user, "k": key_name,
-        "d": str(Path.home()), "i": str(os.getuid()), "u": getpass.getuser(), "l": local, "L": local.split(".")[0],
+        "d": str(home()), "i": str(os.getuid()), "u": getpass.getuser(), "l": local, "L": local.split(".")[0],
     }  # fmt: skip
 
 
@@ -178,4 +179,13 @@ def expand_tokens(text: str, name: str, tokens: Mapping[str, str]) -> str:
 
 def _path(text: str, name: str, tokens: Mapping[str, str]) -> Path:
     """`ssh -G` leaves tokens, variables and ~ in the names of keys as they are."""
-    return Path(expand_tokens(os.path.expandvars(text), name, tokens)).expanduser()
+    return _expanded(expand_tokens(os.path.expandvars(text), name, tokens))
+
+
+def home() -> Path:
+    """Return the user's home folder as OpenSSH knows it, whatever HOME says."""
+    return Path(pwd.getpwuid(os.getuid()).pw_dir)
+
+
+def _expanded(path: str) -> Path:
+    return home() / path[2:] if path.startswith("~/") else Path(path).expanduser()

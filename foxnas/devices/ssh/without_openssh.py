@@ -28,7 +28,7 @@ def resolve(name: str, user: str | None, port: int | None, config_file: str | No
     config = paramiko.SSHConfig()
     given = [*([f"User {user}"] if user else []), *([f"Port {port}"] if port else [])]
     config.parse(io.StringIO("\n".join(["Host *", *given])))  # the first value of a keyword counts
-    files = [Path(config_file).expanduser()] if config_file else [Path.home() / ".ssh" / "config", SYSTEM_FILE]
+    files = [Path(config_file).expanduser()] if config_file else [openssh.home() / ".ssh" / "config", SYSTEM_FILE]
     for file in files:
         if config_file or file.exists():
             _parse(config, file)
@@ -55,7 +55,7 @@ def _parse(config: paramiko.SSHConfig, file: Path) -> None:
 
 
 def _defaults(name: str) -> dict[str, list[str]]:
-    home = Path.home() / ".ssh"
+    home = openssh.home() / ".ssh"
     return {
         "hostname": [name],
         "user": [getpass.getuser()],
