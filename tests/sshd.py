@@ -96,8 +96,8 @@ class Sshd:
         config = self.folder / "sshd_config"
         lines = [
             f"Port {self.port}", "ListenAddress 127.0.0.1", f"HostKey {self.host_key}", f"UsePAM {self._pam}",
-            "StrictModes no", f"AuthorizedKeysFile {self.authorized}", f"PidFile {self.folder}/pid", "PermitRootLogin yes",
-            "PasswordAuthentication no", "MaxStartups 100", "LogLevel VERBOSE", *extra,
+            "StrictModes no", f"AuthorizedKeysFile {self.authorized}", f"PidFile {self.folder}/pid",
+            "PermitRootLogin yes", "PasswordAuthentication no", "MaxStartups 100", "LogLevel VERBOSE", *extra,
         ]  # fmt: skip
         # Newer servers shut out an address that fails too often, which is what these tests do.
         lines += [line for line in ["PerSourcePenalties no"] if self._knows(line)]
