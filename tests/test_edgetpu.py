@@ -296,6 +296,13 @@ def test_a_model_is_compiled_and_read_back() -> None:
     assert compilation.content == PROBE  # the fake's way of compiling
 
 
+def test_what_stays_on_the_cpu_is_counted_by_operator_and_reason() -> None:
+    report = Compiler(FAKE, 60, 14).compile(edited(lambda model: _set_code(model, Op.ADD, Op.DEQUANTIZE))).report
+    assert report.operators == (report.operators_edgetpu or 0) + (report.operators_cpu or 0)
+    assert report.operators_cpu == sum(count for _, count, _ in report.unmapped) > 0
+    assert "Operation is working on an unsupported data type" in {words for _, _, words in report.unmapped}
+
+
 @pytest.mark.parametrize(
     ("failure", "status", "words", "calls"),
     [
