@@ -12,6 +12,8 @@ import re
 import struct
 import subprocess
 import sys
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,9 @@ from foxnas.tables import read_json, read_table
 ROOT = Path(__file__).parent.parent
 FAKES = Path(__file__).parent
 
+#: About the median of the slice's models.
+LARGEST_BYTES = 90_000
+
 
 def coral_slice(folder: Path) -> dict[str, Any]:
     """config/coral.yaml with one image size, two units, few images, and its device on this machine."""
@@ -39,7 +44,7 @@ def coral_slice(folder: Path) -> dict[str, Any]:
     raw["sampling"]["subnets"] = 60
     raw["accuracy"] |= {"recalibration_images": 64, "batch_size": 100}
     (device,) = raw["devices"]
-    device["ssh"] = None
+    device |= {"ssh": None, "max_model_bytes": LARGEST_BYTES}
     device["compiler"]["executable"] = str(FAKES / "fake_edgetpu_compiler")
     device["protocol"] |= {"min_time_ms": 1, "min_runs": 5, "max_disagreement": 10.0, "max_relative_mad": 10.0}
     device["protocol"] |= {"max_drift": 10.0, "max_preempted": 1.0, "max_attempts": 2}
@@ -125,22 +130,29 @@ def test_the_compiled_winner_lies_beside_the_model_and_the_verdict_describes_it(
     assert abs(verdict["host_int8_top1_percent"] - seen["top1_percent"]) <= 5
 
 
+def test_no_candidate_is_larger_than_the_device_allows(run: Path) -> None:
+    size = run / "results" / "coral-mini" / "16" / "shards" / "compiled-coral"
+    assert (read_table(size / "0.csv")["model_bytes"] > LARGEST_BYTES).sum() > 20
+    budget = run / "results" / "coral-mini" / "search" / "coral" / "p90"
+    assert read_table(budget / "round-1" / "exported.csv")["model_bytes"].max() <= LARGEST_BYTES
+
+
 def test_the_same_command_again_compiles_and_times_nothing(run: Path) -> None:
     assert planned(run) == set()
 
 
 @pytest.mark.parametrize(
-    ("section", "value", "rerun", "kept"),
+    ("path", "value", "rerun", "kept"),
     [
-        ("protocol", {"min_runs": 6}, "time_compiled", "compile_probes"),
-        ("compiler", {"timeout_s": 60}, "compile_probes", "evaluate_subnets"),
+        ("compiler.timeout_s", 60, "compile_probes", "evaluate_subnets"),
+        ("protocol.min_runs", 6, "time_compiled", "compile_probes"),
+        ("max_model_bytes", 80_000, "search_architectures", "fit_latency"),
     ],
 )
-def test_a_changed_line_reruns_only_what_depends_on_it(
-    run: Path, section: str, value: dict[str, Any], rerun: str, kept: str
-) -> None:
+def test_a_changed_line_reruns_only_what_depends_on_it(run: Path, path: str, value: int, rerun: str, kept: str) -> None:
     raw = yaml.safe_load((run / "coral.yaml").read_text())
-    raw["devices"][0][section] |= value
+    *sections, key = path.split(".")
+    reduce(getitem, sections, raw["devices"][0])[key] = value
     (run / "changed.yaml").write_text(yaml.safe_dump(raw))
     rules = planned(run, "changed.yaml")
     assert rerun in rules
