@@ -19,7 +19,8 @@ _INTRODUCTION = """# Configuration
 `config.yaml` is the default, the demo: complete, and valid on its own. Copy it, change a line, and give it with
 `snakemake --configfile mine.yaml`; only what depends on that line runs again. Every key is required, so that a
 config found alone says everything; unknown keys and impossible combinations are refused at once, by key, with the fix.
-`schema.json` is the same in JSON Schema, for editors. `tiny.yaml` is the smallest real run, which the tests use.
+`schema.json` is the same in JSON Schema, for editors. `tiny.yaml` is the smallest real run, which the tests use;
+`coral.yaml` is a Coral device over SSH.
 
 Reordering keys or changing comments reruns nothing. This page is written by `make documents`.
 """
