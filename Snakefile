@@ -32,11 +32,12 @@ SPACE = CONFIG.space
 SIZES = SPACE.image_sizes
 DEVICES = [device.name for device in CONFIG.devices]
 EDGETPU = [device.name for device in CONFIG.devices if device.kind == "edgetpu"]
-#: Devices with a runtime of their own: they themselves say what the deployed file sees.
+#: Devices with a runtime of their own that themselves say what the deployed file sees.
 SERVING = [
     d.name
     for d in CONFIG.devices
-    if d.kind != "torch" and (d.ssh or d.kind == "edgetpu")
+    if d.kind == "edgetpu"
+    or (d.kind == "tflite" and d.ssh and CONFIG.validation.accuracy_on == "device")
 ]
 SAMPLE = flow.sample(CONFIG)
 UNIFORM = CONFIG.sampling.design == "uniform"

@@ -22,6 +22,7 @@ from int8_model import real_model
 from packaging.requirements import Requirement
 
 from foxnas import code
+from foxnas.config.devices import SshConfig
 from foxnas.config.whole import read_config
 from foxnas.devices import compatibility, layout
 from foxnas.devices.archive import archive
@@ -303,6 +304,41 @@ def test_a_crashing_interpreter_becomes_a_sentence(here, cache):
         source.write("\nimport os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n")
     with pytest.raises(FoxnasError, match=r"does not work there: the runner was killed by SIGSEGV"):
         provision(device, ONCE, None)
+
+
+@pytest.mark.parametrize(("accuracy_on", "asked"), [("device", True), ("host", False)])
+def test_a_device_is_made_ready_first_and_asked_for_its_accuracy_where_the_config_says_so(tmp_path, accuracy_on, asked):
+    config = read_config(REPOSITORY / "config" / "tiny.yaml")
+    ssh = SshConfig(
+        host="nowhere",
+        user=None,
+        port=None,
+        config_file=None,
+        password=None,
+        folder=".foxnas",
+        python=None,
+        wheels=None,
+    )
+    devices = [config.devices[0], config.devices[0].model_copy(update={"name": "pi", "ssh": ssh})]
+    validation = config.validation.model_copy(update={"accuracy_on": accuracy_on})
+    changed = config.model_copy(update={"devices": devices, "validation": validation})
+    (tmp_path / "config.yaml").write_text(changed.model_dump_json())
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--snakefile",
+        str(REPOSITORY / "Snakefile"),
+        "--dry-run",
+        "--cores",
+        "1",
+    ]
+    command += ["--directory", str(tmp_path), "--configfile", str(tmp_path / "config.yaml")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    jobs = dict(line.split() for line in done.stdout.splitlines() if len(line.split()) == 2 and line[-1].isdigit())
+    assert jobs["provision_device"] == "1"  # this machine needs none
+    assert jobs.get("validate_on_device") == ("1" if asked else None)
 
 
 def test_a_device_that_lost_its_environment_is_provisioned_again(tmp_path, monkeypatch):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -32,6 +32,10 @@ class ValidationConfig(Section):
     """New device sessions for the deployed file."""
     max_drop_percent: Annotated[float, Field(gt=0)]
     """int8 may lose at most this many points of top-1 against float."""
+    accuracy_on: Literal["device", "host"]
+    """Who is asked what the deployed file sees in the test images. device: a device over SSH itself, with the runtime
+    that will serve the file. host: this host's runtime, which may differ in the last places but is faster than a small
+    board. An Edge TPU is asked in any case."""
 
 
 class BaselinesConfig(Section):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from foxnas import command
 from foxnas.config.devices import DeviceConfig
+from foxnas.devices.persistence import persist
 from foxnas.devices.provisioning import provision
 from foxnas.devices.registry import connect
 from foxnas.tables import write_json
@@ -13,13 +14,10 @@ from foxnas.tables import write_json
 def main(*, device: DeviceConfig, ready: Path) -> None:
     """Write what the device is, what was installed there, and what is left to its owner."""
     target, protocol = connect(device)
-    own = device.ssh is None or device.ssh.python is not None
-    found = provision(
-        target,
-        protocol,
-        None if own else device.ssh.folder,
-        Path(device.ssh.wheels) if device.ssh and device.ssh.wheels else None,
-    )
+    ssh = device.ssh
+    folder = ssh.folder if ssh and ssh.python is None else None
+    wheels = Path(ssh.wheels) if ssh and ssh.wheels else None
+    found = persist(target, lambda: provision(target, protocol, folder, wheels), lambda: 0)
     target.transport.close()
     write_json(ready, {"made_by": command.made_by(__file__, {"device": device}), **asdict(found)})
 
