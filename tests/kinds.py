@@ -1,7 +1,9 @@
 """Small spaces in which every kind of block, padding, activation and end occurs, at even and odd sizes."""
 
+from itertools import cycle, islice
+
 from foxnas.blocks import SqueezeExcite, UnitSpec
-from foxnas.space import SearchSpace
+from foxnas.space import Arch, SearchSpace
 
 #: As the Edge TPU space: fused units, fused transitions, no residual in the first block, two convolutions in the head.
 FUSED = SearchSpace(
@@ -66,3 +68,9 @@ OFA_LIKE = SearchSpace(
 
 #: Every space at every size.
 KINDS = [(space, size) for space in (FUSED, FUSED_SYMMETRIC, OFA_LIKE) for size in space.image_sizes]
+
+
+def every_layer(space: SearchSpace, size: int) -> Arch:
+    """A subnet in which every (K, E) of the space occurs, in the first layers of units and after them."""
+    layers = cycle(space.layers())
+    return space.validate(Arch(size, tuple(tuple(islice(layers, space.depths[-1])) for _ in space.units)))

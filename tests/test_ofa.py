@@ -98,7 +98,7 @@ def test_their_checkpoint_is_our_supernet(small: SearchSpace, tmp_path: Path, wi
     # As published: under state_dict, with the names of the release that wrote it.
     state = {name.replace(".conv.", ".mobile_inverted_conv.", 1) if name.startswith("blocks.") else name: tensor
              for name, tensor in net.state_dict().items()}  # fmt: skip
-    torch.save({"state_dict": state}, path)
+    torch.save({"state_dict": state}, path, _use_new_zipfile_serialization=width == W10)  # and both file formats
     supernet = load_supernet(space, path)
     assert_same_function(space, supernet, net, count)
     exported, theirs = to_ofa(supernet), net.state_dict()

@@ -68,6 +68,9 @@ def test_a_user_declares_a_space_in_a_file_or_on_top_of_another(tmp_path: Path) 
     path.write_text("base: tpu\nname: mine\nimage_size: [160]\n")
     with pytest.raises(FoxnasError, match="image_size: Extra inputs"):
         read_space(str(path))
+    path.write_text(f"base: {path}\nname: mine\n")
+    with pytest.raises(FoxnasError, match="its base leads back to itself"):
+        read_space(str(path))
 
 
 def test_a_tiny_space_is_counted_by_listing_it() -> None:

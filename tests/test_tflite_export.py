@@ -14,7 +14,7 @@ import pytest
 import torch
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
-from kinds import KINDS
+from kinds import KINDS, every_layer
 from torch import nn
 
 from foxnas.blocks import UnitSpec
@@ -156,7 +156,7 @@ def test_probe_of_another_space_is_what_the_converter_writes() -> None:
 
 @pytest.mark.parametrize(("space", "size"), KINDS, ids=lambda value: getattr(value, "name", value))
 def test_every_kind_of_block_exports_as_it_computes(space: SearchSpace, size: int) -> None:
-    arch = space.draw(size, np.random.default_rng(size))
+    arch = every_layer(space, size)
     model = export(space, arch)
     converted, probe = read_summary(model.int8), read_summary(ProbeWriter(space).write(arch))
     assert probe.operators == converted.operators

@@ -126,7 +126,7 @@ def read_space(name: str) -> SearchSpace:
         raise FoxnasError(f"space {name}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
 
 
-def _declaration(name: object) -> dict[str, Any]:
+def _declaration(name: object, above: tuple[object, ...] = ()) -> dict[str, Any]:
     if not isinstance(name, str):
         raise FoxnasError(f"{name!r} is not a space: give a name or a path")
     shipped = FOLDER / f"{name}.yaml"
@@ -141,9 +141,12 @@ def _declaration(name: object) -> dict[str, Any]:
         raise FoxnasError(f"space {path}: is not YAML: {error}") from error
     if not isinstance(value, dict):
         raise FoxnasError(f"space {path}: expected keys and values, found {type(value).__name__}")
-    completed = complete(value)
-    assert isinstance(completed, dict)
-    return completed
+    if "base" not in value:
+        return value
+    if value["base"] in (*above, name):
+        raise FoxnasError(f"space {path}: its base leads back to itself; break the circle")
+    base = _declaration(value["base"], (*above, name))
+    return {**base, **{key: entry for key, entry in value.items() if key != "base"}}
 
 
 #: The config's `space`: a complete section, a section with a `base`, a name, or a path.
