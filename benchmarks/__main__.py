@@ -7,7 +7,7 @@ import sys
 
 NAMES = (
     "probe_writing", "evaluation", "delegate", "predictors", "orchestration", "probe_weights", "repeatability",
-    "rehearsal",
+    "rehearsal", "caps",
 )  # fmt: skip
 
 for name in NAMES:
