@@ -115,6 +115,28 @@ def test_without_caps_it_agrees_with_the_frontier_on_the_published_problem(publi
         assert proof.values[0] == pytest.approx(front.best_under(budget_ms).accuracy, abs=1e-9)
 
 
+def test_a_problem_with_too_much_to_list_is_split(published: Landscape, monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = problem_of(published, 65.0, ACCURATE, Caps(2_500_000, 120_000_000, 3_000_000, 800_000))
+    whole = capped.best(problem)
+    monkeypatch.setattr(capped, "_LIMIT", 2500)
+    assert capped.best(problem) == whole
+    # Without the room to do either, nothing is claimed beyond the bound.
+    monkeypatch.setattr(capped, "_LIMIT", 1)
+    monkeypatch.setattr(capped, "_NODES", 0)
+    undecided = capped.best(problem)
+    assert undecided.points == ()
+    assert undecided.bound >= whole.bound
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_splitting_loses_nothing(costs: dict[str, np.ndarray], seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    caps = Caps(parameters=int(np.quantile(costs["parameters"], 0.3)), macs=int(np.quantile(costs["macs"], 0.4)))
+    problem = problem_of(random_landscape(seed), 100.0, ACCURATE, caps)
+    whole = capped.best(problem)
+    monkeypatch.setattr(capped, "_LIMIT", 3)
+    assert capped.best(problem).values == whole.values
+
+
 def test_annealing_keeps_caps_and_stays_below_the_proof(published: Landscape) -> None:
     caps = Caps(2_500_000, 120_000_000, 3_000_000, 800_000)
     problem = problem_of(published, 65.0, ACCURATE, caps)

@@ -40,6 +40,9 @@ FASTEST = Objective("latency", lambda batch: -batch.latency_ms, monotone=True)
 #: Combinations that a listing may look at before it gives up: some hundred MB.
 _LIMIT = 4_000_000
 
+#: Parts into which problems are split that would otherwise list more, before the search gives up: some ten seconds.
+_NODES = 1000
+
 #: The first guess of how far below its bound a problem's optimum is, as a share of the range of values.
 _FIRST_ROOM = 1e-4
 
@@ -173,36 +176,53 @@ class Options:
 
     def best(self, count: int) -> Proof:
         """Return the `count` best, as `best` does."""
-        given = [(size, *pair) for size, pair in enumerate(self.knapsacks) if pair is not None]
-        if not given:
+        nodes = [(size, *pair) for size, pair in enumerate(self.knapsacks) if pair is not None]
+        if not nodes:
             return Proof((), (), -np.inf)
         intercepts = self._intercepts
-        bounds = [knapsack.bound + intercepts[size] for size, knapsack, _ in given]
-        lowest = [sum(float(v.min()) for v in knapsack.values) + intercepts[size] for size, knapsack, _ in given]
-        top, bottom = max(bounds), min(lowest)
-        room = _FIRST_ROOM * max(top - bottom, 1e-12)
-        found = Proof((), (), top)
-        while top >= bottom:
+        bottom = min(sum(float(v.min()) for v in knapsack.values) + intercepts[size] for size, knapsack, _ in nodes)
+        first = room = _FIRST_ROOM * max(max(k.bound + intercepts[size] for size, k, _ in nodes) - bottom, 1e-12)
+        found = None
+        while True:
+            bounds = [knapsack.bound + intercepts[size] for size, knapsack, _ in nodes]
+            top = max(bounds)
+            if top < bottom:
+                return Proof((), (), -np.inf)
             least = max(top - room, bottom)
-            try:
-                listed = [
-                    (size, np.column_stack([c[o] for c, o in zip(classes, rows.T, strict=True)]))
-                    for (size, knapsack, classes), bound in zip(given, bounds, strict=True)
-                    if bound >= least and len(rows := knapsack.solutions(least - intercepts[size], _LIMIT))
-                ]
-            except TooManySolutions:
-                return found
-            found = self._ranked(listed, count) or Proof((), (), least)
-            if len(found.points) >= count:
-                return found
-            if least == bottom:
-                break
-            room *= 2
-        return found if found.points else Proof((), (), -np.inf)
+            listed = []
+            for index, ((size, knapsack, classes), bound) in enumerate(zip(nodes, bounds, strict=True)):
+                if bound < least:
+                    continue
+                try:
+                    rows = knapsack.solutions(least - intercepts[size], _LIMIT)
+                except TooManySolutions:
+                    crowded = index
+                    break
+                listed.append((size, np.column_stack([c[o] for c, o in zip(classes, rows.T, strict=True)])))
+            else:
+                found = self._ranked(listed, count)
+                if least == bottom or (found and len(found.points) >= count):
+                    return found or Proof((), (), -np.inf)
+                room *= 2
+                continue
+            if found or len(nodes) > _NODES:
+                return found or Proof((), (), top)
+            # Each part has a bound of its own, closer to its solutions.
+            size, knapsack, classes = nodes[crowded]
+            group, parts = knapsack.split(least - intercepts[size])
+            nodes[crowded : crowded + 1] = [
+                (
+                    size,
+                    knapsack.restricted(group, part),
+                    (*classes[:group], classes[group][part], *classes[group + 1 :]),
+                )
+                for part in parts
+            ]
+            room = first
 
     def _ranked(self, listed: list[tuple[int, IndexArray]], count: int) -> Proof | None:
         """Check listed architectures to the last bit, and rank them; ties by image size and classes."""
-        if not listed:
+        if not sum(len(rows) for _, rows in listed):
             return None
         sizes = np.repeat([size for size, _ in listed], [len(rows) for _, rows in listed])
         batch = self.problem.landscape.batch(sizes, np.concatenate([rows for _, rows in listed]))

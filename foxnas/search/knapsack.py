@@ -137,6 +137,23 @@ class Knapsack:
         found[:, order] = chosen[above]
         return found
 
+    def split(self, least: float) -> tuple[int, list[IndexArray]]:
+        """Return a group, and a partition of its options under which bounds become closer.
+
+        Those that a solution of value >= `least` may have stand alone, the others together.
+        """
+        room = self.bound - least
+        kept = [np.flatnonzero(net.max() - net <= room) for net in self._net]
+        group = min((g for g in range(len(kept)) if len(kept[g]) > 1), key=lambda g: len(kept[g]))
+        others = np.setdiff1d(np.arange(len(self.values[group])), kept[group])
+        return group, [*kept[group][:, None], *([others] if len(others) else [])]
+
+    def restricted(self, group: int, options: IndexArray) -> Knapsack:
+        """Return the same choices with only some options of one group."""
+        values, weights = list(self.values), list(self.weights)
+        values[group], weights[group] = values[group][options], weights[group][options]
+        return Knapsack(values, weights, self.capacity)
+
     @cached_property
     def _net(self) -> list[FloatArray]:
         """Value of each option less the price of what it uses."""
