@@ -38,7 +38,7 @@ rule write_report:
             space=SPACE.name,
             device=DEVICES,
             budget=BUDGETS,
-            file=["budget.json", "candidates.csv", "winner.json"],
+            file=["budget.json", "candidates.csv", "winner.json", "strategies.csv"],
         ),
         rounds=expand(
             "results/{space}/search/{device}/{budget}/{round}/{file}",

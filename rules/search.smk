@@ -43,7 +43,7 @@ rule resolve_budget:
 
 
 rule search_architectures:
-    """Anneal over all image sizes under the budget, and certify the result against the exact frontier.
+    """Search all image sizes under the budget, and certify the result against the exact frontier.
 
     A later round searches with predictors that have seen what the earlier ones measured, and proposes
     only what is new; when that moved the frontier too little, it proposes nothing.
@@ -96,6 +96,47 @@ rule search_architectures:
         " --measured-accuracy {input.measured_accuracy:q}"
         " --measured-latency {input.measured_latency:q} --candidates {output.candidates:q} --trace {output.trace:q}"
         " --frontier {output.frontier:q} --certificate {output.certificate:q} {params.more} 2>&1 | tee {log}"
+
+
+rule compare_strategies:
+    """Run every strategy over several seeds, with the predictors of the first round and the smallest reserve."""
+    input:
+        script=flow.script("compare_strategies"),
+        code=flow.closure("compare_strategies"),
+        budget="results/{space}/search/{device}/{budget}/budget.json",
+        accuracy=expand(
+            "results/{space}/{size}/predictors/accuracy.json",
+            size=SIZES,
+            allow_missing=True,
+        ),
+        latency=expand(
+            "results/{space}/{size}/predictors/latency-{device}.json",
+            size=SIZES,
+            allow_missing=True,
+        ),
+    output:
+        table="results/{space}/search/{device}/{budget}/strategies.csv",
+    log:
+        "results/logs/{space}/{device}/{budget}/compare_strategies.log",
+    benchmark:
+        "results/benchmarks/{space}/{device}/{budget}/compare_strategies.tsv"
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    params:
+        settings=flow.settings(
+            space=SPACE,
+            reserve_percent=min(CONFIG.search.reserves_percent),
+            alike_layers=CONFIG.search.alike_layers,
+            seeds=CONFIG.comparison.seeds,
+            calls=CONFIG.comparison.calls,
+        ),
+        code=flow.code_digest("compare_strategies"),
+    message:
+        "Comparing search strategies under budget {wildcards.budget} on {wildcards.device}"
+    shell:
+        "python {input.script} --settings {params.settings:q} --budget {input.budget:q} --accuracy {input.accuracy:q}"
+        " --latency {input.latency:q} --table {output.table:q} 2>&1 | tee {log}"
 
 
 use rule evaluate_subnets as evaluate_candidates with:

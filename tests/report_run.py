@@ -220,6 +220,10 @@ def _search(folder: Path, config: Config, truth: Truth, sizes: list[int], budget
         measured_accuracy=accuracy, measured_latency=latency, candidates=first / "candidates.csv",
         trace=first / "trace.csv", frontier=first / "frontier.csv", certificate=first / "certificate.json",
     )  # fmt: skip
+    script("compare_strategies")(
+        space=config.space, reserve_percent=min(config.search.reserves_percent), alike_layers=False, seeds=2, calls=600,
+        budget=search / "budget.json", **predictors, table=search / "strategies.csv",
+    )  # fmt: skip
     _verify(first, config, truth)
     script("twist_winner")(
         space=config.space, verification=config.verification, caps=config.search.caps, twists=2,

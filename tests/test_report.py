@@ -274,7 +274,7 @@ def test_findings_count_what_the_searches_missed(finished: ReportRun) -> None:
     gaps = [one["gap"] for budget in run.devices[0].budgets for one in budget.certificates]
     exact = sum(gap < 1e-9 for gap in gaps)
     runs = len(gaps)
-    worded = {0: f"The {runs} annealing runs", runs: f"All {runs} annealing runs"}
+    worded = {0: f"The {runs} searches", runs: f"All {runs} searches"}
     assert said[-1].startswith(worded.get(exact, f"{exact} of {runs}"))
     assert all(f"{budget.validation['int8_top1_percent']:.2f}%" in said[1] for budget in run.devices[0].budgets)
 

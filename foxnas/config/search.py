@@ -14,8 +14,6 @@ from foxnas.goal import Caps
 class AnnealingConfig(Section):
     """Simulated annealing, Algorithm 1 of the paper; `foxnas.search.annealing` says more of each."""
 
-    seed: int
-    """Of the walk."""
     initial_temperature: Count
     """T: the temperature, and the largest number of knobs changed in a step."""
     proposals_per_temperature: Count
@@ -32,6 +30,15 @@ class AnnealingConfig(Section):
     """false: every knob and every value is equally likely."""
     polish: bool
     """End with the best changes of one or two knobs, until none improves the best states."""
+
+
+class ComparisonConfig(Section):
+    """All strategies side by side, for the page: best so far against predictor calls."""
+
+    seeds: Count
+    """Runs of each strategy under each budget."""
+    calls: Count
+    """Predictor calls of each run, about."""
 
 
 class ObjectiveConfig(Section):
@@ -80,6 +87,12 @@ class CapsConfig(Section):
 class SearchConfig(Section):
     """Finding candidates with the predictors."""
 
+    strategy: Literal["annealing", "exact", "evolution", "regularised", "differentiable", "random"]
+    """How; docs/search.md compares them. exact: the proven optimum, and the best of tighter budgets."""
+    seed: int
+    """Of the strategy."""
+    alike_layers: bool
+    """true: only units whose layers all have the same K and E are searched, as in the authors' released script."""
     objective: ObjectiveConfig
     caps: CapsConfig
     reserves_percent: Annotated[list[Percent], Field(min_length=1)]

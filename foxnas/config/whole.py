@@ -21,7 +21,7 @@ from foxnas.config.data import DataConfig
 from foxnas.config.devices import DeviceConfig
 from foxnas.config.predictors import PredictorsConfig
 from foxnas.config.sampling import SamplingConfig
-from foxnas.config.search import RefinementConfig, SearchConfig
+from foxnas.config.search import ComparisonConfig, RefinementConfig, SearchConfig
 from foxnas.config.section import Section
 from foxnas.config.space import DeclaredSpace
 from foxnas.config.supernet import SupernetConfig
@@ -44,6 +44,7 @@ class Config(Section):
     budgets: Annotated[list[str | float | int], Field(min_length=1)]
     """Latency budgets: milliseconds, or percentiles of the device's measured latencies such as p25."""
     search: SearchConfig
+    comparison: ComparisonConfig
     refinement: RefinementConfig
     verification: VerificationConfig
     export: ExportConfig

@@ -79,6 +79,8 @@ class BudgetRun:
     verified: pd.DataFrame
     """What was measured of each candidate: verify split, exported file on the device."""
     trace: pd.DataFrame
+    strategies: pd.DataFrame
+    """What every search strategy had found after so many predictor calls: strategy, seed, calls, best."""
     """Of all rounds, named by `round`."""
     frontier: pd.DataFrame
     """Of the last round."""
@@ -226,6 +228,7 @@ def _budget(folder: Path, device: str, budget: str, batches: Sequence[str]) -> B
         candidates=read_table(search / "candidates.csv", [*_CANDIDATE, *_INTERVALS]),
         verified=pd.DataFrame(decision["candidates"]),
         trace=pd.concat(traces, ignore_index=True),
+        strategies=read_table(search / "strategies.csv", ["strategy", "seed", "calls", "best"]),
         frontier=read_table(rounds[-1] / "frontier.csv", _CANDIDATE),
         certificates=[
             {"round": folder.name, **certificate}

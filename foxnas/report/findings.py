@@ -111,9 +111,9 @@ def _searches(device: DeviceRun) -> str:
     exact = sum(gap < 1e-9 for gap in gaps)
     farthest = f"up to {significant(max(gaps), 2)} points below"
     if not exact:
-        ended = f"The {len(gaps)} annealing runs ended {farthest} the proven optimum of the predictors"
+        ended = f"The {len(gaps)} searches ended {farthest} the proven optimum of the predictors"
     else:
-        ended = f"{_of(exact, len(gaps))} annealing runs ended exactly at the proven optimum of the predictors"
+        ended = f"{_of(exact, len(gaps))} searches ended exactly at the proven optimum of the predictors"
         ended += "" if exact == len(gaps) else f", the rest {farthest} it"
     return f"{ended}; which predictions to believe was then decided by measuring."
 

@@ -23,6 +23,7 @@ from foxnas.report.findings import findings
 from foxnas.report.leads import RIVALS, leads
 from foxnas.report.numbers import decimals, milliseconds, p_value, r2, signed, significant, span
 from foxnas.report.plane import draw_close_up, draw_plane
+from foxnas.report.strategies import LOOKS, draw_strategies
 from foxnas.report.traces import draw_trace
 from foxnas.report.twists import describe_twist
 from foxnas.tables import replacing
@@ -98,6 +99,7 @@ def write_page(
         artefacts=provenance.artefacts(run),
         rivals=RIVALS,
         target_names=fitted.TARGET_NAMES,
+        strategies=LOOKS,
         forms=FORMS,
         contenders=DRAWN,
     )
@@ -135,6 +137,7 @@ def _budget(run: Run, device: DeviceRun, budget: BudgetRun, page: Path, accuracy
         "run": budget,
         "architecture": draw_architecture(run.space, budget.arch),
         "close_up": draw_close_up(run, device, budget),
+        "strategies": draw_strategies(budget, accuracy),
         "traces": [draw_trace(budget, certificate, accuracy) for certificate in budget.certificates],
         "model": Path(os.path.relpath(budget.model, page.parent)).as_posix(),
     }

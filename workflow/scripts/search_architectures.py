@@ -1,6 +1,7 @@
 """Search for the best architectures under one latency budget."""
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ from foxnas.config.space import SpaceConfig
 from foxnas.measured import accuracy_and_latency
 from foxnas.predictor.model import Predictor
 from foxnas.ranking import best_under, with_costs
-from foxnas.search import annealing
+from foxnas.search import strategies
+from foxnas.search.annealing import AnnealingSettings
 from foxnas.search.candidates import candidate_rows, describe_as_they_are
 from foxnas.search.certificate import certify, front_of
 from foxnas.search.goals import goal_of
@@ -42,7 +44,7 @@ def main(
     frontier: Path,
     certificate: Path,
 ) -> None:
-    """Anneal once per reserve, add the best measured subnets, and certify against the proven optimum.
+    """Search once per reserve, add the best measured subnets, and certify against the proven optimum.
 
     `caps` are those of the search and of the device together.
     What `earlier` rounds proposed is not proposed again, and nothing is when `refit` says that the frontier settled.
@@ -53,29 +55,27 @@ def main(
         built,
         {p.image_size: p for p in map(Predictor.load, accuracy)},
         {p.image_size: p for p in map(Predictor.load, latency)},
+        alike=search.alike_layers,
     )
     allowed = caps.build()
     goal = goal_of(search.objective, landscape, budget_ms, allowed, objective_file)
     front = front_of(landscape, allowed)
-    settings = search.annealing.model_dump(exclude={"seed"})
+    settings = AnnealingSettings(**search.annealing.model_dump())
     found, traces, certificates = [], [], []
     for reserve in search.reserves_percent:
         cap_ms = budget_ms * (1 - reserve / 100)
         problem = problem_of(landscape, cap_ms, goal.with_reserve(reserve), allowed)
-        generator = np.random.default_rng([search.annealing.seed, round(1000 * reserve)])
-        scaled = settings | {"boltzmann": settings["boltzmann"] * unit_of(problem, np.random.default_rng(0))}
+        scaled = replace(settings, boltzmann=settings.boltzmann * unit_of(problem, np.random.default_rng(0)))
+        generator = np.random.default_rng([search.seed, round(1000 * reserve)])
+        selection = Selection(count=search.candidates)
         try:
-            result = annealing.search(
-                problem,
-                annealing.AnnealingSettings(**scaled, selection=Selection(count=search.candidates)),
-                generator,
-            )
+            result = strategies.run(search.strategy, problem, selection, generator, annealing=scaled)
         except Infeasible as error:
             if reserve == min(search.reserves_percent):
                 raise
             logging.warning("reserve %g%% is left out: %s", reserve, error)
             continue
-        found += [(f"annealing, reserve {reserve:g}%", c) for c in result.candidates]
+        found += [(f"{result.strategy}, reserve {reserve:g}%", c) for c in result.candidates]
         traces.append(pd.DataFrame(result.trace).assign(reserve_percent=reserve))
         certificates.append({"reserve_percent": reserve, **certify(problem, result)})
         logging.info("reserve %g%%: %s", reserve, certificates[-1])
@@ -91,7 +91,8 @@ def main(
         allowed,
     )
     incumbents = [built.parse(str(text)) for text in best["arch"]]
-    found += [("measured", candidate) for candidate in describe_as_they_are(landscape, incumbents)]
+    every = replace(landscape, alike=False)
+    found += [("measured", candidate) for candidate in describe_as_they_are(every, incumbents)]
     proposed = with_costs(candidate_rows(found), built)
     known = {name for path in earlier for name in read_table(path, ["id"])["id"]}
     settled = any(read_json(path)["settled"] for path in refit)

@@ -1,0 +1,59 @@
+"""Run every strategy over several seeds under one latency budget."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from foxnas import command
+from foxnas.config.space import SpaceConfig
+from foxnas.predictor.model import Predictor
+from foxnas.search import strategies
+from foxnas.search.landscape import Landscape
+from foxnas.search.problem import SearchProblem, Selection, TracePoint
+from foxnas.tables import read_json, write_table
+
+
+def main(
+    *,
+    space: SpaceConfig,
+    reserve_percent: float,
+    alike_layers: bool,
+    seeds: int,
+    calls: int,
+    budget: Path,
+    accuracy: list[Path],
+    latency: list[Path],
+    table: Path,
+) -> None:
+    """Write the best predicted accuracy of every strategy and seed after each number of calls that improved it.
+
+    The problem is the paper's, predicted accuracy under the latency budget, whatever `search.objective` is; the
+    proven optimum is the row of strategy "exact".
+    """
+    cap_ms = read_json(budget)["budget_ms"] * (1 - reserve_percent / 100)
+    landscape = Landscape(
+        space.build(),
+        {p.image_size: p for p in map(Predictor.load, accuracy)},
+        {p.image_size: p for p in map(Predictor.load, latency)},
+        alike=alike_layers,
+    )
+    problem = SearchProblem(landscape, cap_ms)
+    optimum = strategies.run("exact", problem, Selection(count=1), np.random.default_rng())
+    rows = [pd.DataFrame({"strategy": ["exact"], "seed": 0, "calls": optimum.calls, "best": optimum.best.accuracy})]
+    for seed in range(seeds):
+        for strategy, result in strategies.side_by_side(problem, Selection(count=1), calls, seed):
+            trace = pd.DataFrame(result.trace, columns=list(TracePoint._fields))
+            rises = trace.loc[trace["best"].diff() != 0, ["calls", "best"]]
+            ended = pd.DataFrame({"calls": [result.calls], "best": [result.values[0]]})
+            rows.append(pd.concat([rises, ended]).assign(strategy=strategy, seed=seed))
+            logging.info("%s, seed %d: %.3f after %d calls", strategy, seed, result.best.accuracy, result.calls)
+    settings = {"space": space, "seeds": seeds, "calls": calls, "alike_layers": alike_layers}
+    made_by = command.made_by(__file__, settings, cap_ms=cap_ms, reserve_percent=reserve_percent)
+    compared = pd.concat(rows, ignore_index=True)
+    write_table(table, compared[["strategy", "seed", "calls", "best"]], made_by)
+
+
+if __name__ == "__main__":
+    command.run(main)
