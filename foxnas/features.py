@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from types import MappingProxyType
 
 import numpy as np
@@ -198,7 +199,8 @@ class Formula:
         depth = np.fromiter(map(len, units), dtype=np.intp, count=len(units))
         if depth.min(initial=2) < 2:
             raise FoxnasError("a unit needs at least two layers: its averages run over the layers after the first")
-        layers = np.array([layer for unit in units for layer in unit], dtype=float)
+        flat = chain.from_iterable(chain.from_iterable(units))
+        layers = np.fromiter(flat, dtype=float, count=2 * int(depth.sum())).reshape(-1, 2)
         first = np.concatenate([[0], np.cumsum(depth)[:-1]])
 
         def average(values: FloatArray) -> FloatArray:

@@ -77,6 +77,19 @@ def test_frontier_is_that_of_brute_force(seed, formulas):
         assert found.latency_ms <= budget + 1e-9
 
 
+@pytest.mark.parametrize("decimals", [1, 2, 9])
+def test_pareto_is_that_of_comparing_all_pairs(decimals):
+    """Few decimals make ties in either value and in both."""
+    rng = np.random.default_rng(decimals)
+    latency, accuracy = rng.normal(0, 1, (2, 3000)).round(decimals)
+    accuracy = (accuracy + 0.5 * latency).round(decimals)
+    beaten = (latency[:, None] >= latency) & (accuracy[:, None] <= accuracy)
+    equal = (latency[:, None] == latency) & (accuracy[:, None] == accuracy)
+    earlier = np.arange(3000)[:, None] > np.arange(3000)
+    kept = np.flatnonzero(~(beaten & (~equal | earlier)).any(axis=1))
+    np.testing.assert_array_equal(exact.pareto(latency, accuracy), kept[np.argsort(latency[kept])])
+
+
 def test_representative_is_the_smallest_member_of_its_class():
     landscape = random_landscape(3)
     index = landscape.class_of(((3, 2), (7, 2), (3, 4)))

@@ -43,8 +43,8 @@ def test_strategies_run_side_by_side_with_about_equal_calls(problem):
     found = dict(strategies.side_by_side(problem, Selection(count=1), calls, seed=0))
     assert set(found) == set(LOOKS) == (set(STRATEGIES) - {"exact"}) | {strategies.UNGUIDED}
     for name, result in found.items():
-        # A knob that is given the value it has costs no call; polish and infeasible children come on top.
-        assert calls / 4 < result.calls < 10 * calls, name
+        # A knob that is given the value it has costs no call; infeasible children come on top.
+        assert calls / 4 < result.calls < 2.5 * calls, name
         assert result.best.latency_ms <= 55
     assert found["annealing"].best.accuracy > found["random"].best.accuracy
 

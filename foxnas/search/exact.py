@@ -31,6 +31,9 @@ from foxnas.search.problem import (
 
 IndexArray = NDArray[np.intp]
 
+#: Bins of latency by which points are sifted before they are sorted.
+_BINS = 512
+
 
 @dataclass(frozen=True, eq=False)
 class Frontier:
@@ -142,12 +145,29 @@ def search(problem: SearchProblem, settings: Selection, rng: np.random.Generator
 
 def pareto(latency: FloatArray, accuracy: FloatArray) -> IndexArray:
     """Return the indices of the points that no other beats, latency ascending; of equal points the first."""
+    open_points = _not_beaten_by_bins(latency, accuracy)
+    latency, accuracy = latency[open_points], accuracy[open_points]
     order = np.argsort(latency, kind="stable")
     best = np.maximum.accumulate(accuracy[order])
     rises = np.r_[True, best[1:] > best[:-1]]
     kept = order[rises]
     # Among points of equal latency only the last rise is the highest.
-    return kept[np.r_[latency[kept][1:] > latency[kept][:-1], True]]
+    return open_points[kept[np.r_[latency[kept][1:] > latency[kept][:-1], True]]]
+
+
+def _not_beaten_by_bins(latency: FloatArray, accuracy: FloatArray) -> IndexArray:
+    """Return the indices of points that no point of a lower bin of latency beats: most of many, without sorting them.
+
+    A lower bin means a lower latency, so that what is left out is beaten, and nothing else is.
+    """
+    low, width = float(latency.min()), float(np.ptp(latency))
+    if len(latency) < 4 * _BINS or not width > 0:
+        return np.arange(len(latency))
+    bins = ((latency - low) * (_BINS / width)).astype(np.intp)
+    highest = np.full(int(bins.max()) + 1, -np.inf)
+    np.maximum.at(highest, bins, accuracy)
+    below = np.r_[-np.inf, np.maximum.accumulate(highest)[:-1]]
+    return np.flatnonzero(accuracy > below[bins])
 
 
 def _frontier_of_size(landscape: Landscape, size: int) -> tuple[FloatArray, FloatArray, IndexArray]:

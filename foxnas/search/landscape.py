@@ -229,7 +229,12 @@ class Landscape:
         if not self.merged:
             return (np.arange(len(self.orderings)),) * 2
         terms = np.hstack(list(self._formulas.values())).round(9)
-        _, first, inverse = np.unique(terms, axis=0, return_index=True, return_inverse=True)
+        # Column by column: sorting numbers is many times faster than sorting rows.
+        number = np.zeros(len(terms), dtype=np.intp)
+        for column in terms.T:
+            values, of_row = np.unique(column, return_inverse=True)
+            number = np.unique(number * len(values) + of_row, return_inverse=True)[1]
+        _, first, inverse = np.unique(number, return_index=True, return_inverse=True)
         rank = np.empty(len(first), dtype=int)
         rank[np.argsort(first)] = np.arange(len(first))
         return np.sort(first), rank[inverse.ravel()]

@@ -99,11 +99,16 @@ def run(
 def side_by_side(
     problem: SearchProblem, selection: Selection, calls: int, seed: int
 ) -> Iterator[tuple[str, SearchResult]]:
-    """Yield every strategy that draws random numbers, and annealing without guidance, with about `calls` calls each."""
+    """Yield every strategy that draws random numbers, and annealing without guidance, with about `calls` calls each.
+
+    Annealing is the bare walk, without its polish.
+    """
     for name, strategy in STRATEGIES.items():
         if name == "exact":
             continue
         settings = strategy.settings(selection, calls)
+        if name == "annealing":
+            settings = dataclasses.replace(settings, polish=False)
         yield name, strategy.search(problem, settings, np.random.default_rng(seed))
         if name == "annealing":
             unguided = dataclasses.replace(settings, guided=False)
