@@ -9,12 +9,12 @@ medians of short bursts that take turns in one process; the noise floor is a pro
 from __future__ import annotations
 
 import argparse
-import zlib
 
 import numpy as np
 
 from benchmarks.probe_writing import latency_ratio, spread
 from foxnas.config.space import read_space
+from foxnas.devices.runner.packing import pack
 from foxnas.tflite.probe import ProbeWriter
 
 
@@ -32,8 +32,8 @@ def main() -> None:
         one, other = tiled.write(arch), plain.write(arch)
         ratios.append(latency_ratio(one, other))
         floor.append(latency_ratio(one, one))
-        sent.append(len(zlib.compress(one)) / 1000)
-        rival.append(len(zlib.compress(other)) / 1000)
+        sent.append(len(pack(one)) / 1000)
+        rival.append(len(pack(other)) / 1000)
     print(f"space {space.name} at {options.size} px, {options.subnets} subnets; median (smallest to largest)")
     print(f"compressed              {spread(sent, '.0f')} kB, without repetition {spread(rival, '.0f')} kB")
     print(f"latency ratio           {spread(ratios, '.3f')}, repeated weights over others")

@@ -7,12 +7,12 @@ import getpass
 import logging
 import socket
 import time
-import zlib
 from types import TracebackType
 from typing import Any
 
 from foxnas.devices.protocol import MeasurementProtocol
 from foxnas.devices.runner.frames import FrameError, FrameReader, encode_frame
+from foxnas.devices.runner.packing import pack
 from foxnas.devices.runner.server import RUNNER_VERSION
 from foxnas.devices.transport import Device, DeviceLost, RunnerDied, Stream
 from foxnas.errors import FoxnasError
@@ -99,9 +99,7 @@ class Runner:
             allowance_s += _COMPILING_S
         settings = {"settings": self.protocol.timing, "unpacked_bytes": len(model)}
         header = {"type": "measure", "id": label, **settings}
-        row, _ = self._ask(
-            header, zlib.compress(model), answer="result", during=f"probe {label}", allowance_s=allowance_s
-        )
+        row, _ = self._ask(header, pack(model), answer="result", during=f"probe {label}", allowance_s=allowance_s)
         if row.get("id") != label:
             raise DeviceLost(self._complaint(f"probe {label}", f"the answer was for {row.get('id')!r}"))
         return {name: value for name, value in row.items() if name not in ("type", "id", "size")}

@@ -1,7 +1,7 @@
 """The device's end of a conversation.
 
 Host to device: ``hello`` (lock, holder, idle_s, threads, cpu, backend), ``measure`` (id, settings,
-unpacked_bytes; body: the model, zlib-compressed; it is never stored), ``open`` (settings; body: the model),
+unpacked_bytes; body: the model, packed; it is never stored), ``open`` (settings; body: the model),
 ``predict`` (body: images for the model that is open), ``state``, ``bye``. Device to host: ``waiting`` (another holds
 the lock), ``hello`` (the machine), ``result`` (a row, or an ``error``), ``opened`` (shapes and types, or an
 ``error``), ``outputs`` (body: raw outputs), ``state``, ``idle`` (the host was silent for idle_s), ``fatal``, ``bye``.
@@ -13,7 +13,6 @@ import contextlib
 import gc
 import os
 import select
-import zlib
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
@@ -21,6 +20,7 @@ from foxnas.devices.runner.edgetpu import EdgeTpuBackend
 from foxnas.devices.runner.frames import FrameError, FrameReader, encode_frame
 from foxnas.devices.runner.lock import acquire_lock
 from foxnas.devices.runner.machine import machine_identity, pin
+from foxnas.devices.runner.packing import unpack
 from foxnas.devices.runner.predicting import Predictor
 from foxnas.devices.runner.pytorch import TorchBackend
 from foxnas.devices.runner.sensors import Sensors
@@ -29,18 +29,6 @@ from foxnas.devices.runner.timing import measure, timer_overhead_ns
 
 RUNNER_VERSION = "2"
 BACKENDS = {"tflite": TfliteBackend, "edgetpu": EdgeTpuBackend, "torch": TorchBackend}
-
-
-def unpacked(body: bytes, size: int) -> bytes:
-    """Return what `body` is the zlib stream of, never more than `size` bytes. Raises ValueError otherwise."""
-    stream = zlib.decompressobj()
-    try:
-        content = stream.decompress(body, size + 1)
-    except zlib.error as error:
-        raise ValueError(f"the model arrived damaged ({error})") from None
-    if len(content) != size or not stream.eof:
-        raise ValueError(f"the model is not of the {size} bytes that were announced")
-    return content
 
 
 class Server:
@@ -114,7 +102,7 @@ class Server:
             elif header["type"] == "measure":
                 answer = {"type": "result", "id": header["id"]}
                 try:
-                    model = unpacked(body, header["unpacked_bytes"])
+                    model = unpack(body, header["unpacked_bytes"])
                     answer.update(measure(self._backend, model, header["settings"], self._sensors))
                 except Exception as error:  # a bad model costs its own row, not the session
                     answer["error"] = f"{type(error).__name__}: {error}"[:500]
