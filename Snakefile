@@ -41,6 +41,7 @@ SERVING = [
 ]
 SAMPLE = flow.sample(CONFIG)
 UNIFORM = CONFIG.sampling.design == "uniform"
+# Snakemake does not document this; the tests hold it to what it does. It beats --resources, and holds on a cluster.
 for machine in flow.slots(CONFIG):
     workflow.register_resource(machine, 1)
 BUDGETS = {Budget.parse(budget).name: budget for budget in CONFIG.budgets}
