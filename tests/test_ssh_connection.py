@@ -179,6 +179,14 @@ def test_keys_of_an_agent(server: Sshd, tmp_path: Path, opened: list[SshTranspor
         echo(server.client(**keyless, IdentitiesOnly="no"), opened)
 
 
+def test_what_the_configuration_forbids_is_not_tried(server: Sshd, opened: list[SshTransport]) -> None:
+    with pytest.raises(FoxnasError, match="tried nothing, since there is no key"):
+        echo(server.client(PubkeyAuthentication="no"), opened)
+    with pytest.raises(FoxnasError, match=r"tried \S+id \(not among your PubkeyAcceptedAlgorithms\)"):
+        echo(server.client(PubkeyAcceptedAlgorithms="rsa-sha2-512"), opened)
+    assert echo(server.client(PubkeyAcceptedAlgorithms="rsa-sha2-512,ssh-ed25519"), opened) == b"here\n"
+
+
 def test_the_command_of_an_unknown_key_accepts_it(server: Sshd, opened: list[SshTransport]) -> None:
     for name, more in (("odd", {}), ("alias", {"HostKeyAlias": "the-board"})):
         server.known_hosts.unlink(missing_ok=True)

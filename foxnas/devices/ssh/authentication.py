@@ -72,8 +72,13 @@ def authenticate(transport: paramiko.Transport, target: Target, secret: Secret) 
     """
     tried: list[str] = []
     further: list[str] = []
+    accepted = dict(target.algorithms).get("pubkeys")
     try:
         for name, key in _keys(target, secret, tried):
+            # Which signature an RSA key makes, the connection has been told.
+            if accepted and "rsa" not in key.get_name() and key.get_name() not in accepted:
+                tried.append(f"{name} (not among your PubkeyAcceptedAlgorithms)")
+                continue
             try:
                 further = transport.auth_publickey(target.user, key)
             except (AuthenticationException, SSHException) as error:

@@ -160,7 +160,10 @@ class Connection:
             raise DeviceLost(f"SSH host {hop}: {_said(error)}") from None
 
     def _secure(self, hop: Target, way: socket.socket | paramiko.Channel, secret: Secret) -> paramiko.Transport:
-        transport = paramiko.Transport(way)
+        allowed = dict(hop.algorithms).get("pubkeys")
+        ours = paramiko.Transport._preferred_pubkeys  # type: ignore[attr-defined]
+        shut = {"pubkeys": [one for one in ours if one not in allowed]} if allowed else None
+        transport = paramiko.Transport(way, disabled_algorithms=shut)
         self._keep(contextlib.closing(transport))
         transport.daemon = True
         transport.banner_timeout = transport.auth_timeout = hop.connect_timeout_s

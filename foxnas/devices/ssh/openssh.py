@@ -25,7 +25,7 @@ _HONOURED = {
     "host", "hostname", "user", "port", "hostkeyalias", "userknownhostsfile", "globalknownhostsfile", "identityfile",
     "identitiesonly", "identityagent", "proxyjump", "proxycommand", "certificatefile", "setenv", "bindaddress",
     "addressfamily", "connecttimeout", "serveraliveinterval", "ciphers", "macs", "kexalgorithms", "hostkeyalgorithms",
-    "pubkeyacceptedalgorithms", "pubkeyacceptedkeytypes",
+    "pubkeyacceptedalgorithms", "pubkeyacceptedkeytypes", "pubkeyauthentication",
 }  # fmt: skip
 
 #: These change nothing about a connection without terminal and forwardings, or only relax what stays strict here.
@@ -40,7 +40,7 @@ _WITHOUT_EFFECT = {
     "hashknownhosts", "hostbasedacceptedalgorithms", "hostbasedauthentication", "hostbasedkeytypes", "ignoreunknown",
     "ipqos", "kbdinteractiveauthentication", "kbdinteractivedevices", "localforward", "loglevel", "logverbose",
     "nohostauthenticationforlocalhost", "numberofpasswordprompts", "obscurekeystroketiming", "passwordauthentication",
-    "permitremoteopen", "preferredauthentications", "pubkeyauthentication", "refuseconnection", "rekeylimit",
+    "permitremoteopen", "preferredauthentications", "refuseconnection", "rekeylimit",
     "remoteforward", "requesttty", "requiredrsasize", "securitykeyprovider", "sendenv", "serveralivecountmax",
     "sessiontype", "stdinnull", "streamlocalbindmask", "streamlocalbindunlink", "stricthostkeychecking",
     "syslogfacility", "tag", "tcpkeepalive", "tunnel", "tunneldevice", "updatehostkeys", "verifyhostkeydns",
@@ -113,6 +113,7 @@ def _target(name: str, settings: Settings, changed: set[str]) -> Target:
                 f"SSH host {name}: certificatefile {certificate!r} cannot be honoured here; a certificate is found "
                 "beside its key, as KEY-cert.pub"
             )
+    with_keys = one("pubkeyauthentication", "yes") not in ("no", "false")
     proxy = given("proxycommand")
     if proxy and one("proxyusefdpass", "no") == "yes":
         raise FoxnasError(f"SSH host {name}: proxyusefdpass 'yes' cannot be honoured here")
@@ -125,9 +126,9 @@ def _target(name: str, settings: Settings, changed: set[str]) -> Target:
         user=user,
         host_key_alias=given("hostkeyalias"),
         known_hosts=tuple(_files(settings, "userknownhostsfile") + _files(settings, "globalknownhostsfile")),
-        identity_files=tuple(files),
+        identity_files=tuple(files) if with_keys else (),
         identities_only=one("identitiesonly", "no") == "yes",
-        agent=agent_socket(one("identityagent", "SSH_AUTH_SOCK")),
+        agent=agent_socket(one("identityagent", "SSH_AUTH_SOCK")) if with_keys else None,
         jumps=tuple(jump for jump in (given("proxyjump") or "").split(",") if jump),
         proxy_command=expand_tokens(proxy, name, tokens) if proxy else None,
         environment=tuple(_pair(text) for text in settings.get("setenv", ())),
