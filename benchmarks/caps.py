@@ -6,6 +6,7 @@ The problem is the published one, 192 px in the paper's CPU space. The rival is 
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 import time
 from collections.abc import Callable
@@ -16,11 +17,13 @@ import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import csr_array
 
+from foxnas.costs import COSTS
 from foxnas.goal import MOST_ACCURATE, Caps
 from foxnas.search import annealing, capped
 from foxnas.search.capped_frontier import frontier
+from foxnas.search.genome import Genome
 from foxnas.search.landscape import Landscape
-from foxnas.search.objectives import CostCap, problem_of
+from foxnas.search.objectives import ClassCosts, CostCap, problem_of
 from foxnas.search.problem import SearchProblem
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
@@ -72,6 +75,37 @@ def main(repeats: int = 5) -> None:
         problem = problem_of(landscape, 65.0, MOST_ACCURATE, caps)
         seconds, (front, above) = _timed(lambda problem=problem: frontier(problem))
         print(f"frontier under {caps.limits}: {len(front)} points in {seconds:.2f} s, between them {above:.3f} points")
+    took = random_problems(landscape, 25.0)
+    middle, most = np.quantile(took, [0.5, 0.9])
+    print(f"{len(took)} random problems: median {middle:.2f} s, 90% {most:.2f} s, longest {max(took):.1f} s")
+
+
+def random_problems(landscape: Landscape, seconds: float) -> list[float]:
+    """Return how long each of as many random problems took as fit into a time, all of them proven or said not to be."""
+    rng = np.random.default_rng(0)
+    apart = dataclasses.replace(landscape, merged=False)
+    genome = Genome(apart)
+    batch = apart.batch(*genome.decode(genome.draw(4000, rng)))
+    costs = ClassCosts(apart).of(batch)
+    took: list[float] = []
+    began = time.perf_counter()
+    while time.perf_counter() - began < seconds:
+        limits = {
+            name: int(np.quantile(costs[:, i], rng.uniform(0.02, 0.7)))
+            for i, name in enumerate(COSTS)
+            if rng.random() < 0.5
+        }
+        budget_ms = float(np.quantile(batch.latency_ms, rng.uniform(0.05, 0.9)))
+        problem = problem_of(landscape, budget_ms, MOST_ACCURATE, Caps(**limits))
+        for cap in problem.caps:
+            if isinstance(cap.cost, CostCap):
+                _ = cap.cost.costs.by_class
+        _ = problem.landscape.accuracy_tables, problem.landscape.latency_tables_ms
+        spent, proof = _timed(lambda problem=problem: capped.best(problem))
+        took.append(spent)
+        if not proof.points:
+            print(f"nothing found within {budget_ms:.1f} ms and {limits}: bound {proof.bound}")
+    return took
 
 
 def _timed(call: Callable[[], Any]) -> tuple[float, Any]:
