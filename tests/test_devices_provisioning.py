@@ -26,6 +26,7 @@ from foxnas.config.devices import SshConfig
 from foxnas.config.whole import read_config
 from foxnas.devices import compatibility, layout
 from foxnas.devices.archive import archive
+from foxnas.devices.client import Runner
 from foxnas.devices.compatibility import choose, known_combinations, open_questions, pinned, read_pins
 from foxnas.devices.evaluation import predict_images
 from foxnas.devices.local import LocalTransport
@@ -400,7 +401,8 @@ def ready(board: ArmBoard, tmp_path_factory: pytest.TempPathFactory) -> dict:
         done = subprocess.run(command, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
     assert "Nothing to be done" in done.stdout + done.stderr
-    return json.loads((folder / "results/devices/pi/ready.json").read_text())
+    path = folder / "results/devices/pi/ready.json"
+    return {"path": str(path), **json.loads(path.read_text())}
 
 
 @pytest.fixture
@@ -441,8 +443,6 @@ def test_probes_run_on_the_board_through_the_measuring_path(pi, mini, tmp_path):
 
 
 def test_a_real_model_answers_on_the_board_what_it_answers_here_bit_for_bit(pi, tmp_path):
-    from foxnas.devices.client import Runner
-
     real = real_model()
     few = real.images[:8]
     with Runner(pi, ONCE) as runner:
@@ -464,8 +464,6 @@ def test_accuracy_is_evaluated_on_the_board(pi, tmp_path):
 
 def test_without_xnnpack_outputs_differ_by_a_few_units_at_most(pi):
     """The runtime's own kernels round differently there: accuracy belongs to a runtime and a delegate."""
-    from foxnas.devices.client import Runner
-
     real = real_model()
     few = real.images[:4]
     with Runner(pi, dataclasses.replace(ONCE, xnnpack=False)) as runner:
@@ -476,12 +474,11 @@ def test_without_xnnpack_outputs_differ_by_a_few_units_at_most(pi):
     assert np.abs(there - here).max() <= 8 * described["scale"]
 
 
-def test_a_vanished_environment_is_noticed_before_anything_is_measured(pi, board):
-    link = board.home / ".foxnas" / "tflite"
-    target = link.readlink()
-    link.unlink()
-    try:
-        with pytest.raises(NotProvisioned, match="provision the device"):
-            pi.transport.start()
-    finally:
-        link.symlink_to(target)
+def test_a_board_that_lost_its_environment_is_provisioned_again_and_measures_on(pi, board, ready, mini):
+    (board.home / ".foxnas" / "tflite").unlink()
+    with pytest.raises(NotProvisioned, match="provision the device"):
+        pi.transport.start()
+    restored = dataclasses.replace(pi, transport=Restored(pi.transport, Path(ready["path"])))
+    with Runner(restored, ONCE) as runner:
+        row = runner.measure("small", ProbeWriter(mini).write(mini.smallest(16)))
+    assert row["runs"] == 2
