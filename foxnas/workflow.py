@@ -186,7 +186,7 @@ def ready(device: DeviceConfig) -> list[str]:
 
 def pinned_environments() -> list[str]:
     """Return what may be installed on devices."""
-    return sorted(str(path) for path in (BASE / "envs").glob("*.txt"))
+    return sorted(str(path) for path in (BASE / "envs").glob("*.txt") if not path.name.startswith("host-"))
 
 
 def caps(config: Config, device: str) -> CapsConfig:

@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -79,6 +80,51 @@ def test_device_environments_pin_what_the_project_pins():
         f"ai-edge-litert=={host['ai-edge-litert']}",
         f"numpy=={host['numpy']}",
     )
+
+
+STAGES = {
+    "analysis": ("sampling", "predictors", "search", "report"),
+    "training": ("data", "supernet", "accuracy"),
+    "export": ("export", "validation"),
+    "measuring": ("devices", "latency", "edgetpu"),
+}
+#: Of a stage's rules, those that run in another stage's environment.
+ELSEWHERE = {
+    "compare_predictors": "training", "evaluate_subnets": "training", "compare_baselines": "training",
+    "time_models": "measuring", "validate_on_device": "measuring",
+}  # fmt: skip
+DISTRIBUTIONS = {"yaml": "pyyaml", "sklearn": "scikit-learn", "ai_edge_litert": "ai-edge-litert"}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_stage_of_the_host_imports_what_its_environment_pins_and_the_project_allows(stage):
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    allowed = {r.name: r.specifier for r in map(Requirement, project["dependencies"])}
+    pins = read_pins(compatibility.ENVIRONMENTS / f"host-{stage}.txt")
+    for name, versions in pins.items():
+        assert name in allowed or name == "markupsafe", name  # what jinja2 is made of
+        assert name not in allowed or all(allowed[name].contains(version) for version in versions), name
+    home = {file: owner for owner, files in STAGES.items() for file in files}
+    imported = set()
+    for rules in (REPOSITORY / "rules").glob("*.smk"):
+        for script in set(re.findall(r'flow\.closure\("(\w+)"\)', rules.read_text())):
+            if ELSEWHERE.get(script, home.get(rules.stem)) == stage:
+                imported |= foreign_imports(REPOSITORY / "workflow" / "scripts" / f"{script}.py")
+    assert "pandas" in imported
+    assert {DISTRIBUTIONS.get(name, name) for name in imported} <= set(pins)
+
+
+def foreign_imports(script: Path) -> set[str]:
+    """What a script's closure imports of others, but for the modules that run on a device alone."""
+    found: set[str] = set()
+    for path in code.closure(script):
+        if path.suffix == ".py" and path.parent != Path(installer.__file__).parent:
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Import):
+                    found |= {alias.name.split(".")[0] for alias in node.names}
+                elif isinstance(node, ast.ImportFrom) and node.module:
+                    found.add(node.module.split(".")[0])
+    return found - sys.stdlib_module_names - {"foxnas"}
 
 
 def test_no_environment_has_the_unrelated_package_of_the_name_pycoral():
