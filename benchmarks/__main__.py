@@ -6,8 +6,8 @@ import subprocess
 import sys
 
 NAMES = (
-    "probe_writing", "evaluation", "delegate", "predictors", "orchestration", "probe_weights", "repeatability",
-    "rehearsal", "caps",
+    "probe_writing", "evaluation", "delegate", "predictors", "search", "orchestration", "probe_weights",
+    "repeatability", "rehearsal", "caps",
 )  # fmt: skip
 
 for name in NAMES:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from foxnas.errors import FoxnasError
-from foxnas.search import annealing, capped, differentiable, evolution, exact, random, regularised
+from foxnas.search import annealing, differentiable, evolution, exact, random, regularised
 from foxnas.search.annealing import AnnealingSettings
 from foxnas.search.differentiable import DifferentiableSettings
 from foxnas.search.evolution import EvolutionSettings
@@ -56,7 +56,11 @@ def _random(selection: Selection, calls: int | None) -> RandomSettings:
 
 def _exact_search(problem: SearchProblem, settings: Selection, rng: np.random.Generator) -> SearchResult:
     """Search the frontier where the optimum must lie on it, and by bounds where caps go beyond the predictions."""
-    return (exact if problem.monotone else capped).search(problem, settings, rng)
+    if problem.monotone:
+        return exact.search(problem, settings, rng)
+    from foxnas.search import capped  # scipy's solver comes with it, which the other strategies do not need
+
+    return capped.search(problem, settings, rng)
 
 
 #: What `search.strategy` may name.
