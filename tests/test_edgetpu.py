@@ -163,6 +163,7 @@ def test_what_stays_on_the_cpu_is_counted_by_operator_and_reason() -> None:
     [
         ("internal", Status.FAILED, "Internal compiler error", 3),
         ("crash", Status.FAILED, "killed by SIGABRT", 3),
+        ("segfault", Status.FAILED, "killed by SIGSEGV", 3),
         ("large", Status.FAILED, "large activation tensors", 1),
         ("timeout", Status.TIMED_OUT, "time limit", 1),
         ("version", Status.FAILED, "Didn't find op", 1),

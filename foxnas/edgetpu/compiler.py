@@ -79,7 +79,10 @@ class Compiler:
     @cached_property
     def version(self) -> str:
         """Its version. Raises FoxnasError when what is there does not run or is something else."""
-        output, _ = self._run(["--version"], Path.cwd(), 60)
+        try:
+            output, _ = self._run(["--version"], Path.cwd(), 60)
+        except TimeoutError:
+            raise FoxnasError(f"{self.path}: said nothing for 60 s when asked for its version") from None
         if version := compiler_version(output):
             return version
         raise FoxnasError(
@@ -126,8 +129,9 @@ class Compiler:
             except FileNotFoundError:
                 compiled = None
         if status and report.status is Status.FAILED:
-            ended = f"killed by {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
-            report = replace(report, reason=f"{report.reason}; {ended}")
+            crashed = (status < 0 or status > 128) and UNEXPLAINED not in report.reason
+            said = [report.reason, _ending(status), *([UNEXPLAINED] if crashed else [])]
+            report = replace(report, reason="; ".join(said))
         elif report.status is Status.COMPILED and (problem := _problem(content, compiled, report)):
             report = replace(report, status=Status.FAILED, reason=problem)
         return Compilation(report, compiled if report.status is Status.COMPILED else None, output)
@@ -153,6 +157,15 @@ class Compiler:
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         return output.decode(errors="replace"), process.returncode
+
+
+def _ending(status: int) -> str:
+    """An exit status in words. The shell that starts the real compiler reports 128 + n when a signal n killed it."""
+    number = -status if status < 0 else status - 128
+    if number <= 0:
+        return f"exit status {status}"
+    name = next((one.name for one in signal.Signals if one == number), f"signal {number}")
+    return f"killed by {name}"
 
 
 def _problem(source: bytes, compiled: bytes | None, report: CompileReport) -> str:

@@ -86,6 +86,3 @@ NO_FUSED_ACTIVATION = frozenset({"AVERAGE_POOL_2D", "MAX_POOL_2D", "CONCATENATIO
 
 #: Longest vector that its SOFTMAX takes.
 LONGEST_SOFTMAX = 16_000
-
-#: The one operator into which the compiler folds what the Edge TPU runs.
-COMPILED_OPERATOR = "edgetpu-custom-op"
