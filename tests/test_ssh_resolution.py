@@ -207,6 +207,9 @@ def test_only_an_accepted_key_passes_and_the_message_has_the_command(tmp_path: P
     known.write_text(key_line(first, "@revoked *") + key_line(first, "pi.example"))
     with pytest.raises(FoxnasError, match=r"is revoked in .*known hosts, line 1"):
         check_host_key(target, loaded(first))
+    forgetful = dataclasses.replace(target, known_hosts=(Path("/dev/null"),))
+    with pytest.raises(FoxnasError, match=r">> FILE, and a UserKnownHostsFile FILE for pi in your SSH configuration"):
+        check_host_key(forgetful, loaded(first))
     known.write_text(key_line(first, "@cert-authority pi.example"))
     with pytest.raises(FoxnasError, match="is not known yet"):
         check_host_key(target, loaded(first))

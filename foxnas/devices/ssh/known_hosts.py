@@ -117,6 +117,10 @@ def _short(kind: str) -> str:
 def accepting_command(target: Target) -> str:
     """Return the shell command that adds the host's keys, as they are now, to the user's first known_hosts file."""
     file = shlex.quote(str(target.known_hosts[0])) if target.known_hosts else "~/.ssh/known_hosts"
+    if file == "/dev/null":
+        file = (
+            f"FILE, and a UserKnownHostsFile FILE for {target.name} in your SSH configuration, which now has /dev/null"
+        )
     scan = f"ssh-keyscan{f' -p {target.port}' if target.port != 22 else ''} {shlex.quote(target.host)}"
     if target.jumps:
         scan = f"ssh {shlex.quote(target.jumps[-1])} {shlex.quote(scan)}"
