@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import os
 import signal
@@ -22,6 +23,7 @@ from faults import FaultyProxy
 from sshd import Sshd, make_key
 
 from foxnas.devices import persistence
+from foxnas.devices.models import measure_models
 from foxnas.devices.protocol import MeasurementProtocol
 from foxnas.devices.runner.lock import lock_path
 from foxnas.devices.session import Probe, measure_probes
@@ -123,6 +125,31 @@ def test_a_cut_during_a_measurement(server: Sshd, proxy: FaultyProxy, board: Dev
     table = measure(board, probes(8, lambda i: during.get(i, lambda: None)()), tmp_path / "j")
     assert len(proxy.faults) == 2
     check(table, 8, tmp_path / "j", server)
+
+
+class CuttingModels(dict[str, bytes]):
+    """Cuts the connection a moment after its model was fetched for the n-th time."""
+
+    def __init__(self, proxy: FaultyProxy, at: int) -> None:
+        super().__init__(m=MODEL)
+        self.proxy, self.left = proxy, at
+
+    def __getitem__(self, name: str) -> bytes:
+        self.left -= 1
+        if self.left == 0:
+            later(0.015, self.proxy.cut)
+        return super().__getitem__(name)
+
+
+def test_a_cut_while_whole_models_are_timed(server: Sshd, proxy: FaultyProxy, board: Device) -> None:
+    """A session is the unit there: the one that was cut is made again, whole."""
+    latencies, info = measure_models(board, BRIEF, CuttingModels(proxy, 4), 3, np.random.default_rng(0), rounds=2)
+    assert len(proxy.faults) == 1
+    assert len(info["sessions"]) == 3
+    sent = [row["latency_ms"] for row in server.rows_sent()]
+    assert len(sent) >= 7
+    pairs = [(a + b) / 2 for a, b in itertools.pairwise(sent)]
+    assert [value in pairs for value in latencies["m"].session_medians_ms] == [True] * 3
 
 
 def test_a_cut_during_an_upload(server: Sshd, proxy: FaultyProxy, board: Device, tmp_path: Path) -> None:
