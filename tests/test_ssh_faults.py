@@ -255,7 +255,7 @@ def test_a_missing_runtime_is_one_sentence(server: Sshd, board: Device, tmp_path
     with pytest.raises(FoxnasError, match=r"neither ai-edge-litert nor tflite-runtime is installed in this Python"):
         measure(board, probes(2), tmp_path / "j")
     config = board.transport.config.model_copy(update={"python": "/no/python"})
-    with pytest.raises(FoxnasError, match=r"has no Python at /no/python: provision the device, or set ssh.python"):
+    with pytest.raises(FoxnasError, match=r"has no Python at /no/python: correct ssh.python, or set it to null"):
         measure(dataclasses.replace(board, transport=SshTransport(config, "tflite")), probes(2), tmp_path / "j")
 
 
