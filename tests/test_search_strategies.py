@@ -38,13 +38,14 @@ def test_a_name_runs_its_strategy(problem):
         strategies.run("anealing", problem, selection, np.random.default_rng(0))
 
 
-def test_strategies_run_side_by_side_with_about_equal_calls(problem):
-    calls = 8000
+@pytest.mark.parametrize("calls", [1000, 8000])
+def test_strategies_run_side_by_side_with_about_equal_calls(problem, calls):
     found = dict(strategies.side_by_side(problem, Selection(count=1), calls, seed=0))
     assert set(found) == set(LOOKS) == (set(STRATEGIES) - {"exact"}) | {strategies.UNGUIDED}
     for name, result in found.items():
-        # A knob that is given the value it has costs no call; infeasible children come on top.
-        assert calls / 4 < result.calls < 2.5 * calls, name
+        # A knob that is given the value it has costs no call; infeasible children come on top,
+        # and what the first generation of an evolution draws until all of it is feasible.
+        assert calls / 4 < result.calls < 2.5 * calls + 3000, name
         assert result.best.latency_ms <= 55
     assert found["annealing"].best.accuracy > found["random"].best.accuracy
 

@@ -30,7 +30,12 @@ class Named:
 
 def _annealing(selection: Selection, calls: int | None) -> AnnealingSettings:
     own = AnnealingSettings(selection=selection)
-    return own if calls is None else dataclasses.replace(own, rounds=max(round(own.rounds * calls / own.proposals), 1))
+    if calls is None:
+        return own
+    rounds = own.rounds * calls / own.proposals
+    # Fewer calls than a round has: fewer chains, each on the whole schedule.
+    chains = max(round(own.chains * min(rounds, 1.0)), 1)
+    return dataclasses.replace(own, rounds=max(round(rounds), 1), chains=chains)
 
 
 def _evolution(selection: Selection, calls: int | None) -> EvolutionSettings:
