@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 NAMES = (
-    "probe_writing", "evaluation", "delegate", "predictors", "search", "orchestration", "probe_weights",
+    "probe_writing", "evaluation", "delegate", "hard_swish", "predictors", "search", "orchestration", "probe_weights",
     "repeatability", "rehearsal", "caps",
 )  # fmt: skip
 
