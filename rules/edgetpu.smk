@@ -185,3 +185,57 @@ use rule time_compiled_candidates as validate_compiled_latency with:
         code=flow.code_digest("time_models"),
     message:
         "Validating the compiled model's latency for budget {wildcards.budget} on {wildcards.device}"
+
+
+use rule compile_probes as compile_found with:
+    input:
+        script=flow.script("compile_probes"),
+        code=flow.closure("compile_probes"),
+        subnets="results/{space}/search/{device}/{budget}/strategies/subnets.csv",
+    output:
+        probes="results/{space}/search/{device}/{budget}/strategies/compiled.csv",
+        references="results/{space}/search/{device}/{budget}/strategies/compiled-references.csv",
+    log:
+        "results/logs/{space}/{device}/{budget}/compile_found.log",
+    benchmark:
+        "results/benchmarks/{space}/{device}/{budget}/compile_found.tsv"
+    wildcard_constraints:
+        device=flow.any_of(EDGETPU),
+    params:
+        settings=lambda wildcards: flow.settings(
+            space=SPACE,
+            compiler=CONFIG.device(wildcards.device).compiler,
+            sample=SAMPLE,
+        ),
+        code=flow.code_digest("compile_probes"),
+        cache=COMPILED,
+    message:
+        "Compiling what the strategies found for budget {wildcards.budget} on {wildcards.device}"
+
+
+use rule time_compiled as time_compiled_found with:
+    input:
+        script=flow.script("time_compiled"),
+        code=flow.closure("time_compiled"),
+        ready=lambda wildcards: flow.ready(CONFIG.device(wildcards.device)),
+        probes=rules.compile_found.output.probes,
+        references=rules.compile_found.output.references,
+    output:
+        table="results/{space}/search/{device}/{budget}/strategies/latency.csv",
+        session="results/{space}/search/{device}/{budget}/strategies/latency.json",
+    log:
+        "results/logs/{space}/{device}/{budget}/time_compiled_found.log",
+    benchmark:
+        "results/benchmarks/{space}/{device}/{budget}/time_compiled_found.tsv"
+    wildcard_constraints:
+        device=flow.any_of(EDGETPU),
+    params:
+        settings=lambda wildcards: flow.settings(
+            device=flow.measured_device(CONFIG.device(wildcards.device)),
+            sample=SAMPLE,
+        ),
+        code=flow.code_digest("time_compiled"),
+        cache=COMPILED,
+        journal="results/{space}/search/{device}/{budget}/journals/found.jsonl",
+    message:
+        "Timing what the strategies found for budget {wildcards.budget} on {wildcards.device}"

@@ -38,7 +38,15 @@ rule write_report:
             space=SPACE.name,
             device=DEVICES,
             budget=BUDGETS,
-            file=["budget.json", "candidates.csv", "winner.json", "strategies.csv"],
+            file=[
+                "budget.json",
+                "candidates.csv",
+                "winner.json",
+                "strategies/trace.csv",
+                "strategies/found.csv",
+                "strategies/accuracy.csv",
+                "strategies/latency.csv",
+            ],
         ),
         rounds=expand(
             "results/{space}/search/{device}/{budget}/{round}/{file}",

@@ -115,7 +115,9 @@ rule compare_strategies:
             allow_missing=True,
         ),
     output:
-        table="results/{space}/search/{device}/{budget}/strategies.csv",
+        trace="results/{space}/search/{device}/{budget}/strategies/trace.csv",
+        found="results/{space}/search/{device}/{budget}/strategies/found.csv",
+        subnets="results/{space}/search/{device}/{budget}/strategies/subnets.csv",
     log:
         "results/logs/{space}/{device}/{budget}/compare_strategies.log",
     benchmark:
@@ -136,7 +138,58 @@ rule compare_strategies:
         "Comparing search strategies under budget {wildcards.budget} on {wildcards.device}"
     shell:
         "python {input.script} --settings {params.settings:q} --budget {input.budget:q} --accuracy {input.accuracy:q}"
-        " --latency {input.latency:q} --table {output.table:q} 2>&1 | tee {log}"
+        " --latency {input.latency:q} --trace {output.trace:q}"
+        " --found {output.found:q} --subnets {output.subnets:q} 2>&1 | tee {log}"
+
+
+use rule evaluate_subnets as evaluate_found with:
+    input:
+        script=flow.script("evaluate_subnets"),
+        code=flow.closure("evaluate_subnets"),
+        supernet="results/{space}/supernet.safetensors",
+        subnets="results/{space}/search/{device}/{budget}/strategies/subnets.csv",
+        calibration=expand("results/data/{size}/calibration-images.npy", size=SIZES),
+        images=expand("results/data/{size}/fit-images.npy", size=SIZES),
+        labels="results/data/native/fit-labels.npy",
+    output:
+        table="results/{space}/search/{device}/{budget}/strategies/accuracy.csv",
+        outcomes="results/{space}/search/{device}/{budget}/strategies/accuracy.npz",
+    log:
+        "results/logs/{space}/{device}/{budget}/evaluate_found.log",
+    benchmark:
+        "results/benchmarks/{space}/{device}/{budget}/evaluate_found.tsv"
+    params:
+        settings=flow.settings(space=SPACE, accuracy=CONFIG.accuracy, sample=SAMPLE),
+        code=flow.code_digest("evaluate_subnets"),
+    message:
+        "Evaluating what the strategies found for budget {wildcards.budget} on {wildcards.device}"
+
+
+use rule time_subnets as time_found with:
+    input:
+        script=flow.script("time_subnets"),
+        code=flow.closure("time_subnets"),
+        ready=lambda wildcards: flow.ready(CONFIG.device(wildcards.device)),
+        subnets="results/{space}/search/{device}/{budget}/strategies/subnets.csv",
+    output:
+        table="results/{space}/search/{device}/{budget}/strategies/latency.csv",
+        session="results/{space}/search/{device}/{budget}/strategies/latency.json",
+    log:
+        "results/logs/{space}/{device}/{budget}/time_found.log",
+    benchmark:
+        "results/benchmarks/{space}/{device}/{budget}/time_found.tsv"
+    wildcard_constraints:
+        device=flow.any_of(set(DEVICES) - set(EDGETPU)),
+    params:
+        settings=lambda wildcards: flow.settings(
+            space=SPACE,
+            device=flow.measured_device(CONFIG.device(wildcards.device)),
+            sample=SAMPLE,
+        ),
+        code=flow.code_digest("time_subnets"),
+        journal="results/{space}/search/{device}/{budget}/journals/found.jsonl",
+    message:
+        "Timing what the strategies found for budget {wildcards.budget} on {wildcards.device}"
 
 
 use rule evaluate_subnets as evaluate_candidates with:

@@ -222,8 +222,10 @@ def _search(folder: Path, config: Config, truth: Truth, sizes: list[int], budget
     )  # fmt: skip
     script("compare_strategies")(
         space=config.space, reserve_percent=min(config.search.reserves_percent), alike_layers=False, seeds=2, calls=600,
-        budget=search / "budget.json", **predictors, table=search / "strategies.csv",
+        budget=search / "budget.json", **predictors, trace=search / "strategies" / "trace.csv",
+        found=search / "strategies" / "found.csv", subnets=search / "strategies" / "subnets.csv",
     )  # fmt: skip
+    _measure_found(search / "strategies", truth)
     _verify(first, config, truth)
     script("twist_winner")(
         space=config.space, verification=config.verification, caps=config.search.caps, twists=2,
@@ -242,6 +244,14 @@ def _search(folder: Path, config: Config, truth: Truth, sizes: list[int], budget
         winner=search / "winner.json", model=deploy / "model.tflite",
     )  # fmt: skip
     _deploy(search, deploy, config, truth)
+
+
+def _measure_found(folder: Path, truth: Truth) -> None:
+    subnets = read_table(folder / "subnets.csv")
+    archs = [Arch.parse(text) for text in subnets["arch"]]
+    top1 = [100 * truth.correct(arch, "fit").mean() for arch in archs]
+    write_table(folder / "accuracy.csv", subnets.assign(top1_percent=top1, correct_probability_percent=top1), {})
+    write_table(folder / "latency.csv", subnets.assign(latency_ms=[truth.latency_ms(a) for a in archs]), {})
 
 
 def _verify(batch: Path, config: Config, truth: Truth) -> None:

@@ -13,6 +13,7 @@ import pandas as pd
 from foxnas.accuracy_table import TARGETS
 from foxnas.edgetpu.columns import FIGURES
 from foxnas.errors import FoxnasError
+from foxnas.improvement import FOUND_COLUMNS
 from foxnas.measured import pool
 from foxnas.predictor.model import Predictor
 from foxnas.space import Arch, SearchSpace
@@ -81,6 +82,10 @@ class BudgetRun:
     trace: pd.DataFrame
     strategies: pd.DataFrame
     """What every search strategy had found after so many predictor calls: strategy, seed, calls, best."""
+    found: pd.DataFrame
+    """What each strategy and seed ended with."""
+    found_measured: pd.DataFrame
+    """Accuracies (fit split, float) and latency of each of those."""
     """Of all rounds, named by `round`."""
     frontier: pd.DataFrame
     """Of the last round."""
@@ -228,7 +233,11 @@ def _budget(folder: Path, device: str, budget: str, batches: Sequence[str]) -> B
         candidates=read_table(search / "candidates.csv", [*_CANDIDATE, *_INTERVALS]),
         verified=pd.DataFrame(decision["candidates"]),
         trace=pd.concat(traces, ignore_index=True),
-        strategies=read_table(search / "strategies.csv", ["strategy", "seed", "calls", "best"]),
+        strategies=read_table(search / "strategies" / "trace.csv", ["strategy", "seed", "calls", "best"]),
+        found=read_table(search / "strategies" / "found.csv", FOUND_COLUMNS),
+        found_measured=read_table(search / "strategies" / "accuracy.csv", ["id", *TARGETS.values()]).merge(
+            read_table(search / "strategies" / "latency.csv", ["id", "latency_ms"])[["id", "latency_ms"]], on="id"
+        ),
         frontier=read_table(rounds[-1] / "frontier.csv", _CANDIDATE),
         certificates=[
             {"round": folder.name, **certificate}

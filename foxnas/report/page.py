@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.colors import to_hex
 
+from foxnas.accuracy_table import TARGETS
+from foxnas.improvement import relative_improvement
 from foxnas.predictor.forms import FORMS
 from foxnas.report import fits as fitted
 from foxnas.report import provenance
@@ -138,9 +140,17 @@ def _budget(run: Run, device: DeviceRun, budget: BudgetRun, page: Path, accuracy
         "architecture": draw_architecture(run.space, budget.arch),
         "close_up": draw_close_up(run, device, budget),
         "strategies": draw_strategies(budget, accuracy),
+        "improvements": _improvements(run, device, budget),
         "traces": [draw_trace(budget, certificate, accuracy) for certificate in budget.certificates],
         "model": Path(os.path.relpath(budget.model, page.parent)).as_posix(),
     }
+
+
+def _improvements(run: Run, device: DeviceRun, budget: BudgetRun) -> list[dict[Hashable, Any]]:
+    random = device.subnets[device.subnets["usable"]]
+    column = TARGETS[run.searched_for]
+    found = relative_improvement(budget.found, budget.found_measured, random, column, budget.budget_ms)
+    return found.to_dict("records")
 
 
 def _section(fits: Mapping[int, fitted.Fits], target: str, searched: bool = True) -> Section:

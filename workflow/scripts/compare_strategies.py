@@ -8,6 +8,7 @@ import pandas as pd
 
 from foxnas import command
 from foxnas.config.space import SpaceConfig
+from foxnas.improvement import FOUND_COLUMNS
 from foxnas.predictor.model import Predictor
 from foxnas.search import strategies
 from foxnas.search.landscape import Landscape
@@ -25,9 +26,13 @@ def main(
     budget: Path,
     accuracy: list[Path],
     latency: list[Path],
-    table: Path,
+    trace: Path,
+    found: Path,
+    subnets: Path,
 ) -> None:
     """Write the best predicted accuracy of every strategy and seed after each number of calls that improved it.
+
+    `found` is what each ended with, `subnets` the distinct architectures among those, to be measured.
 
     The problem is the paper's, predicted accuracy under the latency budget, whatever `search.objective` is; the
     proven optimum is the row of strategy "exact".
@@ -41,18 +46,24 @@ def main(
     )
     problem = SearchProblem(landscape, cap_ms)
     optimum = strategies.run("exact", problem, Selection(count=1), np.random.default_rng())
+    ends = [("exact", 0, optimum.best)]
     rows = [pd.DataFrame({"strategy": ["exact"], "seed": 0, "calls": optimum.calls, "best": optimum.best.accuracy})]
     for seed in range(seeds):
         for strategy, result in strategies.side_by_side(problem, Selection(count=1), calls, seed):
-            trace = pd.DataFrame(result.trace, columns=list(TracePoint._fields))
-            rises = trace.loc[trace["best"].diff() != 0, ["calls", "best"]]
+            steps = pd.DataFrame(result.trace, columns=list(TracePoint._fields))
+            rises = steps.loc[steps["best"].diff() != 0, ["calls", "best"]]
             ended = pd.DataFrame({"calls": [result.calls], "best": [result.values[0]]})
             rows.append(pd.concat([rises, ended]).assign(strategy=strategy, seed=seed))
+            ends.append((strategy, seed, result.best))
             logging.info("%s, seed %d: %.3f after %d calls", strategy, seed, result.best.accuracy, result.calls)
     settings = {"space": space, "seeds": seeds, "calls": calls, "alike_layers": alike_layers}
     made_by = command.made_by(__file__, settings, cap_ms=cap_ms, reserve_percent=reserve_percent)
     compared = pd.concat(rows, ignore_index=True)
-    write_table(table, compared[["strategy", "seed", "calls", "best"]], made_by)
+    write_table(trace, compared[["strategy", "seed", "calls", "best"]], made_by)
+    ended = [(name, seed, c.arch.id, c.arch.text, c.accuracy, c.latency_ms) for name, seed, c in ends]
+    best = pd.DataFrame(ended, columns=FOUND_COLUMNS)
+    write_table(found, best, made_by)
+    write_table(subnets, best[["id", "arch"]].drop_duplicates("id", ignore_index=True), made_by)
 
 
 if __name__ == "__main__":
