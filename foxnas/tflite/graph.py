@@ -97,18 +97,24 @@ class Numbers:
     pixel_mean: Constant | None = None
 
 
-def write_int8(steps: Sequence[Step], image_shape: tuple[int, ...], numbers: Numbers) -> bytes:
-    """Return the .tflite file of a subnet: uint8 (1, H, W, C) in, uint8 (1, classes) out."""
+def write_int8(steps: Sequence[Step], image_shape: tuple[int, ...], numbers: Numbers, whole: bool = True) -> bytes:
+    """Return the .tflite file of a subnet: uint8 (1, H, W, C) in, uint8 (1, classes) out.
+
+    A part of one (`whole` is False) is int8 at both ends, as inside.
+    """
     graph = _Graph()
-    image = graph.tensor("image", image_shape, _Type.UINT8, _unsigned(numbers.values[0]))
+    image = graph.tensor("image", image_shape, _Type.UINT8, _unsigned(numbers.values[0])) if whole else None
     constants = _append_constants(graph, steps, numbers)
     values = [graph.tensor("quantised", image_shape, _Type.INT8, numbers.values[0])]
-    graph.operator(None, (image,), values[0], _options(None))
+    if image is not None:
+        graph.operator(None, (image,), values[0], _options(None))
     for number, step in enumerate(steps):
         value = graph.tensor(f"value{number}", step.shape, _Type.INT8, numbers.values[number + 1])
         inputs = (*(values[i] for i in step.inputs), *constants[number])
         graph.operator(step.kind, inputs, value, _options_of(step))
         values.append(value)
+    if image is None:
+        return pack(graph.model(values[0], values[-1]))
     logits = graph.tensor("logits", steps[-1].shape, _Type.UINT8, _unsigned(numbers.values[-1]))
     graph.operator(None, (values[-1],), logits, _options(None))
     return pack(graph.model(image, logits))

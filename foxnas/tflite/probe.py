@@ -12,7 +12,7 @@ import numpy as np
 
 from foxnas.space import Arch, SearchSpace
 from foxnas.tflite.graph import Constant, Numbers, Scale, Weights, write_int8
-from foxnas.tflite.topology import PIXEL_MEAN, Kind, Step, input_shape, steps_of
+from foxnas.tflite.topology import PIXEL_MEAN, Kind, Part, Step, input_shape, steps_of
 
 #: Scales of a plausible network. An ADD or MUL whose scales lie too far apart would fall out of the
 #: XNNPACK delegate in silence and cost time that the real network does not take.
@@ -51,15 +51,21 @@ class ProbeWriter:
 
         Raises FoxnasError when the subnet lies outside the space.
         """
-        steps = steps_of(self.space, arch)
-        values = [_PIXELS]
+        return self._write(steps_of(self.space, arch), input_shape(self.space, arch), _PIXELS)
+
+    def write_part(self, part: Part) -> bytes:
+        """Return the int8 .tflite file of one part of a subnet (`foxnas.tflite.topology.parts_of`)."""
+        return self._write(part.steps, part.input_shape, _SIGNED, whole=False)
+
+    def _write(self, steps: tuple[Step, ...], shape: tuple[int, ...], read: Scale, whole: bool = True) -> bytes:
+        values = [read]
         weights: list[Weights] = []
         shared: dict[tuple[object, ...], tuple[Scale, Scale]] = {}
         for step in steps:
             if step.weight:
                 weights.append(self._draw(step, values[step.inputs[0]], len(weights), shared))
             values.append(_value_scale(step, values))
-        return write_int8(steps, input_shape(self.space, arch), Numbers(values, weights, _SIXTH, _PIXEL_MEAN))
+        return write_int8(steps, shape, Numbers(values, weights, _SIXTH, _PIXEL_MEAN), whole)
 
     def _draw(
         self, step: Step, read: Scale, number: int, shared: dict[tuple[object, ...], tuple[Scale, Scale]]
