@@ -3,7 +3,10 @@
 if CONFIG.supernet.source == "train":
 
     rule train_supernet:
-        """Train by progressive shrinking; the state file is the journal of an interrupted training."""
+        """Train phase by phase; the state file is the journal of an interrupted training.
+
+        GPUs are a resource, not a param: what is trained does not depend on how many share it out.
+        """
         input:
             script=flow.script("train_supernet"),
             code=flow.closure("train_supernet"),
@@ -15,7 +18,9 @@ if CONFIG.supernet.source == "train":
             "results/logs/{space}/train_supernet.log",
         benchmark:
             "results/benchmarks/{space}/train_supernet.tsv"
+        threads: max(1, CONFIG.supernet.gpus)
         resources:
+            gpu=CONFIG.supernet.gpus,
             mem_mb=4000,
             runtime=600,
         params:
@@ -25,8 +30,10 @@ if CONFIG.supernet.source == "train":
         message:
             "Training the supernet of space {wildcards.space}"
         shell:
-            "python {input.script} --settings {params.settings:q} --images {input.images:q} --labels {input.labels:q}"
-            " --state {params.state:q} --threads {threads} --supernet {output.supernet:q} 2>&1 | tee {log}"
+            "several=$([ {resources.gpu} -le 1 ] || echo -m torch.distributed.run --standalone --nproc-per-node {resources.gpu})"
+            "; python $several {input.script} --settings {params.settings:q} --images {input.images:q}"
+            " --labels {input.labels:q} --state {params.state:q} --threads {threads} --gpus {resources.gpu}"
+            " --supernet {output.supernet:q} 2>&1 | tee {log}"
 
 else:
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from dataclasses import replace
 from pathlib import Path
-from unittest import mock
 
 import numpy as np
 import pytest
@@ -20,12 +19,10 @@ from foxnas.config.space import read_space
 from foxnas.data import to_input
 from foxnas.errors import FoxnasError
 from foxnas.space import SearchSpace
-from foxnas.supernet import training
 from foxnas.supernet.checkpoint import load_supernet, save_supernet
 from foxnas.supernet.elastic import ElasticBatchNorm, ElasticDepthwise
 from foxnas.supernet.model import Supernet
 from foxnas.supernet.subnet import Subnet
-from foxnas.supernet.training import Phase, Recipe, train_supernet
 
 
 @pytest.fixture(scope="module")
@@ -205,64 +202,3 @@ def test_foreign_checkpoints_are_refused_by_name(transforming: SearchSpace, supe
         load_supernet(transforming, path)
     with pytest.raises(FoxnasError, match=r"does not exist; set supernet.checkpoint"):
         load_supernet(transforming, tmp_path / "none")
-
-
-RECIPE = Recipe(
-    phases=(
-        Phase(2, 3e-3, (7,), (6,), (4,)),
-        Phase(2, 3e-3, (3, 5, 7), (2, 3, 4, 6), (2, 3, 4)),
-    ),
-    batch_size=32,
-    weight_decay=1e-4,
-    distillation=0.5,
-    average_decay=0.5,
-    seed=1,
-)
-
-
-def test_training_continues_bit_for_bit_where_it_was_cut(mini: SearchSpace, tmp_path: Path) -> None:
-    rng = np.random.default_rng(0)
-    pixels, labels = rng.integers(0, 256, (64, 28, 28, 1), dtype=np.uint8), rng.integers(0, 10, 64)
-    whole = train_supernet(mini, pixels, labels, RECIPE)
-
-    state, kept = tmp_path / "training.pt", tmp_path / "kept.pt"
-
-    class Cut(Exception):
-        pass
-
-    # Cut after epoch 3: the journal of that epoch is what a killed training leaves.
-    saved = training.TrainingState.save
-
-    def save_and_cut(self: training.TrainingState, path: Path) -> None:
-        saved(self, path)
-        if self.epoch == 3:
-            raise Cut
-
-    with mock.patch.object(training.TrainingState, "save", save_and_cut), pytest.raises(Cut):
-        train_supernet(mini, pixels, labels, RECIPE, state)
-    kept.write_bytes(state.read_bytes())
-    continued = train_supernet(mini, pixels, labels, RECIPE, state)
-    for name, tensor in whole.state_dict().items():
-        assert torch.equal(tensor, continued.state_dict()[name]), name
-
-    state.write_bytes(kept.read_bytes()[:1000])
-    with pytest.raises(FoxnasError, match="cannot continue training from this file"):
-        train_supernet(mini, pixels, labels, RECIPE, state)
-
-
-def test_training_that_diverges_says_so(mini: SearchSpace) -> None:
-    rng = np.random.default_rng(0)
-    pixels, labels = rng.integers(0, 256, (64, 28, 28, 1), dtype=np.uint8), rng.integers(0, 10, 64)
-    wild = replace(RECIPE, phases=(Phase(3, float("inf"), (7,), (6,), (4,)),))
-    with pytest.raises(FoxnasError, match=r"training diverged in epoch .*lower the learning rate"):
-        train_supernet(mini, pixels, labels, wild)
-
-
-def test_phases_draw_with_their_weights(mini: SearchSpace) -> None:
-    phase = Phase(1, 1e-3, (3, 7), (2, 6), (2, 4), kernel_weights=(0.2, 0.8), depth_weights=(0.0, 1.0))
-    rng = np.random.default_rng(0)
-    drawn = [phase.draw(28, 5, rng) for _ in range(200)]
-    layers = [layer for arch in drawn for unit in arch.units for layer in unit]
-    assert {depth for arch in drawn for depth in arch.depths} == {4}
-    assert np.mean([k == 7 for k, _ in layers]) == pytest.approx(0.8, abs=0.03)
-    assert np.mean([e == 6 for _, e in layers]) == pytest.approx(0.5, abs=0.03)

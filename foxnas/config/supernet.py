@@ -52,13 +52,18 @@ class TrainingConfig(Section):
     seed: int
     """Initial weights, order of the images, subnets of the steps."""
     batch_size: Count
-    """Images per step."""
+    """Images per step, over all GPUs."""
+    batch_parts: Count
+    """Parts that a batch is cut into, each with its own batch-norm statistics: what GPUs share out, and what fits one's
+    memory. More parts are another training, more GPUs are not."""
     weight_decay: Annotated[float, Field(ge=0)]
     """Of AdamW, on convolutions and the classifier."""
     distillation: Annotated[float, Field(ge=0, le=1)]
     """Weight of the largest subnet's soft labels against the true ones, after the first phase."""
     average_decay: Annotated[float, Field(ge=0, lt=1)]
     """Decay per step of the moving average of the weights."""
+    precision: Literal["fp32", "bf16", "fp16"]
+    """What GPUs compute in, weights staying fp32; fp16 with a scaled loss. Without effect where gpus is 0."""
     phases: Annotated[list[PhaseConfig], Field(min_length=1)]
     """In order; the largest subnet after the first becomes the teacher of the others."""
 
@@ -70,4 +75,15 @@ class SupernetConfig(Section):
     """checkpoint: take supernet.checkpoint; train: train one by supernet.training (minutes to hours)."""
     checkpoint: str
     """A file of this space: safetensors or torch.save, named as ours or as the supernets of Once-for-All."""
+    gpus: Annotated[int, Field(ge=0)]
+    """GPUs of one machine that train together, a process each; 0: its processors. Changing it trains nothing again."""
     training: TrainingConfig
+
+    @model_validator(mode="after")
+    def _shares_are_equal(self) -> SupernetConfig:
+        size, parts, gpus = self.training.batch_size, self.training.batch_parts, self.gpus
+        if self.source == "train" and size % parts:
+            raise FoxnasError(f"training.batch_parts is {parts}, which batch_size {size} is not a multiple of")
+        if self.source == "train" and gpus and parts % gpus:
+            raise FoxnasError(f"training.batch_parts is {parts}, which {gpus} gpus cannot share; make it a multiple")
+        return self

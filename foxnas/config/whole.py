@@ -99,6 +99,11 @@ class Config(Section):
                 f"{self.predictors.accuracy_target}; write top1"
             )
         if self.supernet.source == "train":
+            if self.supernet.training.batch_size > self.data.splits.train:
+                raise FoxnasError(
+                    f"supernet.training.batch_size is {self.supernet.training.batch_size}, but the train split has "
+                    f"{self.data.splits.train} images; lower the first"
+                )
             knobs = ("kernel_sizes", "expansion_ratios", "depths")
             for i, phase in enumerate(self.supernet.training.phases):
                 for knob in knobs:

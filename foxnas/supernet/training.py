@@ -1,4 +1,4 @@
-"""Train a supernet by progressive shrinking: the largest subnet first, then kernel, depth, expansion.
+"""Train a supernet, phase by phase: all subnets at once, or the largest first and then ever smaller ones.
 
 Every step trains one random subnet of the phase at one random image size (the sandwich rule favours
 the extremes, which a regression over random subnets then pays for), distilling from the frozen largest
@@ -7,12 +7,9 @@ subnet once there is one. The weights that are kept are an exponential moving av
 
 from __future__ import annotations
 
-import copy
+import hashlib
 import logging
-import math
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,109 +19,25 @@ from torch.nn import functional as F
 
 from foxnas.data import resize, to_input
 from foxnas.errors import FoxnasError
-from foxnas.space import Arch, SearchSpace, draw_unit
+from foxnas.space import Arch, SearchSpace
 from foxnas.supernet.model import Supernet
+from foxnas.supernet.precision import MixedPrecision
+from foxnas.supernet.processes import Processes
+from foxnas.supernet.recipe import Moment, Recipe
+from foxnas.supernet.training_state import TrainingState
 
 log = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True)
-class Phase:
-    """A stretch of training over the subnets whose knobs lie in these choices.
-
-    The weights are the probabilities of the choices (None: all equal). Weights that rise with the knob
-    keep the larger choice the better one, as progressive shrinking does.
-    """
-
-    epochs: int
-    learning_rate: float
-    kernel_sizes: Sequence[int]
-    expansion_ratios: Sequence[int]
-    depths: Sequence[int]
-    kernel_weights: Sequence[float] | None = None
-    expansion_weights: Sequence[float] | None = None
-    depth_weights: Sequence[float] | None = None
-
-    def draw(self, image_size: int, units: int, rng: np.random.Generator) -> Arch:
-        """Draw a subnet of the phase, all knobs independent."""
-        choices = (self.depths, self.kernel_sizes, self.expansion_ratios)
-        weights = (self.depth_weights, self.kernel_weights, self.expansion_weights)
-        return Arch(image_size, tuple(draw_unit(*choices, rng, *weights) for _ in range(units)))
+#: Gradients are scaled down to this norm.
+MAX_GRADIENT_NORM = 5.0
+#: Below this loss scale, fp16 does not overflow now and then: the training diverges.
+MIN_LOSS_SCALE = 2.0**-10
+#: Time between two lines of progress.
+REPORT_EVERY_S = 15.0
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """How long and how hard to train.
-
-    `distillation` is the weight of the teacher's soft labels against the true ones, `average_decay`
-    that of the moving average per step.
-    """
-
-    phases: Sequence[Phase]
-    batch_size: int
-    weight_decay: float
-    distillation: float
-    average_decay: float
-    seed: int
-
-
-class TrainingState:
-    """Everything that the next epoch depends on, in one file, so that it continues where it was cut."""
-
-    def __init__(self, supernet: Supernet, recipe: Recipe) -> None:
-        self.supernet = supernet
-        self.average = copy.deepcopy(supernet).requires_grad_(False)
-        self.teacher: Supernet | None = None
-        self.epoch = 0
-        self.optimizer = torch.optim.AdamW(
-            [
-                {"params": [p for p in supernet.parameters() if p.ndim > 1], "weight_decay": recipe.weight_decay},
-                {"params": [p for p in supernet.parameters() if p.ndim <= 1], "weight_decay": 0.0},
-            ],
-            lr=1e-3,
-        )
-
-    def save(self, path: Path) -> None:
-        """Write to a temporary name, then rename: a kill leaves the last whole epoch."""
-        state = {
-            "epoch": self.epoch,
-            "supernet": self.supernet.state_dict(),
-            "average": self.average.state_dict(),
-            "teacher": self.teacher.state_dict() if self.teacher else None,
-            "optimizer": self.optimizer.state_dict(),
-        }
-        temporary = path.with_suffix(path.suffix + ".tmp")
-        torch.save(state, temporary)
-        temporary.replace(path)
-
-    def load(self, path: Path) -> None:
-        """Restore from `save`. Raises FoxnasError when the file is of another space or damaged."""
-        try:
-            state = torch.load(path, weights_only=True)
-            self.supernet.load_state_dict(state["supernet"])
-            self.average.load_state_dict(state["average"])
-            self.optimizer.load_state_dict(state["optimizer"])
-            self.epoch = state["epoch"]
-            if state["teacher"] is not None:
-                self.promote_teacher()
-                assert self.teacher is not None
-                self.teacher.load_state_dict(state["teacher"])
-        except Exception as error:
-            raise FoxnasError(
-                f"{path}: cannot continue training from this file ({error}); delete it to train from the start"
-            ) from error
-
-    def promote_teacher(self) -> None:
-        """Freeze the averaged weights as the teacher of the coming phases."""
-        self.teacher = copy.deepcopy(self.average).requires_grad_(False)
-
-
-def loss_of(logits: Tensor, labels: Tensor, soft: Tensor | None, distillation: float) -> Tensor:
-    """Cross-entropy, mixed with the cross-entropy against the teacher's probabilities."""
-    hard = F.cross_entropy(logits, labels)
-    if soft is None:
-        return hard
-    return (1 - distillation) * hard + distillation * F.cross_entropy(logits, soft)
+class Diverged(Exception):
+    """The loss, a gradient or a weight is not a number; says which."""
 
 
 def train_supernet(
@@ -133,6 +46,8 @@ def train_supernet(
     labels: np.ndarray,
     recipe: Recipe,
     resume_from: Path | None = None,
+    processes: Processes | None = None,
+    save_every_s: float = 300.0,
 ) -> Supernet:
     """Return the averaged supernet after all phases.
 
@@ -143,81 +58,175 @@ def train_supernet(
     labels
         int64 (n,).
     resume_from
-        Written after every epoch and read at the start when it exists.
+        Written after every epoch and every `save_every_s` seconds, and read at the start when it exists.
+    processes
+        Those that train together; all of them call this function alike. None: this one alone, on the CPU.
 
     Raises
     ------
     FoxnasError
-        The loss is not finite, or `resume_from` does not fit.
+        The training diverges, `resume_from` does not fit, or a batch cannot be filled or shared.
     """
+    processes = processes or Processes()
+    mine = processes.share(recipe.batch_parts)
+    steps = len(labels) // recipe.batch_size
+    if not steps or recipe.batch_size % recipe.batch_parts:
+        raise FoxnasError(
+            f"supernet.training.batch_size is {recipe.batch_size}; it must be at most the {len(labels)} images of the "
+            f"train split, and a multiple of batch_parts, {recipe.batch_parts}"
+        )
     torch.manual_seed(recipe.seed)
-    state = TrainingState(Supernet(space).to(memory_format=torch.channels_last), recipe)
+    supernet = Supernet(space).to(processes.device).to(memory_format=torch.channels_last)
+    data = {"images": list(images.shape), "labels_sha256": hashlib.sha256(labels.tobytes()).hexdigest()}
+    mixed = MixedPrecision.on(processes.device, recipe.precision)
+    state = TrainingState(supernet, recipe, mixed, {"space": space.record(), "data": data})
     if resume_from is not None and resume_from.exists():
         state.load(resume_from)
-        log.info("continuing after epoch %d of %s", state.epoch, resume_from)
-    total = sum(phase.epochs for phase in recipe.phases)
-    steps = len(labels) // recipe.batch_size
-    started, first_epoch = time.monotonic(), state.epoch
-    begin = 0
+        log.info("continuing after epoch %d and %d steps of %s", state.epoch, state.step, resume_from)
+    processes.agree(state.supernet)
+    progress = Progress(recipe, steps, state.epoch * steps + state.step, silent=not processes.first)
+    saved = time.monotonic()
     for number, phase in enumerate(recipe.phases):
+        begin = recipe.first_epoch(number)
         for epoch in range(max(begin, state.epoch), begin + phase.epochs):
-            if number and epoch == begin and state.teacher is None and recipe.distillation:
+            if number and state.teacher is None and recipe.distillation:
                 state.promote_teacher()
             rng = np.random.default_rng([recipe.seed, epoch])
             order = rng.permutation(len(labels))
-            running = 0.0
-            for step in range(steps):
-                progress = (epoch - begin + step / steps) / phase.epochs
-                rate = phase.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
-                rate *= min(1.0, (epoch * steps + step + 1) / 200)
-                for group in state.optimizer.param_groups:
-                    group["lr"] = rate
+            if state.draws is not None:
+                rng.bit_generator.state = state.draws
+            for step in range(state.step, steps):
+                at = Moment(number, epoch, step)
+                rate = recipe.learning_rate(at, steps)
                 size = int(rng.choice(space.image_sizes))
-                batch = order[step * recipe.batch_size : (step + 1) * recipe.batch_size]
-                running += train_step(state, recipe, phase, space, images, labels, size, batch, rng)
-            state.epoch = epoch + 1
-            if resume_from is not None:
-                state.save(resume_from)
-            rest = (time.monotonic() - started) / (state.epoch - first_epoch) * (total - state.epoch)
-            log.info(
-                "phase %d, epoch %d/%d: mean loss %.4f, about %.0f s left",
-                number + 1, state.epoch, total, running / steps, rest,
-            )  # fmt: skip
-        begin += phase.epochs
-    return state.average
+                arch = phase.draw(size, len(space.units), rng)
+                rows = order[step * recipe.batch_size : (step + 1) * recipe.batch_size]
+                flips = rng.random(len(rows)) < 0.5
+                try:
+                    loss = train_step(state, recipe, processes, mine, arch, images, labels, rows, flips, rate)
+                    state.epoch, state.step, state.draws = epoch, step + 1, rng.bit_generator.state  # type: ignore[assignment]
+                    if step + 1 == steps:
+                        state.epoch, state.step, state.draws = epoch + 1, 0, None
+                    due = not state.step or time.monotonic() - saved >= save_every_s
+                    if resume_from is not None and processes.first and due:
+                        save(state, resume_from)
+                        saved = time.monotonic()
+                except Diverged as error:
+                    raise FoxnasError(_way_out(str(error), recipe, at, steps, rate, resume_from)) from error
+                progress.step(at, loss, rate)
+    return state.average.cpu()
 
 
 def train_step(
     state: TrainingState,
     recipe: Recipe,
-    phase: Phase,
-    space: SearchSpace,
+    processes: Processes,
+    parts: range,
+    arch: Arch,
     images: np.ndarray,
     labels: np.ndarray,
-    size: int,
-    batch: np.ndarray,
-    rng: np.random.Generator,
+    rows: np.ndarray,
+    flips: np.ndarray,
+    learning_rate: float,
 ) -> float:
-    """Train one random subnet on one batch; return its loss."""
-    arch = phase.draw(size, len(space.units), rng)
-    x = to_input(resize(images[batch], size))
-    flip = torch.from_numpy(rng.random(len(batch)) < 0.5)
-    x[flip] = x[flip].flip(-1)
-    y = torch.from_numpy(labels[batch])
-    soft = None
-    if state.teacher is not None:
-        with torch.no_grad():
-            soft = state.teacher(x, space.largest(size)).softmax(1)
-    loss = loss_of(state.supernet(x, arch), y, soft, recipe.distillation)
-    if not torch.isfinite(loss):
-        raise FoxnasError(
-            f"training diverged in epoch {state.epoch + 1}: the loss is {loss.item()}; lower the learning rate"
-        )
+    """Train one subnet on this process's parts of one batch; return the loss of the whole batch.
+
+    Raises Diverged, in all processes alike and before any weight has changed.
+    """
+    for group in state.optimizer.param_groups:
+        group["lr"] = learning_rate
     state.optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    torch.nn.utils.clip_grad_norm_(state.supernet.parameters(), 5.0)
-    state.optimizer.step()
+    total = torch.zeros(1, device=processes.device)
+    each, scaler = len(rows) // recipe.batch_parts, state.mixed.scaler
+    for part in parts:
+        piece = slice(part * each, (part + 1) * each)
+        x = to_input(resize(images[rows[piece]], arch.image_size))
+        flip = torch.from_numpy(flips[piece])
+        x[flip] = x[flip].flip(-1)
+        x, y = x.to(processes.device), torch.from_numpy(labels[rows[piece]]).to(processes.device)
+        with state.mixed.autocast():
+            soft = soft_labels(state.teacher, x, arch)
+            logits = state.supernet(x, arch)
+        loss = loss_of(logits.float(), y, soft, recipe.distillation) / recipe.batch_parts
+        scaler.scale(loss).backward()
+        total += loss.detach()
+    gradients = [p.grad for p in state.supernet.parameters() if p.grad is not None]
+    processes.add_up([*gradients, total])
+    mean_loss = total.item()
+    if not np.isfinite(mean_loss):
+        raise Diverged(f"the loss is {mean_loss}")
+    scaler.unscale_(state.optimizer)
+    norm = torch.nn.utils.clip_grad_norm_(state.supernet.parameters(), MAX_GRADIENT_NORM)
+    if not torch.isfinite(norm) and (not scaler.is_enabled() or scaler.get_scale() < MIN_LOSS_SCALE):
+        raise Diverged(f"the norm of the gradient is {norm.item()}")
+    scaler.step(state.optimizer)
+    scaler.update()
     with torch.no_grad():
         for kept, new in zip(state.average.parameters(), state.supernet.parameters(), strict=True):
             kept.lerp_(new, 1 - recipe.average_decay)
-    return loss.item()
+    return mean_loss
+
+
+def soft_labels(teacher: Supernet | None, x: Tensor, arch: Arch) -> Tensor | None:
+    """Return the probabilities (N, classes) of the teacher's largest subnet, or None where there is no teacher."""
+    if teacher is None:
+        return None
+    with torch.no_grad():
+        return teacher(x, teacher.space.largest(arch.image_size)).float().softmax(1)
+
+
+def loss_of(logits: Tensor, labels: Tensor, soft: Tensor | None, distillation: float) -> Tensor:
+    """Cross-entropy, mixed with the cross-entropy against the teacher's probabilities."""
+    hard = F.cross_entropy(logits, labels)
+    if soft is None:
+        return hard
+    return (1 - distillation) * hard + distillation * F.cross_entropy(logits, soft)
+
+
+def save(state: TrainingState, path: Path) -> None:
+    """Write the state. Raises Diverged when a weight is not a number, which would spoil the good state before."""
+    if not state.is_finite():
+        raise Diverged("a weight is not finite")
+    state.save(path)
+
+
+def _way_out(what: str, recipe: Recipe, at: Moment, steps: int, rate: float, kept: Path | None) -> str:
+    peak = recipe.phases[at.phase].learning_rate
+    advice = f"lower supernet.training.phases.{at.phase}.learning_rate, {peak:g}, to {peak / 3:.1g} for example"
+    if recipe.precision == "fp16":
+        advice += ", or try precision bf16"
+    message = (
+        f"training diverged in phase {at.phase + 1}, epoch {at.epoch + 1}, step {at.step + 1} of {steps}, at a "
+        f"learning rate of {rate:.3g}: {what}; {advice}"
+    )
+    if kept is not None and kept.exists():
+        message += f", and run again: it continues from the last good state, {kept} (delete that to start over)"
+    return message
+
+
+class Progress:
+    """Says how far a training is, how fast, and how long it will take."""
+
+    def __init__(self, recipe: Recipe, steps: int, done: int, silent: bool) -> None:
+        self.recipe, self.steps, self.silent = recipe, steps, silent
+        self.before = done
+        self.started = self.reported = time.monotonic()
+        self.losses: list[float] = []
+
+    def step(self, at: Moment, loss: float, learning_rate: float) -> None:
+        """Take note of a step; log a line every `REPORT_EVERY_S` seconds and at the end of every epoch."""
+        self.losses.append(loss)
+        now = time.monotonic()
+        ends = at.step + 1 == self.steps
+        if self.silent or not (ends or now - self.reported >= REPORT_EVERY_S):
+            return
+        self.reported = now
+        done = at.epoch * self.steps + at.step + 1
+        rate = (done - self.before) / max(now - self.started, 1e-9)
+        log.info(
+            "phase %d, epoch %d/%d, step %d/%d: mean loss %.4f, learning rate %.2g, %.3g images/s, about %.0f s left",
+            at.phase + 1, at.epoch + 1, self.recipe.epochs, at.step + 1, self.steps, np.mean(self.losses),
+            learning_rate, rate * self.recipe.batch_size, (self.recipe.epochs * self.steps - done) / rate,
+        )  # fmt: skip
+        if ends:
+            self.losses.clear()

@@ -1,0 +1,381 @@
+"""Training a supernet: cut, killed, shared out, diverging, it is still the same training."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from foxnas.config.space import read_space
+from foxnas.config.whole import load_config, read_config
+from foxnas.errors import FoxnasError
+from foxnas.space import Arch, SearchSpace
+from foxnas.supernet import training
+from foxnas.supernet.model import Supernet
+from foxnas.supernet.precision import MixedPrecision
+from foxnas.supernet.processes import Processes, join_processes
+from foxnas.supernet.recipe import Moment, Phase, Recipe
+from foxnas.supernet.training import loss_of, train_step, train_supernet
+from foxnas.supernet.training_state import TrainingState
+
+ROOT = Path(__file__).parent.parent
+ALL = ((3, 5, 7), (2, 3, 4, 6), (2, 3, 4))
+
+RECIPE = Recipe(
+    phases=(Phase(2, 3e-3, (7,), (6,), (4,)), Phase(2, 3e-3, *ALL)),
+    batch_size=16,
+    batch_parts=1,
+    weight_decay=1e-4,
+    distillation=0.5,
+    average_decay=0.5,
+    precision="fp32",
+    seed=1,
+)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    """As in the other processes of these tests: the number of threads may order a sum."""
+    torch.set_num_threads(1)
+
+
+def random_images(count: int = 48) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    return rng.integers(0, 256, (count, 28, 28, 1), dtype=np.uint8), rng.integers(0, 10, count)
+
+
+def assert_same_weights(one: Supernet, other: dict[str, torch.Tensor]) -> None:
+    weights = one.state_dict()
+    assert weights.keys() == other.keys()
+    for name, tensor in weights.items():
+        assert torch.equal(tensor, other[name]), name
+
+
+class Cut(Exception):
+    pass
+
+
+def cut_after(saves: int):
+    """Let a training end right after it has written its state so many times, as a kill there would."""
+    save, count = TrainingState.save, 0
+
+    def save_and_cut(self: TrainingState, path: Path) -> None:
+        nonlocal count
+        save(self, path)
+        count += 1
+        if count == saves:
+            raise Cut
+
+    return mock.patch.object(TrainingState, "save", save_and_cut)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(mini: SearchSpace) -> dict[str, torch.Tensor]:
+    torch.set_num_threads(1)
+    return train_supernet(mini, *random_images(), RECIPE).state_dict()
+
+
+@pytest.mark.parametrize("steps", [1, 5, 6, 12])  # of 12: in an epoch, before and after a phase, at the end
+def test_training_continues_bit_for_bit_where_it_was_cut(
+    mini: SearchSpace, uninterrupted: dict[str, torch.Tensor], tmp_path: Path, steps: int
+) -> None:
+    state = tmp_path / "training.pt"
+    with cut_after(steps), pytest.raises(Cut):
+        train_supernet(mini, *random_images(), RECIPE, state, save_every_s=0)
+    assert_same_weights(train_supernet(mini, *random_images(), RECIPE, state), uninterrupted)
+
+
+LONG = replace(RECIPE, phases=(Phase(3, 3e-3, (7,), (6,), (4,)), Phase(9, 3e-3, *ALL)))
+
+TRAIN_AND_SAVE_EVERY_STEP = """
+import sys, torch
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+from test_training import LONG, random_images, read_space, train_supernet
+torch.set_num_threads(1)
+train_supernet(read_space("mini"), *random_images(32), LONG, Path(sys.argv[1]), save_every_s=0)
+"""
+
+
+def test_killed_at_random_moments_it_continues_bit_for_bit(tmp_path: Path) -> None:
+    state, space = tmp_path / "training.pt", read_space("mini")
+    code = TRAIN_AND_SAVE_EVERY_STEP.format(tests=str(Path(__file__).parent))
+    moments = random.Random()
+    for _ in range(3):
+        before = state.stat().st_mtime_ns if state.exists() else 0
+        with subprocess.Popen([sys.executable, "-c", code, str(state)], cwd=ROOT, env=environment()) as process:
+            while process.poll() is None and (not state.exists() or state.stat().st_mtime_ns == before):
+                time.sleep(0.005)
+            time.sleep(moments.uniform(0, 0.2))
+            process.kill()
+        assert process.returncode == -9, "was to be killed in the middle"
+    images = random_images(32)
+    whole = train_supernet(space, *images, LONG)
+    assert_same_weights(train_supernet(space, *images, LONG, state), whole.state_dict())
+    assert {path.name for path in tmp_path.iterdir()} <= {"training.pt", "training.pt.tmp"}
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+
+
+def test_two_processes_train_what_one_does(tmp_path: Path) -> None:
+    config = read_config(ROOT / "config" / "tiny.yaml")
+    pixels, labels = random_images()
+    np.save(tmp_path / "images.npy", pixels)
+    np.save(tmp_path / "labels.npy", labels)
+    shared = replace(RECIPE, batch_parts=2)
+    settings = {"space": config.space.model_dump(mode="json"), "training": json.loads(json.dumps(asdict(shared)))}
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    files = [f"--{name}={tmp_path / name}.npy" for name in ("images", "labels")]
+    files += [f"--state={tmp_path / 'journals' / 'training.pt'}", f"--supernet={tmp_path / 'supernet.safetensors'}"]
+    script = [str(ROOT / "workflow" / "scripts" / "train_supernet.py"), "--settings", json.dumps(settings)]
+    run = subprocess.run(
+        [*torchrun, *script, *files, "--threads", "1"], cwd=ROOT, env=environment(), capture_output=True, text=True
+    )
+    assert run.returncode == 0, run.stderr
+    assert run.stderr.count("epoch 4/4, step 3/3") == 1, "the first process alone reports"
+    assert not list((tmp_path / "journals").iterdir())
+    alone = train_supernet(config.space.build(), pixels, labels, shared).state_dict()
+    together = load_file(tmp_path / "supernet.safetensors")
+    assert alone.keys() == together.keys()
+    for name, tensor in alone.items():
+        torch.testing.assert_close(together[name], tensor, rtol=1e-5, atol=1e-6)
+
+
+def a_state(space: SearchSpace, recipe: Recipe = RECIPE, mixed: MixedPrecision | None = None) -> TrainingState:
+    torch.manual_seed(0)
+    supernet = Supernet(space)
+    for name, parameter in supernet.named_parameters():
+        if name.endswith("norm.weight"):
+            parameter.data.fill_(1.0)  # gains of zero would hide most gradients
+    return TrainingState(supernet, recipe, mixed or MixedPrecision.of("cpu", recipe.precision))
+
+
+def one_step(state: TrainingState, recipe: Recipe, arch: Arch, labels: np.ndarray | None = None) -> float:
+    images, truth = random_images(32)
+    rows, flips = np.arange(32), np.zeros(32, bool)
+    parts = range(recipe.batch_parts)
+    labels = truth if labels is None else labels
+    return train_step(state, recipe, Processes(), parts, arch, images, labels, rows, flips, 1e-3)
+
+
+def test_the_gradient_of_a_batch_is_the_mean_over_its_parts(mini: SearchSpace) -> None:
+    recipe, arch = replace(RECIPE, batch_parts=4), mini.draw(20, np.random.default_rng(0))
+    state = a_state(mini)
+    reference = copy.deepcopy(state.supernet)
+    loss = one_step(state, recipe, arch)
+    images, labels = random_images(32)
+    losses = []
+    for i in range(0, 32, 8):
+        x = training.to_input(training.resize(images[i : i + 8], 20))
+        losses.append(torch.nn.functional.cross_entropy(reference(x, arch), torch.from_numpy(labels[i : i + 8])))
+    mean = torch.stack(losses).mean()
+    mean.backward()
+    torch.nn.utils.clip_grad_norm_(reference.parameters(), training.MAX_GRADIENT_NORM)
+    assert loss == pytest.approx(mean.item(), rel=1e-5)
+    for ours, theirs in zip(state.supernet.parameters(), reference.parameters(), strict=True):
+        assert (ours.grad is None) == (theirs.grad is None)
+        if ours.grad is not None:
+            torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-3, atol=1e-5)
+
+
+def test_every_process_has_its_own_parts_and_all_are_done() -> None:
+    shares = [list(Processes(rank, 3).share(6)) for rank in range(3)]
+    assert shares == [[0, 1], [2, 3], [4, 5]]
+    with pytest.raises(FoxnasError, match=r"batch_parts is 6, which 4 processes cannot share equally"):
+        Processes(0, 4).share(6)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there are GPUs here")
+def test_gpus_that_are_not_there_are_named() -> None:
+    with pytest.raises(FoxnasError, match=r"supernet.gpus is 2, but this machine has 0"), join_processes(2):
+        pass
+
+
+def test_the_teacher_is_the_largest_subnet_at_the_same_size(mini: SearchSpace) -> None:
+    state, arch = a_state(mini), mini.smallest(20)
+    state.promote_teacher()
+    pupil, teacher = copy.deepcopy(state.supernet), state.teacher
+    assert teacher is not None
+    recipe = replace(RECIPE, distillation=1.0)
+    wrong = (random_images(32)[1] + 3) % 10
+    loss = one_step(state, recipe, arch, wrong)  # true labels count for nothing at distillation 1
+    x = training.to_input(training.resize(random_images(32)[0], 20))
+    with torch.no_grad():
+        probabilities = teacher(x, mini.largest(20)).softmax(1)
+        expected = -(probabilities * pupil(x, arch).log_softmax(1)).sum(1).mean()
+    assert loss == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_distillation_mixes_true_and_soft_labels() -> None:
+    logits, labels = torch.tensor([[0.0, 0.0], [np.log(3.0), 0.0]]), torch.tensor([0, 1])
+    hard, soft = (np.log(2) + np.log(4)) / 2, torch.tensor([[0.5, 0.5], [1.0, 0.0]])
+    softened = (np.log(2) + np.log(4 / 3)) / 2
+    assert loss_of(logits, labels, None, 0.7).item() == pytest.approx(hard)
+    assert loss_of(logits, labels, soft, 0.7).item() == pytest.approx(0.3 * hard + 0.7 * softened)
+
+
+def test_every_step_draws_a_subnet_of_its_phase_and_a_size(mini: SearchSpace) -> None:
+    drawn: list[Arch] = []
+
+    def note(*args: object) -> float:
+        drawn.append(next(a for a in args if isinstance(a, Arch)))
+        return 1.0
+
+    recipe = replace(RECIPE, phases=(Phase(20, 1e-3, (7,), (6,), (4,)), Phase(20, 1e-3, *ALL)), distillation=0.0)
+    with mock.patch.object(training, "train_step", note):
+        train_supernet(mini, *random_images(), recipe)
+    first, second = drawn[:60], drawn[60:]
+    assert {arch.image_size for arch in first} == {arch.image_size for arch in second} == set(mini.image_sizes)
+    assert {arch.units for arch in first} == {mini.largest(16).units}
+    assert len({arch.units for arch in second}) == 60
+
+
+def test_phases_draw_with_their_weights() -> None:
+    phase = Phase(1, 1e-3, (3, 7), (2, 6), (2, 4), kernel_weights=(0.2, 0.8), depth_weights=(0.0, 1.0))
+    rng = np.random.default_rng(0)
+    drawn = [phase.draw(28, 5, rng) for _ in range(200)]
+    layers = [layer for arch in drawn for unit in arch.units for layer in unit]
+    assert {depth for arch in drawn for depth in arch.depths} == {4}
+    assert np.mean([k == 7 for k, _ in layers]) == pytest.approx(0.8, abs=0.03)
+    assert np.mean([e == 6 for _, e in layers]) == pytest.approx(0.5, abs=0.03)
+
+
+def test_the_learning_rate_warms_up_and_falls_as_half_a_cosine() -> None:
+    recipe = replace(RECIPE, phases=(Phase(10, 1.0, *ALL), Phase(4, 0.5, *ALL)))
+    assert recipe.learning_rate(Moment(0, 0, 0), 100) == pytest.approx(1 / 200)
+    assert recipe.learning_rate(Moment(0, 5, 0), 100) == pytest.approx(0.5)
+    assert recipe.learning_rate(Moment(1, 10, 0), 100) == pytest.approx(0.5)
+    assert recipe.learning_rate(Moment(1, 13, 0), 100) == pytest.approx(0.25 * (1 + np.cos(np.pi * 3 / 4)))
+
+
+def test_a_training_that_diverged_continues_with_a_lower_learning_rate(
+    mini: SearchSpace, uninterrupted: dict[str, torch.Tensor], tmp_path: Path
+) -> None:
+    state, (first, second) = tmp_path / "training.pt", RECIPE.phases
+    wild = replace(RECIPE, phases=(first, replace(second, learning_rate=float("inf"))))
+    says = r"diverged in phase 2, epoch 3, step 2 of 3, at a learning rate of inf: the loss is nan; lower "
+    says += r"supernet.training.phases.1.learning_rate, .* and run again: it continues from the last good state, .*"
+    with pytest.raises(FoxnasError, match=says + "training.pt"):
+        train_supernet(mini, *random_images(), wild, state)
+    assert_same_weights(train_supernet(mini, *random_images(), RECIPE, state), uninterrupted)
+
+
+def test_weights_that_are_no_numbers_do_not_replace_the_good_state(
+    mini: SearchSpace, uninterrupted: dict[str, torch.Tensor], tmp_path: Path
+) -> None:
+    state, (first, second) = tmp_path / "training.pt", RECIPE.phases
+    wild = replace(RECIPE, phases=(first, replace(second, learning_rate=float("inf"))))
+    with pytest.raises(FoxnasError, match=r"phase 2, epoch 3, step 1 of 3, .* a weight is not finite"):
+        train_supernet(mini, *random_images(), wild, state, save_every_s=0)
+    assert_same_weights(train_supernet(mini, *random_images(), RECIPE, state), uninterrupted)
+
+
+def test_a_gradient_that_overflows_changes_no_weight(mini: SearchSpace) -> None:
+    state = a_state(mini)
+    before = copy.deepcopy(state.supernet.state_dict())
+    nan = torch.full((), float("nan"))
+    with (
+        mock.patch("torch.nn.utils.clip_grad_norm_", return_value=nan),
+        pytest.raises(training.Diverged, match="the norm of the gradient is nan"),
+    ):
+        one_step(state, RECIPE, mini.largest(20))
+    assert_same_weights(state.supernet, before)
+
+
+def test_a_state_of_another_training_is_refused_by_key(mini: SearchSpace, tmp_path: Path) -> None:
+    state = tmp_path / "training.pt"
+    longer = replace(RECIPE, phases=(RECIPE.phases[0], replace(RECIPE.phases[1], epochs=3)))
+    with cut_after(1), pytest.raises(Cut):
+        train_supernet(mini, *random_images(), RECIPE, state)
+    with pytest.raises(FoxnasError, match=r"a training with recipe.batch_size 16 instead of 24"):
+        train_supernet(mini, *random_images(), replace(RECIPE, batch_size=24), state)
+    with pytest.raises(FoxnasError, match=r"with recipe.phases.1.epochs 2 instead of 3"):
+        train_supernet(mini, *random_images(), longer, state)
+    with pytest.raises(FoxnasError, match=r"with data.images.0 48 instead of 32"):
+        train_supernet(mini, *random_images(32), RECIPE, state)
+    with pytest.raises(FoxnasError, match=r"with space.head_width 32 instead of 48"):
+        train_supernet(replace(mini, head_width=48), *random_images(), RECIPE, state)
+    state.write_bytes(state.read_bytes()[:1000])
+    with pytest.raises(FoxnasError, match=r"cannot continue training from this file .* delete it"):
+        train_supernet(mini, *random_images(), RECIPE, state)
+
+
+class Payload:
+    def __reduce__(self) -> tuple[object, ...]:
+        return (os.mkdir, ("run-by-a-pickle",))
+
+
+def test_a_state_with_code_in_it_is_not_run(mini: SearchSpace, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.save({"origin": Payload()}, tmp_path / "training.pt")
+    with pytest.raises(FoxnasError, match="cannot continue training from this file"):
+        train_supernet(mini, *random_images(), RECIPE, tmp_path / "training.pt")
+    assert not (tmp_path / "run-by-a-pickle").exists()
+
+
+def test_precision_is_without_effect_on_processors(mini: SearchSpace, uninterrupted: dict[str, torch.Tensor]) -> None:
+    assert_same_weights(train_supernet(mini, *random_images(), replace(RECIPE, precision="fp16")), uninterrupted)
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_mixed_precision_computes_about_the_same_and_keeps_its_weights_in_fp32(mini: SearchSpace, precision) -> None:
+    """Autocast and loss scaling as on a GPU, made to run on the processor."""
+    arch = mini.largest(20)
+    exact, mixed = a_state(mini), a_state(mini, mixed=MixedPrecision.of("cpu", precision))
+    for state in (exact, mixed):
+        state.promote_teacher()
+    assert one_step(mixed, RECIPE, arch) == pytest.approx(one_step(exact, RECIPE, arch), rel=0.02)
+    assert {p.dtype for p in mixed.supernet.parameters()} == {torch.float32}
+    assert all(p.grad.dtype == torch.float32 for p in mixed.supernet.parameters() if p.grad is not None)
+
+
+def test_an_overflowing_loss_scale_is_halved_and_survives_a_cut(mini: SearchSpace, tmp_path: Path) -> None:
+    def scaled(scale: float) -> MixedPrecision:
+        return MixedPrecision("cpu", torch.float16, torch.amp.GradScaler("cpu", init_scale=scale))
+
+    state = a_state(mini, mixed=scaled(2.0**100))
+    before = copy.deepcopy(state.supernet.state_dict())
+    one_step(state, RECIPE, mini.largest(20))
+    assert_same_weights(state.supernet, before)
+    assert state.mixed.scaler.get_scale() == 2.0**99
+    state.save(tmp_path / "training.pt")
+    continued = a_state(mini, mixed=scaled(1.0))
+    continued.load(tmp_path / "training.pt")
+    assert continued.mixed.scaler.get_scale() == 2.0**99
+
+
+@pytest.mark.parametrize(
+    ("training_leaves", "gpus", "message"),
+    [
+        ({"batch_parts": 3}, 0, r"batch_parts is 3, which batch_size 256 is not a multiple of"),
+        ({"batch_parts": 2}, 4, r"batch_parts is 2, which 4 gpus cannot share"),
+        ({"batch_size": 10**6}, 0, r"batch_size is 1000000, but the train split has 40000 images"),
+        ({"precision": "fp8"}, 0, r"supernet.training.precision: 'fp8' is not"),
+        ({}, -1, r"supernet.gpus: -1 is out of range"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(training_leaves: dict[str, object], gpus: int, message: str) -> None:
+    raw = read_config(ROOT / "config" / "config.yaml").model_dump(mode="json")
+    raw["supernet"] |= {"source": "train", "gpus": gpus}
+    raw["supernet"]["training"] |= training_leaves
+    with pytest.raises(FoxnasError, match=message):
+        load_config(raw, "test")
+
+
+def test_a_batch_larger_than_the_data_is_refused(mini: SearchSpace) -> None:
+    with pytest.raises(FoxnasError, match=r"batch_size is 16; it must be at most the 8 images"):
+        train_supernet(mini, *random_images(8), RECIPE)
