@@ -11,7 +11,7 @@ from foxnas.errors import FoxnasError
 
 
 class ArraysBySize:
-    """The .npy files ``.../<size>/<split>-images.npy`` of one split; the size asked for last stays in memory."""
+    """The .npy files ``.../<size>/<split>-images.npy`` of one split, mapped: in memory as far as there is room."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self._paths = {int(path.parent.name): path for path in paths}
@@ -25,7 +25,8 @@ class ArraysBySize:
             raise FoxnasError(f"no images at {size} px were prepared, only at {sorted(self._paths)} px")
         path = self._paths[size]
         try:
-            images = np.load(path)
+            # Copy-on-write, since torch warns of arrays that it may not write to; nothing is ever written.
+            images = np.asarray(np.load(path, mmap_mode="c"))
         except (OSError, ValueError) as error:
             raise FoxnasError(f"{path}: is missing or damaged ({error}); delete it and run again") from error
         if images.dtype != np.uint8 or images.shape[1:3] != (size, size):

@@ -139,6 +139,19 @@ def checkpoint(config: Config) -> str:
     return str(path if path.exists() or path.is_absolute() else BASE / path)
 
 
+def calibration_images(config: Config) -> int:
+    """Return how many images of the train split recalibrate or calibrate."""
+    return max(config.accuracy.recalibration_images, config.export.calibration_images)
+
+
+def prepared_mb(config: Config) -> int:
+    """Return the megabytes of all images of all sizes."""
+    splits = config.data.splits
+    images = calibration_images(config) + splits.fit + splits.verify + splits.test
+    pixels = sum(size * size for size in config.space.image_sizes)
+    return -(-images * pixels * config.space.image_channels // 10**6)
+
+
 def slot(device: DeviceConfig) -> str:
     """Return the Snakemake resource, one of which there is, that a device's machine stands for.
 

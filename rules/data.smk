@@ -1,20 +1,19 @@
 """Data: the published files, four disjoint splits, and arrays at every image size."""
 
-SOURCE_FILES = [
-    "train-images-idx3-ubyte.gz",
-    "train-labels-idx1-ubyte.gz",
-    "t10k-images-idx3-ubyte.gz",
-    "t10k-labels-idx1-ubyte.gz",
-]
+#: Decoding image files takes processes; arrays need one.
+DECODING_THREADS = 8 if CONFIG.data.form == "csv" else 1
 
 
 rule fetch_images:
-    """Obtain the data set: from data.folder, by torchvision's downloader, or from Debian's package."""
+    """Obtain the data set: from data.folder, or by downloading it. Of a folder of image files, their list.
+
+    A folder cannot be watched; delete results/data/source/images.csv after a change in it.
+    """
     input:
         script=flow.script("fetch_images"),
         code=flow.closure("fetch_images"),
     output:
-        files=expand("results/data/source/{file}", file=SOURCE_FILES),
+        files=expand("results/data/source/{file}", file=CONFIG.data.source_files),
     log:
         "results/logs/fetch_images.log",
     benchmark:
@@ -23,7 +22,7 @@ rule fetch_images:
         mem_mb=1000,
         runtime=30,
     params:
-        settings=flow.settings(folder=CONFIG.data.folder),
+        settings=flow.settings(dataset=CONFIG.data.dataset, folder=CONFIG.data.folder),
         code=flow.code_digest("fetch_images"),
     message:
         "Obtaining the images"
@@ -32,14 +31,15 @@ rule fetch_images:
 
 
 rule split_images:
-    """Deal the published training images out to train, fit and verify; keep the published test set apart."""
+    """Deal the published images out to train, fit, verify and test."""
     input:
         script=flow.script("split_images"),
         code=flow.closure("split_images"),
         files=rules.fetch_images.output.files,
     output:
         images=expand(
-            "results/data/native/{part}-images.npy",
+            "results/data/native/{part}-images.{form}",
+            form=CONFIG.data.form,
             part=["train", "fit", "verify", "test"],
         ),
         labels=expand(
@@ -51,19 +51,22 @@ rule split_images:
         "results/logs/split_images.log",
     benchmark:
         "results/benchmarks/split_images.tsv"
+    threads: DECODING_THREADS
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=2000,
+        runtime=60,
     params:
         settings=flow.settings(
-            seed=CONFIG.data.seed, scene=CONFIG.data.scene, splits=CONFIG.data.splits
+            data=CONFIG.data.model_copy(update={"centre_share": 1.0}),
+            channels=SPACE.image_channels,
+            classes=SPACE.classes,
         ),
         code=flow.code_digest("split_images"),
     message:
         "Splitting the images"
     shell:
         "python {input.script} --settings {params.settings:q} --source results/data/source"
-        " --target results/data/native --record {output.record:q} 2>&1 | tee {log}"
+        " --target results/data/native --record {output.record:q} --threads {threads} 2>&1 | tee {log}"
 
 
 rule resize_images:
@@ -71,9 +74,9 @@ rule resize_images:
     input:
         script=flow.script("resize_images"),
         code=flow.closure("resize_images"),
-        train="results/data/native/train-images.npy",
-        fit="results/data/native/fit-images.npy",
-        verify="results/data/native/verify-images.npy",
+        train=f"results/data/native/train-images.{CONFIG.data.form}",
+        fit=f"results/data/native/fit-images.{CONFIG.data.form}",
+        verify=f"results/data/native/verify-images.{CONFIG.data.form}",
     output:
         calibration="results/data/{size}/calibration-images.npy",
         fit="results/data/{size}/fit-images.npy",
@@ -82,14 +85,16 @@ rule resize_images:
         "results/logs/{size}/resize_images.log",
     benchmark:
         "results/benchmarks/{size}/resize_images.tsv"
+    threads: DECODING_THREADS
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=2000,
+        runtime=60,
+        # What all sizes take on the disk; not a param, since another size must not touch this one.
+        whole_mb=flow.prepared_mb(CONFIG),
     params:
         settings=flow.settings(
-            calibration=max(
-                CONFIG.accuracy.recalibration_images, CONFIG.export.calibration_images
-            )
+            calibration=flow.calibration_images(CONFIG),
+            view=CONFIG.data.view(SPACE.image_channels),
         ),
         code=flow.code_digest("resize_images"),
     message:
@@ -97,7 +102,7 @@ rule resize_images:
     shell:
         "python {input.script} --settings {params.settings:q} --size {wildcards.size} --train {input.train:q}"
         " --fit {input.fit:q} --verify {input.verify:q} --calibration-out {output.calibration:q}"
-        " --fit-out {output.fit:q} --verify-out {output.verify:q} 2>&1 | tee {log}"
+        " --fit-out {output.fit:q} --verify-out {output.verify:q} --whole-mb {resources.whole_mb} --threads {threads} 2>&1 | tee {log}"
 
 
 rule resize_test_images:
@@ -105,20 +110,24 @@ rule resize_test_images:
     input:
         script=flow.script("resize_test_images"),
         code=flow.closure("resize_test_images"),
-        images="results/data/native/test-images.npy",
+        images=f"results/data/native/test-images.{CONFIG.data.form}",
     output:
         images="results/data/{size}/test-images.npy",
     log:
         "results/logs/{size}/resize_test_images.log",
     benchmark:
         "results/benchmarks/{size}/resize_test_images.tsv"
+    threads: DECODING_THREADS
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=2000,
+        runtime=60,
+        # What all sizes take on the disk; not a param, since another size must not touch this one.
+        whole_mb=flow.prepared_mb(CONFIG),
     params:
+        settings=flow.settings(view=CONFIG.data.view(SPACE.image_channels)),
         code=flow.code_digest("resize_test_images"),
     message:
         "Resizing the test images to {wildcards.size} px"
     shell:
-        "python {input.script} --size {wildcards.size} --images {input.images:q} --resized {output.images:q}"
-        " 2>&1 | tee {log}"
+        "python {input.script} --settings {params.settings:q} --size {wildcards.size} --images {input.images:q}"
+        " --whole-mb {resources.whole_mb} --threads {threads} --resized {output.images:q} 2>&1 | tee {log}"

@@ -10,7 +10,7 @@ if CONFIG.supernet.source == "train":
         input:
             script=flow.script("train_supernet"),
             code=flow.closure("train_supernet"),
-            images="results/data/native/train-images.npy",
+            images=f"results/data/native/train-images.{CONFIG.data.form}",
             labels="results/data/native/train-labels.npy",
         output:
             supernet="results/{space}/supernet.safetensors",

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from foxnas.config.section import Count, Section
+from foxnas.errors import FoxnasError
+
+#: Fashion-MNIST's files, as published.
+_IDX = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
 
 
 class SplitsConfig(Section):
@@ -19,7 +23,7 @@ class SplitsConfig(Section):
     verify: Count
     """Compares the candidates of a search."""
     test: Count
-    """Opened for the final report, never for a choice; taken from the published test set."""
+    """Opened for the final report, never for a choice; taken from the held-out images, if the data set has any."""
 
 
 class SceneConfig(Section):
@@ -33,16 +37,75 @@ class SceneConfig(Section):
     """Turned by at most so many degrees either way."""
 
 
+class ViewConfig(Section):
+    """What prepared images depend on besides their split and size."""
+
+    folder: str | None
+    """Of image files; null for arrays."""
+    channels: Count
+    """Grey or colour."""
+    centre_share: float
+    """As in `DataConfig`."""
+    corrupt_images: Literal["fail", "skip"]
+    """As in `DataConfig`."""
+
+
 class DataConfig(Section):
     """The images."""
 
-    dataset: Literal["fashion-mnist"]
-    """Which data set."""
+    dataset: Literal[
+        "fashion-mnist", "folder", "arrays", "CIFAR10", "CIFAR100", "FashionMNIST", "KMNIST", "MNIST", "USPS"
+    ]
+    """fashion-mnist: the demo's. folder: image files, one folder a class, or train/ and val/ with such folders
+    (ImageNet). arrays: train-images.npy, train-labels.npy and, if there are any, test-images.npy and
+    test-labels.npy. Others: torchvision's data set of that name. See docs/data.md."""
     folder: str | None
-    """A folder that already holds the data set's files; null fetches them."""
+    """The folder that already holds the data set; null fetches it, where that is possible."""
     scene: SceneConfig | None
     """null: the images as published."""
+    centre_share: Annotated[float, Field(ge=0.1, le=1)]
+    """What an evaluated image shows of its shorter side, around the centre: 0.875 is the usual 224 of 256; 1: all."""
+    corrupt_images: Literal["fail", "skip"]
+    """An image file that cannot be read stops the run, or is replaced by another one, named and counted."""
+    evaluate_on: Literal["train", "held-out"]
+    """Where fit and verify come from: the published training images, or the held-out ones, as test does; the latter for
+    a supernet that was trained with all training images."""
     seed: int
-    """Deals the published training images out to train, fit and verify."""
+    """Deals the published images out to the splits."""
     splits: SplitsConfig
-    """How many images go where."""
+    """How many images go where; lower them for less disk, memory and time."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> DataConfig:
+        if self.dataset in ("folder", "arrays") and self.folder is None:
+            raise FoxnasError(f"folder is null, but the data set is {self.dataset!r}; write the folder's path")
+        if self.dataset == "folder" and self.scene is not None:
+            raise FoxnasError("scene is for small images that are arrays, not for a folder of files; write null")
+        return self
+
+    @property
+    def source_files(self) -> list[str]:
+        """The files that the fetched data set consists of."""
+        match self.dataset:
+            case "fashion-mnist":
+                return [f"{name}-ubyte.gz" for name in _IDX]
+            case "folder":
+                return ["images.csv"]
+            case _:
+                return [f"{part}-{kind}.npy" for part in ("train", "test") for kind in ("images", "labels")]
+
+    @property
+    def form(self) -> Literal["csv", "npy"]:
+        """How a split's images are stored before they have a size: a list of files, or an array."""
+        return "csv" if self.dataset == "folder" else "npy"
+
+    def view(self, channels: int) -> ViewConfig:
+        """Return what the prepared images of a space with so many channels depend on."""
+        return ViewConfig.model_validate(
+            {
+                "folder": self.folder if self.form == "csv" else None,
+                "channels": channels,
+                "centre_share": self.centre_share,
+                "corrupt_images": self.corrupt_images,
+            }
+        )

@@ -1,14 +1,27 @@
-"""Obtain the data set's files."""
+"""Obtain the data set: its files, or the list of a folder's images."""
 
 from pathlib import Path
 
 from foxnas import command
-from foxnas.data import fetch_fashion_mnist
+from foxnas.datasets.fashion_mnist import fetch_fashion_mnist
+from foxnas.datasets.folders import list_images
+from foxnas.datasets.labelled import copy_arrays, fetch_torchvision
+from foxnas.tables import write_table
 
 
-def main(*, folder: str | None, target: Path) -> None:
-    """Copy, download or unpack the data set into a folder."""
-    fetch_fashion_mnist(Path(folder) if folder else None, target)
+def main(*, dataset: str, folder: str | None, target: Path) -> None:
+    """Copy, download, unpack or list the data set, into a folder."""
+    given = Path(folder) if folder else None
+    if dataset == "fashion-mnist":
+        fetch_fashion_mnist(given, target)
+    elif dataset == "folder" and given:
+        listed = list_images(given)
+        settings = {"dataset": dataset, "folder": folder}
+        write_table(target / "images.csv", listed.images, command.made_by(__file__, settings, classes=listed.classes))
+    elif dataset == "arrays" and given:
+        copy_arrays(given, target)
+    else:
+        fetch_torchvision(dataset, given, target)
 
 
 if __name__ == "__main__":

@@ -1,28 +1,34 @@
-"""Resize the images that fit, verify and calibrate to one image size."""
+"""Prepare the images that fit, verify and calibrate at one image size."""
 
 from pathlib import Path
 
-import numpy as np
-
 from foxnas import command
-from foxnas.data import save_resized
+from foxnas.config.data import ViewConfig
+from foxnas.datasets.prepared import check_disk, prepare_images
+from foxnas.datasets.views import View
 
 
 def main(
     *,
     calibration: int,
+    view: ViewConfig,
     size: int,
     train: Path,
     fit: Path,
     verify: Path,
+    whole_mb: int,
+    threads: int,
     calibration_out: Path,
     fit_out: Path,
     verify_out: Path,
 ) -> None:
-    """Write the three arrays; calibration takes the first `calibration` images of the train split."""
-    save_resized(np.load(train, mmap_mode="r")[:calibration], size, calibration_out)
-    save_resized(np.load(fit), size, fit_out)
-    save_resized(np.load(verify), size, verify_out)
+    """Write the three arrays; calibration takes the first `calibration` images of the train split that can be read."""
+    check_disk(fit_out.parent.parent, whole_mb)
+    folder = Path(view.folder) if view.folder else None
+    seen = View(size, view.channels, view.centre_share)
+    prepare_images(train, folder, seen, calibration_out, threads, calibration, skip=view.corrupt_images == "skip")
+    prepare_images(fit, folder, seen, fit_out, threads)
+    prepare_images(verify, folder, seen, verify_out, threads)
 
 
 if __name__ == "__main__":

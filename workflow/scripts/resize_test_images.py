@@ -1,16 +1,18 @@
-"""Resize the test images to one image size."""
+"""Prepare the test images at one image size."""
 
 from pathlib import Path
 
-import numpy as np
-
 from foxnas import command
-from foxnas.data import save_resized
+from foxnas.config.data import ViewConfig
+from foxnas.datasets.prepared import check_disk, prepare_images
+from foxnas.datasets.views import View
 
 
-def main(*, size: int, images: Path, resized: Path) -> None:
+def main(*, view: ViewConfig, size: int, images: Path, whole_mb: int, threads: int, resized: Path) -> None:
     """Write the test images at one size."""
-    save_resized(np.load(images), size, resized)
+    check_disk(resized.parent.parent, whole_mb)
+    folder = Path(view.folder) if view.folder else None
+    prepare_images(images, folder, View(size, view.channels, view.centre_share), resized, threads)
 
 
 if __name__ == "__main__":
