@@ -7,19 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from torchvision.transforms.v2 import Resize
+from torchvision.transforms.v2 import CenterCrop, Resize
 from torchvision.tv_tensors import Image
 
-from foxnas import data
-from foxnas.data import (
-    FASHION_MNIST_FILES,
-    fetch_fashion_mnist,
-    load_fashion_mnist,
-    read_idx,
-    resize,
-    set_in_scene,
-    split_rows,
-)
+from foxnas.data import resize
+from foxnas.datasets import fashion_mnist
+from foxnas.datasets.fashion_mnist import FASHION_MNIST_FILES, fetch_fashion_mnist, load_fashion_mnist, read_idx
+from foxnas.datasets.labelled import check_fits, copy_arrays, fetch_torchvision, load_arrays
+from foxnas.datasets.prepared import check_disk, prepare_images
+from foxnas.datasets.scenes import set_in_scene
+from foxnas.datasets.splits import deal, split_rows
+from foxnas.datasets.views import View
 from foxnas.errors import FoxnasError
 
 
@@ -80,11 +78,11 @@ def test_sources_are_tried_in_turn_and_all_failures_are_said(
         raise OSError("no route to the mirror")
 
     fails.__name__ = "_from_torchvision"
-    monkeypatch.setattr(data, "_from_torchvision", fails)
-    monkeypatch.setattr(data, "_from_debian", lambda scratch: folder)
+    monkeypatch.setattr(fashion_mnist, "_from_torchvision", fails)
+    monkeypatch.setattr(fashion_mnist, "_from_debian", lambda scratch: folder)
     fetch_fashion_mnist(None, tmp_path / "second")
     assert len(list((tmp_path / "second").iterdir())) == 4
-    monkeypatch.setattr(data, "_from_debian", fails)
+    monkeypatch.setattr(fashion_mnist, "_from_debian", fails)
     with pytest.raises(FoxnasError, match=r"set data.folder .*torchvision: no route to the mirror"):
         fetch_fashion_mnist(None, tmp_path / "third")
 
@@ -126,3 +124,114 @@ def test_a_scene_of_full_scale_and_no_angle_is_the_image() -> None:
     images = np.random.default_rng(0).integers(0, 256, (5, 28, 28, 1), dtype=np.uint8)
     placed = set_in_scene(images, 28, 1.0, 0.0, np.random.default_rng(0))
     assert np.abs(placed.astype(int) - images).max() <= 1
+
+
+def write_four(folder: Path, size: int = 12, channels: int = 3) -> None:
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for part, n in (("train", 40), ("test", 20)):
+        np.save(folder / f"{part}-images.npy", rng.integers(0, 256, (n, size, size + 4, channels), dtype=np.uint8))
+        np.save(folder / f"{part}-labels.npy", np.arange(n, dtype=np.int32) % 4)
+
+
+def test_plain_arrays_are_taken_and_checked(tmp_path: Path) -> None:
+    write_four(tmp_path / "given")
+    copy_arrays(tmp_path / "given", tmp_path / "source")
+    train, test = load_arrays(tmp_path / "source")
+    assert (train.images == np.load(tmp_path / "given" / "train-images.npy")).all()
+    assert test.labels.dtype == np.int64
+    check_fits([train, test], 3, 4)
+    with pytest.raises(FoxnasError, match=r"labels go from 0 to 3, but space.classes is 3"):
+        check_fits([train, test], 3, 3)
+    with pytest.raises(FoxnasError, match=r"the images have 3 channels, space.image_channels is 1"):
+        check_fits([train, test], 1, 4)
+    np.save(tmp_path / "given" / "test-labels.npy", np.zeros(19, np.int64))
+    with pytest.raises(FoxnasError, match=r"test-labels.npy: holds int64 \(19,\); .* each of the 20 images"):
+        copy_arrays(tmp_path / "given", tmp_path / "again")
+    np.save(tmp_path / "given" / "train-images.npy", np.zeros((40, 3, 12, 12), np.float32))
+    with pytest.raises(FoxnasError, match=r"train-images.npy: holds float32"):
+        load_arrays(tmp_path / "given")
+    (tmp_path / "given" / "train-images.npy").write_bytes(b"\x93NUMPY")
+    with pytest.raises(FoxnasError, match=r"train-images.npy: is not a whole .npy file"):
+        load_arrays(tmp_path / "given")
+
+
+def test_arrays_without_a_held_out_part_give_all_splits(tmp_path: Path) -> None:
+    write_four(tmp_path / "given")
+    for name in ("test-images.npy", "test-labels.npy"):
+        (tmp_path / "given" / name).unlink()
+    copy_arrays(tmp_path / "given", tmp_path / "source")
+    train, test = load_arrays(tmp_path / "source")
+    assert (len(train.labels), len(test.labels)) == (40, 0)
+    rows, _ = deal(40, 0, {"train": 10, "fit": 10, "verify": 10, "test": 10}, {"train"}, 0)
+    assert sorted(np.concatenate(list(rows.values()))) == list(range(40))
+
+
+def test_fit_and_verify_come_from_the_held_out_images_if_asked() -> None:
+    sizes = {"train": 30, "fit": 6, "verify": 5, "test": 4}
+    rows, spare = deal(40, 20, sizes, {"train"}, 0)
+    assert rows["train"].max() < 40
+    assert len(spare["train"]) == 10
+    held_out = np.concatenate([rows["fit"], rows["verify"], rows["test"], spare["fit"]])
+    assert sorted(held_out) == list(range(40, 60))
+    with pytest.raises(FoxnasError, match=r"fit 6 \+ verify 5 \+ test 10 = 21 images, the data set has 20; lower one"):
+        deal(40, 20, {**sizes, "test": 10}, {"train"}, 0)
+
+
+@pytest.mark.parametrize("name", ["MNIST", "CIFAR10"])
+def test_torchvisions_sets_are_read_by_torchvision(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    if name == "MNIST":
+        raw = tmp_path / "MNIST" / "raw"
+        raw.mkdir(parents=True)
+        images = rng.integers(0, 256, (30, 28, 28), dtype=np.uint8)
+        for part in ("train", "t10k"):
+            write_idx(raw / f"{part}-images-idx3-ubyte.gz", images)
+            write_idx(raw / f"{part}-labels-idx1-ubyte.gz", np.arange(30, dtype=np.uint8) % 10)
+        for file in raw.glob("*.gz"):
+            file.with_suffix("").write_bytes(gzip.decompress(file.read_bytes()))
+        expected = images[..., None]
+    else:
+        import hashlib
+        import pickle
+
+        from torchvision.datasets import CIFAR10
+
+        folder = tmp_path / CIFAR10.base_folder
+        folder.mkdir()
+        flat = rng.integers(0, 256, (30, 3072), dtype=np.uint8)
+        content = pickle.dumps({"data": flat, "labels": [i % 10 for i in range(30)]})
+        meta = pickle.dumps({"label_names": [str(i) for i in range(10)]})
+        (folder / "batch").write_bytes(content)
+        (folder / "batches.meta").write_bytes(meta)
+        for files in ("train_list", "test_list"):
+            monkeypatch.setattr(CIFAR10, files, [["batch", hashlib.md5(content).hexdigest()]])
+        monkeypatch.setattr(CIFAR10, "meta", {**CIFAR10.meta, "md5": hashlib.md5(meta).hexdigest()})
+        expected = flat.reshape(30, 3, 32, 32).transpose(0, 2, 3, 1)
+    fetch_torchvision(name, tmp_path, tmp_path / "source")
+    train, test = load_arrays(tmp_path / "source")
+    assert (train.images == expected).all()
+    assert (test.labels == np.arange(30) % 10).all()
+    with pytest.raises(FoxnasError, match=rf"{name} could not be obtained .* set data.folder"):
+        fetch_torchvision(name, tmp_path / "nowhere", tmp_path / "again")
+
+
+@pytest.mark.parametrize(("size", "share"), [(16, 0.875), (21, 0.875), (40, 0.9), (12, 1.0)])
+def test_arrays_are_cropped_as_torchvision_does(size: int, share: float, tmp_path: Path) -> None:
+    import torch
+
+    images = np.random.default_rng(0).integers(0, 256, (5, 31, 45, 3), dtype=np.uint8)
+    np.save(tmp_path / "x.npy", images)
+    prepare_images(tmp_path / "x.npy", None, View(size, 3, share), tmp_path / "y.npy", 1, first=4)
+    shorter = {16: 19, 21: 24, 40: 45, 12: 12}[size]
+    expected = CenterCrop(size)(Resize(shorter, antialias=True)(Image(torch.from_numpy(images).permute(0, 3, 1, 2))))
+    assert (np.load(tmp_path / "y.npy") == expected[:4].permute(0, 2, 3, 1).numpy()).all()
+
+
+def test_a_disk_that_cannot_hold_all_sizes_is_refused_beforehand(tmp_path: Path) -> None:
+    import shutil
+
+    free_mb = shutil.disk_usage(tmp_path).free // 10**6
+    check_disk(tmp_path, free_mb // 2)
+    with pytest.raises(FoxnasError, match=r"the images at all sizes take .* GB .* are free; lower data.splits.fit"):
+        check_disk(tmp_path, 2 * free_mb)

@@ -58,7 +58,7 @@ def _load_pair(folder: Path, names: Sequence[str]) -> LabelledImages:
     images, labels = (_load(folder / name) for name in names)
     if images.ndim == 3:
         images = images[..., None]
-    if images.dtype != np.uint8 or images.ndim != 4 or not images.size:
+    if images.dtype != np.uint8 or images.ndim != 4 or 0 in images.shape[1:]:
         raise FoxnasError(
             f"{folder / names[0]}: holds {images.dtype} {images.shape}; "
             "it should be uint8 (images, height, width, channels)"
