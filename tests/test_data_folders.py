@@ -198,4 +198,4 @@ def test_too_few_images_and_another_number_of_classes_are_refused(tmp_path: Path
     with pytest.raises(FoxnasError, match=r"has 3 classes, space.classes is 1000; write space: .*classes: 3"):
         split(data_config(tree), tmp_path / "out", classes=1000)
     with pytest.raises(ValueError, match=r"folder is null, but the data set is 'folder'"):
-        data_config(tree, folder=None)
+        DataConfig.model_validate({**data_config(tree).model_dump(), "folder": None})
