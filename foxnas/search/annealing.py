@@ -76,7 +76,7 @@ class AnnealingSettings:
     proposals_per_temperature: int = 60
     boltzmann: float = 0.01
     switch_after: int | None = None
-    rounds: int = 6
+    rounds: int = 8
     chains: int = 32
     guided: bool = True
     polish: bool = True
