@@ -98,6 +98,7 @@ FROM_WINNER = {
 }  # fmt: skip
 FROM_TWIST = {"twist_winner", "export_candidates", "time_candidates", *FROM_WINNER}
 FROM_SEARCH = {"search_architectures", *FROM_TWIST}
+COMPARISON = {"compare_strategies", "evaluate_found", "time_found"}
 
 
 @pytest.mark.parametrize(
@@ -105,16 +106,16 @@ FROM_SEARCH = {"search_architectures", *FROM_TWIST}
     [
         ("search.annealing.rounds", 3, FROM_SEARCH),
         ("search.strategy", "evolution", FROM_SEARCH),
-        ("comparison.seeds", 1, {"compare_strategies", "write_report"}),
-        ("budgets", ["p50", "p80"], FROM_SEARCH | {"resolve_budget", "compare_strategies"}),
+        ("comparison.seeds", 1, {*COMPARISON, "write_report"}),
+        ("budgets", ["p50", "p80"], {"resolve_budget", *COMPARISON, *FROM_SEARCH}),
         ("search.caps.max_parameters", 10**6, {"search_architectures", *FROM_TWIST}),
         ("sampling.subnets", 200, {
             "sample_subnets", "gather_subnets", "evaluate_subnets", "gather_accuracy", "time_subnets",
-            "gather_latency", "fit_accuracy", "fit_latency", "resolve_budget", "compare_strategies", *FROM_SEARCH,
+            "gather_latency", "fit_accuracy", "fit_latency", "resolve_budget", *COMPARISON, *FROM_SEARCH,
             "compare_accuracy_predictors", "compare_latency_predictors", "fit_target",
         }),
         ("devices.0.protocol.min_runs", 30, {
-            "time_subnets", "gather_latency", "fit_latency", "resolve_budget", "compare_strategies", *FROM_SEARCH,
+            "time_subnets", "gather_latency", "fit_latency", "resolve_budget", *COMPARISON, *FROM_SEARCH,
             "compare_latency_predictors", "fit_target",
         }),
         ("predictors.rivals.repeats", 2, {
