@@ -48,7 +48,7 @@ STAGES = {
 #: Of a stage's rules, those that run in another stage's environment.
 ELSEWHERE = {
     "compare_predictors": "training", "evaluate_subnets": "training", "compare_baselines": "training",
-    "time_models": "measuring", "validate_on_device": "measuring",
+    "time_subnets": "measuring", "time_models": "measuring", "validate_on_device": "measuring",
 }  # fmt: skip
 DISTRIBUTIONS = {"yaml": "pyyaml", "sklearn": "scikit-learn", "ai_edge_litert": "ai-edge-litert"}
 
