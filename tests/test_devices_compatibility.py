@@ -50,7 +50,7 @@ ELSEWHERE = {
     "compare_predictors": "training", "evaluate_subnets": "training", "compare_baselines": "training",
     "time_subnets": "measuring", "time_models": "measuring", "validate_on_device": "measuring",
 }  # fmt: skip
-DISTRIBUTIONS = {"yaml": "pyyaml", "sklearn": "scikit-learn", "ai_edge_litert": "ai-edge-litert"}
+DISTRIBUTIONS = {"yaml": "pyyaml", "sklearn": "scikit-learn", "ai_edge_litert": "ai-edge-litert", "PIL": "pillow"}
 
 
 @pytest.mark.parametrize("stage", STAGES)
