@@ -24,7 +24,11 @@ if CONFIG.supernet.source == "train":
             mem_mb=4000,
             runtime=600,
         params:
-            settings=flow.settings(space=SPACE, training=CONFIG.supernet.training),
+            settings=flow.settings(
+                space=SPACE,
+                training=CONFIG.supernet.training,
+                view=CONFIG.data.reading(SPACE.image_channels),
+            ),
             code=flow.code_digest("train_supernet"),
             state="results/{space}/journals/training.pt",
         message:

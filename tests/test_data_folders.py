@@ -8,20 +8,23 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from PIL import Image
 from torchvision.datasets import ImageFolder
-from torchvision.transforms import CenterCrop, Compose, Resize
+from torchvision.transforms import CenterCrop, Compose, RandomResizedCrop, Resize
 
 from foxnas.config.data import DataConfig
 from foxnas.datasets.decoding import decode_files, first_readable
 from foxnas.datasets.folders import files_of, list_images, read_files
 from foxnas.datasets.prepared import prepare_images
 from foxnas.datasets.split_files import split_files
+from foxnas.datasets.training_files import AREA, RATIO, TrainingFiles, random_box
 from foxnas.datasets.views import View
 from foxnas.errors import FoxnasError
+from foxnas.space import SearchSpace
+from foxnas.supernet.recipe import Phase, Recipe
+from foxnas.supernet.training import train_supernet
 from foxnas.tables import write_table
-
-ROOT = Path(__file__).parent.parent
 
 
 def make_tree(
@@ -199,3 +202,65 @@ def test_too_few_images_and_another_number_of_classes_are_refused(tmp_path: Path
         split(data_config(tree), tmp_path / "out", classes=1000)
     with pytest.raises(ValueError, match=r"folder is null, but the data set is 'folder'"):
         DataConfig.model_validate({**data_config(tree).model_dump(), "folder": None})
+
+
+def test_training_crops_are_drawn_as_torchvision_draws_them() -> None:
+    rng, image = np.random.default_rng(0), Image.new("RGB", (500, 375))
+    torch.manual_seed(0)
+    own = np.array([random_box(500, 375, rng) for _ in range(4000)])
+    assert own.min() >= 0
+    assert (own[:, 2] <= 500).all()
+    assert (own[:, 3] <= 375).all()
+    drawn = np.array([RandomResizedCrop.get_params(image, list(AREA), list(RATIO)) for _ in range(4000)])
+    top, left, height, width = drawn.T
+    for mine, theirs in (
+        (own[:, 0], left),
+        (own[:, 1], top),
+        (own[:, 2] - own[:, 0], width),
+        (own[:, 3] - own[:, 1], height),
+    ):
+        assert abs(mine.mean() - theirs.mean()) < 5 * np.hypot(mine.std(), theirs.std()) / np.sqrt(4000)
+        assert np.allclose(np.quantile(mine, [0.1, 0.5, 0.9]), np.quantile(theirs, [0.1, 0.5, 0.9]), atol=20)
+
+
+def test_a_training_crop_depends_on_its_epoch_and_its_row_alone(tmp_path: Path) -> None:
+    files = files_of(list_images(make_tree(tmp_path, {"": 5})).images, tmp_path)
+    labels = np.repeat(np.arange(3), 5)
+    one, several = (TrainingFiles(files, labels, 3, threads) for threads in (1, 3))
+    rows = np.array([4, 0, 9, 2])
+    crops = one.crops(rows, 24, [0, 1])
+    assert crops.shape == (4, 24, 24, 3)
+    assert (several.crops(rows[::-1], 24, [0, 1])[::-1] == crops).all()
+    assert (several.crops(rows, 24, [0, 2]) != crops).any((1, 2, 3)).all()
+
+
+def test_a_supernet_is_trained_from_files_and_a_corrupt_one_is_named_or_skipped(
+    tmp_path: Path, mini: SearchSpace, caplog: pytest.LogCaptureFixture
+) -> None:
+    tree = make_tree(tmp_path, {"": 8})
+    listed = list_images(tree).images
+    corrupt(tree / listed["path"][2])
+    labels = listed["label"].to_numpy(np.int64)
+    files = files_of(list_images(tree).images, tree)
+    phase = Phase(epochs=2, learning_rate=1e-3, kernel_sizes=[3, 5, 7], expansion_ratios=[2, 3, 4, 6], depths=[2, 3, 4])
+    recipe = Recipe(
+        [phase],
+        batch_size=8,
+        batch_parts=2,
+        weight_decay=0,
+        distillation=0,
+        average_decay=0.9,
+        precision="fp32",
+        seed=0,
+    )
+    with pytest.raises(FoxnasError, match=rf"{files[2].path}: cannot be decoded"):
+        train_supernet(mini, TrainingFiles(files, labels, 1), labels, recipe)
+    trained, again = (
+        train_supernet(mini, TrainingFiles(files, labels, 1, threads, skip=True), labels, recipe) for threads in (1, 2)
+    )
+    assert all((a == b).all() for a, b in zip(trained.parameters(), again.parameters(), strict=True))
+    assert sum(f"skipped {files[2].path}" in line for line in caplog.messages) == 2, "once a training"
+    for file in files[:8]:
+        Path(file.path).write_bytes(b"x" * file.bytes)
+    with pytest.raises(FoxnasError, match=r"no image of its class can be decoded"):
+        TrainingFiles(files, labels, 1, skip=True).crops(np.array([1]), 16, [0])

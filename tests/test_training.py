@@ -138,6 +138,7 @@ def test_two_processes_train_what_one_does(tmp_path: Path) -> None:
     np.save(tmp_path / "labels.npy", labels)
     shared = replace(RECIPE, batch_parts=2)
     settings = {"space": config.space.model_dump(mode="json"), "training": json.loads(json.dumps(asdict(shared)))}
+    settings["view"] = config.data.reading(1).model_dump(mode="json")
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     files = [f"--{name}={tmp_path / name}.npy" for name in ("images", "labels")]
     files += [f"--state={tmp_path / 'journals' / 'training.pt'}", f"--supernet={tmp_path / 'supernet.safetensors'}"]

@@ -106,6 +106,10 @@ class DataConfig(Section):
                 "folder": self.folder if self.form == "csv" else None,
                 "channels": channels,
                 "centre_share": self.centre_share,
-                "corrupt_images": self.corrupt_images,
+                "corrupt_images": self.corrupt_images if self.form == "csv" else "fail",
             }
         )
+
+    def reading(self, channels: int) -> ViewConfig:
+        """Return what training depends on: the same, but for the crop, which is random then."""
+        return self.view(channels).model_copy(update={"centre_share": 1.0})

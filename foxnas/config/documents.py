@@ -20,7 +20,7 @@ _INTRODUCTION = """# Configuration
 `snakemake --configfile mine.yaml`; only what depends on that line runs again. Every key is required, so that a
 config found alone says everything; unknown keys and impossible combinations are refused at once, by key, with the fix.
 `schema.json` is the same in JSON Schema, for editors. `tiny.yaml` is the smallest real run, which the tests use;
-`coral.yaml` is a Coral device over SSH.
+`coral.yaml` is a Coral device over SSH; `imagenet.yaml` is the paper's scale, on ImageNet.
 
 Reordering keys or changing comments reruns nothing. This page is written by `make documents`.
 """

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from foxnas.data import resize, to_input
+from foxnas.datasets.training_files import TrainingFiles
 from foxnas.errors import FoxnasError
 from foxnas.space import Arch, SearchSpace
 from foxnas.supernet.model import Supernet
@@ -42,7 +44,7 @@ class Diverged(Exception):
 
 def train_supernet(
     space: SearchSpace,
-    images: np.ndarray,
+    images: np.ndarray | TrainingFiles,
     labels: np.ndarray,
     recipe: Recipe,
     resume_from: Path | None = None,
@@ -54,7 +56,8 @@ def train_supernet(
     Parameters
     ----------
     images
-        uint8 (n, H, W, channels) at their native size; every batch is resized to its own random size.
+        uint8 (n, H, W, channels) at their native size, every batch resized to its own random size; or files, of which
+        random crops are read.
     labels
         int64 (n,).
     resume_from
@@ -123,7 +126,7 @@ def train_step(
     processes: Processes,
     parts: range,
     arch: Arch,
-    images: np.ndarray,
+    images: np.ndarray | TrainingFiles,
     labels: np.ndarray,
     rows: np.ndarray,
     flips: np.ndarray,
@@ -140,7 +143,7 @@ def train_step(
     each, scaler = len(rows) // recipe.batch_parts, state.mixed.scaler
     for part in parts:
         piece = slice(part * each, (part + 1) * each)
-        x = to_input(resize(images[rows[piece]], arch.image_size))
+        x = to_input(pixels_of(images, rows[piece], arch.image_size, [recipe.seed, state.epoch]))
         flip = torch.from_numpy(flips[piece])
         x[flip] = x[flip].flip(-1)
         x, y = x.to(processes.device), torch.from_numpy(labels[rows[piece]]).to(processes.device)
@@ -165,6 +168,13 @@ def train_step(
         for kept, new in zip(state.average.parameters(), state.supernet.parameters(), strict=True):
             kept.lerp_(new, 1 - recipe.average_decay)
     return mean_loss
+
+
+def pixels_of(images: np.ndarray | TrainingFiles, rows: np.ndarray, size: int, seeds: Sequence[int]) -> np.ndarray:
+    """Return a batch, uint8 (n, size, size, channels): whole arrays resized, or random crops of files."""
+    if isinstance(images, TrainingFiles):
+        return images.crops(rows, size, seeds)
+    return resize(images[rows], size)
 
 
 def soft_labels(teacher: Supernet | None, x: Tensor, arch: Arch) -> Tensor | None:
