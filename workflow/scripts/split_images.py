@@ -1,5 +1,6 @@
 """Deal the images out to the four splits."""
 
+from importlib import metadata
 from pathlib import Path
 
 from foxnas import command
@@ -18,7 +19,8 @@ def main(
     else:
         recorded = split_arrays(data, channels, classes, source, target)
     settings = {"seed": data.seed, "scene": data.scene, "splits": data.splits, "evaluate_on": data.evaluate_on}
-    write_json(record, {"made_by": command.made_by(__file__, settings), "splits": recorded})
+    made_by = command.made_by(__file__, settings, pillow=metadata.version("pillow"))  # which decodes the files
+    write_json(record, {"made_by": made_by, "splits": recorded})
 
 
 if __name__ == "__main__":
