@@ -18,7 +18,8 @@ if CONFIG.supernet.source == "train":
             "results/logs/{space}/train_supernet.log",
         benchmark:
             "results/benchmarks/{space}/train_supernet.tsv"
-        threads: max(1, CONFIG.supernet.gpus)
+        # Each GPU waits for the processors that decode its images.
+        threads: max(1, 8 * CONFIG.supernet.gpus)
         resources:
             gpu=CONFIG.supernet.gpus,
             mem_mb=4000,

@@ -6,6 +6,7 @@ import copy
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 import time
@@ -16,13 +17,18 @@ from unittest import mock
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 
 from foxnas.config.space import read_space
 from foxnas.config.whole import load_config, read_config
+from foxnas.data import resize, to_input
+from foxnas.datasets.decoding import ImageFile
+from foxnas.datasets.training_files import TrainingFiles
 from foxnas.errors import FoxnasError
 from foxnas.space import Arch, SearchSpace
 from foxnas.supernet import training
+from foxnas.supernet.drawing import Draw, read_piece
 from foxnas.supernet.model import Supernet
 from foxnas.supernet.precision import MixedPrecision
 from foxnas.supernet.processes import Processes, join_processes
@@ -147,7 +153,8 @@ def test_two_processes_train_what_one_does(tmp_path: Path) -> None:
         [*torchrun, *script, *files, "--threads", "1"], cwd=ROOT, env=environment(), capture_output=True, text=True
     )
     assert run.returncode == 0, run.stderr
-    assert run.stderr.count("epoch 4/4, step 3/3") == 1, "the first process alone reports"
+    last = re.findall(r"phase 2, epoch 4/4, step 3/3: .* images/s, about 0:00:00 left", run.stderr)
+    assert len(last) == 1, "the first process alone reports"
     assert not list((tmp_path / "journals").iterdir())
     alone = train_supernet(config.space.build(), pixels, labels, shared).state_dict()
     together = load_file(tmp_path / "supernet.safetensors")
@@ -167,10 +174,10 @@ def a_state(space: SearchSpace, recipe: Recipe = RECIPE, mixed: MixedPrecision |
 
 def one_step(state: TrainingState, recipe: Recipe, arch: Arch, labels: np.ndarray | None = None) -> float:
     images, truth = random_images(32)
-    rows, flips = np.arange(32), np.zeros(32, bool)
-    parts = range(recipe.batch_parts)
+    draw = Draw(Moment(0, 0, 0), arch, np.arange(32), np.zeros(32, bool), {})
     labels = truth if labels is None else labels
-    return train_step(state, recipe, Processes(), parts, arch, images, labels, rows, flips, 1e-3)
+    pieces = [read_piece(images, labels, recipe, draw, part) for part in range(recipe.batch_parts)]
+    return train_step(state, recipe, Processes(), arch, pieces, 1e-3)
 
 
 def test_the_gradient_of_a_batch_is_the_mean_over_its_parts(mini: SearchSpace) -> None:
@@ -181,7 +188,7 @@ def test_the_gradient_of_a_batch_is_the_mean_over_its_parts(mini: SearchSpace) -
     images, labels = random_images(32)
     losses = []
     for i in range(0, 32, 8):
-        x = training.to_input(training.resize(images[i : i + 8], 20))
+        x = to_input(resize(images[i : i + 8], 20))
         losses.append(torch.nn.functional.cross_entropy(reference(x, arch), torch.from_numpy(labels[i : i + 8])))
     mean = torch.stack(losses).mean()
     mean.backward()
@@ -214,7 +221,7 @@ def test_the_teacher_is_the_largest_subnet_at_the_same_size(mini: SearchSpace) -
     recipe = replace(RECIPE, distillation=1.0)
     wrong = (random_images(32)[1] + 3) % 10
     loss = one_step(state, recipe, arch, wrong)  # true labels count for nothing at distillation 1
-    x = training.to_input(training.resize(random_images(32)[0], 20))
+    x = to_input(resize(random_images(32)[0], 20))
     with torch.no_grad():
         probabilities = teacher(x, mini.largest(20)).softmax(1)
         expected = -(probabilities * pupil(x, arch).log_softmax(1)).sum(1).mean()
@@ -380,3 +387,26 @@ def test_settings_that_cannot_be_are_refused(training_leaves: dict[str, object],
 def test_a_batch_larger_than_the_data_is_refused(mini: SearchSpace) -> None:
     with pytest.raises(FoxnasError, match=r"batch_size is 16; it must be at most the 8 images"):
         train_supernet(mini, *random_images(8), RECIPE)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[ImageFile]:
+    """Coloured photographs of several shapes."""
+    rng, found = np.random.default_rng(0), []
+    for i in range(48):
+        path = tmp_path / f"{i}.png"
+        shape = (int(rng.integers(20, 60)), int(rng.integers(20, 60)), 3)
+        Image.fromarray(rng.integers(0, 256, shape, dtype=np.uint8)).save(path)
+        found.append(ImageFile(str(path), path.stat().st_size))
+    return found
+
+
+def test_training_from_files_reads_ahead_and_continues_bit_for_bit(
+    mini: SearchSpace, files: list[ImageFile], tmp_path: Path
+) -> None:
+    space, labels, state = replace(mini, image_channels=3), random_images()[1], tmp_path / "training.pt"
+    whole = train_supernet(space, TrainingFiles(files, labels, 3, 2), labels, RECIPE)
+    with cut_after(5), pytest.raises(Cut):
+        train_supernet(space, TrainingFiles(files, labels, 3, 1), labels, RECIPE, state, save_every_s=0)
+    continued = train_supernet(space, TrainingFiles(files, labels, 3, 2), labels, RECIPE, state)
+    assert_same_weights(continued, whole.state_dict())

@@ -11,6 +11,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +19,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from foxnas.data import resize, to_input
 from foxnas.datasets.training_files import TrainingFiles
 from foxnas.errors import FoxnasError
 from foxnas.space import Arch, SearchSpace
+from foxnas.supernet.drawing import Draw, Images, Piece, draws, read_ahead, read_piece
 from foxnas.supernet.model import Supernet
 from foxnas.supernet.precision import MixedPrecision
 from foxnas.supernet.processes import Processes
@@ -34,6 +35,8 @@ log = logging.getLogger(__name__)
 MAX_GRADIENT_NORM = 5.0
 #: Below this loss scale, fp16 does not overflow now and then: the training diverges.
 MIN_LOSS_SCALE = 2.0**-10
+#: Batches read before they are needed, where reading takes its time.
+READ_AHEAD = 3
 #: Time between two lines of progress.
 REPORT_EVERY_S = 15.0
 
@@ -44,7 +47,7 @@ class Diverged(Exception):
 
 def train_supernet(
     space: SearchSpace,
-    images: np.ndarray | TrainingFiles,
+    images: Images,
     labels: np.ndarray,
     recipe: Recipe,
     resume_from: Path | None = None,
@@ -57,7 +60,7 @@ def train_supernet(
     ----------
     images
         uint8 (n, H, W, channels) at their native size, every batch resized to its own random size; or files, of which
-        random crops are read.
+        random crops are read, some batches ahead.
     labels
         int64 (n,).
     resume_from
@@ -89,34 +92,26 @@ def train_supernet(
     processes.agree(state.supernet)
     progress = Progress(recipe, steps, state.epoch * steps + state.step, silent=not processes.first)
     saved = time.monotonic()
-    for number, phase in enumerate(recipe.phases):
-        begin = recipe.first_epoch(number)
-        for epoch in range(max(begin, state.epoch), begin + phase.epochs):
-            if number and state.teacher is None and recipe.distillation:
-                state.promote_teacher()
-            rng = np.random.default_rng([recipe.seed, epoch])
-            order = rng.permutation(len(labels))
-            if state.draws is not None:
-                rng.bit_generator.state = state.draws
-            for step in range(state.step, steps):
-                at = Moment(number, epoch, step)
-                rate = recipe.learning_rate(at, steps)
-                size = int(rng.choice(space.image_sizes))
-                arch = phase.draw(size, len(space.units), rng)
-                rows = order[step * recipe.batch_size : (step + 1) * recipe.batch_size]
-                flips = rng.random(len(rows)) < 0.5
-                try:
-                    loss = train_step(state, recipe, processes, mine, arch, images, labels, rows, flips, rate)
-                    state.epoch, state.step, state.draws = epoch, step + 1, rng.bit_generator.state  # type: ignore[assignment]
-                    if step + 1 == steps:
-                        state.epoch, state.step, state.draws = epoch + 1, 0, None
-                    due = not state.step or time.monotonic() - saved >= save_every_s
-                    if resume_from is not None and processes.first and due:
-                        save(state, resume_from)
-                        saved = time.monotonic()
-                except Diverged as error:
-                    raise FoxnasError(_way_out(str(error), recipe, at, steps, rate, resume_from)) from error
-                progress.step(at, loss, rate)
+
+    def read(draw: Draw) -> list[Piece]:
+        return [read_piece(images, labels, recipe, draw, part) for part in mine]
+
+    ahead = READ_AHEAD if isinstance(images, TrainingFiles) or processes.device.type == "cuda" else 0
+    to_come = draws(recipe, space, len(labels), state.epoch, state.step, state.draws)
+    for draw, pieces in read_ahead(to_come, read, ahead):
+        at, rate = draw.at, recipe.learning_rate(draw.at, steps)
+        if at.phase and state.teacher is None and recipe.distillation:
+            state.promote_teacher()
+        try:
+            loss = train_step(state, recipe, processes, draw.arch, pieces, rate)
+            state.pass_step(draw, steps)
+            due = not state.step or time.monotonic() - saved >= save_every_s
+            if resume_from is not None and processes.first and due:
+                save(state, resume_from)
+                saved = time.monotonic()
+        except Diverged as error:
+            raise FoxnasError(_way_out(str(error), recipe, at, steps, rate, resume_from)) from error
+        progress.step(at, loss, rate)
     return state.average.cpu()
 
 
@@ -124,12 +119,8 @@ def train_step(
     state: TrainingState,
     recipe: Recipe,
     processes: Processes,
-    parts: range,
     arch: Arch,
-    images: np.ndarray | TrainingFiles,
-    labels: np.ndarray,
-    rows: np.ndarray,
-    flips: np.ndarray,
+    pieces: Sequence[Piece],
     learning_rate: float,
 ) -> float:
     """Train one subnet on this process's parts of one batch; return the loss of the whole batch.
@@ -140,13 +131,9 @@ def train_step(
         group["lr"] = learning_rate
     state.optimizer.zero_grad(set_to_none=True)
     total = torch.zeros(1, device=processes.device)
-    each, scaler = len(rows) // recipe.batch_parts, state.mixed.scaler
-    for part in parts:
-        piece = slice(part * each, (part + 1) * each)
-        x = to_input(pixels_of(images, rows[piece], arch.image_size, [recipe.seed, state.epoch]))
-        flip = torch.from_numpy(flips[piece])
-        x[flip] = x[flip].flip(-1)
-        x, y = x.to(processes.device), torch.from_numpy(labels[rows[piece]]).to(processes.device)
+    scaler = state.mixed.scaler
+    for piece in pieces:
+        x, y = (tensor.to(processes.device) for tensor in piece)
         with state.mixed.autocast():
             soft = soft_labels(state.teacher, x, arch)
             logits = state.supernet(x, arch)
@@ -168,13 +155,6 @@ def train_step(
         for kept, new in zip(state.average.parameters(), state.supernet.parameters(), strict=True):
             kept.lerp_(new, 1 - recipe.average_decay)
     return mean_loss
-
-
-def pixels_of(images: np.ndarray | TrainingFiles, rows: np.ndarray, size: int, seeds: Sequence[int]) -> np.ndarray:
-    """Return a batch, uint8 (n, size, size, channels): whole arrays resized, or random crops of files."""
-    if isinstance(images, TrainingFiles):
-        return images.crops(rows, size, seeds)
-    return resize(images[rows], size)
 
 
 def soft_labels(teacher: Supernet | None, x: Tensor, arch: Arch) -> Tensor | None:
@@ -233,10 +213,11 @@ class Progress:
         self.reported = now
         done = at.epoch * self.steps + at.step + 1
         rate = (done - self.before) / max(now - self.started, 1e-9)
+        rest_s = (self.recipe.epochs * self.steps - done) / rate
         log.info(
-            "phase %d, epoch %d/%d, step %d/%d: mean loss %.4f, learning rate %.2g, %.3g images/s, about %.0f s left",
+            "phase %d, epoch %d/%d, step %d/%d: mean loss %.4f, learning rate %.2g, %.3g images/s, about %s left",
             at.phase + 1, at.epoch + 1, self.recipe.epochs, at.step + 1, self.steps, np.mean(self.losses),
-            learning_rate, rate * self.recipe.batch_size, (self.recipe.epochs * self.steps - done) / rate,
+            learning_rate, rate * self.recipe.batch_size, timedelta(seconds=round(rest_s)),
         )  # fmt: skip
         if ends:
             self.losses.clear()

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from foxnas.errors import FoxnasError
+from foxnas.supernet.drawing import Draw
 from foxnas.supernet.model import Supernet
 from foxnas.supernet.precision import MixedPrecision
 from foxnas.supernet.recipe import Recipe
@@ -55,6 +56,12 @@ class TrainingState:
         """Freeze the averaged weights as the teacher of the coming phases."""
         self.teacher = copy.deepcopy(self.average).requires_grad_(False)
 
+    def pass_step(self, draw: Draw, steps: int) -> None:
+        """Move past a step; `steps` is how many an epoch has."""
+        self.epoch, self.step, self.draws = draw.at.epoch, draw.at.step + 1, draw.after
+        if self.step == steps:
+            self.epoch, self.step, self.draws = draw.at.epoch + 1, 0, None
+
     def is_finite(self) -> bool:
         """Return whether every weight is a number."""
         return all(bool(torch.isfinite(p).all()) for p in self.supernet.parameters())
@@ -87,9 +94,8 @@ class TrainingState:
         Raises FoxnasError when the file is damaged, or of another recipe, space or data.
         """
         way_out = "delete it to train from the start"
-        device = next(self.supernet.parameters()).device
         try:
-            state = torch.load(path, map_location=device, weights_only=True)
+            state = torch.load(path, map_location="cpu", weights_only=True)
             origin = json.loads(state["origin"])
         except (RuntimeError, KeyError, TypeError, ValueError, EOFError, pickle.UnpicklingError) as error:
             reason = str(error).splitlines()[0]
