@@ -25,7 +25,6 @@ from foxnas.config.devices import SshConfig
 
 #: Debian 12 as Raspberry Pi OS 12 is: Python 3.11, glibc 2.36.
 _SUITE = "bookworm"
-_ARCHIVE = "http://deb.debian.org/debian"
 _KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 _TOOLS = ("proot", "qemu-user-static", "libtalloc2")
 _USERLAND = ("python3", "libstdc++6", "coreutils", "dash", "sed", "grep", "base-files")
@@ -60,6 +59,18 @@ _SYS = {
 
 class Missing(Exception):
     """The board cannot be had on this machine; says why, and what to do about it."""
+
+
+def _archive() -> str:
+    """Return where this machine's own apt finds the suite, or what FOXNAS_DEBIAN_MIRROR says. Raises Missing."""
+    if mirror := os.environ.get("FOXNAS_DEBIAN_MIRROR"):
+        return mirror
+    asked = ["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE)", "Created-By: Packages"]
+    lines = subprocess.run(asked, capture_output=True, text=True).stdout.splitlines()
+    found = next((line.split()[0] for line in lines if line.split()[1:] == [_SUITE]), None)
+    if found is None:
+        raise Missing(f"apt here knows no {_SUITE}: name a Debian mirror in FOXNAS_DEBIAN_MIRROR")
+    return found
 
 
 @dataclass(frozen=True)
@@ -169,7 +180,7 @@ def _download(state: Path, architecture: str, packages: tuple[str, ...]) -> list
     for name in ("state/lists/partial", "cache/archives/partial", "etc/apt.conf.d", "etc/preferences.d"):
         (state / name).mkdir(parents=True)
     (state / "status").write_text("")
-    source = f"deb [arch={architecture} signed-by={_KEYRING}] {_ARCHIVE} {_SUITE} main\n"
+    source = f"deb [arch={architecture} signed-by={_KEYRING}] {_archive()} {_SUITE} main\n"
     (state / "etc" / "sources.list").write_text(source)
     (state / "apt.conf").write_text(
         f'Dir "{state}";\nDir::State "{state}/state";\nDir::State::status "{state}/status";\n\n'
