@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from foxnas.arrays import ArraysBySize
 from foxnas.data import to_input
 from foxnas.space import Arch
 from foxnas.supernet.model import Supernet
@@ -62,6 +63,32 @@ def recalibrate(subnet: Subnet, images: Tensor, batch_size: int) -> Subnet:
 def prepare_subnet(supernet: Supernet, arch: Arch, calibration: Tensor, batch_size: int) -> Subnet:
     """Return the folded static subnet with its own statistics."""
     return recalibrate(Subnet(supernet, arch), calibration, batch_size).fold()
+
+
+class Preparation:
+    """How every subnet of a job is made ready: out of one supernet, with the same calibration images.
+
+    Parameters
+    ----------
+    supernet
+        Where the weights come from.
+    calibration
+        uint8 images by size; the first `images` of a subnet's size estimate its statistics.
+    batch_size
+        Images at once.
+    """
+
+    def __init__(self, supernet: Supernet, calibration: ArraysBySize, images: int, batch_size: int) -> None:
+        self._supernet, self._calibration = supernet, calibration
+        self._images, self._batch_size = images, batch_size
+        self._held: tuple[int, Tensor] | None = None
+
+    def subnet(self, arch: Arch) -> Subnet:
+        """Return the folded static subnet with its own statistics. Raises FoxnasError like `ArraysBySize.at`."""
+        size = arch.image_size
+        if self._held is None or self._held[0] != size:
+            self._held = size, to_input(self._calibration.at(size)[: self._images])
+        return prepare_subnet(self._supernet, arch, self._held[1], self._batch_size)
 
 
 @torch.inference_mode()

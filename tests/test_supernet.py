@@ -13,7 +13,8 @@ from kinds import KINDS
 from safetensors.torch import save_file
 from torch import nn
 
-from foxnas.accuracy import evaluate, fold_means, prepare_subnet, recalibrate
+from foxnas.accuracy import Preparation, evaluate, fold_means, prepare_subnet, recalibrate
+from foxnas.arrays import ArraysBySize
 from foxnas.blocks import pads
 from foxnas.config.space import read_space
 from foxnas.data import to_input
@@ -202,3 +203,20 @@ def test_foreign_checkpoints_are_refused_by_name(transforming: SearchSpace, supe
         load_supernet(transforming, path)
     with pytest.raises(FoxnasError, match=r"does not exist; set supernet.checkpoint"):
         load_supernet(transforming, tmp_path / "none")
+
+
+def test_a_prepared_subnet_is_the_one_its_images_make(mini: SearchSpace, tmp_path: Path) -> None:
+    """Sizes may come in any order; the first so many images of a subnet's own size count."""
+    rng = np.random.default_rng(0)
+    supernet = Supernet(mini)
+    paths = []
+    for size in (16, 20):
+        paths.append(tmp_path / str(size) / "calibration-images.npy")
+        paths[-1].parent.mkdir()
+        np.save(paths[-1], rng.integers(0, 256, (12, size, size, 1), dtype=np.uint8))
+    preparation = Preparation(supernet, ArraysBySize(paths), 8, 4)
+    for size, path in ((16, paths[0]), (16, paths[0]), (20, paths[1]), (16, paths[0])):
+        arch = next(mini.sample(size, rng))
+        x = to_input(np.load(path)[:8])
+        expected = prepare_subnet(supernet, arch, x, 4)
+        assert torch.equal(preparation.subnet(arch)(x), expected(x))

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from foxnas import command
-from foxnas.accuracy import evaluate, prepare_subnet
+from foxnas.accuracy import Preparation, evaluate
 from foxnas.accuracy_table import TARGETS
 from foxnas.arrays import ArraysBySize
 from foxnas.baselines import paired_difference, random_search
@@ -15,7 +15,6 @@ from foxnas.config.accuracy import AccuracyConfig
 from foxnas.config.search import CapsConfig
 from foxnas.config.space import SpaceConfig
 from foxnas.config.validation import BaselinesConfig
-from foxnas.data import to_input
 from foxnas.goal import Goal
 from foxnas.measured import accuracy_and_latency
 from foxnas.progress import follow
@@ -73,15 +72,16 @@ def main(
     ]
 
     built = space.build()
-    network, truth = load_supernet(built, supernet), np.load(labels)
-    calibrating, testing = ArraysBySize(calibration), ArraysBySize(images)
+    preparation = Preparation(
+        load_supernet(built, supernet), ArraysBySize(calibration), accuracy.recalibration_images, accuracy.batch_size
+    )
+    testing, truth = ArraysBySize(images), np.load(labels)
     needed = sorted({*ours, *anyway, *(text for searched in drawn for text in searched)})
     correct = {}
     for text in follow(needed, len(needed), "subnets"):
         arch = built.parse(text)
-        recalibration = to_input(calibrating.at(arch.image_size)[: accuracy.recalibration_images])
-        subnet = prepare_subnet(network, arch, recalibration, accuracy.batch_size)
-        correct[text] = evaluate(subnet, testing.at(arch.image_size), truth, accuracy.batch_size).correct
+        pixels = testing.at(arch.image_size)
+        correct[text] = evaluate(preparation.subnet(arch), pixels, truth, accuracy.batch_size).correct
 
     rows = [
         {

@@ -7,13 +7,12 @@ import pandas as pd
 import torch
 
 from foxnas import command
-from foxnas.accuracy import evaluate, fold_means, prepare_subnet
+from foxnas.accuracy import Preparation, evaluate, fold_means
 from foxnas.accuracy_table import COLUMNS, write_outcomes
 from foxnas.arrays import ArraysBySize
 from foxnas.config.accuracy import AccuracyConfig
 from foxnas.config.sampling import SampleConfig
 from foxnas.config.space import SpaceConfig
-from foxnas.data import to_input
 from foxnas.progress import follow
 from foxnas.supernet.checkpoint import load_supernet
 from foxnas.tables import read_table, write_table
@@ -36,15 +35,15 @@ def main(
     """Write top-1 and mean probability per subnet, and which images each got right as packed bits."""
     torch.set_num_threads(threads)
     built = space.build()
-    network = load_supernet(built, supernet)
     chosen = read_table(subnets, ["id", "arch"])
-    calibrating, pixels, truth = ArraysBySize(calibration), ArraysBySize(images), np.load(labels)
+    preparation = Preparation(
+        load_supernet(built, supernet), ArraysBySize(calibration), accuracy.recalibration_images, accuracy.batch_size
+    )
+    pixels, truth = ArraysBySize(images), np.load(labels)
     rows, correct, folds = [], [], []
     for row in follow(chosen.itertuples(), len(chosen), "subnets"):
         arch = built.parse(str(row.arch))
-        recalibration = to_input(calibrating.at(arch.image_size)[: accuracy.recalibration_images])
-        subnet = prepare_subnet(network, arch, recalibration, accuracy.batch_size)
-        result = evaluate(subnet, pixels.at(arch.image_size), truth, accuracy.batch_size)
+        result = evaluate(preparation.subnet(arch), pixels.at(arch.image_size), truth, accuracy.batch_size)
         rows.append(
             {
                 "id": row.id,

@@ -7,12 +7,11 @@ import pandas as pd
 import torch
 
 from foxnas import command
-from foxnas.accuracy import evaluate, prepare_subnet
+from foxnas.accuracy import Preparation, evaluate
 from foxnas.arrays import ArraysBySize
 from foxnas.config.accuracy import AccuracyConfig
 from foxnas.config.space import SpaceConfig
 from foxnas.config.validation import ExportConfig
-from foxnas.data import to_input
 from foxnas.progress import follow
 from foxnas.supernet.checkpoint import load_supernet
 from foxnas.tables import read_table, replacing, write_table
@@ -40,22 +39,21 @@ def main(
     """Write `models`/<id>.tflite, and a row per candidate with its float and int8 top-1."""
     torch.set_num_threads(threads)
     built = space.build()
-    network = load_supernet(built, supernet)
     chosen = read_table(candidates, ["id", "arch", "source"])
     calibrating, verifying = ArraysBySize(calibration), ArraysBySize(images)
+    preparation = Preparation(
+        load_supernet(built, supernet), calibrating, accuracy.recalibration_images, accuracy.batch_size
+    )
     truth = np.load(labels)
     made_by = command.made_by(__file__, {"space": space, "accuracy": accuracy, "export": export})
     models.mkdir(parents=True, exist_ok=True)
     rows = []
     for row in follow(chosen.itertuples(), len(chosen), "candidates"):
         arch = built.parse(str(row.arch))
-        real = calibrating.at(arch.image_size)
         pixels = verifying.at(arch.image_size)
-        recalibration = to_input(real[: accuracy.recalibration_images])
-        subnet = prepare_subnet(network, arch, recalibration, accuracy.batch_size)
-        content = with_metadata(
-            export_int8(subnet, real[: export.calibration_images]), {**made_by, "arch": arch.text, "id": arch.id}
-        )
+        subnet = preparation.subnet(arch)
+        real = calibrating.at(arch.image_size)[: export.calibration_images]
+        content = with_metadata(export_int8(subnet, real), {**made_by, "arch": arch.text, "id": arch.id})
         with replacing(models / f"{arch.id}.tflite") as temporary:
             temporary.write_bytes(content)
         rows.append(

@@ -6,11 +6,10 @@ import numpy as np
 import torch
 
 from foxnas import command
-from foxnas.accuracy import evaluate, prepare_subnet
+from foxnas.accuracy import Preparation, evaluate
 from foxnas.arrays import ArraysBySize
 from foxnas.config.accuracy import AccuracyConfig
 from foxnas.config.space import SpaceConfig
-from foxnas.data import to_input
 from foxnas.supernet.checkpoint import load_supernet
 from foxnas.tables import read_json, write_json
 from foxnas.tflite.serving import top1_percent
@@ -34,8 +33,10 @@ def main(
     torch.set_num_threads(threads)
     built = space.build()
     arch = built.parse(read_json(winner)["winner"]["arch"])
-    recalibration = to_input(ArraysBySize(calibration).at(arch.image_size)[: accuracy.recalibration_images])
-    subnet = prepare_subnet(load_supernet(built, supernet), arch, recalibration, accuracy.batch_size)
+    preparation = Preparation(
+        load_supernet(built, supernet), ArraysBySize(calibration), accuracy.recalibration_images, accuracy.batch_size
+    )
+    subnet = preparation.subnet(arch)
     pixels, truth = ArraysBySize(images).at(arch.image_size), np.load(labels)
     write_json(
         result,
