@@ -40,7 +40,7 @@ def test_device_environments_pin_what_the_project_pins():
 
 
 STAGES = {
-    "analysis": ("sampling", "predictors", "search", "report"),
+    "analysis": ("sampling", "predictors", "search", "comparison", "report"),
     "training": ("data", "supernet", "accuracy"),
     "export": ("export", "validation"),
     "measuring": ("devices", "latency", "edgetpu"),

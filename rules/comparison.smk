@@ -1,0 +1,95 @@
+"""Comparison: every strategy side by side on the same predictors, and what they found measured for real."""
+
+
+rule compare_strategies:
+    """Run every strategy over several seeds, with the predictors of the first round and the smallest reserve."""
+    input:
+        script=flow.script("compare_strategies"),
+        code=flow.closure("compare_strategies"),
+        budget="results/{space}/search/{device}/{budget}/budget.json",
+        accuracy=expand(
+            "results/{space}/{size}/predictors/accuracy.json",
+            size=SIZES,
+            allow_missing=True,
+        ),
+        latency=expand(
+            "results/{space}/{size}/predictors/latency-{device}.json",
+            size=SIZES,
+            allow_missing=True,
+        ),
+    output:
+        trace="results/{space}/search/{device}/{budget}/strategies/trace.csv",
+        found="results/{space}/search/{device}/{budget}/strategies/found.csv",
+        subnets="results/{space}/search/{device}/{budget}/strategies/subnets.csv",
+    log:
+        "results/logs/{space}/{device}/{budget}/compare_strategies.log",
+    benchmark:
+        "results/benchmarks/{space}/{device}/{budget}/compare_strategies.tsv"
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    params:
+        settings=flow.settings(
+            space=SPACE,
+            reserve_percent=min(CONFIG.search.reserves_percent),
+            alike_layers=CONFIG.search.alike_layers,
+            seeds=CONFIG.comparison.seeds,
+            calls=CONFIG.comparison.calls,
+        ),
+        code=flow.code_digest("compare_strategies"),
+    message:
+        "Comparing search strategies under budget {wildcards.budget} on {wildcards.device}"
+    shell:
+        "python {input.script} --settings {params.settings:q} --budget {input.budget:q} --accuracy {input.accuracy:q}"
+        " --latency {input.latency:q} --trace {output.trace:q}"
+        " --found {output.found:q} --subnets {output.subnets:q} 2>&1 | tee {log}"
+
+
+use rule evaluate_subnets as evaluate_found with:
+    input:
+        script=flow.script("evaluate_subnets"),
+        code=flow.closure("evaluate_subnets"),
+        supernet="results/{space}/supernet.safetensors",
+        subnets="results/{space}/search/{device}/{budget}/strategies/subnets.csv",
+        calibration=expand("results/data/{size}/calibration-images.npy", size=SIZES),
+        images=expand("results/data/{size}/fit-images.npy", size=SIZES),
+        labels="results/data/native/fit-labels.npy",
+    output:
+        table="results/{space}/search/{device}/{budget}/strategies/accuracy.csv",
+        outcomes="results/{space}/search/{device}/{budget}/strategies/accuracy.npz",
+    log:
+        "results/logs/{space}/{device}/{budget}/evaluate_found.log",
+    benchmark:
+        "results/benchmarks/{space}/{device}/{budget}/evaluate_found.tsv"
+    params:
+        settings=flow.settings(space=SPACE, accuracy=CONFIG.accuracy, sample=SAMPLE),
+        code=flow.code_digest("evaluate_subnets"),
+    message:
+        "Evaluating what the strategies found for budget {wildcards.budget} on {wildcards.device}"
+
+
+use rule time_subnets as time_found with:
+    input:
+        script=flow.script("time_subnets"),
+        code=flow.closure("time_subnets"),
+        ready=lambda wildcards: flow.ready(CONFIG.device(wildcards.device)),
+        subnets="results/{space}/search/{device}/{budget}/strategies/subnets.csv",
+    output:
+        table="results/{space}/search/{device}/{budget}/strategies/latency.csv",
+        session="results/{space}/search/{device}/{budget}/strategies/latency.json",
+    log:
+        "results/logs/{space}/{device}/{budget}/time_found.log",
+    benchmark:
+        "results/benchmarks/{space}/{device}/{budget}/time_found.tsv"
+    wildcard_constraints:
+        device=flow.any_of(set(DEVICES) - set(EDGETPU)),
+    params:
+        settings=lambda wildcards: flow.settings(
+            space=SPACE,
+            device=flow.measured_device(CONFIG.device(wildcards.device)),
+            sample=SAMPLE,
+        ),
+        code=flow.code_digest("time_subnets"),
+        journal="results/{space}/search/{device}/{budget}/journals/found.jsonl",
+    message:
+        "Timing what the strategies found for budget {wildcards.budget} on {wildcards.device}"
