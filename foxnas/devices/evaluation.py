@@ -19,6 +19,7 @@ from foxnas.devices.persistence import persist
 from foxnas.devices.protocol import MeasurementProtocol
 from foxnas.devices.transport import Device, DeviceLost
 from foxnas.errors import FoxnasError
+from foxnas.progress import Progress
 
 _log = logging.getLogger(__name__)
 #: A batch is as large as this allows, so that a slow board is heard of often and a fast one is not kept waiting.
@@ -52,8 +53,6 @@ def predict_images(
     model: bytes,
     images: np.ndarray,
     journal: Path,
-    *,
-    progress_every_s: float = 10.0,
 ) -> Predictions:
     """Return what a full-integer model on the device answers to every image.
 
@@ -89,7 +88,7 @@ def predict_images(
                 )
             with Journal(journal, _key(runner, model, images)) as book:
                 try:
-                    _ask_missing(runner, described, book, images, progress_every_s)
+                    _ask_missing(runner, described, book, images)
                 finally:
                     answered = len(book.records)
             return book, runner.identity
@@ -119,16 +118,14 @@ def _answered(book: Journal, total: int) -> np.ndarray:
     return classes
 
 
-def _ask_missing(
-    runner: Runner, described: Mapping[str, Any], book: Journal, images: np.ndarray, progress_every_s: float
-) -> None:
+def _ask_missing(runner: Runner, described: Mapping[str, Any], book: Journal, images: np.ndarray) -> None:
     missing = np.flatnonzero(_answered(book, len(images)) < 0)
     if not len(missing):
         return
     if len(missing) < len(images):
         _log.info("%s: %d of %d images are answered already", runner.device, len(images) - len(missing), len(images))
     largest = max(_BATCH_BYTES // images[0].nbytes, 1)
-    begun = logged = time.monotonic()
+    progress = Progress(len(missing), f"images on {runner.device}")
     size, done = 1, 0
     while done < len(missing):
         batch = missing[done : done + size]
@@ -142,8 +139,4 @@ def _ask_missing(
         book.append({"first": int(batch[0]), "classes": classes.tolist()})
         done += len(batch)
         size = int(min(max(len(batch) * _BATCH_S / max(spent, 1e-6), 1), 2 * size, largest))
-        if (now := time.monotonic()) - logged >= progress_every_s or done == len(missing):
-            logged, rate = now, done / (now - begun)
-            _log.info(
-                "%s: %d of %d images, %.0f s left", runner.device, done, len(missing), (len(missing) - done) / rate
-            )
+        progress.reached(done)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -23,6 +22,7 @@ from foxnas.devices.persistence import persist
 from foxnas.devices.protocol import MeasurementProtocol
 from foxnas.devices.transport import Device, DeviceLost, RunnerDied
 from foxnas.errors import FoxnasError
+from foxnas.progress import follow
 
 _log = logging.getLogger(__name__)
 
@@ -40,7 +40,6 @@ def measure_probes(
     *,
     made_from: str = "",
     baseline_ms: float | None = None,
-    progress_every_s: float = 5.0,
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Return one row per probe, in the order given, and what is to be known about the sessions.
 
@@ -67,8 +66,6 @@ def measure_probes(
     baseline_ms
         The reference's latency that drift is relative to; None takes the median of all references in
         the journal.
-    progress_every_s
-        Seconds between log lines.
 
     Returns
     -------
@@ -93,7 +90,7 @@ def measure_probes(
         nonlocal recorded
         with Runner(device, protocol) as runner, Journal(journal, _key(runner, reference, made_from)) as book:
             try:
-                _Measurement(runner, book, reference, baseline_ms, progress_every_s).run(probes, rng)
+                _Measurement(runner, book, reference, baseline_ms).run(probes, rng)
             finally:
                 recorded = sum(record["kind"] == "probe" for record in book.records)
             return book.records, runner.identity
@@ -159,11 +156,8 @@ def _widen(ranges: dict[str, list[float]], row: Mapping[str, Any]) -> None:
 class _Measurement:
     """One session's passes over the probes that are not settled yet."""
 
-    def __init__(
-        self, runner: Runner, book: Journal, reference: bytes, baseline_ms: float | None, progress_every_s: float
-    ) -> None:
-        self._runner, self._book, self._reference = runner, book, reference
-        self._baseline_ms, self._progress_every_s = baseline_ms, progress_every_s
+    def __init__(self, runner: Runner, book: Journal, reference: bytes, baseline_ms: float | None) -> None:
+        self._runner, self._book, self._reference, self._baseline_ms = runner, book, reference, baseline_ms
 
     def run(self, probes: Sequence[Probe], rng: np.random.Generator) -> None:
         device, repeats = self._runner.device, self._runner.protocol.repeats
@@ -190,8 +184,8 @@ class _Measurement:
         return [probe for probe in order if not is_settled(attempts.get(probe[0], []), self._runner.protocol)]
 
     def _one_pass(self, todo: Sequence[Probe]) -> None:
-        begun = logged = time.monotonic()
-        for position, (identifier, _, build) in enumerate(todo):
+        followed = follow(todo, len(todo), f"probes on {self._runner.device}")
+        for position, (identifier, _, build) in enumerate(followed):
             if position % self._runner.protocol.reference_every == 0:
                 self._time_reference()
             try:
@@ -203,13 +197,6 @@ class _Measurement:
                 )
                 raise
             self._book.append({"kind": "probe", "id": identifier, "row": row})
-            now, done = time.monotonic(), position + 1
-            if now - logged >= self._progress_every_s or done == len(todo):
-                logged, rate = now, done / (now - begun)
-                _log.info(
-                    "%s: %d of %d probes, %.1f a second, %.0f s left",
-                    self._runner.device, done, len(todo), rate, (len(todo) - done) / rate,
-                )  # fmt: skip
         self._time_reference()
 
     def _time_reference(self) -> None:
