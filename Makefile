@@ -14,7 +14,7 @@ demo: $(STAMP)
 test: lint unit
 
 unit: $(STAMP)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses logical --dist loadfile
 
 lint: $(STAMP)
 	$(BIN)/ruff format --check .

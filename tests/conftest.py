@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
+# Test files run side by side, one a core: more threads each would only wait for one another. Read when torch loads.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
 
 from foxnas.blocks import UnitSpec
