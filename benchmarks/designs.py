@@ -2,8 +2,8 @@
 
 For one image size of a finished run: every seed's sequence of both designs is measured for real, accuracy on the
 run's fit images with its supernet, latency on this machine; the regressions are fitted to the first n of each;
-the error is that on the run's own 300 uniform subnets, which no fit has seen. What has been measured is kept in
-`--folder`, so an interrupted benchmark continues.
+the error is that on the run's own 300 uniform subnets, which no fit has seen; their latencies are measured anew. What
+has been measured is kept in `--folder`, so an interrupted benchmark continues.
 """
 
 from __future__ import annotations
@@ -77,13 +77,18 @@ def accuracies(config: Config, results: Path, size: int, archs: Sequence[Arch], 
 
 
 def latencies(config: Config, archs: Sequence[Arch], folder: Path) -> pd.DataFrame:
-    """Time what the journals lack, in shards of 100; return id and latency of all usable ones."""
+    """Time what the journals lack, in shards of 100; return id and latency of all usable ones.
+
+    Shards are of all designs and the held-out subnets mixed, so that an hour in which the machine is slower is
+    no design's own.
+    """
     space = config.space.build()
     device, protocol = build_device(config.devices[0])
     writer = ProbeWriter(space)
     tables = []
-    for start in range(0, len(archs), 100):
-        shard = archs[start : start + 100]
+    mixed = [archs[i] for i in np.random.default_rng(9).permutation(len(archs))]
+    for start in range(0, len(mixed), 100):
+        shard = mixed[start : start + 100]
         probes = [(arch.id, arch.text, partial(writer.write, arch)) for arch in shard]
         reference = writer.write(space.largest(space.image_sizes[0]))
         journal = folder / f"latency-{shard[0].id}.jsonl"
@@ -161,10 +166,12 @@ def main() -> None:
         found = list(errors(fits, values, (held, run[column].to_numpy()), name, space))
         print(f"top-1, formula {name}: root mean squared error in points, median (quartiles)\n{table(found, 3)}")
     if "latency" in options.only:
-        timed = latencies(config, archs, options.folder)
+        timed = latencies(config, list({arch.id: arch for arch in (*archs, *held)}.values()), options.folder)
         values = dict(zip(timed["id"], timed["latency_ms"], strict=True))
+        held = [arch for arch in held if arch.id in values]
+        truth = np.array([values[arch.id] for arch in held])
         name = formula_name("latency", config.predictors.latency_form)
-        found = list(errors(fits, values, (held, run["latency_ms"].to_numpy()), name, space))
+        found = list(errors(fits, values, (held, truth), name, space))
         print(f"latency, formula {name}: root mean squared error in ms, median (quartiles)\n{table(found, 5)}")
 
 
