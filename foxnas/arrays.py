@@ -25,8 +25,8 @@ class ArraysBySize:
             raise FoxnasError(f"no images at {size} px were prepared, only at {sorted(self._paths)} px")
         path = self._paths[size]
         try:
-            # Copy-on-write, since torch warns of arrays that it may not write to; nothing is ever written.
-            images = np.asarray(np.load(path, mmap_mode="c"))
+            # Read-only: Linux refuses a map for writing, even of a copy, that is larger than memory and swap.
+            images = np.asarray(np.load(path, mmap_mode="r"))
         except (OSError, ValueError) as error:
             raise FoxnasError(f"{path}: is missing or damaged ({error}); delete it and run again") from error
         if images.dtype != np.uint8 or images.shape[1:3] != (size, size):

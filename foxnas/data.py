@@ -30,5 +30,6 @@ def resize(images: np.ndarray, size: int, centre_share: float = 1.0) -> np.ndarr
 
 
 def to_input(images: np.ndarray) -> Tensor:
-    """uint8 (n, H, W, channels) -> float32 (n, channels, H, W) in [0, 1], channels_last in memory."""
-    return torch.from_numpy(images).permute(0, 3, 1, 2).float().div_(255)
+    """uint8 (n, H, W, channels), of a read-only map too -> float32 (n, channels, H, W) in [0, 1], channels_last."""
+    # numpy's conversion, since torch takes no read-only array without a warning.
+    return torch.from_numpy(images.astype(np.float32)).permute(0, 3, 1, 2).div_(255)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -174,7 +176,9 @@ def test_fit_and_verify_come_from_the_held_out_images_if_asked() -> None:
     assert len(spare["train"]) == 10
     held_out = np.concatenate([rows["fit"], rows["verify"], rows["test"], spare["fit"]])
     assert sorted(held_out) == list(range(40, 60))
-    with pytest.raises(FoxnasError, match=r"fit 6 \+ verify 5 \+ test 10 = 21 images, the data set has 20; lower one"):
+    with pytest.raises(
+        FoxnasError, match=r"fit 6 \+ verify 5 \+ test 10 = 21 images, the data set has 20 held out; lower one"
+    ):
         deal(40, 20, {**sizes, "test": 10}, {"train"}, 0)
 
 
@@ -235,3 +239,28 @@ def test_a_disk_that_cannot_hold_all_sizes_is_refused_beforehand(tmp_path: Path)
     check_disk(tmp_path, free_mb // 2)
     with pytest.raises(FoxnasError, match=r"the images at all sizes take .* GB .* are free; lower data.splits.fit"):
         check_disk(tmp_path, 2 * free_mb)
+
+
+LARGER_THAN_MEMORY = """
+import resource, sys, warnings
+from pathlib import Path
+import torch
+from foxnas.arrays import ArraysBySize
+from foxnas.data import to_input
+warnings.simplefilter("error")
+resource.setrlimit(resource.RLIMIT_DATA, (4 * 10**9, 4 * 10**9))
+images = ArraysBySize([Path(sys.argv[1])]).at(320)
+assert images.shape == (50_000, 320, 320, 3)
+print(to_input(images[-2:]).sum().item())
+"""
+
+
+def test_images_larger_than_memory_are_mapped(tmp_path: Path) -> None:
+    """50,000 images at 320 px, of which the disk need not hold the zeros, where a process may have 4 GB."""
+    path = tmp_path / "320" / "fit-images.npy"
+    path.parent.mkdir()
+    array = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(50_000, 320, 320, 3))
+    array[-1, 0, 0, 0] = 255
+    del array
+    done = subprocess.run([sys.executable, "-c", LARGER_THAN_MEMORY, str(path)], capture_output=True, text=True)
+    assert (done.stdout.strip(), done.returncode) == ("1.0", 0), done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -194,9 +195,27 @@ def test_folders_that_cannot_be_used_are_refused_by_name(tmp_path: Path) -> None
         list_images(flat)
 
 
+def test_links_that_lead_nowhere_and_names_that_are_no_text_are_named(tmp_path: Path) -> None:
+    tree = make_tree(tmp_path / "tree", {"": 7})
+    split(data_config(tree), tmp_path / "whole")
+    lost = Path(read_files(tmp_path / "whole" / "fit-images.csv", tree)[1].path)
+    lost.unlink()
+    lost.symlink_to(tmp_path / "nowhere")
+    files = files_of(list_images(tree).images, tree)
+    with pytest.raises(FoxnasError, match=rf"{lost}: cannot be decoded .*No such file"):
+        decode_files(files, View(16, 3, 1), tmp_path / "x.npy", 1)
+    recorded = split(data_config(tree, corrupt_images="skip"), tmp_path / "out")
+    assert list(recorded["skipped"]) == [str(lost.relative_to(tree))]
+    Path(os.fsdecode(os.fsencode(tree / "n002") + b"/\xff.png")).touch()
+    with pytest.raises(FoxnasError, match=r"n002: the name of '\\udcff.png' is not UTF-8; rename it"):
+        list_images(tree)
+
+
 def test_too_few_images_and_another_number_of_classes_are_refused(tmp_path: Path) -> None:
     tree = make_tree(tmp_path / "tree", {"train": 4, "val": 2})
-    with pytest.raises(FoxnasError, match=r"train 6 \+ fit 4 \+ verify 3 = 13 images, the data set has 12; lower one"):
+    with pytest.raises(
+        FoxnasError, match=r"train 6 \+ fit 4 \+ verify 3 = 13 images, the data set has 12 for training; lower one"
+    ):
         split(data_config(tree), tmp_path / "out")
     with pytest.raises(FoxnasError, match=r"has 3 classes, space.classes is 1000; write space: .*classes: 3"):
         split(data_config(tree), tmp_path / "out", classes=1000)

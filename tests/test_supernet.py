@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -220,3 +222,66 @@ def test_a_prepared_subnet_is_the_one_its_images_make(mini: SearchSpace, tmp_pat
         x = to_input(np.load(path)[:8])
         expected = prepare_subnet(supernet, arch, x, 4)
         assert torch.equal(preparation.subnet(arch)(x), expected(x))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"stem.weight": torch.tensor(1.0)}, r"stem.weight has shape \(\) instead of \(4, 1, 3, 3\)"),
+        ({"classifier.bias": torch.tensor(1.0)}, r"classifier.bias has shape \(\) instead of \(10,\)"),
+        ({7: torch.zeros(1)}, r"its names are not all text: 7"),
+        ({"stem.weight": torch.full((4, 1, 3, 3), torch.nan)}, r"stem.weight holds values that are no numbers"),
+        ({"stem.weight": torch.zeros(4, 1, 3, 3).to_sparse()}, r"stem.weight is no dense tensor of real numbers"),
+        ({"stem.weight": torch.zeros(4, 1, 3, 3, device="meta")}, r"stem.weight is no dense tensor of real numbers"),
+        ({"stem.weight": torch.zeros(4, 1, 3, 3, dtype=torch.cfloat)}, r"stem.weight is no dense tensor of real num"),
+        ({"stem.weight": torch.zeros(4, 1, 3, 3, dtype=torch.bool)}, r"stem.weight is no dense tensor of real num"),
+    ],
+)
+def test_tensors_that_are_no_weights_are_named(
+    mini: SearchSpace, tmp_path: Path, change: dict[object, torch.Tensor], message: str
+) -> None:
+    path = tmp_path / "given.pth"
+    torch.save({**Supernet(mini).state_dict(), **change}, path)
+    with pytest.raises(FoxnasError, match=rf"checkpoint {path}.*{message}"):
+        load_supernet(mini, path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is empty"),
+        (b"<html>404 Not Found</html>", "begins with '<html>404 Not Found</html>'; was its download whole?"),
+        (b"version https://git-lfs.github.com/spec/v1\noid", "begins with 'version https://git-lfs.github.com/sp"),
+        (b"\x93NUMPY\x01\x00v\x00{", "is no checkpoint"),
+        (b"PK\x03\x04 cut", "is damaged, or of another kind"),
+        (b"\x80\x02}q\x00.", "is damaged, or of another kind"),
+    ],
+)
+def test_files_that_are_no_checkpoints_are_not_taken_for_pickled_code(
+    mini: SearchSpace, tmp_path: Path, content: bytes, message: str
+) -> None:
+    (tmp_path / "given").write_bytes(content)
+    with pytest.raises(FoxnasError, match=re.escape(message)):
+        load_supernet(mini, tmp_path / "given")
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_damaged_checkpoint_never_ends_in_a_traceback(mini: SearchSpace, tmp_path: Path, zipped: bool) -> None:
+    path, rng = tmp_path / "given.pth", np.random.default_rng(0)
+    torch.save(Supernet(mini).state_dict(), path, _use_new_zipfile_serialization=zipped)
+    whole = np.frombuffer(path.read_bytes(), np.uint8)
+    for _ in range(150):
+        damaged = whole.copy()
+        damaged[rng.integers(0, 4000, 10)] = rng.integers(0, 256, 10)
+        path.write_bytes(damaged[: rng.integers(1, len(whole))] if rng.random() < 0.2 else damaged)
+        # Changed weights load; what holds them together must not be trusted.
+        with contextlib.suppress(FoxnasError):
+            load_supernet(mini, path)
+
+
+@pytest.mark.parametrize("described", ["not JSON", "[1]", "{}", '{"units": 3}'])
+def test_a_description_of_no_space_is_named_by_its_file(mini: SearchSpace, tmp_path: Path, described: str) -> None:
+    path = tmp_path / "given.safetensors"
+    save_file({k: v.contiguous() for k, v in Supernet(mini).state_dict().items()}, path, {"space": described})
+    with pytest.raises(FoxnasError, match=rf"checkpoint {path}: .*no description of a space"):
+        load_supernet(mini, path)

@@ -89,7 +89,13 @@ def _images_of(root: Path, folder: Path, classes: list[str]) -> pd.DataFrame:
             for file in sorted(files):
                 if file.lower().endswith(EXTENSIONS):
                     path = Path(place) / file
-                    rows.append((path.relative_to(root).as_posix(), label, path.stat().st_size))
+                    try:
+                        str(path).encode()
+                    except UnicodeEncodeError as error:
+                        raise FoxnasError(f"{place}: the name of {file!r} is not UTF-8; rename it") from error
+                    # A link that leads nowhere is an image that cannot be read: who decodes it says so, or skips it.
+                    size = path.stat().st_size if path.exists() else 0
+                    rows.append((path.relative_to(root).as_posix(), label, size))
         if len(rows) == before:
             raise FoxnasError(
                 f"{folder / name}: has no images ({', '.join(EXTENSIONS)}); remove the class folder or fill it"

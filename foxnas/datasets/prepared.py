@@ -44,7 +44,7 @@ def prepare_images(
         The source is damaged, or an image file is.
     """
     if source.suffix == ".npy":
-        _resize_array(np.load(source, mmap_mode="c")[:first], view, target)
+        _resize_array(np.load(source, mmap_mode="r")[:first], view, target)
         return
     assert folder is not None  # the config refuses a folder data set without one
     files = read_files(source, folder)
@@ -66,7 +66,7 @@ def _resize_array(images: np.ndarray, view: View, target: Path) -> None:
         block = min(rows_in_block(images.shape[1:]), rows_in_block(view.shape))
         for start in range(0, len(images), block):
             part = slice(start, start + block)
-            array[part] = resize(np.asarray(images[part]), view.size, view.centre_share)
+            array[part] = resize(np.array(images[part]), view.size, view.centre_share)
         array.flush()
 
 

@@ -45,10 +45,11 @@ def deal(
     spare: dict[str, np.ndarray] = {}
     first = {name: n for name, n in sizes.items() if name in of_published or not held_out}
     second = {name: n for name, n in sizes.items() if name not in first}
-    for asked, total, offset in ((first, published, 0), (second, held_out, published)):
+    kinds = (" for training", " held out") if held_out else ("", "")
+    for asked, total, offset, kind in ((first, published, 0, kinds[0]), (second, held_out, published, kinds[1])):
         if not asked:
             continue
-        rows |= {name: offset + dealt for name, dealt in split_rows(total, asked, seed).items()}
+        rows |= {name: offset + dealt for name, dealt in split_rows(total, asked, seed, kind).items()}
         left = offset + np.random.default_rng(seed).permutation(total)[sum(asked.values()) :]
         spare |= dict.fromkeys(asked, left)
     return rows, spare
@@ -94,15 +95,15 @@ def replace_unreadable(
     return taken, met
 
 
-def split_rows(total: int, sizes: Mapping[str, int], seed: int) -> dict[str, np.ndarray]:
-    """Deal `total` rows out to disjoint named splits, in a seeded random order.
+def split_rows(total: int, sizes: Mapping[str, int], seed: int, kind: str = "") -> dict[str, np.ndarray]:
+    """Deal `total` rows, of a `kind` that errors name, out to disjoint named splits, in a seeded random order.
 
     Raises FoxnasError when fewer rows exist than the splits ask for.
     """
     if sum(sizes.values()) > total:
         asked = " + ".join(f"{name} {n}" for name, n in sizes.items())
         raise FoxnasError(
-            f"data.splits ask for {asked} = {sum(sizes.values())} images, the data set has {total}; lower one"
+            f"data.splits ask for {asked} = {sum(sizes.values())} images, the data set has {total}{kind}; lower one"
         )
     order = np.random.default_rng(seed).permutation(total)
     ends = np.cumsum(list(sizes.values()))

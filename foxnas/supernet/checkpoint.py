@@ -75,10 +75,11 @@ def _supernet_of(space: SearchSpace, file: TensorFile) -> Supernet:
 
 
 def _check_space(space: SearchSpace, file: TensorFile) -> None:
-    found, wanted = (
-        shape_defining(SearchSpace.from_record(json.loads(file.metadata["space"]))),
-        shape_defining(space),
-    )
+    try:
+        described = SearchSpace.from_record(json.loads(file.metadata["space"]))
+    except (ValueError, FoxnasError) as error:
+        raise FoxnasError(f"checkpoint {file.path}: its header holds no description of a space: {error}") from error
+    found, wanted = shape_defining(described), shape_defining(space)
     for knob, value in wanted.items():
         if found[knob] != value:
             raise FoxnasError(
@@ -112,9 +113,10 @@ def _likely_cause(
     if len(extra) == len(weights):
         return "Likely cause: a checkpoint of another program; known are this one's and Once-for-All's MobileNetV3"
     if misshapen and all(name.startswith("classifier.") for name in misshapen):
-        return f"Likely cause: it was trained for {len(weights[misshapen[0]])} classes; set space.classes to that"
+        classes = len(torch.atleast_1d(weights[misshapen[0]]))
+        return f"Likely cause: it was trained for {classes} classes; set space.classes to that"
     if "stem.weight" in misshapen:
-        width = len(weights["stem.weight"])
+        width = len(torch.atleast_1d(weights["stem.weight"]))
         return (
             f"Likely cause: a network of another width; its stem has {width} channels, the space's {space.stem_width}"
         )

@@ -33,12 +33,36 @@ def read_tensors(path: Path) -> TensorFile:
     """
     if not path.is_file():
         raise FoxnasError(
-            f"checkpoint {path} does not exist; set supernet.checkpoint to a file, or supernet.source to train"
+            f"checkpoint {path} {'is a folder' if path.is_dir() else 'does not exist'}; set supernet.checkpoint to a "
+            "file, or supernet.source to train"
         )
     with path.open("rb") as file:
-        start = file.read(9)
+        start = file.read(40)
     # A safetensors file begins with the length of its header, eight bytes, and the header is JSON.
-    return _read_safetensors(path) if start[8:] == b"{" else _read_torch(path)
+    if start[8:9] == b"{":
+        return _checked(_read_safetensors(path))
+    # torch.save writes a zip archive; its older releases wrote pickles of protocol 2.
+    if not start.startswith((b"PK", b"\x80")):
+        found = f"begins with {start.decode(errors='replace')!r}" if start else "is empty"
+        raise FoxnasError(
+            f"checkpoint {path} is no checkpoint of safetensors or torch.save, it {found}; was its download whole?"
+        )
+    return _checked(_read_torch(path))
+
+
+def _checked(file: TensorFile) -> TensorFile:
+    """Return the file, or raise FoxnasError that names the first tensor that cannot be weights."""
+    for name, tensor in file.tensors.items():
+        if not isinstance(name, str):
+            raise FoxnasError(f"checkpoint {file.path} holds no state dict: its names are not all text: {name!r}")
+        if tensor.layout != torch.strided or tensor.is_meta or tensor.is_complex() or tensor.dtype == torch.bool:
+            raise FoxnasError(f"checkpoint {file.path}: {name} is no dense tensor of real numbers; save it as one")
+        if not torch.isfinite(tensor).all():
+            raise FoxnasError(
+                f"checkpoint {file.path}: {name} holds values that are no numbers (NaN or infinite); "
+                "take a checkpoint from before its training diverged"
+            )
+    return file
 
 
 def _read_safetensors(path: Path) -> TensorFile:
@@ -61,10 +85,16 @@ def _read_torch(path: Path) -> TensorFile:
                 "safetensors.torch.save_file(model.state_dict(), 'supernet.safetensors')"
             ) from error
         raise FoxnasError(f"checkpoint {path} is neither a safetensors file nor one of torch.save") from error
-    except (RuntimeError, EOFError, ValueError, OSError, SafetensorError) as error:
-        raise FoxnasError(f"checkpoint {path} is damaged, or of another kind: {str(error).splitlines()[0]}") from error
+    except Exception as error:  # a damaged pickle raises whatever its bytes happen to say
+        reason = (str(error).splitlines() or [""])[0]
+        raise FoxnasError(
+            f"checkpoint {path} is damaged, or of another kind: {type(error).__name__}: {reason}"
+        ) from error
     if isinstance(value, dict) and isinstance(value.get("state_dict"), dict):
         value = value["state_dict"]
     if not isinstance(value, dict) or not value or not all(isinstance(t, Tensor) for t in value.values()):
-        raise FoxnasError(f"checkpoint {path} holds no state dict: expected tensors by name, or those under state_dict")
+        keys = f", found {', '.join(map(str, list(value)[:3]))}" if isinstance(value, dict) and value else ""
+        raise FoxnasError(
+            f"checkpoint {path} holds no state dict: expected tensors by name, or those under state_dict{keys}"
+        )
     return TensorFile(path, False, value, {})
