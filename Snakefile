@@ -13,6 +13,7 @@ from snakemake.utils import min_version
 sys.path.insert(0, str(workflow.current_basedir))
 
 from foxnas import workflow as flow
+from foxnas.ancient import look_past_ancient_inputs
 from foxnas.budget import Budget
 from foxnas.config.whole import load_config
 
@@ -26,6 +27,7 @@ container: "docker://python:3.11-slim"
 
 
 flow.prepare_environment()
+look_past_ancient_inputs()
 
 CONFIG = load_config(config, "the configuration")
 SPACE = CONFIG.space
