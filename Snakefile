@@ -108,3 +108,15 @@ rule all:
             "results/{space}/{size}/subnets.csv", space=SPACE.name, size=SIZES
         ),
         report="results/report.html",
+
+
+onsuccess:
+    from foxnas import run_end
+
+    run_end.succeeded(workflow)
+
+
+onerror:
+    from foxnas import run_end
+
+    run_end.failed(workflow)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from foxnas.arrays import ArraysBySize
 from foxnas.data import to_input
+from foxnas.progress import follow
 from foxnas.space import Arch
 from foxnas.supernet.model import Supernet
 from foxnas.supernet.subnet import Subnet
@@ -97,7 +98,8 @@ def evaluate(network: nn.Module, images: np.ndarray, labels: np.ndarray, batch_s
     correct = np.empty(len(labels), bool)
     probability = np.empty(len(labels), np.float32)
     truth = torch.from_numpy(labels)
-    for start in range(0, len(labels), batch_size):
+    starts = range(0, len(labels), batch_size)
+    for start in follow(starts, len(starts), f"batches of {batch_size} images", within=True):
         part = slice(start, start + batch_size)
         logits = network(to_input(images[part]))
         correct[part] = (logits.argmax(1) == truth[part]).numpy()

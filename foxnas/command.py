@@ -39,8 +39,12 @@ RECORDED_PACKAGES = ("foxnas", "numpy", "pandas", "statsmodels", "torch", "tenso
 
 def run(main: Callable[..., None]) -> None:
     """Parse the command line, call `main`, and end with one clear sentence if the input was bad."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
     arguments = parse(main, sys.argv[1:])
+    name = job_name(Path(sys.argv[0]).stem, arguments).replace("%", "%%")
+    logging.basicConfig(
+        level=logging.INFO, format=f"%(asctime)s {name}: %(message)s", datefmt="%H:%M:%S", stream=sys.stderr
+    )
+    logging.captureWarnings(True)
     started = time.time()
     try:
         main(**arguments)
@@ -85,6 +89,20 @@ def parse(main: Callable[..., None], words: list[str]) -> dict[str, Any]:
         except (KeyError, ValidationError) as error:
             parser.error(f"--settings: {name}: {error}")
     return arguments
+
+
+def job_name(script: str, arguments: Mapping[str, Any]) -> str:
+    """Return what its lines call a job, since several may write to one terminal: script, and file that it makes.
+
+    A script's output comes last among its files; ``results`` and the file's extension are left out.
+    """
+    for value in list(arguments.values())[::-1]:
+        path = value[0] if value and isinstance(value, list) else value
+        if isinstance(path, Path):
+            parts = path.with_suffix("").parts
+            below = len(parts) - parts[::-1].index("results") if "results" in parts else 0
+            return f"{script} {Path(*parts[below:])}"
+    return script
 
 
 def made_by(script: str, settings: Mapping[str, Any], **more: Any) -> dict[str, Any]:

@@ -21,6 +21,7 @@ import pandas as pd
 from foxnas.errors import FoxnasError
 
 _MARK = "# foxnas table "
+_WAY_OUT = "delete the file and run again to have it made anew"
 
 
 @contextlib.contextmanager
@@ -72,6 +73,15 @@ def read_table(path: Path, columns: Sequence[str] = ()) -> pd.DataFrame:
     return _read(path, columns)[0]
 
 
+def row_count(path: Path) -> int:
+    """Return how many rows a table says it has, from its first line alone. Raises FoxnasError like `read_table`."""
+    try:
+        with path.open() as file:
+            return int(_header(file.readline(), path)["rows"])
+    except OSError as error:
+        raise FoxnasError(f"{path}: cannot be read ({error.strerror})") from error
+
+
 def read_provenance(path: Path) -> dict[str, Any]:
     """Return the `made_by` object of a table."""
     return _read(path, ())[1]
@@ -82,24 +92,30 @@ def _read(path: Path, columns: Sequence[str]) -> tuple[pd.DataFrame, dict[str, A
         first, _, body = path.read_text().partition("\n")
     except OSError as error:
         raise FoxnasError(f"{path}: cannot be read ({error.strerror})") from error
-    way_out = "delete the file and run again to have it made anew"
-    try:
-        if not first.startswith(_MARK):
-            raise ValueError("no header")
-        header = json.loads(first.removeprefix(_MARK))
-        made_by, rows, digest = header["made_by"], header["rows"], header["sha256"]
-    except (ValueError, KeyError) as error:
-        raise FoxnasError(
-            f"{path}: is not a table of this workflow, or its first line was edited; {way_out}"
-        ) from error
+    header = _header(first, path)
+    made_by, rows, digest = header["made_by"], header["rows"], header["sha256"]
     if hashlib.sha256(body.encode()).hexdigest() != digest:
         found = max(body.count("\n") - 1, 0)
         raise FoxnasError(
-            f"{path}: was truncated or edited since it was written ({found} of {rows} rows found); {way_out}"
+            f"{path}: was truncated or edited since it was written ({found} of {rows} rows found); {_WAY_OUT}"
         )
     table = pd.read_csv(io.StringIO(body), dtype={"id": str, "arch": str})
     if missing := [c for c in columns if c not in table]:
         raise FoxnasError(
-            f"{path}: has no column {missing[0]!r} (it has {', '.join(map(str, table.columns))}); {way_out}"
+            f"{path}: has no column {missing[0]!r} (it has {', '.join(map(str, table.columns))}); {_WAY_OUT}"
         )
     return table, made_by
+
+
+def _header(first: str, path: Path) -> dict[str, Any]:
+    try:
+        if not first.startswith(_MARK):
+            raise ValueError("no header")
+        header: dict[str, Any] = json.loads(first.removeprefix(_MARK))
+        if missing := {"made_by", "rows", "sha256"} - header.keys():
+            raise ValueError(f"no {missing}")
+    except ValueError as error:
+        raise FoxnasError(
+            f"{path}: is not a table of this workflow, or its first line was edited; {_WAY_OUT}"
+        ) from error
+    return header

@@ -23,7 +23,7 @@ from PIL import Image
 from foxnas.datasets.labelled import create_array
 from foxnas.datasets.views import View
 from foxnas.errors import FoxnasError
-from foxnas.progress import follow
+from foxnas.progress import Progress
 from foxnas.tables import replacing
 
 #: Images that a process decodes at a time.
@@ -65,16 +65,19 @@ def decode_files(files: Sequence[ImageFile], view: View, target: Path, processes
         create_array(temporary, (len(files), *view.shape))
         work = partial(_decode_block, view, temporary)
         with _blocks(work, files, processes) as finished:
-            for _ in follow(finished, -(-len(files) // BLOCK), f"blocks of {BLOCK} images"):
-                pass
+            progress = Progress(len(files), "images decoded")
+            for done, _ in enumerate(finished, 1):
+                progress.reached(min(done * BLOCK, len(files)))
 
 
 def unreadable(files: Sequence[ImageFile], channels: int, processes: int) -> dict[int, str]:
     """Return the positions of the files that cannot be decoded, and why."""
     found: dict[int, str] = {}
     with _blocks(partial(_check_block, channels), files, processes) as finished:
-        for broken in finished:
+        progress = Progress(len(files), "images checked")
+        for done, broken in enumerate(finished, 1):
             found |= broken
+            progress.reached(min(done * BLOCK, len(files)))
     return found
 
 

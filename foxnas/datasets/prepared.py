@@ -13,6 +13,7 @@ from foxnas.datasets.folders import read_files
 from foxnas.datasets.labelled import create_array, rows_in_block
 from foxnas.datasets.views import View
 from foxnas.errors import FoxnasError
+from foxnas.progress import Progress
 from foxnas.tables import replacing
 
 log = logging.getLogger(__name__)
@@ -64,9 +65,11 @@ def _resize_array(images: np.ndarray, view: View, target: Path) -> None:
     with replacing(target) as temporary:
         array = create_array(temporary, (len(images), *view.shape))
         block = min(rows_in_block(images.shape[1:]), rows_in_block(view.shape))
+        progress = Progress(len(images), f"images to {view.size} px")
         for start in range(0, len(images), block):
             part = slice(start, start + block)
             array[part] = resize(np.array(images[part]), view.size, view.centre_share)
+            progress.reached(min(start + block, len(images)))
         array.flush()
 
 

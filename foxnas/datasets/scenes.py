@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from foxnas.progress import follow
+
 
 def set_in_scene(
     images: np.ndarray, canvas: int, smallest_scale: float, largest_angle: float, rng: np.random.Generator
@@ -38,9 +40,9 @@ def set_in_scene(
     rows = [[cos, sin, -(cos * shift_x + sin * shift_y)], [-sin, cos, sin * shift_x - cos * shift_y]]
     affine = torch.from_numpy(np.stack([np.stack(row, 1) for row in rows], 1)).float()
     placed = np.empty((n, canvas, canvas, channels), np.uint8)
-    for start in range(0, n, 4096):
+    for start in follow(range(0, n, 4096), -(-n // 4096), "blocks of 4,096 images set in a scene"):
         part = slice(start, start + 4096)
-        pixels = torch.from_numpy(images[part]).permute(0, 3, 1, 2).float()
+        pixels = torch.tensor(images[part]).permute(0, 3, 1, 2).float()
         grid = F.affine_grid(affine[part], [len(pixels), channels, canvas, canvas], align_corners=False)
         drawn = F.grid_sample(pixels, grid, align_corners=False).round_().clamp_(0, 255)
         placed[part] = drawn.to(torch.uint8).permute(0, 2, 3, 1).numpy()

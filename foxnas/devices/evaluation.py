@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from foxnas.devices.client import Runner
+from foxnas.devices.condition import condition
 from foxnas.devices.journal import Journal
 from foxnas.devices.persistence import persist
 from foxnas.devices.protocol import MeasurementProtocol
@@ -125,7 +126,7 @@ def _ask_missing(runner: Runner, described: Mapping[str, Any], book: Journal, im
     if len(missing) < len(images):
         _log.info("%s: %d of %d images are answered already", runner.device, len(images) - len(missing), len(images))
     largest = max(_BATCH_BYTES // images[0].nbytes, 1)
-    progress = Progress(len(missing), f"images on {runner.device}")
+    progress = Progress(len(missing), f"images on {runner.device.name}", state=lambda: condition(runner.state()))
     size, done = 1, 0
     while done < len(missing):
         batch = missing[done : done + size]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean, median, stdev
 from typing import Any
@@ -14,11 +14,13 @@ import numpy as np
 from scipy import stats
 
 from foxnas.devices.client import Runner
+from foxnas.devices.condition import condition
 from foxnas.devices.judging import FACTS, verdict
 from foxnas.devices.persistence import persist
 from foxnas.devices.protocol import MeasurementProtocol
 from foxnas.devices.transport import Device
 from foxnas.errors import FoxnasError
+from foxnas.progress import Progress
 
 _log = logging.getLogger(__name__)
 LEAST_SESSIONS = 3
@@ -115,9 +117,16 @@ def measure_models(
     sampled: dict[str, list[list[_Row]]] = {name: [] for name in models}
     info: list[dict[str, Any]] = []
 
+    progress = Progress(sessions * rounds * len(models), f"timings of {len(models)} models on {device.name}")
+
     def session() -> tuple[dict[str, list[_Row]], dict[str, Any], dict[str, Any]]:
         with Runner(device, protocol) as runner:
-            timed = _one_session(runner, models, rounds, rng)
+            before = len(info) * rounds * len(models)
+
+            def heard(done: int, row: _Row) -> None:
+                progress.reached(before + done, f"session {len(info) + 1} of {sessions}", condition(row))
+
+            timed = _one_session(runner, models, rounds, rng, heard)
             hello = {name: value for name, value in runner.hello.items() if name not in ("type", "size", "state")}
             return (
                 timed,
@@ -132,7 +141,7 @@ def measure_models(
         for name, rows in timed.items():
             sampled[name].append(rows)
         info.append(described)
-        _log.info("%s: session %d of %d over %d models is done", device, number, sessions, len(models))
+        progress.reached(number * rounds * len(models), condition(described["state_after"]))
     latencies = {
         name: ModelLatency(
             tuple(median(row["latency_ms"] for row in rows) for rows in of_model),
@@ -147,9 +156,13 @@ def measure_models(
 
 
 def _one_session(
-    runner: Runner, models: Mapping[str, bytes], rounds: int, rng: np.random.Generator
+    runner: Runner,
+    models: Mapping[str, bytes],
+    rounds: int,
+    rng: np.random.Generator,
+    heard: Callable[[int, _Row], None],
 ) -> dict[str, list[_Row]]:
-    """Return the timings to believe of every model."""
+    """Return the timings to believe of every model; `heard` learns of each with how many of them there were before."""
     protocol = runner.protocol
     calm: dict[str, list[_Row]] = {name: [] for name in models}
     every: dict[str, list[_Row]] = {name: [] for name in models}
@@ -159,6 +172,7 @@ def _one_session(
             row = runner.measure(name, models[name])
             if "error" in row:
                 raise FoxnasError(f"{runner.device}: model {name} cannot be run: {row['error']}")
+            heard(sum(map(len, calm.values())), row)
             every[name].append(row)
             if not verdict(row, 0.0, protocol)[0]:
                 calm[name].append(row)

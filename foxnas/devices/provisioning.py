@@ -25,6 +25,7 @@ from foxnas.devices.survey import Survey, survey
 from foxnas.devices.transport import Device, DeviceLost, RunnerDied
 from foxnas.devices.wheels import cache_folder, fetch_wheels, wheels_in
 from foxnas.errors import FoxnasError
+from foxnas.progress import waiting
 from foxnas.space import SearchSpace
 
 _log = logging.getLogger(__name__)
@@ -139,14 +140,14 @@ class _Setup:
         if "missing" in answer:
             sources = self._sources()
             if sources is None:
-                _log.info("%s: installing %s from its own package index", self.device, self._listed)
-                answer = self._ask(program, {"anew": anew, "wheels": None, "from_index": True})
+                with waiting(f"{self.device}: installing {self._listed} from its own package index"):
+                    answer = self._ask(program, {"anew": anew, "wheels": None, "from_index": True})
             else:
                 sent = {f"wheels/{path.name}": path.read_bytes() for path in sources}
                 self._make_room(sum(map(len, sent.values())))
                 self._upload_missing({f"{self.folder}/{name}": content for name, content in sent.items()})
-                _log.info("%s: installing %s", self.device, self._listed)
-                answer = self._ask(program, {"anew": anew, "wheels": sorted(sent), "from_index": False})
+                with waiting(f"{self.device}: installing {self._listed}"):
+                    answer = self._ask(program, {"anew": anew, "wheels": sorted(sent), "from_index": False})
         if "made" not in answer:
             raise FoxnasError(f"the environment cannot be made: {answer.get('error', answer)}")
         return bool(answer["made"])
@@ -201,8 +202,8 @@ class _Setup:
         done = self.device.transport.run(["sh", "-c", script, "sh", *words])
         for path in done.stdout.decode().splitlines():
             if path in files:
-                _log.info("%s: uploading %s (%.1f MB)", self.device, path, len(files[path]) / 1e6)
-                self.device.transport.upload(files[path], path, _UPLOAD_S)
+                with waiting(f"{self.device}: uploading {path} ({len(files[path]) / 1e6:.1f} MB)"):
+                    self.device.transport.upload(files[path], path, _UPLOAD_S)
 
     def _ask(self, program: str, how: dict[str, Any]) -> dict[str, Any]:
         """Run the installer, waiting while somebody measures. Returns its answer."""

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from foxnas.devices.client import Runner
+from foxnas.devices.condition import condition
 from foxnas.devices.journal import Journal
 from foxnas.devices.judging import COLUMNS, is_settled, judge, references, table_row
 from foxnas.devices.persistence import persist
@@ -73,7 +74,8 @@ def measure_probes(
         Columns `foxnas.devices.judging.COLUMNS`; latencies in ms, memory in MiB, drift in percent.
     info
         Device identity, protocol, and for each session (also those of interrupted calls) its machine, its
-        state before and after, and the range of clock and temperature between its timings.
+        state before and after, how many timings of probes it made, and the range of clock and temperature
+        between them.
 
     Raises
     ------
@@ -134,11 +136,13 @@ def _sessions(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     sessions: list[dict[str, Any]] = []
     for record in records:
         if record["kind"] == "session":
-            sessions.append({"started": record["started"], **record["hello"], "references_ms": [], "during": {}})
+            began = {"started": record["started"], **record["hello"]}
+            sessions.append({**began, "timings": 0, "references_ms": [], "during": {}})
         elif record["kind"] == "reference":
             sessions[-1]["references_ms"].append(record["row"]["latency_ms"])
             _widen(sessions[-1]["during"], record["row"])
         elif record["kind"] == "probe":
+            sessions[-1]["timings"] += 1
             _widen(sessions[-1]["during"], record["row"])
         elif record["kind"] == "end":
             sessions[-1]["state_after"] = record["state"]
@@ -173,8 +177,7 @@ class _Measurement:
         number = 0
         while todo:
             number += 1
-            _log.info("%s: pass %d (%d planned), %d probes", device, number, repeats, len(todo))
-            self._one_pass(todo)
+            self._one_pass(todo, f"pass {number} of {repeats}" if number <= repeats else f"pass {number}, repeats")
             todo = self._unsettled(probes, rng)
         self._book.append({"kind": "end", "state": self._runner.state()})
 
@@ -183,8 +186,8 @@ class _Measurement:
         order = [probes[i] for i in rng.permutation(len(probes))]
         return [probe for probe in order if not is_settled(attempts.get(probe[0], []), self._runner.protocol)]
 
-    def _one_pass(self, todo: Sequence[Probe]) -> None:
-        followed = follow(todo, len(todo), f"probes on {self._runner.device}")
+    def _one_pass(self, todo: Sequence[Probe], name: str) -> None:
+        followed = follow(todo, len(todo), f"probes on {self._runner.device.name}, {name}", state=self._condition)
         for position, (identifier, _, build) in enumerate(followed):
             if position % self._runner.protocol.reference_every == 0:
                 self._time_reference()
@@ -198,6 +201,13 @@ class _Measurement:
                 raise
             self._book.append({"kind": "probe", "id": identifier, "row": row})
         self._time_reference()
+
+    def _condition(self) -> str:
+        """Return how the device was at the latest timing, and how far off the latest reference."""
+        timed = references(self._book.records)
+        baseline = self._baseline_ms or median(timed)
+        drift = timed[-1] / baseline - 1
+        return condition(self._book.records[-1]["row"], drift, self._runner.protocol.max_drift)
 
     def _time_reference(self) -> None:
         row = self._runner.measure("reference", self._reference)

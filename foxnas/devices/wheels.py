@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import os
 import shlex
 import subprocess
@@ -19,8 +18,8 @@ from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel
 
 from foxnas.devices.survey import Python
 from foxnas.errors import FoxnasError
+from foxnas.progress import waiting
 
-_log = logging.getLogger(__name__)
 _OLDEST_GLIBC = 5
 
 
@@ -62,9 +61,9 @@ def fetch_wheels(requirements: Sequence[str], python: Python, cache: Path) -> li
     folder = cache / f"{python.machine}-{python.minor}-{hashlib.sha256(wanted.encode()).hexdigest()[:12]}"
     found = _match(folder, requirements, python)
     if len(found) < len(requirements):
-        _log.info("fetching %s for Python %s on %s", ", ".join(requirements), python.minor, python.machine)
+        what = f"fetching {', '.join(requirements)} for Python {python.minor} on {python.machine}"
         cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=cache) as temporary:
+        with waiting(what), tempfile.TemporaryDirectory(dir=cache) as temporary:
             command = [sys.executable, "-m", "pip", *_download(requirements, python, Path(temporary)), "--quiet"]
             done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
             if done.returncode:

@@ -28,7 +28,7 @@ def compile_models(models: Sequence[Model], compiler: Compiler, cache: CompileCa
     Raises FoxnasError when there is no compiler.
     """
     rows = []
-    for identifier, arch, build in follow(models, len(models), "models"):
+    for identifier, arch, build in follow(models, len(models), "models compiled"):
         content = build()
         key, compilation = cache.compile(content, compiler)
         rows.append({"id": identifier, "arch": arch, **_row(compilation, len(content)), "key": key})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,9 +12,8 @@ from scipy.stats import kendalltau
 from foxnas.errors import FoxnasError
 from foxnas.features import FloatArray
 from foxnas.predictor.rivals import Contender, Measured, Model
+from foxnas.progress import Progress
 from foxnas.space import SearchSpace
-
-log = logging.getLogger(__name__)
 
 #: One subnet in so many is held out of every repeat; as many repeats hold each out once.
 PARTS = 10
@@ -65,12 +63,14 @@ def compare(
         Fewer than 20 subnets of a size.
     """
     scores: list[Score] = []
+    progress, done = Progress(repeats * len(counts) * len(rivals), "comparisons"), 0
     for repeat in range(repeats):
         splits = {size: _split(rows, size, repeat, seed) for size, rows in measured.items()}
         for count in counts:
             train = {size: measured[size].take(rest[:count]) for size, (_, rest) in splits.items()}
             held = {size: measured[size].take(out) for size, (out, _) in splits.items()}
             for rival in rivals:
+                done += 1
                 if min(len(rows.archs) for rows in train.values()) < rival.fewest:
                     continue
                 models, seconds = _fit(rival, space, train, seed + repeat)
@@ -78,7 +78,7 @@ def compare(
                     _score(rival.name, repeat, count, measured[size], train[size], held[size], models[size], seconds)
                     for size in measured
                 ]
-        log.info("%d of %d repeats done", repeat + 1, repeats)
+                progress.reached(done, f"{rival.name} from {count} subnets a size")
     return scores
 
 

@@ -11,7 +11,6 @@ import hashlib
 import logging
 import time
 from collections.abc import Sequence
-from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +20,7 @@ from torch.nn import functional as F
 
 from foxnas.datasets.training_files import TrainingFiles
 from foxnas.errors import FoxnasError
+from foxnas.progress import duration
 from foxnas.space import Arch, SearchSpace
 from foxnas.supernet.drawing import Draw, Images, Piece, draws, read_ahead, read_piece
 from foxnas.supernet.model import Supernet
@@ -215,9 +215,9 @@ class Progress:
         rate = (done - self.before) / max(now - self.started, 1e-9)
         rest_s = (self.recipe.epochs * self.steps - done) / rate
         log.info(
-            "phase %d, epoch %d/%d, step %d/%d: mean loss %.4f, learning rate %.2g, %.3g images/s, about %s left",
+            "phase %d, epoch %d/%d, step %d/%d: mean loss %.4f, learning rate %.2g, %.3g images/s, %s left",
             at.phase + 1, at.epoch + 1, self.recipe.epochs, at.step + 1, self.steps, np.mean(self.losses),
-            learning_rate, rate * self.recipe.batch_size, timedelta(seconds=round(rest_s)),
+            learning_rate, rate * self.recipe.batch_size, duration(rest_s),
         )  # fmt: skip
         if ends:
             self.losses.clear()

@@ -1,6 +1,5 @@
 """Run every strategy over several seeds under one latency budget."""
 
-import logging
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ from foxnas import command
 from foxnas.config.space import SpaceConfig
 from foxnas.improvement import FOUND_COLUMNS
 from foxnas.predictor.model import Predictor
+from foxnas.progress import Progress
 from foxnas.search import strategies
 from foxnas.search.landscape import Landscape
 from foxnas.search.problem import SearchProblem, Selection, TracePoint
@@ -48,6 +48,8 @@ def main(
     optimum = strategies.run("exact", problem, Selection(count=1), np.random.default_rng())
     ends = [("exact", 0, optimum.best)]
     rows = [pd.DataFrame({"strategy": ["exact"], "seed": 0, "calls": optimum.calls, "best": optimum.best.accuracy})]
+    # One of the strategies has no seeds, exact search; and one takes part twice, annealing without guidance.
+    progress = Progress(seeds * len(strategies.STRATEGIES), "searches")
     for seed in range(seeds):
         for strategy, result in strategies.side_by_side(problem, Selection(count=1), calls, seed):
             steps = pd.DataFrame(result.trace, columns=list(TracePoint._fields))
@@ -55,7 +57,7 @@ def main(
             ended = pd.DataFrame({"calls": [result.calls], "best": [result.values[0]]})
             rows.append(pd.concat([rises, ended]).assign(strategy=strategy, seed=seed))
             ends.append((strategy, seed, result.best))
-            logging.info("%s, seed %d: %.3f after %d calls", strategy, seed, result.best.accuracy, result.calls)
+            progress.reached(len(ends) - 1, f"{strategy}, seed {seed}: {result.best.accuracy:.3f}")
     settings = {"space": space, "seeds": seeds, "calls": calls, "alike_layers": alike_layers}
     made_by = command.made_by(__file__, settings, cap_ms=cap_ms, reserve_percent=reserve_percent)
     compared = pd.concat(rows, ignore_index=True)

@@ -13,6 +13,7 @@ from foxnas.config.search import CapsConfig, SearchConfig
 from foxnas.config.space import SpaceConfig
 from foxnas.measured import accuracy_and_latency
 from foxnas.predictor.model import Predictor
+from foxnas.progress import follow
 from foxnas.ranking import best_under, with_costs
 from foxnas.search import strategies
 from foxnas.search.annealing import AnnealingSettings
@@ -62,7 +63,7 @@ def main(
     front = front_of(landscape, allowed)
     settings = AnnealingSettings(**search.annealing.model_dump())
     found, traces, certificates = [], [], []
-    for reserve in search.reserves_percent:
+    for reserve in follow(search.reserves_percent, len(search.reserves_percent), "reserves searched"):
         cap_ms = budget_ms * (1 - reserve / 100)
         problem = problem_of(landscape, cap_ms, goal.with_reserve(reserve), allowed)
         scaled = replace(settings, boltzmann=settings.boltzmann * unit_of(problem, np.random.default_rng(0)))
@@ -78,7 +79,12 @@ def main(
         found += [(f"{result.strategy}, reserve {reserve:g}%", c) for c in result.candidates]
         traces.append(pd.DataFrame(result.trace).assign(reserve_percent=reserve))
         certificates.append({"reserve_percent": reserve, **certify(problem, result)})
-        logging.info("reserve %g%%: %s", reserve, certificates[-1])
+        gap = certificates[-1]["gap"]
+        proven = "nothing is proven of this objective" if gap is None else f"{gap:.2g} below the proven optimum"
+        logging.info(
+            "reserve %g%%: %s, predicted %.2f%% in %.4g ms; %s",
+            reserve, result.best.arch.text, result.best.accuracy, result.best.latency_ms, proven,
+        )  # fmt: skip
     leaves = {"space": space, "search": search, "caps": caps, "target": target}
     made_by = command.made_by(__file__, leaves, budget_ms=budget_ms)
     measured = accuracy_and_latency(measured_accuracy, measured_latency, TARGETS[target])

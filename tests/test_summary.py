@@ -1,0 +1,276 @@
+"""What a run says when it ends, and while it runs: counted again from the files, and right where nothing is known."""
+
+from __future__ import annotations
+
+import logging
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from foxnas.command import job_name
+from foxnas.devices.condition import condition
+from foxnas.progress import Progress, duration, follow, interval_s, pace, waiting
+from foxnas.run_end import command_line
+from foxnas.run_summary import Job, failure, last_words, measured, summary, time_by_stage
+from foxnas.tables import write_json, write_table
+
+ROOT = Path(__file__).parent.parent
+VERDICT = {
+    "budget_ms": 2.0, "latency_median_ms": 1.8, "latency_upper_ms": 1.95, "int8_top1_percent": 71.25,
+    "latency_kept": True, "accuracy_kept": True,
+}  # fmt: skip
+
+
+def shard(folder: Path, number: int, made: bool, seconds: float | None = 10.0) -> list[Job]:
+    """One shard of subnets, evaluated and timed on a Pi."""
+    session = folder / f"{number}.json"
+    sessions = [{"started": "2026-01-01T10:00:00+00:00", "timings": 61}, {"started": "2026-01-02T10:00:00+00:00"}]
+    write_json(session, {"flagged": 3, "sessions": sessions})
+    place = {"space": "mini", "size": "16", "shard": str(number)}
+    return [
+        Job("evaluate_subnets", "accuracy", made, place, {}, None, seconds),
+        Job("time_subnets", "latency", made, {**place, "device": "pi4"}, {"session": str(session)}, None, seconds),
+    ]
+
+
+def deployed(folder: Path, device: str, budget: str, **differing: object) -> list[Job]:
+    verdict = folder / f"{device}-{budget}.json"
+    write_json(verdict, VERDICT | differing)
+    place = {"device": device, "budget": budget}
+    return [
+        Job("deploy_winner", "export", True, place, {"model": f"deploy/{device}/{budget}/model.tflite"}, None, 1.0),
+        Job("judge_model", "validation", True, place, {"validation": str(verdict)}, None, 1.0),
+    ]
+
+
+def lines_with(text: str, word: str) -> list[str]:
+    return [" ".join(line.split()) for line in text.splitlines() if word in line]
+
+
+def test_shards_count_by_device_and_what_an_interruption_left_is_named(tmp_path: Path) -> None:
+    jobs = [*shard(tmp_path, 0, made=False), *shard(tmp_path, 1, made=True), *shard(tmp_path, 2, made=True)]
+    accuracy, latency = measured(jobs, began="2026-01-02T09:00:00+00:00")
+    assert (accuracy.what, accuracy.made, accuracy.reused, accuracy.note) == ("subnets evaluated", 200, 100, "")
+    assert (latency.what, latency.made, latency.reused) == ("probes timed on pi4", 200, 100)
+    assert latency.note == "6 flagged, 122 timings kept from before an interruption"
+
+
+def test_candidates_count_by_the_rows_of_their_tables(tmp_path: Path) -> None:
+    table = tmp_path / "exported.csv"
+    write_table(table, pd.DataFrame({"id": ["a", "b", "c"]}), {})
+    where = {"device": "pi4", "budget": "p50"}
+    jobs = [
+        Job("export_candidates", "export", True, where, {"table": str(table)}),
+        Job("export_candidates", "export", False, where, {"table": str(table)}),
+        Job("export_candidates", "export", True, where, {"table": str(tmp_path / "went into a storage.csv")}),
+    ]
+    (counted,) = measured(jobs)
+    assert (counted.what, counted.made, counted.reused) == ("candidates exported for pi4", 3, 3)
+
+
+def test_time_adds_up_by_stage_and_names_the_longest_job(tmp_path: Path) -> None:
+    jobs = [*shard(tmp_path, 0, made=True, seconds=30.0), *shard(tmp_path, 1, made=True, seconds=90.0)]
+    jobs += [
+        Job("write_report", "report", made=True, output={"page": "report.html"}),
+        Job("fit", "predictors", made=False),
+    ]
+    accuracy, latency, report, predictors = time_by_stage(jobs)
+    assert (accuracy.seconds, accuracy.made, accuracy.reused) == (latency.seconds, 2, 0) == (120.0, 2, 0)
+    assert str(accuracy.longest) == "evaluate_subnets mini 16 1"
+    assert (report.longest, report.seconds, predictors.reused) == (None, 0.0, 1)
+    text = summary(jobs, 125.0)
+    assert lines_with(text, "evaluate_subnets") == ["accuracy 2 0 2 min 0 s 50% evaluate_subnets mini 16 1, 1 min 30 s"]
+    assert lines_with(text, "report ") == ["report 1 0 - -"]
+    assert lines_with(text, "all ") == ["all 5 1 4 min 0 s"]
+
+
+def test_models_stand_with_promise_measurement_and_verdict(tmp_path: Path) -> None:
+    kept, broken = deployed(tmp_path, "pi4", "2ms"), deployed(tmp_path, "pi4", "p25", latency_kept=False)
+    text = summary([*kept, *broken, Job("write_report", "report", True, {}, {"page": "results/report.html"})], 60.0)
+    assert lines_with(text, "2ms on pi4") == ["2ms on pi4 2 ms 1.8 (1.95) ms 71.25% kept deploy/pi4/2ms/model.tflite"]
+    assert "latency BROKEN" in lines_with(text, "p25 on pi4")[0]
+    assert text.index("p25 on pi4") < text.index("2ms on pi4")
+    assert text.endswith("page  results/report.html")
+    few = summary([*kept, *broken], 60.0, at_most=1)
+    assert "2ms on pi4" not in few
+    assert "... and 1 more" in few
+
+
+def test_the_file_that_the_device_runs_is_the_one_that_is_named(tmp_path: Path) -> None:
+    compiled = Job(
+        "deploy_compiled", "edgetpu", True, {"device": "coral", "budget": "p50"}, {"model": "model_edgetpu.tflite"}
+    )
+    text = summary([*deployed(tmp_path, "coral", "p50"), compiled], 60.0)
+    assert lines_with(text, "p50 on coral")[0].endswith("kept model_edgetpu.tflite")
+
+
+def test_what_is_not_known_is_a_dash() -> None:
+    place = {"device": "pi4", "budget": "p50"}
+    jobs = [
+        Job("deploy_winner", "export", True, place, {"model": "s3://bucket/model.tflite"}),
+        Job("judge_model", "validation", True, place, {"validation": "went into a storage"}),
+        Job("time_subnets", "latency", True, {"device": "pi4"}, {"session": "went into a storage"}),
+    ]
+    text = summary(jobs, 1.0)
+    assert lines_with(text, "p50 on pi4") == ["p50 on pi4 - - - - s3://bucket/model.tflite"]
+    assert lines_with(text, "probes timed") == ["probes timed on pi4 100 0"]
+    assert summary([], 0.0) == "foxnas: done in 0.0 s; 0 jobs run, 0 reused"
+    assert "jobs of stage" not in summary([Job("fit", "predictors", made=False)], 0.0)
+
+
+def test_columns_are_aligned(tmp_path: Path) -> None:
+    blocks = summary([*shard(tmp_path, 0, made=True, seconds=5000.0), *shard(tmp_path, 1, made=False)], 9.0).split(
+        "\n\n"
+    )
+    for block in blocks[1:]:
+        header, *rows = block.splitlines()
+        ends = [match.end() for match in re.finditer(r"reused", header)]
+        assert all(row[ends[0] - 1].isdigit() and row[ends[0] : ends[0] + 1] in (" ", "") for row in rows)
+
+
+def test_a_failed_job_is_shown_with_its_error_its_log_and_the_way_on(tmp_path: Path) -> None:
+    log = tmp_path / "0.log"
+    log.write_text("10:00:00 fit_accuracy: 1/2 fits\nerror: accuracy.csv: was truncated\n\n")
+    job = Job("fit_accuracy", "predictors", False, {"space": "mini", "size": "16"}, {}, str(log))
+    text = failure([job], 21, 43, 12.0, "snakemake --cores 2")
+    assert text.splitlines()[0] == "foxnas: stopped after 12 s: 1 job failed; 21 of 43 jobs done, and kept"
+    assert ["fit_accuracy mini 16", "error: accuracy.csv: was truncated", str(log)] == [
+        line.strip() for line in text.splitlines()[2:5]
+    ]
+    assert text.endswith("to go on, mend that and type the same again: snakemake --cores 2")
+    assert "... and 2 more" in failure([job] * 7, 0, 7, 1.0, "snakemake")
+    interrupted = failure([], 0, 1, 1.0, "snakemake")
+    assert "it was interrupted; 0 of 1 job done" in interrupted
+    assert interrupted.endswith("to go on type the same again: snakemake")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("one\nerror: bad\nTerminated\n", "error: bad"),
+        ("Traceback (most recent call last):\n  File\nValueError: 3\n", "ValueError: 3"),
+        ("", "it left no message; it was killed, or never began"),
+        ("x" * 400, "x" * 300 + "..."),
+    ],
+)
+def test_last_words(tmp_path: Path, text: str, words: str) -> None:
+    (tmp_path / "log").write_text(text)
+    assert last_words(str(tmp_path / "log")) == words
+    assert last_words(str(tmp_path / "none")) == last_words(None)
+
+
+def test_the_command_to_repeat_is_the_one_that_was_typed() -> None:
+    assert command_line(["/venv/bin/snakemake", "--cores", "2"]) == "snakemake --cores 2"
+    assert command_line(["/x/snakemake/__main__.py", "--config", "a={b: 1}"]) == (
+        "python -m snakemake --config 'a={b: 1}'"
+    )
+
+
+def test_the_summary_needs_no_torch() -> None:
+    probe = "import foxnas.run_end, sys; print({'torch', 'tensorflow', 'scipy', 'statsmodels'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.0, "0.0 s"), (9.94, "9.9 s"), (9.96, "10 s"), (59.4, "59 s"), (59.6, "1 min 0 s"), (185, "3 min 5 s"),
+        (3599.6, "1 h 0 min"), (7620, "2 h 7 min"),
+    ],
+)  # fmt: skip
+def test_durations_read_well(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_pace_is_told_by_what_reads_best() -> None:
+    assert pace(42, 20.0) == "2.1/s"
+    assert pace(3, 45.0) == "15 s each"
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """A clock whose hands the test moves."""
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    return now
+
+
+def test_progress_tells_count_rate_and_time_left(clock: list[float], caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    progress = Progress(100, "probes on pi4", state=lambda: "62 °C")
+    clock[0] += 2.0
+    progress.reached(5)  # too early for a line
+    clock[0] += 8.0
+    progress.reached(37, "pass 1")
+    clock[0] += 10.0
+    progress.reached(100)
+    assert caplog.messages == [
+        "37/100 probes on pi4, 3.7/s, 17 s left, pass 1, 62 °C",
+        "100/100 probes on pi4, 5/s, done in 20 s, 62 °C",
+    ]
+
+
+def test_a_step_within_a_job_is_silent_unless_it_is_long(clock: list[float], caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    for _ in follow(range(3), 3, "batches", within=True):
+        clock[0] += 1.0
+    assert caplog.messages == []
+    for _ in follow(range(3), 3, "batches", within=True):
+        clock[0] += 6.0
+    assert caplog.messages == [
+        "1/3 batches, 6.0 s each, 12 s left",
+        "2/3 batches, 6.0 s each, 6.0 s left",
+        "3/3 batches, 6.0 s each, done in 18 s",
+    ]
+
+
+def test_before_the_first_is_done_only_the_time_is_told(clock: list[float], caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    progress = Progress(14, "timings")
+    clock[0] += 7.0
+    progress.reached(0, "session 1 of 5")
+    assert caplog.messages == ["0/14 timings, 7.0 s so far, session 1 of 5"]
+
+
+def test_lines_grow_rarer_so_that_a_night_stays_readable() -> None:
+    assert [interval_s(spent) for spent in (0, 100, 600, 1200, 36000)] == [5, 5, 30, 60, 60]
+
+
+def test_waiting_says_what_was_waited_for_and_how_long(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    with waiting("fetching wheels"):
+        pass
+    assert caplog.messages == ["fetching wheels", "fetching wheels: done in 0.0 s"]
+    with pytest.raises(RuntimeError), waiting("installing"):
+        raise RuntimeError
+    assert caplog.messages[-1] == "installing"
+
+
+def test_a_device_is_described_by_what_it_reports() -> None:
+    row = {"temperature_c": 62.3, "clock_mhz": 1500.0, "throttled": ""}
+    assert condition(row, 0.012, 0.1) == "62 °C, 1500 MHz, reference +1.2%"
+    assert condition(row | {"throttled": "under-voltage"}, 0.12, 0.1) == (
+        "62 °C, 1500 MHz, the board reports: under-voltage, reference +12.0%, beyond 10%"
+    )
+    assert condition({"temperatures_c": {"a": 40.0, "b": 55.0}, "clock_mhz": None}) == "55 °C"
+    assert condition({"error": "no such operator"}) == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        ({"subnets": Path("a.csv"), "table": Path("results/mini/16/accuracy.csv"), "threads": 2},
+         "mini/16/accuracy"),
+        ({"fits": [Path("/abs/results/mini/16/f.json"), Path("b")], "of": None}, "mini/16/f"),
+        ({"page": Path("out/page.html"), "sizes": [16, 20]}, "out/page"),
+    ],
+)  # fmt: skip
+def test_a_job_is_named_by_the_file_it_makes(arguments: dict[str, object], name: str) -> None:
+    assert job_name("do", arguments) == f"do {name}"
+    assert job_name("do", {"threads": 1}) == "do"
