@@ -66,8 +66,23 @@ OFA_LIKE = SearchSpace(
     normalisation="imagenet",
 )
 
+#: As the paper's CPU space: every K and E of it, with and without a gate, SAME padding.
+CPU_LIKE = SearchSpace(
+    name="cpu-like",
+    image_sizes=(32, 33),
+    kernel_sizes=(3, 5, 7),
+    expansion_ratios=(2, 3, 4, 6),
+    depths=(2, 3, 4),
+    stem_width=6,
+    stem_stride=2,
+    units=(UnitSpec(8, 2, 2), UnitSpec(8, 2, 1), UnitSpec(12, 1, 2), UnitSpec(12, 2, 1)),
+    head_width=24,
+    image_channels=3,
+    classes=7,
+)
+
 #: Every space at every size.
-KINDS = [(space, size) for space in (FUSED, FUSED_SYMMETRIC, OFA_LIKE) for size in space.image_sizes]
+KINDS = [(space, size) for space in (FUSED, FUSED_SYMMETRIC, OFA_LIKE, CPU_LIKE) for size in space.image_sizes]
 
 
 def every_layer(space: SearchSpace, size: int) -> Arch:
