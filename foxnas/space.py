@@ -191,7 +191,7 @@ class SearchSpace:
                 near = [n for n in (below, below + self.size_divisor) if n]
                 raise FoxnasError(
                     f"space {self.name}: image size {size} is not a multiple of size_divisor {self.size_divisor}, "
-                    f"by which its strides divide every map evenly; take {' or '.join(map(str, near))}"
+                    f"as every size of this space must be; take {' or '.join(map(str, near))}"
                 )
 
     @classmethod

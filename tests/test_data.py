@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.io
+from torchvision import datasets
 from torchvision.transforms.v2 import CenterCrop, Resize
 from torchvision.tv_tensors import Image
 
@@ -196,7 +199,6 @@ def test_torchvisions_sets_are_read_by_torchvision(name: str, tmp_path: Path, mo
             file.with_suffix("").write_bytes(gzip.decompress(file.read_bytes()))
         expected = images[..., None]
     else:
-        import hashlib
         import pickle
 
         from torchvision.datasets import CIFAR10
@@ -218,6 +220,41 @@ def test_torchvisions_sets_are_read_by_torchvision(name: str, tmp_path: Path, mo
     assert (test.labels == np.arange(30) % 10).all()
     with pytest.raises(FoxnasError, match=rf"{name} could not be obtained .* set data.folder"):
         fetch_torchvision(name, tmp_path / "nowhere", tmp_path / "again")
+
+
+@pytest.mark.parametrize("name", ["SVHN", "STL10"])
+def test_torchvisions_sets_by_split_are_what_it_gives_image_by_image(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(0)
+
+    def written(path: Path) -> str:
+        return hashlib.md5(path.read_bytes()).hexdigest()
+
+    parts = {"train": 7, "test": 5}
+    if name == "SVHN":
+        listed = {}
+        for part, n in parts.items():
+            images = rng.integers(0, 256, (32, 32, 3, n), dtype=np.uint8)
+            path = tmp_path / f"{part}.mat"
+            scipy.io.savemat(path, {"X": images, "y": np.arange(1, n + 1)[:, None]})
+            listed[part] = ["", path.name, written(path)]
+        monkeypatch.setattr(datasets.SVHN, "split_list", listed)
+    else:
+        folder = tmp_path / datasets.STL10.base_folder
+        folder.mkdir()
+        for part, n in parts.items():
+            rng.integers(0, 256, (n, 3, 96, 96), dtype=np.uint8).tofile(folder / f"{part}_X.bin")
+            np.arange(1, n + 1, dtype=np.uint8).tofile(folder / f"{part}_y.bin")
+            files = [[f"{part}_{kind}.bin", written(folder / f"{part}_{kind}.bin")] for kind in "Xy"]
+            monkeypatch.setattr(datasets.STL10, f"{part}_list", files)
+    fetch_torchvision(name, tmp_path, tmp_path / "source")
+    for part, own in zip(parts, load_arrays(tmp_path / "source"), strict=True):
+        reference = getattr(datasets, name)(str(tmp_path), split=part)
+        assert len(own.labels) == len(reference)
+        for image, label, (expected, truth) in zip(own.images, own.labels, reference, strict=True):
+            assert (image == np.asarray(expected)).all()
+            assert label == truth
 
 
 @pytest.mark.parametrize(("size", "share"), [(16, 0.875), (21, 0.875), (40, 0.9), (12, 1.0)])

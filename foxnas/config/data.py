@@ -54,7 +54,17 @@ class DataConfig(Section):
     """The images."""
 
     dataset: Literal[
-        "fashion-mnist", "folder", "arrays", "CIFAR10", "CIFAR100", "FashionMNIST", "KMNIST", "MNIST", "USPS"
+        "fashion-mnist",
+        "folder",
+        "arrays",
+        "CIFAR10",
+        "CIFAR100",
+        "FashionMNIST",
+        "KMNIST",
+        "MNIST",
+        "STL10",
+        "SVHN",
+        "USPS",
     ]
     """fashion-mnist: the demo's. folder: image files, one folder a class, or train/ and val/ with such folders
     (ImageNet). arrays: train-images.npy, train-labels.npy and, if there are any, test-images.npy and

@@ -18,6 +18,9 @@ from foxnas.tables import replacing
 TRAIN_FILES = ("train-images.npy", "train-labels.npy")
 TEST_FILES = ("test-images.npy", "test-labels.npy")
 
+#: torchvision's sets whose parts are named by `split`, and whose images have their channels first.
+_BY_SPLIT = ("SVHN", "STL10")
+
 #: Bytes of images that are read or written at once.
 BLOCK_BYTES = 64_000_000
 
@@ -100,7 +103,7 @@ def fetch_torchvision(name: str, folder: Path | None, target: Path) -> None:
     Parameters
     ----------
     name
-        The class in torchvision.datasets, whose constructor takes root, train and download.
+        The class in torchvision.datasets, whose constructor takes root, download, and train or split.
     folder
         Its root, if it was downloaded before; None downloads it, to a folder that does not stay.
 
@@ -114,8 +117,9 @@ def fetch_torchvision(name: str, folder: Path | None, target: Path) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         parts = []
         for train in (True, False):
+            part = {"split": "train" if train else "test"} if name in _BY_SPLIT else {"train": train}
             try:
-                found = getattr(datasets, name)(str(folder or scratch), train=train, download=folder is None)
+                found = getattr(datasets, name)(str(folder or scratch), download=folder is None, **part)
             except (OSError, RuntimeError) as error:
                 reason = str(error).strip().splitlines()[0]
                 raise FoxnasError(
@@ -123,7 +127,9 @@ def fetch_torchvision(name: str, folder: Path | None, target: Path) -> None:
                     f"downloaded it to: torchvision.datasets.{name}(folder, download=True)"
                 ) from error
             images = np.asarray(found.data)
-            labels = np.asarray(found.targets, np.int64)
+            if name in _BY_SPLIT:
+                images = images.transpose(0, 2, 3, 1)
+            labels = np.asarray(found.labels if name in _BY_SPLIT else found.targets, np.int64)
             parts.append(LabelledImages(images if images.ndim == 4 else images[..., None], labels))
     write_arrays(parts[0], parts[1], target)
 
