@@ -5,6 +5,7 @@ All that is read of Snakemake's own state is read here; the versions that have i
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import sys
 from collections.abc import Iterable, Iterator
@@ -19,6 +20,9 @@ from foxnas.tables import replacing
 
 #: Where the last summary is kept, whole.
 SUMMARY = Path("results/logs/summary.txt")
+
+#: What a summary reads whole, by rule.
+READ = {"judge_model": "validation", "export_candidates": "table"}
 
 #: Deployed models on the terminal.
 MODELS_SHOWN = 20
@@ -46,9 +50,10 @@ def _say(workflow: Any, what: Any) -> None:
 def _success(workflow: Any) -> None:
     jobs = list(jobs_of(workflow))
     began = workflow.start_time.astimezone(UTC).isoformat(timespec="seconds")
-    whole = summary(jobs, _wall_s(workflow), began)
-    SUMMARY.parent.mkdir(parents=True, exist_ok=True)
-    logger.info(f"\n{summary(jobs, _wall_s(workflow), began, MODELS_SHOWN)}\n\n  this summary  {SUMMARY}\n")
+    wall_s = (datetime.now() - workflow.start_time).total_seconds()
+    with _at_hand(workflow):
+        whole, short = (summary(jobs, wall_s, began, at_most) for at_most in (None, MODELS_SHOWN))
+    logger.info(f"\n{short}\n  summary  {SUMMARY}\n")
     with replacing(SUMMARY) as temporary:
         temporary.write_text(whole + "\n")
 
@@ -61,7 +66,7 @@ def _failure(workflow: Any) -> None:
         [_described(workflow, job) for job in lost],
         sum(dag.finished(job) for job in wanted),
         len(wanted),
-        _wall_s(workflow),
+        (datetime.now() - workflow.start_time).total_seconds(),
         command_line(sys.argv),
     )
     logger.error(f"\n{text}\n")
@@ -77,15 +82,38 @@ def jobs_of(workflow: Any) -> Iterator[Job]:
 
 def _described(workflow: Any, job: Any) -> Job:
     made = workflow.dag.needrun(job) and workflow.dag.finished(job)
+    single: dict[str, Any] = {name: path for name, path in job.output.items() if isinstance(path, str)}
     return Job(
         rule=job.rule.name,
         stage=Path(str(job.rule.snakefile)).stem,
         made=made,
         wildcards={name: str(value) for name, value in job.wildcards.items()},
-        output={name: str(path) for name, path in job.output.items() if isinstance(path, str)},
+        output={name: str(path) for name, path in single.items()},
+        stored={name: str(path.storage_object.query) for name, path in single.items() if path.is_storage},
         log=str(job.log[0]) if job.log else None,
         seconds=_seconds(workflow, job) if made else None,
     )
+
+
+@contextlib.contextmanager
+def _at_hand(workflow: Any) -> Iterator[None]:
+    """Have the few files that a summary reads here, also those that went into a storage."""
+    paths = [job.output.get(READ[job.rule.name]) for job in workflow.dag.jobs if job.rule.name in READ]
+    away = [path for path in paths if path is not None and path.is_storage and not Path(path).exists()]
+
+    async def fetch() -> None:
+        for path in away:
+            await path.storage_object.managed_retrieve()
+
+    async def forget() -> None:
+        for path in away:
+            await path.remove(only_local=True)
+
+    workflow.async_run(fetch())
+    try:
+        yield
+    finally:
+        workflow.async_run(forget())
 
 
 def _flat(jobs: Iterable[Any]) -> Iterator[Any]:
@@ -103,10 +131,6 @@ def _seconds(workflow: Any, job: Any) -> float | None:
     if record is None or not record.starttime or not record.endtime:
         return None
     return max(record.endtime - record.starttime, 0.0)
-
-
-def _wall_s(workflow: Any) -> float:
-    return (datetime.now() - workflow.start_time).total_seconds()
 
 
 def command_line(words: list[str]) -> str:

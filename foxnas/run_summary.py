@@ -42,9 +42,11 @@ class Job:
     made
         Whether it ran in this run and ended well; otherwise what it had made before was reused.
     output
-        Its output files by their names in the rule.
+        Its output files by their names in the rule, where they can be read.
     seconds
         Wall time, None if nobody knows.
+    stored
+        Those output files that are kept in a storage, as addresses there.
     """
 
     rule: str
@@ -54,9 +56,14 @@ class Job:
     output: Mapping[str, str] = field(default_factory=dict)
     log: str | None = None
     seconds: float | None = None
+    stored: Mapping[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return " ".join([self.rule, *self.wildcards.values()])
+
+    def place(self, name: str) -> str:
+        """Return where the user finds an output file."""
+        return self.stored.get(name, self.output[name])
 
 
 @dataclass(frozen=True)
@@ -175,8 +182,8 @@ def summary(jobs: Sequence[Job], wall_s: float, began: str = "", at_most: int | 
         parts.append(_table(header, [row for _, row in shown], right=(1, 2, 3)))
         if len(shown) < len(models):
             parts[-1] += f"\n  ... and {len(models) - len(shown)} more"
-    if pages := [job.output["page"] for job in jobs if job.rule == "write_report"]:
-        parts.append(f"  page  {pages[0]}")
+    if pages := [job.place("page") for job in jobs if job.rule == "write_report"]:
+        parts.append(f"  page     {pages[0]}")
     return "\n\n".join(parts)
 
 
@@ -203,7 +210,7 @@ def _models(jobs: Iterable[Job]) -> list[tuple[bool, _Row]]:
         if job.rule in ("deploy_winner", "deploy_compiled"):  # what the device runs is the later one
             place = job.wildcards["device"], job.wildcards["budget"]
             if job.rule == "deploy_compiled" or place not in files:
-                files[place] = job.output["model"]
+                files[place] = job.place("model")
         elif job.rule == "judge_model":
             verdicts[job.wildcards["device"], job.wildcards["budget"]] = job.output["validation"]
     rows = [_model(device, budget, file, verdicts.get((device, budget))) for (device, budget), file in files.items()]

@@ -95,7 +95,7 @@ def test_models_stand_with_promise_measurement_and_verdict(tmp_path: Path) -> No
     assert lines_with(text, "2ms on pi4") == ["2ms on pi4 2 ms 1.8 (1.95) ms 71.25% kept deploy/pi4/2ms/model.tflite"]
     assert "latency BROKEN" in lines_with(text, "p25 on pi4")[0]
     assert text.index("p25 on pi4") < text.index("2ms on pi4")
-    assert text.endswith("page  results/report.html")
+    assert text.endswith("page     results/report.html")
     few = summary([*kept, *broken], 60.0, at_most=1)
     assert "2ms on pi4" not in few
     assert "... and 1 more" in few
@@ -274,3 +274,71 @@ def test_a_device_is_described_by_what_it_reports() -> None:
 def test_a_job_is_named_by_the_file_it_makes(arguments: dict[str, object], name: str) -> None:
     assert job_name("do", arguments) == f"do {name}"
     assert job_name("do", {"threads": 1}) == "do"
+
+
+TOY = """
+import sys
+sys.path.insert(0, "ROOT")
+
+rule all:
+    input: "results/report.html"
+
+rule sample:
+    output: table="results/{shard}.txt"
+    log: "results/{shard}.log"
+    benchmark: "results/{shard}.tsv"
+    shell:
+        "exec >{log} 2>&1; sleep 1; if [ -e broken-{wildcards.shard} ]; then echo error: no subnets; exit 1; fi"
+        "; touch {output}"
+
+rule write_report:
+    input: expand("results/{shard}.txt", shard=config["shards"].strip(",").split(","))
+    output: page="results/report.html"
+    shell: "touch {output}"
+
+onsuccess:
+    from foxnas import run_end
+    run_end.succeeded(workflow)
+
+onerror:
+    from foxnas import run_end
+    run_end.failed(workflow)
+""".replace("ROOT", str(ROOT))
+
+
+def toy(folder: Path, *words: str, shards: str = "0,1") -> str:
+    """What Snakemake prints about a workflow of three small rules that ends as ours does."""
+    (folder / "Snakefile").write_text(TOY)
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--config", f"shards={shards},", *words]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True).stderr
+
+
+def test_snakemake_ends_with_what_ran_what_was_reused_or_what_failed(tmp_path: Path) -> None:
+    (tmp_path / "broken-1").touch()
+    text = toy(tmp_path)
+    assert "1 job failed; 1 of 3 jobs done, and kept" in text
+    assert "sample 1\n      error: no subnets\n      results/1.log\n" in text
+    assert "type the same again: python -m snakemake --cores 2 --config shards=0,1," in text
+    (tmp_path / "broken-1").unlink()
+    text = toy(tmp_path)
+    assert "2 jobs run, 1 reused" in text
+    (spent,) = re.findall(r"Snakefile +2 +1 +([\d.]+) s +100%  sample 1, [\d.]+ s", text)
+    assert float(spent) >= 1.0
+    kept = tmp_path / "results" / "logs" / "summary.txt"
+    assert kept.read_text().strip() in text
+    before = kept.read_bytes()
+    assert "foxnas:" not in toy(tmp_path, "--forceall", "--dry-run")
+    assert "foxnas:" not in toy(tmp_path, "--forceall", "--touch")
+    assert "foxnas:" not in toy(tmp_path)  # Snakemake calls no hook when nothing is to be done
+    assert kept.read_bytes() == before
+    assert "2 jobs run, 2 reused" in toy(tmp_path, shards="0,1,2")
+
+
+def test_a_summary_that_cannot_be_written_fails_no_run(tmp_path: Path) -> None:
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "logs").touch()
+    text = toy(tmp_path)
+    assert "3 jobs run, 0 reused" in text
+    assert "no summary of this run: FileExistsError" in text
+    assert "3 of 4 steps" in text
+    assert "WorkflowError" not in text
