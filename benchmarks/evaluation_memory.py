@@ -1,0 +1,87 @@
+"""The memory of a process that evaluates the largest subnet at 320 px, for few images and for many.
+
+python -m benchmarks.evaluation_memory --images 640
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import threading
+from pathlib import Path
+
+import numpy as np
+import psutil
+import torch
+
+from foxnas.accuracy import evaluate, prepare_subnet
+from foxnas.arrays import ArraysBySize
+from foxnas.config.space import read_space
+from foxnas.data import to_input
+from foxnas.supernet.model import Supernet
+
+#: Images that are run through the network; the others are read as a batch would be, which takes less time.
+EVALUATED = 64
+
+
+class PrivateMemory:
+    """The largest memory of this process, in MB, without the files it maps, sampled while it is open."""
+
+    def __init__(self) -> None:
+        self.mb = 0.0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+
+    def __enter__(self) -> PrivateMemory:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        process = psutil.Process()
+        while not self._stop.wait(0.02):
+            memory = process.memory_info()
+            self.mb = max(self.mb, (memory.rss - memory.shared) / 1e6)
+
+
+def write_noise(path: Path, images: int, size: int) -> None:
+    """Write an array of images, a block at a time."""
+    path.parent.mkdir(exist_ok=True)
+    array = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(images, size, size, 3))
+    for start in range(0, images, 64):
+        array[start : start + 64] = np.random.default_rng(start).integers(0, 256, (size, size, 3), dtype=np.uint8)
+
+
+def main() -> None:
+    """Print the peak."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--space", default="cpu")
+    parser.add_argument("--size", type=int, default=320)
+    parser.add_argument("--images", type=int, default=2560)
+    parser.add_argument("--recalibration-images", type=int, default=1024)
+    parser.add_argument("--batch-size", type=int, default=32)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    space, batch = read_space(options.space), options.batch_size
+    supernet = Supernet(space)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / str(options.size)
+        write_noise(folder / "fit-images.npy", options.images, options.size)
+        write_noise(folder / "calibration-images.npy", options.recalibration_images, options.size)
+        with PrivateMemory() as peak:
+            held = to_input(ArraysBySize([folder / "calibration-images.npy"]).at(options.size))
+            subnet = prepare_subnet(supernet, space.largest(options.size), held[:batch], batch)
+            pixels = ArraysBySize([folder / "fit-images.npy"]).at(options.size)
+            evaluate(subnet, pixels[:EVALUATED], np.zeros(EVALUATED, np.int64), batch)
+            for start in range(EVALUATED, options.images, batch):
+                to_input(pixels[start : start + batch])
+    print(
+        f"{options.images} images: {peak.mb:.0f} MB, of which the recalibration images are {held.nbytes / 1e6:.0f} MB"
+    )
+
+
+if __name__ == "__main__":
+    main()
