@@ -1,8 +1,9 @@
 """Turn a function into the command that a rule calls.
 
 The command's options are the function's keyword-only parameters. Those that are config leaves come
-together in `--settings`, one JSON object that holds exactly what the rule depends on; all others
-(files, wildcards, threads) are options of their own.
+together in `--settings`: one JSON object that holds exactly what the rule depends on and, for few
+rules, one with what the result does not depend on. All others (files, wildcards, threads) are
+options of their own.
 """
 
 from __future__ import annotations
@@ -65,8 +66,8 @@ def parse(main: Callable[..., None], words: list[str]) -> dict[str, Any]:
     types = {name: kind for name, kind in get_type_hints(main).items() if name != "return"}
     defaults = {n: p.default for n, p in inspect.signature(main).parameters.items() if p.default is not p.empty}
     parser = argparse.ArgumentParser(description=inspect.getdoc(main), add_help=False)
-    parser.add_argument("--settings", type=json.loads, default={}, metavar="JSON")
-    settings = parser.parse_known_args(words)[0].settings
+    parser.add_argument("--settings", type=json.loads, nargs="+", default=[], metavar="JSON")
+    settings = {name: value for part in parser.parse_known_args(words)[0].settings for name, value in part.items()}
     parser.add_argument("--help", action="help")
     for name, kind in types.items():
         if name in settings:

@@ -180,13 +180,32 @@ def any_of(names: Iterable[str]) -> str:
     return "|".join(sorted(names)) or "(?!)"
 
 
-def measured_device(device: DeviceConfig, wheels: bool = False) -> DeviceConfig:
-    """Return the device as far as a measurement depends on it: not on what limits or compiles the models.
+def untracked(**leaves: Callable[[Any], Any]) -> Callable[[Any, Any], str]:
+    """Return the param of leaves that the result does not depend on: each is given the wildcards.
 
-    Nor on where its environment was installed from, unless `wheels`: that is for who installs it.
+    Snakemake takes a param that is a function of `output` for derived from what it tracks anyway, and never compares
+    it: a device that is reached through another port is not measured again.
     """
-    ssh = device.ssh if wheels or device.ssh is None else device.ssh.model_copy(update={"wheels": None})
-    return device.model_copy(update={"compiler": None, "max_model_bytes": None, "ssh": ssh})
+    return lambda wildcards, output: settings(**{name: leaf(wildcards) for name, leaf in leaves.items()})
+
+
+def access(config: Config) -> Callable[[Any, Any], str]:
+    """Return the param that says how the wildcard ``device`` is reached and waited for."""
+    return untracked(access=lambda wildcards: config.device(wildcards.device).access)
+
+
+def provisioned(config: Config) -> Callable[[Any, Any], str]:
+    """Return the param of all that provisioning reads of a device; what of it makes it run again, its rule says."""
+    return untracked(
+        device=lambda wildcards: config.device(wildcards.device).measured,
+        access=lambda wildcards: config.device(wildcards.device).access,
+    )
+
+
+def compiler(config: Config) -> Callable[[Any, Any], str]:
+    """Return the param that says where the Edge TPU compiler is."""
+    programs = {device.name: device.compiler.executable for device in config.devices if device.compiler}
+    return untracked(executable=lambda wildcards: programs[wildcards.device])
 
 
 def ready(device: DeviceConfig) -> list[str]:

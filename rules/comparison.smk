@@ -86,9 +86,10 @@ use rule time_subnets as time_found with:
     params:
         settings=lambda wildcards: flow.settings(
             space=SPACE,
-            device=flow.measured_device(CONFIG.device(wildcards.device)),
+            device=CONFIG.device(wildcards.device).measured,
             sample=SAMPLE,
         ),
+        access=flow.access(CONFIG),
         code=flow.code_digest("time_subnets"),
         journal="results/{space}/search/{device}/{budget}/journals/found.jsonl",
     message:

@@ -21,10 +21,12 @@ rule provision_device:
         runtime=60,
     params:
         settings=lambda wildcards: flow.settings(
-            device=flow.measured_device(CONFIG.device(wildcards.device), wheels=True)
+            kind=CONFIG.device(wildcards.device).kind,
+            ssh=CONFIG.device(wildcards.device).ssh,
         ),
+        device=flow.provisioned(CONFIG),
         code=flow.code_digest("provision_device"),
     message:
         "Making device {wildcards.device} ready"
     shell:
-        "python {input.script} --settings {params.settings:q} --ready {output.ready:q} 2>&1 | tee {log}"
+        "python {input.script} --settings {params.device:q} --ready {output.ready:q} 2>&1 | tee {log}"

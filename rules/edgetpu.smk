@@ -25,15 +25,16 @@ rule compile_probes:
     params:
         settings=lambda wildcards: flow.settings(
             space=flow.space_at(SPACE, [int(wildcards.size)]),
-            compiler=CONFIG.device(wildcards.device).compiler,
+            limits=CONFIG.device(wildcards.device).compiler.limits,
             sample=SAMPLE,
         ),
+        compiler=flow.compiler(CONFIG),
         code=flow.code_digest("compile_probes"),
         cache=COMPILED,
     message:
         "Compiling shard {wildcards.shard} of the subnets at {wildcards.size} px for {wildcards.device}"
     shell:
-        "python {input.script} --settings {params.settings:q} --subnets {input.subnets:q} --cache {params.cache:q}"
+        "python {input.script} --settings {params.settings:q} {params.compiler:q} --subnets {input.subnets:q} --cache {params.cache:q}"
         " --probes {output.probes:q} --references {output.references:q} 2>&1 | tee {log}"
 
 
@@ -64,16 +65,17 @@ rule time_compiled:
         runtime=60,
     params:
         settings=lambda wildcards: flow.settings(
-            device=flow.measured_device(CONFIG.device(wildcards.device)),
+            device=CONFIG.device(wildcards.device).measured,
             sample=SAMPLE,
         ),
+        access=flow.access(CONFIG),
         code=flow.code_digest("time_compiled"),
         cache=COMPILED,
         journal="results/{space}/{size}/journals/latency-{device}/{shard}.jsonl",
     message:
         "Timing shard {wildcards.shard} of the compiled subnets at {wildcards.size} px on {wildcards.device}"
     shell:
-        "python {input.script} --settings {params.settings:q} --probes {input.probes:q}"
+        "python {input.script} --settings {params.settings:q} {params.access:q} --probes {input.probes:q}"
         " --references {input.references:q} --cache {params.cache:q} --journal {params.journal:q}"
         " --table {output.table:q} --session {output.session:q} 2>&1 | tee {log}"
 
@@ -99,14 +101,15 @@ rule compile_candidates:
         runtime=60,
     params:
         settings=lambda wildcards: flow.settings(
-            compiler=CONFIG.device(wildcards.device).compiler
+            limits=CONFIG.device(wildcards.device).compiler.limits
         ),
+        compiler=flow.compiler(CONFIG),
         code=flow.code_digest("compile_candidates"),
         cache=COMPILED,
     message:
         "Compiling the candidates of {wildcards.batch} for budget {wildcards.budget} on {wildcards.device}"
     shell:
-        "python {input.script} --settings {params.settings:q} --exported {input.exported:q} --models {input.models:q}"
+        "python {input.script} --settings {params.settings:q} {params.compiler:q} --exported {input.exported:q} --models {input.models:q}"
         " --cache {params.cache:q} --compiled-models {output.models:q} --table {output.table:q} 2>&1 | tee {log}"
 
 
@@ -179,9 +182,10 @@ use rule time_compiled_candidates as validate_compiled_latency with:
         "results/benchmarks/{space}/{device}/{budget}/validate_compiled_latency.tsv"
     params:
         settings=lambda wildcards: flow.settings(
-            device=flow.measured_device(CONFIG.device(wildcards.device)),
+            device=CONFIG.device(wildcards.device).measured,
             sessions=CONFIG.validation.sessions,
         ),
+        access=flow.access(CONFIG),
         code=flow.code_digest("time_models"),
     message:
         "Validating the compiled model's latency for budget {wildcards.budget} on {wildcards.device}"
@@ -204,9 +208,10 @@ use rule compile_probes as compile_found with:
     params:
         settings=lambda wildcards: flow.settings(
             space=SPACE,
-            compiler=CONFIG.device(wildcards.device).compiler,
+            limits=CONFIG.device(wildcards.device).compiler.limits,
             sample=SAMPLE,
         ),
+        compiler=flow.compiler(CONFIG),
         code=flow.code_digest("compile_probes"),
         cache=COMPILED,
     message:
@@ -231,9 +236,10 @@ use rule time_compiled as time_compiled_found with:
         device=flow.any_of(EDGETPU),
     params:
         settings=lambda wildcards: flow.settings(
-            device=flow.measured_device(CONFIG.device(wildcards.device)),
+            device=CONFIG.device(wildcards.device).measured,
             sample=SAMPLE,
         ),
+        access=flow.access(CONFIG),
         code=flow.code_digest("time_compiled"),
         cache=COMPILED,
         journal="results/{space}/search/{device}/{budget}/journals/found.jsonl",

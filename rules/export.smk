@@ -60,14 +60,15 @@ rule time_candidates:
         runtime=30,
     params:
         settings=lambda wildcards: flow.settings(
-            device=flow.measured_device(CONFIG.device(wildcards.device)),
+            device=CONFIG.device(wildcards.device).measured,
             sessions=CONFIG.verification.sessions,
         ),
+        access=flow.access(CONFIG),
         code=flow.code_digest("time_models"),
     message:
         "Timing the candidates of {wildcards.batch} for budget {wildcards.budget} on {wildcards.device}"
     shell:
-        "python {input.script} --settings {params.settings:q} --models {input.models:q}"
+        "python {input.script} --settings {params.settings:q} {params.access:q} --models {input.models:q}"
         " --latencies {output.latencies:q} 2>&1 | tee {log}"
 
 

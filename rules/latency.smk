@@ -30,15 +30,16 @@ rule time_subnets:
     params:
         settings=lambda wildcards: flow.settings(
             space=flow.space_at(SPACE, [int(wildcards.size)]),
-            device=flow.measured_device(CONFIG.device(wildcards.device)),
+            device=CONFIG.device(wildcards.device).measured,
             sample=SAMPLE,
         ),
+        access=flow.access(CONFIG),
         code=flow.code_digest("time_subnets"),
         journal="results/{space}/{size}/journals/latency-{device}/{shard}.jsonl",
     message:
         "Timing shard {wildcards.shard} of the subnets at {wildcards.size} px on {wildcards.device}"
     shell:
-        "python {input.script} --settings {params.settings:q} --subnets {input.subnets:q} --journal {params.journal:q}"
+        "python {input.script} --settings {params.settings:q} {params.access:q} --subnets {input.subnets:q} --journal {params.journal:q}"
         " --table {output.table:q} --session {output.session:q} 2>&1 | tee {log}"
 
 

@@ -50,9 +50,10 @@ use rule time_candidates as validate_latency with:
         "results/benchmarks/{space}/{device}/{budget}/validate_latency.tsv"
     params:
         settings=lambda wildcards: flow.settings(
-            device=flow.measured_device(CONFIG.device(wildcards.device)),
+            device=CONFIG.device(wildcards.device).measured,
             sessions=CONFIG.validation.sessions,
         ),
+        access=flow.access(CONFIG),
         code=flow.code_digest("time_models"),
     message:
         "Validating the latency for budget {wildcards.budget} on {wildcards.device}"
@@ -83,14 +84,15 @@ rule validate_on_device:
         runtime=240,
     params:
         settings=lambda wildcards: flow.settings(
-            device=flow.measured_device(CONFIG.device(wildcards.device))
+            device=CONFIG.device(wildcards.device).measured
         ),
+        access=flow.access(CONFIG),
         code=flow.code_digest("validate_on_device"),
         journal="results/{space}/journals/answers-{device}/{budget}.jsonl",
     message:
         "Validating the accuracy for budget {wildcards.budget} on {wildcards.device} itself"
     shell:
-        "python {input.script} --settings {params.settings:q} --winner {input.winner:q} --model {input.model:q}"
+        "python {input.script} --settings {params.settings:q} {params.access:q} --winner {input.winner:q} --model {input.model:q}"
         " --images {input.images:q} --labels {input.labels:q} --journal {params.journal:q}"
         " --result {output.accuracy:q} 2>&1 | tee {log}"
 

@@ -3,7 +3,6 @@
 import ast
 import dataclasses
 import io
-import json
 import logging
 import subprocess
 import sys
@@ -153,6 +152,9 @@ def test_a_device_is_made_ready_first_and_asked_for_its_accuracy_where_the_confi
     assert jobs.get("validate_on_device") == ("1" if asked else None)
 
 
+SETTINGS = '{"device":{"name":"forgetful"}}'
+
+
 def test_a_device_that_lost_its_environment_is_provisioned_again(tmp_path, monkeypatch):
     started = []
 
@@ -167,17 +169,17 @@ def test_a_device_that_lost_its_environment_is_provisioned_again(tmp_path, monke
 
     ready = tmp_path / "ready.json"
     with pytest.raises(NotProvisioned):
-        Restored(FakeForgetful(), ready).start()  # it was never ready: the rule has its turn first
-    ready.write_text(json.dumps({"made_by": {"settings": {"device": {"name": "forgetful"}}}}))
+        Restored(FakeForgetful(), ready, SETTINGS).start()  # it was never ready: the rule has its turn first
+    ready.write_text("{}")
     script = tmp_path / "fake_provision.py"
     script.write_text(
-        'import pathlib, sys\nassert sys.argv[1:3] == [\'--settings\', \'{"device": {"name": "forgetful"}}\']\n'
+        f"import pathlib, sys\nassert sys.argv[1:3] == ['--settings', {SETTINGS!r}]\n"
         "folder = pathlib.Path(sys.argv[4]).parent\n(folder / 'environment').touch()\n"
     )
     monkeypatch.setattr("foxnas.devices.readiness._SCRIPT", script)
-    assert Restored(FakeForgetful(), ready).start() == "a stream"
+    assert Restored(FakeForgetful(), ready, SETTINGS).start() == "a stream"
     assert len(started) == 3
     (tmp_path / "environment").unlink()
     script.write_text("raise SystemExit(1)\n")
     with pytest.raises(FoxnasError, match=r"has no Python at x.*did not succeed"):
-        Restored(FakeForgetful(), ready).start()
+        Restored(FakeForgetful(), ready, SETTINGS).start()

@@ -14,6 +14,7 @@ from emulated_arm import ArmBoard, Missing, arm_board
 from int8_model import real_model
 from surveyed import a_python
 
+from foxnas.config.section import canonical
 from foxnas.config.whole import read_config
 from foxnas.devices.client import Runner
 from foxnas.devices.compatibility import pinned
@@ -61,7 +62,8 @@ def ready(board: ArmBoard, tmp_path_factory: pytest.TempPathFactory) -> dict:
         assert done.returncode == 0, done.stdout + done.stderr
     assert "Nothing to be done" in done.stdout + done.stderr
     path = folder / "results/devices/pi/ready.json"
-    return {"path": str(path), **json.loads(path.read_text())}
+    settings = canonical({"device": pi.measured, "access": pi.access})
+    return {"path": str(path), "settings": settings, **json.loads(path.read_text())}
 
 
 @pytest.fixture
@@ -137,7 +139,7 @@ def test_a_board_that_lost_its_environment_is_provisioned_again_and_measures_on(
     (board.home / ".foxnas" / "tflite").unlink()
     with pytest.raises(NotProvisioned, match="provision the device"):
         pi.transport.start()
-    restored = dataclasses.replace(pi, transport=Restored(pi.transport, Path(ready["path"])))
+    restored = dataclasses.replace(pi, transport=Restored(pi.transport, Path(ready["path"]), ready["settings"]))
     with Runner(restored, ONCE) as runner:
         row = runner.measure("small", ProbeWriter(mini).write(mini.smallest(16)))
     assert row["runs"] == 2

@@ -8,6 +8,8 @@ from pydantic import Field
 
 from foxnas.config.section import Count, Name, Section
 
+Kind = Literal["tflite", "edgetpu", "torch"]
+
 
 class ProtocolConfig(Section):
     """How a model is timed; `foxnas.devices.protocol.MeasurementProtocol` says more of each."""
@@ -50,7 +52,8 @@ class SshConfig(Section):
     """The way to a device over SSH, as `ssh` itself would take it: ~/.ssh/config is honoured."""
 
     host: Annotated[str, Field(min_length=1)]
-    """What you type after `ssh`: an address, or a Host of your ~/.ssh/config."""
+    """What you type after `ssh`: an address, or a Host of your ~/.ssh/config. Another host is measured anew; of what
+    follows, only `python` is part of a measurement."""
     user: Annotated[str, Field(min_length=1)] | None
     """null: as ~/.ssh/config says, else your own name."""
     port: Annotated[int, Field(ge=1, le=65535)] | None
@@ -81,6 +84,13 @@ class PatienceConfig(Section):
     """Longest wait while somebody else measures on the device."""
 
 
+class CompilerLimits(Section):
+    """What of `CompilerConfig` decides what comes out, wherever the program lies."""
+
+    timeout_s: Count
+    runtime: int
+
+
 class CompilerConfig(Section):
     """The Edge TPU compiler, which runs on this host and not on the device."""
 
@@ -90,6 +100,11 @@ class CompilerConfig(Section):
     """Longest time for one model; past it, the model is a row with its reason."""
     runtime: Annotated[int, Field(ge=10, le=14)]
     """Oldest Edge TPU runtime that the models must run on. 14, of July 2021, is the newest there is."""
+
+    @property
+    def limits(self) -> CompilerLimits:
+        """What a compilation depends on, besides the compiler's version, which its cache goes by."""
+        return CompilerLimits(timeout_s=self.timeout_s, runtime=self.runtime)
 
 
 class TorchConfig(Section):
@@ -107,12 +122,32 @@ class TorchConfig(Section):
     """Images and weights in NHWC order."""
 
 
+class MeasuredConfig(Section):
+    """A device as far as a measurement depends on it; a journal also goes by what the machine says it is."""
+
+    name: Name
+    kind: Kind
+    host: str | None
+    """Of `SshConfig`; null: this machine."""
+    python: str | None
+    """Of `SshConfig`."""
+    torch: TorchConfig | None
+    protocol: ProtocolConfig
+
+
+class AccessConfig(Section):
+    """How a device is reached and waited for: nothing that is measured depends on it."""
+
+    ssh: SshConfig | None
+    patience: PatienceConfig
+
+
 class DeviceConfig(Section):
     """A device that models are timed on."""
 
     name: Name
     """Names its files."""
-    kind: Literal["tflite", "edgetpu", "torch"]
+    kind: Kind
     """What runs the models there. tflite: LiteRT or tflite-runtime, whichever it has."""
     ssh: SshConfig | None
     """The way to it. null: this machine itself; while it measures, nothing else of the workflow runs."""
@@ -125,3 +160,20 @@ class DeviceConfig(Section):
     torch: TorchConfig | None
     """For a torch device, and for no other."""
     protocol: ProtocolConfig
+
+    @property
+    def measured(self) -> MeasuredConfig:
+        """What its measurements depend on."""
+        return MeasuredConfig(
+            name=self.name,
+            kind=self.kind,
+            host=self.ssh.host if self.ssh else None,
+            python=self.ssh.python if self.ssh else None,
+            torch=self.torch,
+            protocol=self.protocol,
+        )
+
+    @property
+    def access(self) -> AccessConfig:
+        """What no measurement depends on."""
+        return AccessConfig(ssh=self.ssh, patience=self.patience)

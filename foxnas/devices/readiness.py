@@ -5,7 +5,6 @@ Provisioning runs as the rule's own command: measurements must not depend on the
 
 from __future__ import annotations
 
-import json
 import logging
 import subprocess
 import sys
@@ -15,17 +14,19 @@ from pathlib import Path
 from foxnas.code import PACKAGE
 from foxnas.devices.transport import Finished, NotProvisioned, Stream, Transport
 from foxnas.errors import FoxnasError
-from foxnas.tables import read_json
 
 _log = logging.getLogger(__name__)
 _SCRIPT = PACKAGE.parent / "workflow" / "scripts" / "provision_device.py"
 
 
 class Restored:
-    """A transport to a device that was ready: whatever it has lost since then is put there again, once a start."""
+    """A transport to a device that was ready: whatever it has lost since then is put there again, once a start.
 
-    def __init__(self, transport: Transport, ready: Path) -> None:
-        self._transport, self._ready = transport, ready
+    `settings` are those of the rule that provisions, as they are now: it may be reached otherwise than it was then.
+    """
+
+    def __init__(self, transport: Transport, ready: Path, settings: str) -> None:
+        self._transport, self._ready, self._settings = transport, ready, settings
 
     @property
     def host(self) -> str:
@@ -40,8 +41,7 @@ class Restored:
             if not self._ready.exists():
                 raise
             _log.warning("%s. It was ready once, so it is provisioned again", error)
-            settings = json.dumps(read_json(self._ready)["made_by"]["settings"])
-            command = [sys.executable, str(_SCRIPT), "--settings", settings, "--ready", str(self._ready)]
+            command = [sys.executable, str(_SCRIPT), "--settings", self._settings, "--ready", str(self._ready)]
             if subprocess.run(command, stdin=subprocess.DEVNULL).returncode:
                 raise FoxnasError(f"{error}, which did not succeed; the lines above say why") from error
         return self._transport.start()

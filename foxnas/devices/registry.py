@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from foxnas.config.devices import DeviceConfig
+from foxnas.config.devices import AccessConfig, MeasuredConfig
+from foxnas.config.section import canonical
 from foxnas.devices.layout import ready_file
 from foxnas.devices.local import LocalTransport
 from foxnas.devices.protocol import MeasurementProtocol, TorchOptions
@@ -14,27 +15,28 @@ from foxnas.devices.ssh.transport import SshTransport
 from foxnas.devices.transport import Device
 
 
-def build_device(config: DeviceConfig) -> tuple[Device, MeasurementProtocol]:
+def build_device(config: MeasuredConfig, access: AccessConfig) -> tuple[Device, MeasurementProtocol]:
     """Return the device, made ready again at need, and its measurement protocol.
 
     Raises FoxnasError when the protocol contradicts itself.
     """
-    device, protocol = connect(config)
-    if config.ssh and config.ssh.python is None:
-        device = replace(device, transport=Restored(device.transport, Path(ready_file(config.name))))
+    device, protocol = connect(config, access)
+    if access.ssh and config.python is None:
+        now = {"device": config, "access": access}
+        device = replace(device, transport=Restored(device.transport, Path(ready_file(config.name)), canonical(now)))
     return device, protocol
 
 
-def connect(config: DeviceConfig) -> tuple[Device, MeasurementProtocol]:
+def connect(config: MeasuredConfig, access: AccessConfig) -> tuple[Device, MeasurementProtocol]:
     """Return the device as it is, and its measurement protocol; see `build_device`."""
     options = TorchOptions(**config.torch.model_dump()) if config.torch else None
     protocol = MeasurementProtocol(**config.protocol.model_dump(), torch=options)
     device = Device(
         config.name,
-        SshTransport(config.ssh, config.kind) if config.ssh else LocalTransport(),
+        SshTransport(access.ssh, config.kind) if access.ssh else LocalTransport(),
         backend=config.kind,
-        timeout_s=config.patience.silence_s,
-        busy_s=60 * config.patience.busy_minutes,
-        away_s=60 * config.patience.away_minutes,
+        timeout_s=access.patience.silence_s,
+        busy_s=60 * access.patience.busy_minutes,
+        away_s=60 * access.patience.away_minutes,
     )
     return device, protocol

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from foxnas import command
-from foxnas.config.devices import CompilerConfig
+from foxnas.config.devices import CompilerLimits
 from foxnas.edgetpu.cache import CompileCache
 from foxnas.edgetpu.compiler import Compiler
 from foxnas.edgetpu.table import compile_models, compiled
@@ -12,11 +12,18 @@ from foxnas.tables import read_table, replacing, write_table
 
 
 def main(
-    *, compiler: CompilerConfig, exported: Path, models: Path, cache: Path, compiled_models: Path, table: Path
+    *,
+    limits: CompilerLimits,
+    executable: str,
+    exported: Path,
+    models: Path,
+    cache: Path,
+    compiled_models: Path,
+    table: Path,
 ) -> None:
     """Write `compiled_models`/<id>.tflite for every model of `exported` that could be compiled, and a row for each."""
     chosen = read_table(exported, ["id", "arch"])
-    program, kept = Compiler(**compiler.model_dump()), CompileCache(cache)
+    program, kept = Compiler(executable, **limits.model_dump()), CompileCache(cache)
     described = [(row.id, row.arch, (models / f"{row.id}.tflite").read_bytes) for row in chosen.itertuples()]
     rows = compile_models(described, program, kept)
     usable = compiled(rows)
@@ -26,7 +33,7 @@ def main(
     for row in usable.itertuples():
         with replacing(compiled_models / f"{row.id}.tflite") as temporary:
             temporary.write_bytes(kept.read(str(row.key)))
-    write_table(table, rows, command.made_by(__file__, {"compiler": compiler}, edgetpu_compiler=program.version))
+    write_table(table, rows, command.made_by(__file__, {"limits": limits}, edgetpu_compiler=program.version))
 
 
 if __name__ == "__main__":

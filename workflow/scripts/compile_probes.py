@@ -4,7 +4,7 @@ from functools import partial
 from pathlib import Path
 
 from foxnas import command
-from foxnas.config.devices import CompilerConfig
+from foxnas.config.devices import CompilerLimits
 from foxnas.config.sampling import SampleConfig
 from foxnas.config.space import SpaceConfig
 from foxnas.edgetpu.cache import CompileCache
@@ -17,7 +17,8 @@ from foxnas.tflite.probe import ProbeWriter
 def main(
     *,
     space: SpaceConfig,
-    compiler: CompilerConfig,
+    limits: CompilerLimits,
+    executable: str,
     sample: SampleConfig,
     subnets: Path,
     cache: Path,
@@ -30,8 +31,8 @@ def main(
     chosen = read_table(subnets, ["id", "arch"])
     archs = [built.parse(str(text)) for text in chosen["arch"]]
     extremes = [built.largest(built.image_sizes[0]), built.smallest(built.image_sizes[0])]
-    program, kept = Compiler(**compiler.model_dump()), CompileCache(cache)
-    settings = {"space": space, "compiler": compiler, "sample": sample}
+    program, kept = Compiler(executable, **limits.model_dump()), CompileCache(cache)
+    settings = {"space": space, "limits": limits, "sample": sample}
     made_by = command.made_by(__file__, settings, edgetpu_compiler=program.version)
     for models, table in ((archs, probes), (extremes, references)):
         described = [(arch.id, arch.text, partial(writer.write, arch)) for arch in models]

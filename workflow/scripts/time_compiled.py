@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from foxnas import command
-from foxnas.config.devices import DeviceConfig
+from foxnas.config.devices import AccessConfig, MeasuredConfig
 from foxnas.config.sampling import SampleConfig
 from foxnas.devices.registry import build_device
 from foxnas.devices.session import measure_probes
@@ -16,7 +16,8 @@ from foxnas.tables import read_provenance, read_table, write_json, write_table
 
 def main(
     *,
-    device: DeviceConfig,
+    device: MeasuredConfig,
+    access: AccessConfig,
     sample: SampleConfig,
     probes: Path,
     references: Path,
@@ -27,7 +28,7 @@ def main(
 ) -> None:
     """Write one row per subnet, those that were not compiled flagged, and what is to be known about the sessions."""
     models, kept = read_table(probes), CompileCache(cache)
-    target, protocol = build_device(device)
+    target, protocol = build_device(device, access)
     rows, info = measure_probes(
         target,
         protocol,

@@ -6,21 +6,21 @@ from pathlib import Path
 import numpy as np
 
 from foxnas import command
-from foxnas.config.devices import DeviceConfig
+from foxnas.config.devices import AccessConfig, MeasuredConfig
 from foxnas.devices.models import measure_models
 from foxnas.devices.probes import exported_model
 from foxnas.devices.registry import build_device
 from foxnas.tables import write_json
 
 
-def main(*, device: DeviceConfig, sessions: int, models: Path, latencies: Path) -> None:
+def main(*, device: MeasuredConfig, access: AccessConfig, sessions: int, models: Path, latencies: Path) -> None:
     """Write every model's session medians, their median, and its upper 95% bound."""
     files = sorted(models.glob("*.tflite")) if models.is_dir() else [models]
     made_by = command.made_by(__file__, {"device": device, "sessions": sessions})
     if not files:  # a round of search, or a twist, had nothing new to propose
         write_json(latencies, {"made_by": made_by, "models": {}})
         return
-    target, protocol = build_device(device)
+    target, protocol = build_device(device, access)
     contents = {path.stem: exported_model(device.kind, path.read_bytes()) for path in files}
     measured, info = measure_models(target, protocol, contents, sessions, np.random.default_rng(protocol.seed))
     described = {

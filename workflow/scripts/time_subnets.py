@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from foxnas import command
-from foxnas.config.devices import DeviceConfig
+from foxnas.config.devices import AccessConfig, MeasuredConfig
 from foxnas.config.sampling import SampleConfig
 from foxnas.config.space import SpaceConfig
 from foxnas.devices.probes import probe_writer
@@ -18,7 +18,8 @@ from foxnas.tables import read_table, write_json, write_table
 def main(
     *,
     space: SpaceConfig,
-    device: DeviceConfig,
+    device: MeasuredConfig,
+    access: AccessConfig,
     sample: SampleConfig,
     subnets: Path,
     journal: Path,
@@ -30,7 +31,7 @@ def main(
     write, written_by = probe_writer(device.kind, built)
     chosen = read_table(subnets, ["id", "arch"])
     archs = [built.parse(str(text)) for text in chosen["arch"]]
-    target, protocol = build_device(device)
+    target, protocol = build_device(device, access)
     rows, info = measure_probes(
         target,
         protocol,

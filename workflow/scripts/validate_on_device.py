@@ -6,7 +6,7 @@ import numpy as np
 
 from foxnas import command
 from foxnas.arrays import ArraysBySize
-from foxnas.config.devices import DeviceConfig
+from foxnas.config.devices import AccessConfig, MeasuredConfig
 from foxnas.devices.evaluation import predict_images
 from foxnas.devices.registry import build_device
 from foxnas.space import Arch
@@ -14,12 +14,20 @@ from foxnas.tables import read_json, write_json
 
 
 def main(
-    *, device: DeviceConfig, winner: Path, model: Path, images: list[Path], labels: Path, journal: Path, result: Path
+    *,
+    device: MeasuredConfig,
+    access: AccessConfig,
+    winner: Path,
+    model: Path,
+    images: list[Path],
+    labels: Path,
+    journal: Path,
+    result: Path,
 ) -> None:
     """Write top-1 on the whole test split, as the device answers."""
     arch = Arch.parse(read_json(winner)["winner"]["arch"])
     truth = np.load(labels)
-    target, protocol = build_device(device)
+    target, protocol = build_device(device, access)
     seen = predict_images(target, protocol, model.read_bytes(), ArraysBySize(images).at(arch.image_size), journal)
     write_json(
         result,
