@@ -9,7 +9,7 @@ are in theirs, so that importing and exporting is renaming.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor
@@ -61,6 +61,9 @@ _LAYER = {
     "project_norm.": "point_linear.bn.bn.",
 }
 
+#: What releases of the package wrote in one of two ways; its own `load_state_dict` reads both.
+_SPELLINGS = ((".bn.bn.", ".bn."), (".conv.conv.weight", ".conv.weight"), (".linear.linear.", ".linear."))
+
 
 def is_ofa(names: Mapping[str, Tensor]) -> bool:
     """Whether tensors are named as in Once-for-All's MobileNetV3."""
@@ -86,10 +89,19 @@ def from_ofa(space: SearchSpace, tensors: Mapping[str, Tensor]) -> dict[str, Ten
     back = {theirs: ours for ours, theirs in names_of(space).items()}
     renamed = {}
     for name, tensor in tensors.items():
-        spelt = name.removeprefix("module.").replace(".mobile_inverted_conv.", ".conv.")
-        if not spelt.endswith("num_batches_tracked"):
-            renamed[back.get(spelt, name)] = tensor
+        if not name.endswith("num_batches_tracked"):
+            known = next((spelt for spelt in _spellings(name) if spelt in back), "")
+            renamed[back.get(known, name)] = tensor
     return renamed
+
+
+def _spellings(name: str) -> Iterator[str]:
+    """Yield what the present release may call a tensor of a checkpoint."""
+    name = name.removeprefix("module.").replace(".mobile_inverted_conv.", ".conv.")
+    yield name
+    for twice, once in _SPELLINGS:
+        yield name.replace(twice, once)
+        yield name.replace(once, twice)
 
 
 def to_ofa(supernet: Supernet) -> dict[str, Tensor]:
