@@ -23,7 +23,11 @@ min_version("9.0")
 configfile: "config/config.yaml"
 
 
-container: "docker://python:3.11-slim"
+report: "workflow/report/workflow.rst"
+
+
+# An image file that its user makes of Containerfile, in the working directory; used with --sdm apptainer only.
+container: "foxnas.sif"
 
 
 flow.prepare_environment()
@@ -51,6 +55,9 @@ FURTHER_TARGETS = [target.name for target in CONFIG.predictors.further_targets]
 ROUNDS = flow.rounds(CONFIG)
 TWISTS = flow.twists(CONFIG)
 BATCHES = ROUNDS + TWISTS
+# Journals outlive their jobs, so Snakemake must not know them: where they lie is a param. Unlike other paths, a
+# param does not follow the prefix of a module (`module: prefix:`), so it is put before them here.
+JOURNAL = workflow.modifier.path_modifier.replace_prefix
 
 
 wildcard_constraints:
@@ -76,10 +83,6 @@ include: "rules/export.smk"
 include: "rules/edgetpu.smk"
 include: "rules/validation.smk"
 include: "rules/report.smk"
-
-
-localrules:
-    all,
 
 
 rule all:
@@ -108,6 +111,7 @@ rule all:
             "results/{space}/{size}/subnets.csv", space=SPACE.name, size=SIZES
         ),
         report="results/report.html",
+    localrule: True
 
 
 onsuccess:

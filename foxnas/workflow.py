@@ -1,5 +1,8 @@
 """What the rules need to say their inputs and params: shards, code closures, config leaves.
 
+Code, and files that a config names, are marked `local`: they are where they are, whatever prefix the workflow is given
+as a module, and whatever remote storage its results go to.
+
 Imported while the DAG is built, so nothing heavy (torch, tensorflow, pandas, statsmodels) may be
 reached from here.
 """
@@ -16,7 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from snakemake.io import ancient
+from snakemake.io import ancient, local
 
 from foxnas import code
 from foxnas.config.devices import DeviceConfig
@@ -57,12 +60,12 @@ def prepare_environment() -> None:
 
 def script(name: str) -> str:
     """Return the path of a rule's script."""
-    return str(SCRIPTS / f"{name}.py")
+    return local(str(SCRIPTS / f"{name}.py"))
 
 
 def closure(name: str) -> list[str]:
     """Return the script's modules and their templates inside this package: the rule's `code` input."""
-    return [str(path) for path in code.closure(SCRIPTS / f"{name}.py")]
+    return [local(str(path)) for path in code.closure(SCRIPTS / f"{name}.py")]
 
 
 def code_digest(name: str) -> str:
@@ -118,7 +121,8 @@ def target_tables(config: Config, wildcards: Any, sizes: Sequence[int]) -> list[
     """Return where a further target was measured: the user's files, or the device's latency tables."""
     own = config.predictors.further(wildcards.target).table
     pattern = own or f"results/{wildcards.space}/{{size}}/latency-{{device}}.csv"
-    return [pattern.format(size=size, device=wildcards.device) for size in sizes]
+    tables = [pattern.format(size=size, device=wildcards.device) for size in sizes]
+    return [local(table) for table in tables] if own else tables
 
 
 def _search_folder(wildcards: Any) -> str:
@@ -136,7 +140,7 @@ def _number(name: str) -> int:
 def checkpoint(config: Config) -> str:
     """Return the given checkpoint's path: as it stands if it exists, else beside the workflow."""
     path = Path(config.supernet.checkpoint)
-    return str(path if path.exists() or path.is_absolute() else BASE / path)
+    return local(str(path if path.exists() or path.is_absolute() else BASE / path))
 
 
 def calibration_images(config: Config) -> int:
@@ -218,7 +222,8 @@ def ready(device: DeviceConfig) -> list[str]:
 
 def pinned_environments() -> list[str]:
     """Return what may be installed on devices."""
-    return sorted(str(path) for path in (BASE / "envs").glob("*.txt") if not path.name.startswith("host-"))
+    pins = sorted(path for path in (BASE / "envs").glob("*.txt") if not path.name.startswith("host-"))
+    return [local(str(path)) for path in pins]
 
 
 def caps(config: Config, device: str) -> CapsConfig:
@@ -241,7 +246,7 @@ def objective_file(config: Config) -> list[str]:
     places = [folder / path for folder in (Path(), Path("config"), BASE, BASE / "config")]
     for place in places:
         if place.is_file():
-            return [str(place)]
+            return [local(str(place))]
     looked = ", ".join(map(str, dict.fromkeys(places)))
     raise FoxnasError(f"search.objective.function: there is no module {module!r}; looked for {looked}")
 

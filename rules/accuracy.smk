@@ -46,7 +46,12 @@ use rule gather_subnets as gather_accuracy with:
             allow_missing=True,
         ),
     output:
-        table="results/{space}/{size}/accuracy.csv",
+        table=report(
+            "results/{space}/{size}/accuracy.csv",
+            caption="../workflow/report/accuracy.rst",
+            category="Measurements",
+            labels={"measured": "accuracy", "size": "{size} px"},
+        ),
     log:
         "results/logs/{space}/{size}/gather_accuracy.log",
     benchmark:

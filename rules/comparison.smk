@@ -91,6 +91,6 @@ use rule time_subnets as time_found with:
         ),
         access=flow.access(CONFIG),
         code=flow.code_digest("time_subnets"),
-        journal="results/{space}/search/{device}/{budget}/journals/found.jsonl",
+        journal=JOURNAL("results/{space}/search/{device}/{budget}/journals/found.jsonl"),
     message:
         "Timing what the strategies found for budget {wildcards.budget} on {wildcards.device}"

@@ -27,7 +27,7 @@ rule fetch_images:
     message:
         "Obtaining the images"
     shell:
-        "python {input.script} --settings {params.settings:q} --target results/data/source 2>&1 | tee {log}"
+        "python {input.script} --settings {params.settings:q} --files {output.files:q} 2>&1 | tee {log}"
 
 
 rule split_images:
@@ -65,8 +65,8 @@ rule split_images:
     message:
         "Splitting the images"
     shell:
-        "python {input.script} --settings {params.settings:q} --source results/data/source"
-        " --target results/data/native --record {output.record:q} --threads {threads} 2>&1 | tee {log}"
+        "python {input.script} --settings {params.settings:q} --files {input.files:q} --labels {output.labels:q}"
+        " --record {output.record:q} --threads {threads} 2>&1 | tee {log}"
 
 
 rule resize_images:

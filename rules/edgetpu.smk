@@ -1,7 +1,7 @@
 """Edge TPU: probes and models compiled on this host, before anything is timed on the device."""
 
 #: Compiled models by content; no rule's output, so that failed and repeated jobs keep what was compiled.
-COMPILED = "results/edgetpu-cache"
+COMPILED = JOURNAL("results/edgetpu-cache")
 
 
 rule compile_probes:
@@ -71,7 +71,9 @@ rule time_compiled:
         access=flow.access(CONFIG),
         code=flow.code_digest("time_compiled"),
         cache=COMPILED,
-        journal="results/{space}/{size}/journals/latency-{device}/{shard}.jsonl",
+        journal=JOURNAL(
+            "results/{space}/{size}/journals/latency-{device}/{shard}.jsonl"
+        ),
     message:
         "Timing shard {wildcards.shard} of the compiled subnets at {wildcards.size} px on {wildcards.device}"
     shell:
@@ -242,6 +244,6 @@ use rule time_compiled as time_compiled_found with:
         access=flow.access(CONFIG),
         code=flow.code_digest("time_compiled"),
         cache=COMPILED,
-        journal="results/{space}/search/{device}/{budget}/journals/found.jsonl",
+        journal=JOURNAL("results/{space}/search/{device}/{budget}/journals/found.jsonl"),
     message:
         "Timing what the strategies found for budget {wildcards.budget} on {wildcards.device}"

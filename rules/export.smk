@@ -104,7 +104,12 @@ rule deploy_winner:
         certificate=f"results/{{space}}/search/{{device}}/{{budget}}/{ROUNDS[0]}/certificate.json",
         objective=flow.objective_file(CONFIG),
     output:
-        candidates="results/{space}/search/{device}/{budget}/candidates.csv",
+        candidates=report(
+            "results/{space}/search/{device}/{budget}/candidates.csv",
+            caption="../workflow/report/candidates.rst",
+            category="Models",
+            labels={"device": "{device}", "budget": "{budget}", "file": "candidates"},
+        ),
         winner="results/{space}/search/{device}/{budget}/winner.json",
         model="results/{space}/deploy/{device}/{budget}/model.tflite",
     log:

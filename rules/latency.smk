@@ -35,7 +35,9 @@ rule time_subnets:
         ),
         access=flow.access(CONFIG),
         code=flow.code_digest("time_subnets"),
-        journal="results/{space}/{size}/journals/latency-{device}/{shard}.jsonl",
+        journal=JOURNAL(
+            "results/{space}/{size}/journals/latency-{device}/{shard}.jsonl"
+        ),
     message:
         "Timing shard {wildcards.shard} of the subnets at {wildcards.size} px on {wildcards.device}"
     shell:
@@ -53,7 +55,12 @@ use rule gather_subnets as gather_latency with:
             allow_missing=True,
         ),
     output:
-        table="results/{space}/{size}/latency-{device}.csv",
+        table=report(
+            "results/{space}/{size}/latency-{device}.csv",
+            caption="../workflow/report/latency.rst",
+            category="Measurements",
+            labels={"measured": "latency on {device}", "size": "{size} px"},
+        ),
     log:
         "results/logs/{space}/{size}/gather_latency-{device}.log",
     benchmark:

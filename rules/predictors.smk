@@ -13,7 +13,12 @@ rule fit_accuracy:
             allow_missing=True,
         ),
     output:
-        predictor="results/{space}/{size}/predictors/accuracy.json",
+        predictor=report(
+            "results/{space}/{size}/predictors/accuracy.json",
+            caption="../workflow/report/predictor.rst",
+            category="Predictors",
+            labels={"predicts": "accuracy", "size": "{size} px"},
+        ),
         fits="results/{space}/{size}/predictors/accuracy-fits.json",
     log:
         "results/logs/{space}/{size}/fit_accuracy.log",
@@ -45,7 +50,12 @@ rule fit_latency:
         code=flow.closure("fit_latency"),
         table="results/{space}/{size}/latency-{device}.csv",
     output:
-        predictor="results/{space}/{size}/predictors/latency-{device}.json",
+        predictor=report(
+            "results/{space}/{size}/predictors/latency-{device}.json",
+            caption="../workflow/report/predictor.rst",
+            category="Predictors",
+            labels={"predicts": "latency on {device}", "size": "{size} px"},
+        ),
         fits="results/{space}/{size}/predictors/latency-{device}-fits.json",
     log:
         "results/logs/{space}/{size}/fit_latency-{device}.log",
@@ -78,7 +88,12 @@ rule compare_accuracy_predictors:
             "results/{space}/{size}/accuracy.csv", size=SIZES, allow_missing=True
         ),
     output:
-        scores="results/{space}/predictors/accuracy-scores.csv",
+        scores=report(
+            "results/{space}/predictors/accuracy-scores.csv",
+            caption="../workflow/report/scores.rst",
+            category="Predictors",
+            labels={"predicts": "accuracy, against rivals", "size": "all"},
+        ),
     log:
         "results/logs/{space}/compare_accuracy_predictors.log",
     benchmark:
@@ -111,7 +126,12 @@ use rule compare_accuracy_predictors as compare_latency_predictors with:
             allow_missing=True,
         ),
     output:
-        scores="results/{space}/predictors/latency-{device}-scores.csv",
+        scores=report(
+            "results/{space}/predictors/latency-{device}-scores.csv",
+            caption="../workflow/report/scores.rst",
+            category="Predictors",
+            labels={"predicts": "latency on {device}, against rivals", "size": "all"},
+        ),
     log:
         "results/logs/{space}/compare_latency_predictors-{device}.log",
     benchmark:

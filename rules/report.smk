@@ -54,7 +54,7 @@ rule write_report:
             device=DEVICES,
             budget=BUDGETS,
             round=ROUNDS,
-            file=["trace.csv", "frontier.csv", "certificate.json"],
+            file=["candidates.csv", "trace.csv", "frontier.csv", "certificate.json"],
         ),
         twists=expand(
             "results/{space}/search/{device}/{budget}/{twist}/moves.json",
@@ -93,7 +93,8 @@ rule write_report:
         page=report(
             "results/report.html",
             caption="../workflow/report/page.rst",
-            category="Result",
+            category="Page",
+            labels={"file": "page"},
             htmlindex="report.html",
         ),
     log:
@@ -117,5 +118,5 @@ rule write_report:
     message:
         "Writing the report"
     shell:
-        "python {input.script} --settings {params.settings:q} --results results --page {output.page:q}"
-        " 2>&1 | tee {log}"
+        "python {input.script} --settings {params.settings:q} --accuracy {input.accuracy:q}"
+        " --page {output.page:q} 2>&1 | tee {log}"

@@ -31,7 +31,7 @@ if CONFIG.supernet.source == "train":
                 view=CONFIG.data.reading(SPACE.image_channels),
             ),
             code=flow.code_digest("train_supernet"),
-            state="results/{space}/journals/training.pt",
+            state=JOURNAL("results/{space}/journals/training.pt"),
         message:
             "Training the supernet of space {wildcards.space}"
         shell:

@@ -88,7 +88,7 @@ rule validate_on_device:
         ),
         access=flow.access(CONFIG),
         code=flow.code_digest("validate_on_device"),
-        journal="results/{space}/journals/answers-{device}/{budget}.jsonl",
+        journal=JOURNAL("results/{space}/journals/answers-{device}/{budget}.jsonl"),
     message:
         "Validating the accuracy for budget {wildcards.budget} on {wildcards.device} itself"
     shell:
@@ -113,7 +113,12 @@ rule judge_model:
             wildcards.device, EDGETPU, "compiled.json"
         ),
     output:
-        validation="results/{space}/deploy/{device}/{budget}/validation.json",
+        validation=report(
+            "results/{space}/deploy/{device}/{budget}/validation.json",
+            caption="../workflow/report/verdict.rst",
+            category="Models",
+            labels={"device": "{device}", "budget": "{budget}", "file": "verdict"},
+        ),
     log:
         "results/logs/{space}/{device}/{budget}/judge_model.log",
     benchmark:
@@ -178,7 +183,16 @@ rule compare_baselines:
         labels="results/data/native/test-labels.npy",
         objective=flow.objective_file(CONFIG),
     output:
-        comparison="results/{space}/baselines/{device}.json",
+        comparison=report(
+            "results/{space}/baselines/{device}.json",
+            caption="../workflow/report/baselines.rst",
+            category="Models",
+            labels={
+                "device": "{device}",
+                "budget": "all",
+                "file": "against baselines",
+            },
+        ),
     log:
         "results/logs/{space}/{device}/compare_baselines.log",
     benchmark:

@@ -9,8 +9,9 @@ from foxnas.datasets.labelled import copy_arrays, fetch_torchvision
 from foxnas.tables import write_table
 
 
-def main(*, dataset: str, folder: str | None, target: Path) -> None:
-    """Copy, download, unpack or list the data set, into a folder."""
+def main(*, dataset: str, folder: str | None, files: list[Path]) -> None:
+    """Copy, download, unpack or list the data set, into the folder of its files."""
+    target = files[0].parent
     given = Path(folder) if folder else None
     if dataset == "fashion-mnist":
         fetch_fashion_mnist(given, target)

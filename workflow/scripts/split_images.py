@@ -11,9 +11,17 @@ from foxnas.tables import write_json
 
 
 def main(
-    *, data: DataConfig, channels: int, classes: int, source: Path, target: Path, record: Path, threads: int
+    *,
+    data: DataConfig,
+    channels: int,
+    classes: int,
+    files: list[Path],
+    labels: list[Path],
+    record: Path,
+    threads: int,
 ) -> None:
-    """Write images (or the list of their files) and labels of every split, and record which image went where."""
+    """Write images (or the list of their files) beside the labels of every split, and record which went where."""
+    source, target = files[0].parent, labels[0].parent
     if data.form == "csv":
         recorded = split_files(data, channels, classes, source / "images.csv", target, threads)
     else:

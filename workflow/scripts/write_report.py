@@ -15,10 +15,11 @@ def main(
     batches: list[str],
     further_targets: list[str],
     scores: bool,
-    results: Path,
+    accuracy: list[Path],
     page: Path,
 ) -> None:
-    """Write results/report.html from the files of a finished run."""
+    """Write the page from the files of a finished run, which lie below one folder with the accuracy tables."""
+    results = accuracy[0].parents[2]
     write_page(results, space, sizes, devices, budgets, batches, page, further_targets=further_targets, scores=scores)
 
 
