@@ -138,9 +138,9 @@ def _number(name: str) -> int:
 
 
 def checkpoint(config: Config) -> str:
-    """Return the given checkpoint's path: as it stands if it exists, else beside the workflow."""
+    """Return the given checkpoint's path: as it stands, unless only the workflow's folder has such a file."""
     path = Path(config.supernet.checkpoint)
-    return local(str(path if path.exists() or path.is_absolute() else BASE / path))
+    return local(str(BASE / path if not path.exists() and (BASE / path).exists() else path))
 
 
 def calibration_images(config: Config) -> int:

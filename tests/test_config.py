@@ -12,6 +12,7 @@ import pytest
 import yaml
 from snakemake.utils import update_config
 
+from foxnas import workflow
 from foxnas.config import documents
 from foxnas.config.devices import TorchConfig
 from foxnas.config.section import canonical
@@ -141,3 +142,17 @@ def test_the_protocol_section_is_the_librarys_protocol() -> None:
     section = load_config(DEFAULT, "default").devices[0].protocol
     assert {*type(section).model_fields, "torch"} == set(MeasurementProtocol.__dataclass_fields__)
     assert set(TorchConfig.model_fields) == set(TorchOptions.__dataclass_fields__)
+
+
+def test_a_checkpoint_is_the_users_or_the_one_that_is_shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shipped, missing = "models/mini-fashion-mnist.safetensors", "mine.pth"
+    monkeypatch.chdir(tmp_path)
+    found = {
+        given: workflow.checkpoint(load_config(changed("supernet.checkpoint", given), ""))
+        for given in (shipped, missing)
+    }
+    # A file that is nowhere keeps the name that was written, which Snakemake then says is missing.
+    assert found == {shipped: str(ROOT / shipped), missing: missing}
+    (tmp_path / "models").mkdir()
+    (tmp_path / shipped).touch()
+    assert workflow.checkpoint(load_config(DEFAULT, "")) == shipped
