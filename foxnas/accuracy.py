@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from foxnas.accuracy_table import Outcome
 from foxnas.arrays import ArraysBySize
 from foxnas.data import to_input
 from foxnas.progress import follow
@@ -44,6 +45,17 @@ FOLDS = 20
 def fold_means(values: np.ndarray) -> np.ndarray:
     """Return the mean of (n,) values over each of `FOLDS` interleaved folds, float32 (FOLDS,)."""
     return np.array([values[fold::FOLDS].mean(dtype=np.float64) for fold in range(FOLDS)], np.float32)
+
+
+def outcome_of(seen: Evaluation) -> Outcome:
+    """Return what is kept of an evaluation."""
+    return Outcome(
+        seen.top1_percent,
+        seen.mean_probability_percent,
+        len(seen.correct),
+        np.packbits(seen.correct),
+        fold_means(seen.correct_probability),
+    )
 
 
 @torch.inference_mode()

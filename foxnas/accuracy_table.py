@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import base64
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from foxnas.errors import FoxnasError
-from foxnas.tables import replacing
+from foxnas.tables import MAKE_ANEW, replacing
 
 #: What an accuracy predictor may be fitted to, and its column in accuracy.csv.
 TARGETS = {"top1": "top1_percent", "probability": "correct_probability_percent"}
@@ -16,17 +21,61 @@ TARGETS = {"top1": "top1_percent", "probability": "correct_probability_percent"}
 #: Of accuracy.csv.
 COLUMNS = ["id", "arch", *TARGETS.values(), "images"]
 
+#: What reading a damaged .npz file raises; every array in it has a checksum.
+_DAMAGED = (OSError, ValueError, KeyError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error)
 
-def write_outcomes(
-    path: Path, ids: Sequence[str], correct: Sequence[np.ndarray], probability_folds: Sequence[np.ndarray]
-) -> None:
-    """Write what each subnet scored; which images it got right become packed bits. There may be no subnet at all."""
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one subnet scored.
+
+    Parameters
+    ----------
+    correct
+        Which images it got right, as packed bits.
+    probability_folds
+        float32 (folds,), the mean probability of the correct class on parts of the images.
+    """
+
+    top1_percent: float
+    correct_probability_percent: float
+    images: int
+    correct: np.ndarray
+    probability_folds: np.ndarray
+
+    def row(self) -> dict[str, float]:
+        """Return what accuracy.csv says of it."""
+        return {name: getattr(self, name) for name in (*TARGETS.values(), "images")}
+
+    def to_record(self) -> dict[str, Any]:
+        """Return plain values for a journal, of which `from_record` makes the same outcome bit for bit."""
+        return {
+            **self.row(),
+            "correct": base64.b64encode(self.correct.tobytes()).decode(),
+            # Bytes too: of fewer images than there are folds, some are no numbers.
+            "probability_folds": base64.b64encode(self.probability_folds.tobytes()).decode(),
+        }
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Outcome:
+        """Return the outcome that `to_record` described."""
+        return cls(
+            record["top1_percent"],
+            record["correct_probability_percent"],
+            record["images"],
+            np.frombuffer(base64.b64decode(record["correct"]), np.uint8),
+            np.frombuffer(base64.b64decode(record["probability_folds"]), np.float32),
+        )
+
+
+def write_outcomes(path: Path, ids: Sequence[str], outcomes: Sequence[Outcome]) -> None:
+    """Write which images each subnet got right, and its folds. There may be no subnet at all."""
     with replacing(path) as temporary:
         np.savez(
             temporary,
             id=np.array(ids, dtype=str),
-            correct=np.stack([np.packbits(one) for one in correct]) if len(ids) else np.empty((0, 0), np.uint8),
-            probability_folds=np.stack(probability_folds) if len(ids) else np.empty((0, 0)),
+            correct=np.stack([one.correct for one in outcomes]) if outcomes else np.empty((0, 0), np.uint8),
+            probability_folds=np.stack([o.probability_folds for o in outcomes]) if outcomes else np.empty((0, 0)),
         )
 
 
@@ -44,8 +93,8 @@ def read_outcomes(shards: Sequence[Path], ids: Sequence[str]) -> dict[str, np.nd
                 for i, name in enumerate(shard["id"]):
                     found["top1"][str(name)] = right[i]
                     found["probability"][str(name)] = shard["probability_folds"][i]
-        except (OSError, ValueError, KeyError) as error:
-            raise FoxnasError(f"{path}: is damaged ({error}); delete it and run again to have it made anew") from error
+        except _DAMAGED as error:
+            raise FoxnasError(f"{path}: was truncated or edited since it was written ({error}); {MAKE_ANEW}") from error
     if missing := [name for name in ids if name not in found["top1"]]:
         raise FoxnasError(f"{shards[0].parent}: no outcomes of subnet {missing[0]}; delete that folder and run again")
     return {target: np.stack([values[name] for name in ids]) for target, values in found.items()}

@@ -1,17 +1,18 @@
 """Tables that can be understood when found alone, and that notice when they were cut or edited.
 
 A table is a CSV file whose first line is a comment with one JSON object: what made the table
-(`made_by`), the number of its rows, and the digest of everything below.
+(`made_by`), the number of its rows, and the digest of everything below. A JSON file has the digest of
+its other values under "content_sha256".
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import io
 import json
 import os
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,40 +22,74 @@ import pandas as pd
 from foxnas.errors import FoxnasError
 
 _MARK = "# foxnas table "
-_WAY_OUT = "delete the file and run again to have it made anew"
+_DIGEST = "content_sha256"
+
+
+#: The way out of a damaged file that the workflow itself wrote.
+MAKE_ANEW = "delete the file and run again to have it made anew"
 
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path` that takes its name on success and vanishes on failure."""
+    """Yield a temporary path beside `path` that takes its name on success and vanishes on failure.
+
+    On the disk before it has the name, so that a power cut leaves either file whole. There is one temporary name,
+    which whoever writes the file next overwrites: what kills leave does not pile up.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
-    os.close(handle)
-    temporary = Path(name)
+    temporary = path.with_name(f".{path.name}.part{path.suffix}")
+    handle = _only_writer(temporary)
     try:
         yield temporary
+        os.fsync(handle)
         temporary.chmod(0o644)
         temporary.replace(path)
-    finally:
+    except BaseException:
         temporary.unlink(missing_ok=True)
+        raise
+    finally:
+        os.close(handle)
+
+
+def _only_writer(temporary: Path) -> int:
+    """Return a handle of the file, emptied, that other writers wait for; the kernel lets go of it if we are killed."""
+    while True:
+        handle = os.open(temporary, os.O_RDWR | os.O_CREAT, 0o600)
+        with contextlib.suppress(OSError):  # a file system without locks: there the workflow's own order must do
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        with contextlib.suppress(FileNotFoundError):
+            if os.fstat(handle).st_ino == temporary.stat().st_ino:
+                os.ftruncate(handle, 0)
+                return handle
+        os.close(handle)  # while we waited, the writer before us gave the file its name
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Write an indented JSON object, whole or not at all. NaN and infinities are refused."""
-    text = json.dumps(value, indent=1, allow_nan=False) + "\n"
+    """Write an indented JSON object with its digest, whole or not at all. NaN and infinities are refused."""
+    plain = json.loads(json.dumps(value, allow_nan=False))
+    text = json.dumps({**plain, _DIGEST: _json_digest(plain)}, indent=1) + "\n"
     with replacing(path) as temporary:
         temporary.write_text(text)
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object. Raises FoxnasError naming the file when it is missing or damaged."""
+    """Read a JSON object. Raises FoxnasError naming the file when it is missing, damaged or edited.
+
+    An object without a digest, as people write them, is taken as it is.
+    """
     try:
         value = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise FoxnasError(f"{path}: not readable as JSON ({error}); delete it and run again") from error
     if not isinstance(value, dict):
         raise FoxnasError(f"{path}: expected a JSON object; delete it and run again")
+    if value.pop(_DIGEST, None) not in (None, _json_digest(value)):
+        raise FoxnasError(f"{path}: was edited since it was written; {MAKE_ANEW}")
     return value
+
+
+def _json_digest(value: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def write_table(path: Path, rows: pd.DataFrame, made_by: Mapping[str, Any]) -> None:
@@ -90,6 +125,8 @@ def read_provenance(path: Path) -> dict[str, Any]:
 def _read(path: Path, columns: Sequence[str]) -> tuple[pd.DataFrame, dict[str, Any]]:
     try:
         first, _, body = path.read_text().partition("\n")
+    except UnicodeDecodeError as error:
+        raise FoxnasError(f"{path}: was truncated or edited since it was written ({error}); {MAKE_ANEW}") from error
     except OSError as error:
         raise FoxnasError(f"{path}: cannot be read ({error.strerror})") from error
     header = _header(first, path)
@@ -97,12 +134,12 @@ def _read(path: Path, columns: Sequence[str]) -> tuple[pd.DataFrame, dict[str, A
     if hashlib.sha256(body.encode()).hexdigest() != digest:
         found = max(body.count("\n") - 1, 0)
         raise FoxnasError(
-            f"{path}: was truncated or edited since it was written ({found} of {rows} rows found); {_WAY_OUT}"
+            f"{path}: was truncated or edited since it was written ({found} of {rows} rows found); {MAKE_ANEW}"
         )
     table = pd.read_csv(io.StringIO(body), dtype={"id": str, "arch": str})
     if missing := [c for c in columns if c not in table]:
         raise FoxnasError(
-            f"{path}: has no column {missing[0]!r} (it has {', '.join(map(str, table.columns))}); {_WAY_OUT}"
+            f"{path}: has no column {missing[0]!r} (it has {', '.join(map(str, table.columns))}); {MAKE_ANEW}"
         )
     return table, made_by
 
@@ -116,6 +153,6 @@ def _header(first: str, path: Path) -> dict[str, Any]:
             raise ValueError(f"no {missing}")
     except ValueError as error:
         raise FoxnasError(
-            f"{path}: is not a table of this workflow, or its first line was edited; {_WAY_OUT}"
+            f"{path}: is not a table of this workflow, or its first line was edited; {MAKE_ANEW}"
         ) from error
     return header

@@ -2,7 +2,10 @@
 
 
 rule evaluate_subnets:
-    """Measure top-1 and the mean probability of the correct class of one shard of subnets."""
+    """Measure top-1 and the mean probability of the correct class of one shard of subnets.
+
+    The journal keeps what an interrupted job has measured.
+    """
     input:
         script=flow.script("evaluate_subnets"),
         code=flow.closure("evaluate_subnets"),
@@ -28,12 +31,13 @@ rule evaluate_subnets:
             sample=SAMPLE,
         ),
         code=flow.code_digest("evaluate_subnets"),
+        journal="results/{space}/{size}/journals/accuracy/{shard}.jsonl",
     message:
         "Evaluating shard {wildcards.shard} of the subnets at {wildcards.size} px"
     shell:
         "python {input.script} --settings {params.settings:q} --supernet {input.supernet:q} --subnets {input.subnets:q}"
         " --calibration {input.calibration:q} --images {input.images:q} --labels {input.labels:q} --threads {threads}"
-        " --table {output.table:q} --outcomes {output.outcomes:q} 2>&1 | tee {log}"
+        " --journal {params.journal:q} --table {output.table:q} --outcomes {output.outcomes:q} 2>&1 | tee {log}"
 
 
 use rule gather_subnets as gather_accuracy with:

@@ -126,7 +126,7 @@ def test_a_few_of_its_subnets_are_sampled_and_evaluated(run: Path, config: Confi
         "--supernet", "supernet.safetensors", "--subnets", subnets,
         "--calibration", f"{folder}/calibration-images.npy", "--images", f"{folder}/fit-images.npy",
         "--labels", "results/data/native/fit-labels.npy", "--threads", "1",
-        "--table", f"accuracy-{size}.csv", "--outcomes", f"accuracy-{size}.npz",
+        "--journal", f"accuracy-{size}.jsonl", "--table", f"accuracy-{size}.csv", "--outcomes", f"accuracy-{size}.npz",
     )  # fmt: skip
     table = read_table(run / f"accuracy-{size}.csv")
     assert list(table["images"]) == [12] * 3

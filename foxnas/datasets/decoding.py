@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from foxnas.arrays import seal_array
 from foxnas.datasets.labelled import create_array
 from foxnas.datasets.views import View
 from foxnas.errors import FoxnasError
@@ -68,6 +69,7 @@ def decode_files(files: Sequence[ImageFile], view: View, target: Path, processes
             progress = Progress(len(files), "images decoded")
             for done, _ in enumerate(finished, 1):
                 progress.reached(min(done * BLOCK, len(files)))
+        seal_array(temporary)
 
 
 def unreadable(files: Sequence[ImageFile], channels: int, processes: int) -> dict[int, str]:

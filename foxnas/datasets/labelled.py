@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from foxnas.arrays import seal_array, whole_array
 from foxnas.errors import FoxnasError
 from foxnas.tables import replacing
 
@@ -76,12 +77,12 @@ def _load_pair(folder: Path, names: Sequence[str]) -> LabelledImages:
 
 def _load(path: Path) -> np.ndarray:
     try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
+        return whole_array(path, "r")
     except FileNotFoundError as error:
         wanted = ", ".join(TRAIN_FILES + TEST_FILES)
         raise FoxnasError(f"{path} is missing; the folder should hold {wanted}") from error
     except (OSError, ValueError) as error:
-        raise FoxnasError(f"{path}: is not a whole .npy file of numbers ({error})") from error
+        raise FoxnasError(f"{path}: is not a whole .npy file of numbers ({error}); get it anew") from error
 
 
 def copy_arrays(folder: Path, target: Path) -> None:
@@ -139,13 +140,14 @@ def write_rows(array: np.ndarray, rows: np.ndarray, path: Path) -> None:
     with replacing(path) as temporary:
         if not len(rows):  # which cannot be mapped
             np.save(temporary, array[:0])
-            return
-        written = create_array(temporary, (len(rows), *array.shape[1:]), array.dtype)
-        block = rows_in_block(array.shape[1:], array.dtype)
-        for start in range(0, len(rows), block):
-            part = slice(start, start + block)
-            written[part] = array[rows[part]]
-        written.flush()
+        else:
+            written = create_array(temporary, (len(rows), *array.shape[1:]), array.dtype)
+            block = rows_in_block(array.shape[1:], array.dtype)
+            for start in range(0, len(rows), block):
+                part = slice(start, start + block)
+                written[part] = array[rows[part]]
+            written.flush()
+        seal_array(temporary)
 
 
 def create_array(path: Path, shape: tuple[int, ...], dtype: np.dtype | type = np.uint8) -> np.memmap:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from foxnas.arrays import load_array, seal_array
 from foxnas.datasets.decoding import decode_files, first_readable
 from foxnas.datasets.folders import read_files
 from foxnas.datasets.labelled import create_array, rows_in_block
@@ -45,7 +46,7 @@ def prepare_images(
         The source is damaged, or an image file is.
     """
     if source.suffix == ".npy":
-        _resize_array(np.load(source, mmap_mode="r")[:first], view, target)
+        _resize_array(load_array(source, "r")[:first], view, target)
         return
     assert folder is not None  # the config refuses a folder data set without one
     files = read_files(source, folder)
@@ -71,6 +72,7 @@ def _resize_array(images: np.ndarray, view: View, target: Path) -> None:
             array[part] = resize(np.array(images[part]), view.size, view.centre_share)
             progress.reached(min(start + block, len(images)))
         array.flush()
+        seal_array(temporary)
 
 
 def check_disk(folder: Path, whole_mb: int) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from foxnas.arrays import load_array
 from foxnas.config.data import DataConfig
 from foxnas.datasets.fashion_mnist import load_fashion_mnist
 from foxnas.datasets.labelled import LabelledImages, check_fits, digest, load_arrays, write_rows
@@ -43,7 +44,7 @@ def split_arrays(data: DataConfig, channels: int, classes: int, source: Path, ta
         recorded[name] = {
             "published": "test" if of_test else "train",
             "images": len(own),
-            "images_sha256": digest(np.load(target / f"{name}-images.npy", mmap_mode="r")),
+            "images_sha256": digest(load_array(target / f"{name}-images.npy", "r")),
             "rows": own.tolist(),
         }
     return recorded

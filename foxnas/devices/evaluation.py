@@ -15,11 +15,11 @@ import numpy as np
 
 from foxnas.devices.client import Runner
 from foxnas.devices.condition import condition
-from foxnas.devices.journal import Journal
 from foxnas.devices.persistence import persist
 from foxnas.devices.protocol import MeasurementProtocol
 from foxnas.devices.transport import Device, DeviceLost
 from foxnas.errors import FoxnasError
+from foxnas.journal import Journal
 from foxnas.progress import Progress
 
 _log = logging.getLogger(__name__)

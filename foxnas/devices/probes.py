@@ -12,6 +12,7 @@ from foxnas.devices import float_probe
 from foxnas.space import Arch, SearchSpace
 from foxnas.tflite import probe
 from foxnas.tflite.reading import read_metadata
+from foxnas.tflite.seal import read_model
 
 
 def probe_writer(kind: str, space: SearchSpace) -> tuple[Callable[[Arch], bytes], str]:
@@ -21,11 +22,15 @@ def probe_writer(kind: str, space: SearchSpace) -> tuple[Callable[[Arch], bytes]
     return probe.ProbeWriter(space).write, code.digest(Path(probe.__file__))
 
 
-def exported_model(kind: str, content: bytes) -> bytes:
+def exported_model(kind: str, path: Path) -> bytes:
     """Return what a device times for an exported .tflite file: itself, or on PyTorch the float32 subnet it came from.
 
-    Raises FoxnasError when a file for PyTorch does not say what it was exported from.
+    A file for an Edge TPU is what the compiler made of an exported one, and is not sealed. Raises FoxnasError when any
+    other is damaged, or, for PyTorch, does not say what it was exported from.
     """
+    if kind == "edgetpu":
+        return path.read_bytes()
+    content = read_model(path)
     if kind != "torch":
         return content
     made_by = read_metadata(content)

@@ -17,12 +17,12 @@ import pandas as pd
 
 from foxnas.devices.client import Runner
 from foxnas.devices.condition import condition
-from foxnas.devices.journal import Journal
 from foxnas.devices.judging import COLUMNS, is_settled, judge, references, table_row
 from foxnas.devices.persistence import persist
 from foxnas.devices.protocol import MeasurementProtocol
 from foxnas.devices.transport import Device, DeviceLost, RunnerDied
 from foxnas.errors import FoxnasError
+from foxnas.journal import Journal
 from foxnas.progress import follow
 
 _log = logging.getLogger(__name__)

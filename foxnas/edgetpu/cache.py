@@ -7,7 +7,6 @@ model. It is no rule's output, so it outlives failed jobs, and it may be deleted
 from __future__ import annotations
 
 import hashlib
-import json
 import lzma
 from dataclasses import asdict
 from pathlib import Path
@@ -15,7 +14,7 @@ from pathlib import Path
 from foxnas.edgetpu.compiler import Compilation, Compiler
 from foxnas.edgetpu.log import CompileReport, Status
 from foxnas.errors import FoxnasError
-from foxnas.tables import replacing, write_json
+from foxnas.tables import read_json, replacing, write_json
 
 #: A probe's weights repeat with a period of a MiB at most, so the dictionary must reach further back than that.
 _FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 1, "dict_size": 1 << 23}]
@@ -77,7 +76,7 @@ class CompileCache:
     def _find(self, key: str, timeout_s: int) -> Compilation | None:
         """What the folder holds under a key; None where it holds nothing that can be believed."""
         try:
-            record = json.loads(self._path(key, ".json").read_text())
+            record = read_json(self._path(key, ".json"))
             values = record["report"] | {"status": Status(record["report"]["status"])}
             values["unmapped"] = tuple((str(name), int(n), str(why)) for name, n, why in values["unmapped"])
             report = CompileReport(**values)

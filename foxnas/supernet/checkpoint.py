@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from foxnas.errors import FoxnasError
 from foxnas.space import SearchSpace
 from foxnas.supernet.model import Supernet
 from foxnas.supernet.ofa import from_ofa, is_ofa, names_of
-from foxnas.supernet.tensors import TensorFile, read_tensors
-from foxnas.tables import replacing
+from foxnas.supernet.tensors import TensorFile, read_tensors, write_tensors
 
 
 def shape_defining(space: SearchSpace) -> dict[str, Any]:
@@ -31,10 +28,8 @@ def shape_defining(space: SearchSpace) -> dict[str, Any]:
 
 def save_supernet(supernet: Supernet, path: Path, made_by: Mapping[str, Any]) -> None:
     """Write weights, space and provenance, whole or not at all."""
-    weights = {name: tensor.contiguous() for name, tensor in supernet.state_dict().items()}
     metadata = {"space": json.dumps(supernet.space.record()), "made_by": json.dumps(dict(made_by))}
-    with replacing(path) as temporary:
-        save_file(weights, temporary, metadata)
+    write_tensors(path, supernet.state_dict(), metadata)
 
 
 def load_supernet(space: SearchSpace, path: Path) -> Supernet:
@@ -47,15 +42,14 @@ def load_supernet(space: SearchSpace, path: Path) -> Supernet:
 
 
 def take_checkpoint(space: SearchSpace, path: Path, supernet: Path) -> None:
-    """Write a given checkpoint as the supernet of `space`: copied as it is, or converted if it is not in our format.
+    """Write a given checkpoint as the supernet of `space`: its tensors as they are, or converted to our names.
 
     Raises FoxnasError like `load_supernet`.
     """
     file = read_tensors(path)
     loaded = _supernet_of(space, file)
     if file.safetensors and not is_ofa(file.tensors):
-        with replacing(supernet) as temporary:
-            shutil.copyfile(path, temporary)
+        write_tensors(supernet, file.tensors, file.metadata)
     else:
         with path.open("rb") as content:
             sha256 = hashlib.file_digest(content, "sha256").hexdigest()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,9 +11,13 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
 from torch import Tensor
 
 from foxnas.errors import FoxnasError
+from foxnas.tables import MAKE_ANEW, replacing
+
+_DIGEST = "tensors_sha256"
 
 
 @dataclass(frozen=True)
@@ -22,6 +28,29 @@ class TensorFile:
     safetensors: bool
     tensors: Mapping[str, Tensor]
     metadata: Mapping[str, str]
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+    """Write a safetensors file with the digest of its tensors in its header, whole or not at all.
+
+    Equal contents are equal bytes: the library writes metadata in an order of its own, another one each time.
+    """
+    whole = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    content = memoryview(save(whole, {**metadata, _DIGEST: _digest(whole)}))
+    data = 8 + int.from_bytes(content[:8], "little")
+    header = json.dumps(json.loads(bytes(content[8:data])), sort_keys=True).encode()
+    header += b" " * (-len(header) % 8)
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        file.write(len(header).to_bytes(8, "little") + header)
+        file.write(content[data:])
+
+
+def _digest(tensors: Mapping[str, Tensor]) -> str:
+    found = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        found.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
+        found.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return found.hexdigest()
 
 
 def read_tensors(path: Path) -> TensorFile:
@@ -69,9 +98,12 @@ def _read_safetensors(path: Path) -> TensorFile:
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
-            return TensorFile(path, True, tensors, file.metadata() or {})
+            found = TensorFile(path, True, tensors, file.metadata() or {})
     except SafetensorError as error:
-        raise FoxnasError(f"checkpoint {path} is a damaged safetensors file: {error}") from error
+        raise FoxnasError(f"checkpoint {path} is a damaged safetensors file ({error}); {MAKE_ANEW}") from error
+    if found.metadata.get(_DIGEST) not in (None, _digest(tensors)):
+        raise FoxnasError(f"checkpoint {path}: was edited since it was written; {MAKE_ANEW}")
+    return found
 
 
 def _read_torch(path: Path) -> TensorFile:

@@ -12,6 +12,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from foxnas.errors import FoxnasError
+from foxnas.tflite import seal
 from foxnas.tflite.graph import pack
 
 #: Name of our entry among a model's metadata.
@@ -94,18 +95,18 @@ def builtin_code(name: str) -> int:
 
 
 def with_metadata(content: bytes, made_by: Mapping[str, Any]) -> bytes:
-    """Return the same model with `made_by` embedded as JSON; an entry of ours that was there is replaced."""
+    """Return the same model, sealed, with `made_by` embedded as JSON; an entry of ours that was there is replaced."""
     model = _read(content)
-    text = json.dumps(made_by, sort_keys=True, allow_nan=False).encode()
+    text = json.dumps({**made_by, **seal.UNSEALED}, sort_keys=True, allow_nan=False).encode()
     buffer = schema.BufferT(data=np.frombuffer(text, np.uint8))
     for entry in model.metadata or []:
         if _text(entry.name) == _ENTRY:
             model.buffers[entry.buffer] = buffer
-            return pack(model)
+            return seal.sealed(pack(model))
     model.buffers.append(buffer)
     entry = schema.MetadataT(name=_ENTRY, buffer=len(model.buffers) - 1)
     model.metadata = [*(model.metadata or []), entry]
-    return pack(model)
+    return seal.sealed(pack(model))
 
 
 def read_metadata(content: bytes) -> dict[str, Any]:
@@ -115,7 +116,7 @@ def read_metadata(content: bytes) -> dict[str, Any]:
         if _text(entry.name) == _ENTRY:
             value = json.loads(bytes(model.buffers[entry.buffer].data))
             if isinstance(value, dict):
-                return value
+                return {name: one for name, one in value.items() if name not in seal.UNSEALED}
     raise FoxnasError("the .tflite file does not say what made it: it was not exported by this workflow")
 
 

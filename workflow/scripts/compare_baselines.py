@@ -9,7 +9,7 @@ import torch
 from foxnas import command
 from foxnas.accuracy import Preparation, evaluate
 from foxnas.accuracy_table import TARGETS
-from foxnas.arrays import ArraysBySize
+from foxnas.arrays import ArraysBySize, load_array
 from foxnas.baselines import paired_difference, random_search
 from foxnas.config.accuracy import AccuracyConfig
 from foxnas.config.search import CapsConfig
@@ -75,7 +75,7 @@ def main(
     preparation = Preparation(
         load_supernet(built, supernet), ArraysBySize(calibration), accuracy.recalibration_images, accuracy.batch_size
     )
-    testing, truth = ArraysBySize(images), np.load(labels)
+    testing, truth = ArraysBySize(images), load_array(labels)
     needed = sorted({*ours, *anyway, *(text for searched in drawn for text in searched)})
     correct = {}
     for text in follow(needed, len(needed), "subnets"):

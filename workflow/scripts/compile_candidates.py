@@ -1,5 +1,6 @@
 """Compile exported models for the Edge TPU."""
 
+from functools import partial
 from pathlib import Path
 
 from foxnas import command
@@ -9,6 +10,7 @@ from foxnas.edgetpu.compiler import Compiler
 from foxnas.edgetpu.table import compile_models, compiled
 from foxnas.errors import FoxnasError
 from foxnas.tables import read_table, replacing, write_table
+from foxnas.tflite.seal import read_model
 
 
 def main(
@@ -24,7 +26,7 @@ def main(
     """Write `compiled_models`/<id>.tflite for every model of `exported` that could be compiled, and a row for each."""
     chosen = read_table(exported, ["id", "arch"])
     program, kept = Compiler(executable, **limits.model_dump()), CompileCache(cache)
-    described = [(row.id, row.arch, (models / f"{row.id}.tflite").read_bytes) for row in chosen.itertuples()]
+    described = [(row.id, row.arch, partial(read_model, models / f"{row.id}.tflite")) for row in chosen.itertuples()]
     rows = compile_models(described, program, kept)
     usable = compiled(rows)
     if len(rows) and usable.empty:

@@ -1,7 +1,6 @@
 """Choose the best measured candidate that keeps the promise, and deploy its file."""
 
 import logging
-import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -12,6 +11,7 @@ from foxnas.config.validation import VerificationConfig
 from foxnas.costs import COSTS
 from foxnas.goal import Goal
 from foxnas.tables import read_json, read_table, replacing, write_json, write_table
+from foxnas.tflite.seal import read_model
 from foxnas.verification import choose, measured_costs, measurements
 
 
@@ -57,7 +57,7 @@ def main(
     }
     folder = dict(zip((path.parent.name for path in exported), models, strict=True))[best["batch"]]
     with replacing(model) as temporary:
-        shutil.copyfile(folder / f"{best['id']}.tflite", temporary)
+        temporary.write_bytes(read_model(folder / f"{best['id']}.tflite"))
     measured_too = measured.drop(columns=["arch", "source", *COSTS]).rename(
         columns={"latency_ms": "measured_latency_ms", "latency_upper_ms": "measured_latency_upper_ms"}
     )

@@ -1,18 +1,20 @@
 """Measure the accuracy of subnets: a shard of one image size, or candidates of several."""
 
+import hashlib
+import logging
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import torch
 
 from foxnas import command
-from foxnas.accuracy import Preparation, evaluate, fold_means
-from foxnas.accuracy_table import COLUMNS, write_outcomes
-from foxnas.arrays import ArraysBySize
+from foxnas.accuracy import Preparation, evaluate, outcome_of
+from foxnas.accuracy_table import COLUMNS, Outcome, write_outcomes
+from foxnas.arrays import ArraysBySize, array_seal, load_array
 from foxnas.config.accuracy import AccuracyConfig
 from foxnas.config.sampling import SampleConfig
 from foxnas.config.space import SpaceConfig
+from foxnas.journal import Journal
 from foxnas.progress import follow
 from foxnas.supernet.checkpoint import load_supernet
 from foxnas.tables import read_table, write_table
@@ -29,39 +31,44 @@ def main(
     images: list[Path],
     labels: Path,
     threads: int,
+    journal: Path,
     table: Path,
     outcomes: Path,
 ) -> None:
-    """Write top-1 and mean probability per subnet, and which images each got right as packed bits."""
+    """Write top-1 and mean probability per subnet, and which images each got right as packed bits.
+
+    What an interrupted job has measured is in the journal, and taken from there.
+    """
     torch.set_num_threads(threads)
     built = space.build()
     chosen = read_table(subnets, ["id", "arch"])
     preparation = Preparation(
         load_supernet(built, supernet), ArraysBySize(calibration), accuracy.recalibration_images, accuracy.batch_size
     )
-    pixels, truth = ArraysBySize(images), np.load(labels)
-    rows, correct, folds = [], [], []
-    for row in follow(chosen.itertuples(), len(chosen), "subnets"):
-        arch = built.parse(str(row.arch))
-        result = evaluate(preparation.subnet(arch), pixels.at(arch.image_size), truth, accuracy.batch_size)
-        rows.append(
-            {
-                "id": row.id,
-                "arch": row.arch,
-                "top1_percent": result.top1_percent,
-                "correct_probability_percent": result.mean_probability_percent,
-                "images": len(truth),
-            }
-        )
-        correct.append(result.correct)
-        folds.append(fold_means(result.correct_probability))
-    write_outcomes(outcomes, list(chosen["id"]), correct, folds)
+    pixels, truth = ArraysBySize(images), load_array(labels)
     settings = {"space": space, "accuracy": accuracy, "sample": sample}
-    write_table(
-        table,
-        pd.DataFrame(rows, columns=COLUMNS),
-        command.made_by(__file__, settings, precision="float32", device="cpu"),
-    )
+    made_by = command.made_by(__file__, settings, precision="float32", device="cpu")
+    key = {
+        "code": made_by["code"],
+        "settings": made_by["settings_sha256"],
+        "torch": torch.__version__,
+        "threads": str(threads),
+        "supernet": hashlib.sha256(supernet.read_bytes()).hexdigest()[:16],
+        "images": hashlib.sha256("".join(map(array_seal, [*calibration, *images, labels])).encode()).hexdigest()[:16],
+    }
+    with Journal(journal, key) as book:
+        known = {record["id"]: Outcome.from_record(record) for record in book.records}
+        todo = [row for row in chosen.itertuples() if row.id not in known]
+        logging.info("%d of %d subnets are in the journal", len(chosen) - len(todo), len(chosen))
+        for row in follow(todo, len(todo), "subnets"):
+            arch = built.parse(str(row.arch))
+            seen = evaluate(preparation.subnet(arch), pixels.at(arch.image_size), truth, accuracy.batch_size)
+            known[row.id] = outcome_of(seen)
+            book.append({"id": row.id, **known[row.id].to_record()})
+    scored = [known[name] for name in chosen["id"]]
+    write_outcomes(outcomes, list(chosen["id"]), scored)
+    rows = [{"id": r.id, "arch": r.arch, **known[r.id].row()} for r in chosen.itertuples()]
+    write_table(table, pd.DataFrame(rows, columns=COLUMNS), made_by)
 
 
 if __name__ == "__main__":

@@ -2,13 +2,12 @@
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import torch
 
 from foxnas import command
 from foxnas.accuracy import Preparation, evaluate
-from foxnas.arrays import ArraysBySize
+from foxnas.arrays import ArraysBySize, load_array
 from foxnas.config.accuracy import AccuracyConfig
 from foxnas.config.space import SpaceConfig
 from foxnas.config.validation import ExportConfig
@@ -44,7 +43,7 @@ def main(
     preparation = Preparation(
         load_supernet(built, supernet), calibrating, accuracy.recalibration_images, accuracy.batch_size
     )
-    truth = np.load(labels)
+    truth = load_array(labels)
     made_by = command.made_by(__file__, {"space": space, "accuracy": accuracy, "export": export})
     models.mkdir(parents=True, exist_ok=True)
     rows = []

@@ -21,7 +21,7 @@ def main(*, device: MeasuredConfig, access: AccessConfig, sessions: int, models:
         write_json(latencies, {"made_by": made_by, "models": {}})
         return
     target, protocol = build_device(device, access)
-    contents = {path.stem: exported_model(device.kind, path.read_bytes()) for path in files}
+    contents = {path.stem: exported_model(device.kind, path) for path in files}
     measured, info = measure_models(target, protocol, contents, sessions, np.random.default_rng(protocol.seed))
     described = {
         name: {**asdict(one), "median_ms": one.median_ms, "upper_ms": one.upper_ms} for name, one in measured.items()

@@ -2,16 +2,16 @@
 
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from foxnas import command
 from foxnas.accuracy import Preparation, evaluate
-from foxnas.arrays import ArraysBySize
+from foxnas.arrays import ArraysBySize, load_array
 from foxnas.config.accuracy import AccuracyConfig
 from foxnas.config.space import SpaceConfig
 from foxnas.supernet.checkpoint import load_supernet
 from foxnas.tables import read_json, write_json
+from foxnas.tflite.seal import read_model
 from foxnas.tflite.serving import top1_percent
 
 
@@ -37,7 +37,7 @@ def main(
         load_supernet(built, supernet), ArraysBySize(calibration), accuracy.recalibration_images, accuracy.batch_size
     )
     subnet = preparation.subnet(arch)
-    pixels, truth = ArraysBySize(images).at(arch.image_size), np.load(labels)
+    pixels, truth = ArraysBySize(images).at(arch.image_size), load_array(labels)
     write_json(
         result,
         {
@@ -45,7 +45,7 @@ def main(
             "arch": arch.text,
             "images": len(truth),
             "float_top1_percent": evaluate(subnet, pixels, truth, accuracy.batch_size).top1_percent,
-            "int8_top1_percent": top1_percent(model.read_bytes(), pixels, truth, threads, xnnpack),
+            "int8_top1_percent": top1_percent(read_model(model), pixels, truth, threads, xnnpack),
         },
     )
 

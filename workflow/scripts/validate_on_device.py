@@ -2,15 +2,14 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from foxnas import command
-from foxnas.arrays import ArraysBySize
+from foxnas.arrays import ArraysBySize, load_array
 from foxnas.config.devices import AccessConfig, MeasuredConfig
 from foxnas.devices.evaluation import predict_images
 from foxnas.devices.registry import build_device
 from foxnas.space import Arch
 from foxnas.tables import read_json, write_json
+from foxnas.tflite.seal import read_model
 
 
 def main(
@@ -26,9 +25,10 @@ def main(
 ) -> None:
     """Write top-1 on the whole test split, as the device answers."""
     arch = Arch.parse(read_json(winner)["winner"]["arch"])
-    truth = np.load(labels)
+    truth = load_array(labels)
+    content = model.read_bytes() if device.kind == "edgetpu" else read_model(model)
     target, protocol = build_device(device, access)
-    seen = predict_images(target, protocol, model.read_bytes(), ArraysBySize(images).at(arch.image_size), journal)
+    seen = predict_images(target, protocol, content, ArraysBySize(images).at(arch.image_size), journal)
     write_json(
         result,
         {

@@ -1,10 +1,11 @@
-"""Measurements on disk the moment they are made, so that nothing timed is ever timed twice."""
+"""Measurements on disk the moment they are made, so that nothing measured is ever measured twice."""
 
 from __future__ import annotations
 
 import json
 import logging
 import os
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -13,6 +14,13 @@ from typing import Any
 from foxnas.errors import FoxnasError
 
 _log = logging.getLogger(__name__)
+
+#: Of a line: the checksum of what else it says. Lines without one, as older versions wrote them, are believed.
+_CHECK = "crc32"
+
+
+def _check(record: Mapping[str, Any]) -> int:
+    return zlib.crc32(json.dumps(record, sort_keys=True).encode())
 
 
 class Journal:
@@ -37,7 +45,7 @@ class Journal:
             self._file = path.open("a+b")
             self._read()
         except OSError as error:
-            raise FoxnasError(f"{path}: the journal of measurements cannot be opened ({error.strerror})") from error
+            raise FoxnasError(f"{path}: the journal cannot be opened ({error.strerror})") from error
 
     def __enter__(self) -> Journal:
         return self
@@ -58,6 +66,8 @@ class Journal:
         for line in content[:whole].splitlines():
             try:
                 record = json.loads(line)
+                if record.pop(_CHECK, None) not in (None, _check(record)):
+                    raise ValueError
                 key = record.pop("key")
             except (ValueError, KeyError, TypeError, AttributeError):
                 damaged += 1
@@ -69,11 +79,12 @@ class Journal:
         if damaged:
             _log.warning("%s: %d lines are damaged; what they held is measured again", self.path, damaged)
         if others:
-            _log.info("%s: %d lines are of another protocol, runner, device or model set", self.path, others)
+            _log.info("%s: %d lines are of other settings, code, devices or models", self.path, others)
 
     def append(self, record: Mapping[str, Any]) -> None:
         """Add one record; on return it is on the disk."""
-        line = json.dumps({**record, "key": self._key}, allow_nan=False) + "\n"
+        keyed = json.loads(json.dumps({**record, "key": self._key}, allow_nan=False))
+        line = json.dumps(keyed | {_CHECK: _check(keyed)}) + "\n"
         try:
             self._file.write(line.encode())
             self._file.flush()
@@ -82,4 +93,5 @@ class Journal:
             raise FoxnasError(
                 f"{self.path}: a measurement cannot be written ({error.strerror}); what is there already is kept"
             ) from error
-        self.records.append(json.loads(line))
+        del keyed["key"]
+        self.records.append(keyed)
