@@ -45,7 +45,7 @@ class Journal:
             self._file = path.open("a+b")
             self._read()
         except OSError as error:
-            raise FoxnasError(f"{path}: the journal cannot be opened ({error.strerror})") from error
+            raise FoxnasError(f"{path}: the journal of measurements cannot be opened ({error.strerror})") from error
 
     def __enter__(self) -> Journal:
         return self
