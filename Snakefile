@@ -16,6 +16,7 @@ from foxnas import workflow as flow
 from foxnas.ancient import look_past_ancient_inputs
 from foxnas.budget import Budget
 from foxnas.config.whole import load_config
+from foxnas.folder import take_folder
 
 min_version("9.0")
 
@@ -31,6 +32,9 @@ container: "foxnas.sif"
 
 
 flow.prepare_environment()
+# Not in a job's own process, nor while linting, which alone looks for no environment variables and writes nothing.
+if workflow.is_main_process and workflow.check_envvars:
+    HELD = take_folder()
 look_past_ancient_inputs()
 
 CONFIG = load_config(config, "the configuration")
@@ -112,6 +116,12 @@ rule all:
         ),
         report="results/report.html",
     localrule: True
+
+
+onstart:
+    from foxnas import interruption
+
+    interruption.end_jobs_with_the_run()
 
 
 onsuccess:

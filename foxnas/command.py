@@ -15,6 +15,7 @@ import inspect
 import json
 import logging
 import platform
+import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -41,6 +42,8 @@ RECORDED_PACKAGES = ("foxnas", "numpy", "pandas", "statsmodels", "torch", "tenso
 def run(main: Callable[..., None]) -> None:
     """Parse the command line, call `main`, and end with one clear sentence if the input was bad."""
     arguments = parse(main, sys.argv[1:])
+    # As Ctrl-C: what is half-written goes.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     name = job_name(Path(sys.argv[0]).stem, arguments).replace("%", "%%")
     logging.basicConfig(
         level=logging.INFO, format=f"%(asctime)s {name}: %(message)s", datefmt="%H:%M:%S", stream=sys.stderr
