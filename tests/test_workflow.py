@@ -42,8 +42,44 @@ def planned(folder: Path, config: Path) -> set[str]:
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished tiny run on real images, measured on this machine."""
     folder = tmp_path_factory.mktemp("run")
-    snakemake(folder)
+    (folder / "terminal.txt").write_text(snakemake(folder))
     return folder
+
+
+def test_a_run_ends_with_a_summary_that_its_files_bear_out(run: Path) -> None:
+    """Counted again from tables and from what each job said of itself."""
+    terminal = (run / "terminal.txt").read_text()
+    said = " ".join(terminal[terminal.index("foxnas: done in") :].split())
+    steps = int(re.findall(r"(\d+) of \1 steps \(100%\) done", terminal)[0])
+    assert f"{steps - 1} jobs run, 0 reused" in said  # all but the rule that only names the targets
+    results = run / "results" / "mini"
+    for stage, what in (("accuracy", "subnets evaluated"), ("latency-local", "probes timed on local")):
+        rows = sum(len(read_table(path)) for path in results.glob(f"[0-9]*/shards/{stage}/*.csv"))
+        assert f" {what} {rows} 0 " in said
+    exported = [int(n) for n in re.findall(r"export_candidates \S+: (\d+)/\1 candidates", terminal)]
+    assert len(exported) == 2
+    assert f" candidates exported for local {sum(exported)} 0 " in said
+    spoken = re.findall(r"evaluate_subnets mini/\d+/shards/accuracy/0: start-up ([\d.]+) s, work ([\d.]+) s", terminal)
+    worked_s = sum(float(number) for pair in spoken for number in pair)
+    minutes, seconds = re.findall(r" accuracy 2 0 (?:(\d+) min )?([\d.]+) s \d+% evaluate_subnets mini ", said)[0]
+    assert len(spoken) == 2
+    assert 0 <= 60 * int(minutes or 0) + float(seconds) - worked_s + 1 < 12
+    verdict = read_json(results / "deploy" / "local" / "p50" / "validation.json")
+    assert f" p50 on local {verdict['budget_ms']:.4g} ms {verdict['latency_median_ms']:.4g} " in said
+    assert f" {verdict['int8_top1_percent']:.2f}% " in said
+    assert (
+        " results/mini/deploy/local/p50/model.tflite page results/report.html summary results/logs/summary.txt" in said
+    )
+
+
+def test_every_line_on_a_shared_terminal_says_its_job(run: Path) -> None:
+    """A job's name is of one log alone."""
+    names: dict[str, set[Path]] = {}
+    for log in (run / "results" / "logs").rglob("*.log"):
+        for name in re.findall(r"^\d\d:\d\d:\d\d (\w+ \S+): ", log.read_text(), re.MULTILINE):
+            names.setdefault(name, set()).add(log)
+    assert len(names) >= 30
+    assert {name: logs for name, logs in names.items() if len(logs) > 1} == {}
 
 
 def test_a_run_ends_with_models_verdicts_and_the_page(run: Path) -> None:
@@ -156,7 +192,8 @@ def test_a_goal_of_ones_own_and_caps_reach_the_winner(run: Path, tmp_path: Path)
     module.write_text("def score(subnets):\n    return subnets['accuracy'] - 1e-4 * subnets['parameters']\n")
     assert planned(run, config) == FROM_SEARCH
     winner = "results/mini/search/local/p50/winner.json"
-    snakemake(run, winner, config=config)
+    again = " ".join(snakemake(run, winner, config=config).split())
+    assert " subnets evaluated 0 200 probes timed on local 0 200 " in again
     decided = read_json(run / winner)
     assert decided["goal"]["function"] == "score"
     keeping = [c for c in decided["candidates"] if c["latency_upper_ms"] <= decided["budget_ms"]]
@@ -220,6 +257,9 @@ def test_a_budget_that_nothing_meets_says_the_fastest(run: Path, tmp_path: Path)
     )
     assert f"is met by no subnet: the fastest measured one takes {fastest:.4g} ms; raise the budget" in text
     assert not (run / target).exists()
+    assert "1 job failed; 0 of 1 job done, and kept resolve_budget mini local 0.0001ms error: " in " ".join(
+        text.split()
+    )
 
 
 def test_a_damaged_table_is_named_by_its_next_reader(run: Path) -> None:
