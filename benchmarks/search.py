@@ -22,7 +22,8 @@ from foxnas.predictor.model import Predictor
 from foxnas.search import exact
 from foxnas.search.annealing import AnnealingSettings
 from foxnas.search.landscape import Landscape
-from foxnas.search.problem import SearchProblem, Selection
+from foxnas.search.problem import SearchProblem
+from foxnas.search.selection import Selection
 from foxnas.search.strategies import STRATEGIES, UNGUIDED
 from tests.published import CPU_SPACE, PUBLISHED_ACCURACY, PUBLISHED_LATENCY
 

@@ -34,6 +34,8 @@ def duration(seconds: float) -> str:
 def pace(done: float, seconds: float) -> str:
     """Return how fast it goes, in what reads best: ``2.1/s`` or, when slower than one a second, ``15 s each``."""
     rate = done / max(seconds, 1e-9)
+    if rate >= 100:
+        return f"{rate:,.0f}/s"
     return f"{rate:.3g}/s" if rate >= 1 else f"{duration(1 / rate)} each"
 
 

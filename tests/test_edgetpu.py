@@ -33,7 +33,7 @@ from foxnas.errors import FoxnasError
 from foxnas.space import SearchSpace, UnitSpec
 from foxnas.supernet.model import Supernet
 from foxnas.tflite.export import export_int8
-from foxnas.tflite.graph import pack
+from foxnas.tflite.packing import pack
 from foxnas.tflite.probe import ProbeWriter
 
 FAKE = str(Path(__file__).parent / "fake_edgetpu_compiler")

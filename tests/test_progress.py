@@ -26,6 +26,7 @@ def test_durations_read_well(seconds: float, text: str) -> None:
 
 def test_pace_is_told_by_what_reads_best() -> None:
     assert pace(42, 20.0) == "2.1/s"
+    assert pace(9949.6, 1.0) == "9,950/s"
     assert pace(3, 45.0) == "15 s each"
 
 

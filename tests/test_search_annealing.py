@@ -16,8 +16,9 @@ from foxnas.search import annealing, exact, random
 from foxnas.search.annealing import AnnealingSettings
 from foxnas.search.guidance import UNGUIDED, knobs_of, main_effects, phase_weights, value_weights
 from foxnas.search.landscape import Landscape
-from foxnas.search.problem import InfeasibleBudget, Objective, SearchProblem, Selection
+from foxnas.search.problem import InfeasibleBudget, Objective, SearchProblem
 from foxnas.search.random import RandomSettings
+from foxnas.search.selection import Selection
 
 SHORT = AnnealingSettings(rounds=1, proposals_per_temperature=50)
 

@@ -19,7 +19,8 @@ from foxnas.search.capped_frontier import frontier
 from foxnas.search.knapsack import Knapsack, TooManySolutions
 from foxnas.search.landscape import Landscape
 from foxnas.search.objectives import ClassCosts, problem_of
-from foxnas.search.problem import Cap, Infeasible, InfeasibleBudget, SearchProblem, Selection
+from foxnas.search.problem import Cap, Infeasible, InfeasibleBudget, SearchProblem
+from foxnas.search.selection import Selection
 
 ARCHS = everything()
 ACCURATE = Goal.most_accurate()

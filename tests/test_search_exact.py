@@ -12,7 +12,8 @@ from foxnas.features import formula
 from foxnas.predictor.model import Predictor
 from foxnas.search import exact
 from foxnas.search.landscape import Landscape
-from foxnas.search.problem import InfeasibleBudget, SearchProblem, Selection
+from foxnas.search.problem import InfeasibleBudget, SearchProblem
+from foxnas.search.selection import Selection
 from foxnas.space import Arch
 
 SMALL = dataclasses.replace(

@@ -18,7 +18,8 @@ from foxnas.search import annealing, capped, exact
 from foxnas.search.goals import goal_of, knee_of
 from foxnas.search.landscape import Landscape
 from foxnas.search.objectives import problem_of, unit_of
-from foxnas.search.problem import SearchProblem, Selection
+from foxnas.search.problem import SearchProblem
+from foxnas.search.selection import Selection
 
 ARCHS = everything()
 FEW = annealing.AnnealingSettings(proposals_per_temperature=25, rounds=2, selection=Selection(3))

@@ -14,9 +14,10 @@ from foxnas.search.differentiable import DifferentiableSettings
 from foxnas.search.evolution import EvolutionSettings
 from foxnas.search.genome import Genome
 from foxnas.search.landscape import Batch, Landscape
-from foxnas.search.problem import Cap, Infeasible, InfeasibleBudget, Objective, SearchProblem, Selection
+from foxnas.search.problem import Cap, Infeasible, InfeasibleBudget, Objective, SearchProblem
 from foxnas.search.random import RandomSettings
 from foxnas.search.regularised import RegularisedSettings
+from foxnas.search.selection import Selection
 
 STRATEGIES = [
     (annealing.search, AnnealingSettings(rounds=1, proposals_per_temperature=30)),

@@ -13,7 +13,8 @@ from foxnas.report.strategies import LOOKS, best_so_far
 from foxnas.search import annealing, exact, strategies
 from foxnas.search.annealing import AnnealingSettings
 from foxnas.search.landscape import Landscape
-from foxnas.search.problem import SearchProblem, Selection
+from foxnas.search.problem import SearchProblem
+from foxnas.search.selection import Selection
 from foxnas.search.strategies import STRATEGIES
 
 

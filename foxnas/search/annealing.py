@@ -33,8 +33,9 @@ from foxnas.features import FloatArray
 from foxnas.search.guidance import main_effects, phase_weights, value_weights
 from foxnas.search.landscape import IndexArray
 from foxnas.search.moves import Moves
-from foxnas.search.problem import SearchProblem, SearchResult, Selection
+from foxnas.search.problem import SearchProblem, SearchResult
 from foxnas.search.record import Record
+from foxnas.search.selection import Selection
 
 #: States that are polished.
 _POLISHED = 6

@@ -8,7 +8,8 @@ from dataclasses import asdict, fields, replace
 import pandas as pd
 
 from foxnas.search.landscape import Landscape
-from foxnas.search.problem import Candidate, describe
+from foxnas.search.problem import Candidate
+from foxnas.search.selection import describe
 from foxnas.space import Arch
 
 #: Of the table of candidates.

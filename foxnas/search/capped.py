@@ -29,10 +29,9 @@ from foxnas.search.problem import (
     Objective,
     SearchProblem,
     SearchResult,
-    Selection,
     TracePoint,
-    conclude,
 )
+from foxnas.search.selection import Selection, conclude
 
 #: The objective of the fastest subnet.
 FASTEST = Objective("latency", lambda batch: -batch.latency_ms, monotone=True)

@@ -21,8 +21,9 @@ import numpy as np
 from foxnas.errors import FoxnasError
 from foxnas.features import FloatArray
 from foxnas.search.landscape import Batch, Landscape
-from foxnas.search.problem import SearchProblem, SearchResult, Selection
+from foxnas.search.problem import SearchProblem, SearchResult
 from foxnas.search.record import Record
+from foxnas.search.selection import Selection
 
 #: Relative step of the finite differences through objectives and caps.
 _STEP = 1e-4

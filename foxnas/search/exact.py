@@ -17,17 +17,8 @@ from numpy.typing import NDArray
 from foxnas.errors import FoxnasError
 from foxnas.features import FloatArray
 from foxnas.search.landscape import Batch, Landscape, Point
-from foxnas.search.problem import (
-    Candidate,
-    Infeasible,
-    InfeasibleBudget,
-    SearchProblem,
-    SearchResult,
-    Selection,
-    TracePoint,
-    conclude,
-    describe,
-)
+from foxnas.search.problem import Candidate, Infeasible, InfeasibleBudget, SearchProblem, SearchResult, TracePoint
+from foxnas.search.selection import Selection, conclude, describe
 
 IndexArray = NDArray[np.intp]
 

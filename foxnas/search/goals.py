@@ -11,7 +11,7 @@ from foxnas.goal import Caps, Goal, Linear, load_goal
 from foxnas.search import capped
 from foxnas.search.landscape import Landscape
 from foxnas.search.objectives import problem_of
-from foxnas.search.problem import Selection
+from foxnas.search.selection import Selection
 
 
 def goal_of(

@@ -8,8 +8,9 @@ import numpy as np
 
 from foxnas.errors import FoxnasError
 from foxnas.search.genome import Genome
-from foxnas.search.problem import SearchProblem, SearchResult, Selection
+from foxnas.search.problem import SearchProblem, SearchResult
 from foxnas.search.record import Record
+from foxnas.search.selection import Selection
 
 #: Architectures predicted at a time.
 _ROWS = 1000

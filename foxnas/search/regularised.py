@@ -17,8 +17,9 @@ from foxnas.errors import FoxnasError
 from foxnas.search.evolution import draw_feasible, first_generation
 from foxnas.search.genome import Genome
 from foxnas.search.landscape import IndexArray
-from foxnas.search.problem import SearchProblem, SearchResult, Selection
+from foxnas.search.problem import SearchProblem, SearchResult
 from foxnas.search.record import Record
+from foxnas.search.selection import Selection
 
 
 @dataclass(frozen=True)

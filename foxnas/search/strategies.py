@@ -15,9 +15,10 @@ from foxnas.search import annealing, differentiable, evolution, exact, random, r
 from foxnas.search.annealing import AnnealingSettings
 from foxnas.search.differentiable import DifferentiableSettings
 from foxnas.search.evolution import EvolutionSettings
-from foxnas.search.problem import SearchProblem, SearchResult, Selection, Strategy
+from foxnas.search.problem import SearchProblem, SearchResult, Strategy
 from foxnas.search.random import RandomSettings
 from foxnas.search.regularised import RegularisedSettings
+from foxnas.search.selection import Selection
 
 
 @dataclass(frozen=True)

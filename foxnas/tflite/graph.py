@@ -1,14 +1,13 @@
-"""An int8 TFLite graph, written directly: operators as TensorFlow 2.21's converter writes them.
+"""An int8 TFLite graph, written directly, as TensorFlow 2.21's converter writes it.
 
-Versions, options, tensor types, scale counts and the order of tensors are the converter's; a test
-holds the two side by side, because the interpreter accepts wrong ones without a word.
+Tensor types, scale counts and the order of tensors are the converter's; a test holds the two side by side, because
+the interpreter accepts wrong ones without a word.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import flatbuffers
@@ -16,27 +15,11 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from foxnas.errors import FoxnasError
-from foxnas.tflite.topology import FusedActivation, Kind, Step
+from foxnas.tflite.operators import CODES, options_of
+from foxnas.tflite.packing import Once, Tensor, pack
+from foxnas.tflite.topology import Kind, Step
 
-#: TFLite maps buffers into memory and wants their data on these boundaries.
-_ALIGNMENT = 16
-
-_Op, _Type = schema.BuiltinOperator, schema.TensorType
-
-#: Builtin code and version of each operator.
-_CODES: Mapping[Kind | None, tuple[int, int]] = {
-    None: (_Op.QUANTIZE, 1),
-    Kind.CENTRE: (_Op.SUB, 2),
-    Kind.PAD: (_Op.PAD, 2),
-    Kind.CONV: (_Op.CONV_2D, 3),
-    Kind.DEPTHWISE: (_Op.DEPTHWISE_CONV_2D, 3),
-    Kind.HARD_SWISH: (_Op.HARD_SWISH, 1),
-    Kind.ADD: (_Op.ADD, 2),
-    Kind.MEAN: (_Op.MEAN, 2),
-    Kind.SIXTH: (_Op.MUL, 2),
-    Kind.MUL: (_Op.MUL, 2),
-    Kind.DENSE: (_Op.FULLY_CONNECTED, 4),
-}
+_Type = schema.TensorType
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -107,30 +90,17 @@ def write_int8(steps: Sequence[Step], image_shape: tuple[int, ...], numbers: Num
     constants = _append_constants(graph, steps, numbers)
     values = [graph.tensor("quantised", image_shape, _Type.INT8, numbers.values[0])]
     if image is not None:
-        graph.operator(None, (image,), values[0], _options(None))
+        graph.operator(None, (image,), values[0], options_of(None))
     for number, step in enumerate(steps):
         value = graph.tensor(f"value{number}", step.shape, _Type.INT8, numbers.values[number + 1])
         inputs = (*(values[i] for i in step.inputs), *constants[number])
-        graph.operator(step.kind, inputs, value, _options_of(step))
+        graph.operator(step.kind, inputs, value, options_of(step))
         values.append(value)
     if image is None:
         return pack(graph.model(values[0], values[-1]))
     logits = graph.tensor("logits", steps[-1].shape, _Type.UINT8, _unsigned(numbers.values[-1]))
-    graph.operator(None, (values[-1],), logits, _options(None))
+    graph.operator(None, (values[-1],), logits, options_of(None))
     return pack(graph.model(image, logits))
-
-
-def pack(model: Any) -> bytes:
-    """Serialise a `schema.ModelT` with its buffers on 16-byte boundaries, as the converter does.
-
-    The object API alone would put an int32 bias on any odd byte.
-    """
-    empty = _Once(schema.BufferT().Pack)
-    held = [buffer.data for buffer in model.buffers]
-    model.buffers = [empty if data is None else _Aligned(data) for data in held]
-    builder = flatbuffers.Builder(sum(64 + data.nbytes for data in held if data is not None) + 65536)
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
 
 
 def _append_constants(graph: _Graph, steps: Sequence[Step], numbers: Numbers) -> list[tuple[int, ...]]:
@@ -174,96 +144,6 @@ def _unsigned(scale: Scale) -> Scale:
     return Scale(scale.scale, scale.zero_point + 128)
 
 
-def _options_of(step: Step) -> tuple[int, Any]:
-    return _options(step.kind, step.stride, step.activation, step.valid, len(step.shape) == 4)
-
-
-@cache
-def _options(
-    kind: Kind | None,
-    stride: int = 1,
-    activation: FusedActivation = "none",
-    valid: bool = False,
-    keep_dims: bool = True,
-) -> tuple[int, Any]:
-    """Option type and object of a builtin; QUANTIZE has none."""
-    kinds = schema.BuiltinOptions
-    if kind in (Kind.CONV, Kind.DEPTHWISE):
-        convolution = {
-            "strideH": stride,
-            "strideW": stride,
-            "fusedActivationFunction": getattr(schema.ActivationFunctionType, activation.upper()),
-            "padding": schema.Padding.VALID if valid else schema.Padding.SAME,
-        }
-        if kind is Kind.CONV:
-            return kinds.Conv2DOptions, schema.Conv2DOptionsT(**convolution)
-        return kinds.DepthwiseConv2DOptions, schema.DepthwiseConv2DOptionsT(depthMultiplier=1, **convolution)
-    if kind is Kind.MEAN:
-        return kinds.ReducerOptions, schema.ReducerOptionsT(keepDims=keep_dims)
-    plain = {
-        Kind.CENTRE: (kinds.SubOptions, schema.SubOptionsT),
-        Kind.PAD: (kinds.PadOptions, schema.PadOptionsT),
-        Kind.HARD_SWISH: (kinds.HardSwishOptions, schema.HardSwishOptionsT),
-        Kind.ADD: (kinds.AddOptions, schema.AddOptionsT),
-        Kind.SIXTH: (kinds.MulOptions, schema.MulOptionsT),
-        Kind.MUL: (kinds.MulOptions, schema.MulOptionsT),
-        Kind.DENSE: (kinds.FullyConnectedOptions, schema.FullyConnectedOptionsT),
-    }
-    if kind not in plain:
-        return kinds.NONE, None
-    code, table = plain[kind]
-    return code, table()
-
-
-class _Aligned:
-    """A `schema.BufferT` whose data begin on a 16-byte boundary."""
-
-    def __init__(self, data: np.ndarray) -> None:
-        self.data = data
-
-    def Pack(self, builder: flatbuffers.Builder) -> int:
-        content = self.data.tobytes()
-        builder.StartVector(1, len(content), _ALIGNMENT)
-        builder.head -= len(content)
-        builder.Bytes[builder.head : builder.head + len(content)] = content
-        data = builder.EndVector()
-        schema.BufferStart(builder)
-        schema.BufferAddData(builder, data)
-        return schema.BufferEnd(builder)
-
-
-class _Once:
-    """Packs its object the first time and points to that copy afterwards."""
-
-    def __init__(self, write: Callable[[flatbuffers.Builder], int]) -> None:
-        self.write = write
-        self.offset: int | None = None
-
-    def Pack(self, builder: flatbuffers.Builder) -> int:
-        if self.offset is None:
-            self.offset = self.write(builder)
-        return self.offset
-
-
-class _Tensor:
-    """A `schema.TensorT` that writes only what an int8 graph uses; shape and scales may be shared."""
-
-    def __init__(self, name: str, shape: _Once, type: int, buffer: int, quantisation: _Once) -> None:
-        self.name, self.shape, self.type, self.buffer, self.quantisation = name, shape, type, buffer, quantisation
-
-    def Pack(self, builder: flatbuffers.Builder) -> int:
-        shape, quantisation = self.shape.Pack(builder), self.quantisation.Pack(builder)
-        name = builder.CreateString(self.name)
-        schema.TensorStart(builder)
-        schema.TensorAddShape(builder, shape)
-        schema.TensorAddType(builder, self.type)
-        schema.TensorAddBuffer(builder, self.buffer)
-        schema.TensorAddName(builder, name)
-        schema.TensorAddQuantization(builder, quantisation)
-        schema.TensorAddHasRank(builder, True)
-        return schema.TensorEnd(builder)
-
-
 def _quantisation(scale: Scale | None) -> Any:
     if scale is None:
         return schema.QuantizationParametersT()
@@ -278,7 +158,7 @@ class _Graph:
         self.operators: list[Any] = []
         self.buffers: list[Any] = [schema.BufferT()]
         self.codes: dict[tuple[int, int], int] = {}
-        self.shared: dict[Hashable, _Once] = {}
+        self.shared: dict[Hashable, Once] = {}
 
     def tensor(
         self, name: str, shape: tuple[int, ...], type: int, scale: Scale | None, data: np.ndarray | None = None
@@ -286,14 +166,14 @@ class _Graph:
         self.buffers.append(schema.BufferT(data=data))
         quantisation = self._share(scale, lambda: _quantisation(scale).Pack)
         extent = self._share(shape, lambda: lambda builder: builder.CreateNumpyVector(np.array(shape, np.int32)))
-        self.tensors.append(_Tensor(name, extent, type, len(self.buffers) - 1, quantisation))
+        self.tensors.append(Tensor(name, extent, type, len(self.buffers) - 1, quantisation))
         return len(self.tensors) - 1
 
     def operator(
         self, kind: Kind | None, inputs: tuple[int, ...], output: int, options: tuple[int, Any | None]
     ) -> None:
         options_type, table = options
-        code = self.codes.setdefault(_CODES[kind], len(self.codes))
+        code = self.codes.setdefault(CODES[kind], len(self.codes))
         self.operators.append(
             schema.OperatorT(
                 opcodeIndex=code,
@@ -322,7 +202,7 @@ class _Graph:
             version=3, operatorCodes=codes, subgraphs=[subgraph], buffers=self.buffers, signatureDefs=[signature]
         )
 
-    def _share(self, key: Hashable, writer: Callable[[], Callable[[flatbuffers.Builder], int]]) -> _Once:
+    def _share(self, key: Hashable, writer: Callable[[], Callable[[flatbuffers.Builder], int]]) -> Once:
         if key not in self.shared:
-            self.shared[key] = _Once(writer())
+            self.shared[key] = Once(writer())
         return self.shared[key]

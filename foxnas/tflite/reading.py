@@ -13,7 +13,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from foxnas.errors import FoxnasError
 from foxnas.tflite import seal
-from foxnas.tflite.graph import pack
+from foxnas.tflite.packing import pack
 
 #: Name of our entry among a model's metadata.
 _ENTRY = "foxnas"

@@ -12,7 +12,8 @@ from foxnas.predictor.model import Predictor
 from foxnas.progress import Progress
 from foxnas.search import strategies
 from foxnas.search.landscape import Landscape
-from foxnas.search.problem import SearchProblem, Selection, TracePoint
+from foxnas.search.problem import SearchProblem, TracePoint
+from foxnas.search.selection import Selection
 from foxnas.tables import read_json, write_table
 
 

@@ -22,7 +22,8 @@ from foxnas.search.certificate import certify, front_of
 from foxnas.search.goals import goal_of
 from foxnas.search.landscape import Landscape
 from foxnas.search.objectives import problem_of, unit_of
-from foxnas.search.problem import Infeasible, Selection
+from foxnas.search.problem import Infeasible
+from foxnas.search.selection import Selection
 from foxnas.tables import read_json, read_table, write_json, write_table
 
 
