@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from foxnas.report.data import DeviceRun, Fits, Run
 from foxnas.report.effects import KNOBS, knob_effects
-from foxnas.report.fits import DIFFERENCE_UNITS, TARGET_NAMES
 from foxnas.report.leads import Lead
 from foxnas.report.numbers import decimals, milliseconds, r2, signed, significant
+from foxnas.report.targets import DIFFERENCE_UNITS, TARGET_NAMES
 
 
 def findings(run: Run, device: DeviceRun, found: list[Lead]) -> list[str]:

@@ -26,6 +26,7 @@ from foxnas.report.leads import RIVALS, leads
 from foxnas.report.numbers import decimals, milliseconds, p_value, r2, signed, significant, span
 from foxnas.report.plane import draw_close_up, draw_plane
 from foxnas.report.strategies import LOOKS, draw_strategies
+from foxnas.report.targets import TARGET_NAMES, name_of
 from foxnas.report.traces import draw_trace
 from foxnas.report.twists import describe_twist
 from foxnas.tables import replacing
@@ -100,7 +101,7 @@ def write_page(
         versions=provenance.versions(run),
         artefacts=provenance.artefacts(run),
         rivals=RIVALS,
-        target_names=fitted.TARGET_NAMES,
+        target_names=TARGET_NAMES,
         strategies=LOOKS,
         forms=FORMS,
         contenders=DRAWN,
@@ -111,7 +112,7 @@ def write_page(
 
 def _device(run: Run, device: DeviceRun, page: Path) -> dict[str, Any]:
     rows, axis = leads(device.baselines)
-    accuracy = f"{fitted.TARGET_NAMES[run.searched_for]}, %"
+    accuracy = f"{TARGET_NAMES[run.searched_for]}, %"
     return {
         "run": device,
         "findings": findings(run, device, rows),
@@ -156,7 +157,7 @@ def _improvements(run: Run, device: DeviceRun, budget: BudgetRun) -> list[dict[H
 def _section(fits: Mapping[int, fitted.Fits], target: str, searched: bool = True) -> Section:
     chosen = next(iter(fits.values())).target == target
     return Section(
-        target, fitted.name_of(target), chosen and searched, fitted.fit_rows(fits, target),
+        target, name_of(target), chosen and searched, fitted.fit_rows(fits, target),
         fitted.draw_overview(fits, target),
         [fitted.diagnose(of_size, size) for size, of_size in fits.items()] if chosen else [],
     )  # fmt: skip
@@ -168,7 +169,7 @@ def _comparisons(run: Run, device: DeviceRun) -> list[Comparison]:
         if name in device.scores:
             one = fits[run.sizes[0]]
             unit = fitted.difference_unit(one.predictor.unit)
-            found.append(compare(device.scores[name], fitted.name_of(one.target), unit, one.form))
+            found.append(compare(device.scores[name], name_of(one.target), unit, one.form))
     return found
 
 
