@@ -17,6 +17,9 @@ Item = TypeVar("Item")
 FIRST_S = 5.0
 LAST_S = 60.0
 
+#: What took less is not worth a line of its own.
+WORTH_A_LINE_S = 1.0
+
 
 def duration(seconds: float) -> str:
     """Return a duration in the one or two units that fit it: ``0.4 s``, ``42 s``, ``3 min 5 s``, ``2 h 7 min``."""
@@ -62,7 +65,8 @@ class Progress:
     def reached(self, done: int, *told: str) -> None:
         """Take note that so many are done; what else is `told` goes into the line, if one is written."""
         now = time.monotonic()
-        spent_s, ends = now - self._started, done == self._total and not self._within
+        spent_s = now - self._started
+        ends = done == self._total and not self._within and spent_s >= WORTH_A_LINE_S
         if not ends and now - self._last < interval_s(spent_s):
             return
         self._last = now

@@ -232,7 +232,7 @@ def _model(device: str, budget: str, file: str, validation: str | None) -> tuple
         f"{promised:.4g} ms",
         f"{median:.4g} ({upper:.4g}) ms",
         f"{found['int8_top1_percent']:.2f}%",
-        f"{' and '.join(broken)} BROKEN" if broken else "kept",
+        f"{' and '.join(broken)} not kept" if broken else "kept",
         file,
     )
     return not broken, row

@@ -53,10 +53,12 @@ def test_progress_tells_count_rate_and_time_left(clock: list[float], caplog: pyt
     ]
 
 
-def test_a_step_within_a_job_is_silent_unless_it_is_long(clock: list[float], caplog: pytest.LogCaptureFixture) -> None:
+def test_short_steps_are_silent(clock: list[float], caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     for _ in follow(range(3), 3, "batches", within=True):
         clock[0] += 1.0
+    for _ in follow(range(3), 3, "sessions"):
+        clock[0] += 0.3
     assert caplog.messages == []
     for _ in follow(range(3), 3, "batches", within=True):
         clock[0] += 6.0

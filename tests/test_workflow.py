@@ -57,7 +57,7 @@ def test_a_run_ends_with_a_summary_that_its_files_bear_out(run: Path) -> None:
         rows = sum(len(read_table(path)) for path in results.glob(f"[0-9]*/shards/{stage}/*.csv"))
         assert f" {what} {rows} 0 " in said
     exported = [int(n) for n in re.findall(r"export_candidates \S+: (\d+)/\1 candidates", terminal)]
-    assert len(exported) == 2
+    assert exported
     assert f" candidates exported for local {sum(exported)} 0 " in said
     spoken = re.findall(r"evaluate_subnets mini/\d+/shards/accuracy/0: start-up ([\d.]+) s, work ([\d.]+) s", terminal)
     worked_s = sum(float(number) for pair in spoken for number in pair)

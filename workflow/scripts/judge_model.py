@@ -42,7 +42,10 @@ def main(
     )
     for promise, kept in (("latency", verdict["latency_kept"]), ("accuracy", verdict["accuracy_kept"])):
         if not kept:
-            logging.warning("%s: the %s promise is not kept: %s", validation, promise, verdict)
+            logging.warning(
+                "the %s promise is not kept: at most %.4g ms of %.4g ms, %.2f points below float",
+                promise, timed["upper_ms"], promised["budget_ms"], verdict["drop_percent"],
+            )  # fmt: skip
     write_json(
         validation,
         {
