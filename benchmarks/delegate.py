@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
+from foxnas.arch import Arch
 from foxnas.config.whole import read_config
 from foxnas.devices.models import measure_models
 from foxnas.devices.registry import build_device
-from foxnas.space import Arch
 from foxnas.tflite.probe import ProbeWriter
 
 

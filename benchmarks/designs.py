@@ -21,6 +21,7 @@ import torch
 
 from foxnas.accuracy import evaluate, prepare_subnet
 from foxnas.accuracy_table import TARGETS
+from foxnas.arch import Arch
 from foxnas.config.whole import Config, read_config
 from foxnas.data import to_input
 from foxnas.devices.registry import build_device
@@ -30,7 +31,7 @@ from foxnas.measured import accuracy_and_latency
 from foxnas.predictor.forms import formula_name
 from foxnas.progress import follow
 from foxnas.sampling_design import DESIGNS, Design, subnets
-from foxnas.space import Arch, SearchSpace
+from foxnas.space import SearchSpace
 from foxnas.supernet.checkpoint import load_supernet
 from foxnas.tflite.probe import ProbeWriter
 

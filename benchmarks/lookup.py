@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 
+from foxnas.arch import Arch
 from foxnas.config.whole import read_config
 from foxnas.devices.protocol import MeasurementProtocol
 from foxnas.devices.registry import build_device
@@ -25,7 +26,7 @@ from foxnas.devices.session import measure_probes
 from foxnas.devices.transport import Device
 from foxnas.predictor.fit import cross_validated
 from foxnas.predictor.solution import least_squares_coefficients
-from foxnas.space import Arch, SearchSpace
+from foxnas.space import SearchSpace
 from foxnas.tables import read_json, read_table
 from foxnas.tflite.probe import ProbeWriter
 from foxnas.tflite.topology import Part, parts_of

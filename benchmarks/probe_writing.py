@@ -21,9 +21,10 @@ import torch
 from ai_edge_litert.interpreter import Interpreter
 from torch import nn
 
+from foxnas.arch import Arch
 from foxnas.blocks import UnitSpec
 from foxnas.config.space import read_space, shipped_spaces
-from foxnas.space import Arch, SearchSpace
+from foxnas.space import SearchSpace
 from foxnas.supernet.model import Supernet
 from foxnas.supernet.subnet import Subnet
 from foxnas.tflite.export import export_int8

@@ -25,13 +25,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from foxnas.arch import Arch
 from foxnas.config.whole import read_config
 from foxnas.devices.client import Runner
 from foxnas.devices.protocol import MeasurementProtocol
 from foxnas.devices.registry import build_device
 from foxnas.devices.session import measure_probes
 from foxnas.devices.transport import Device
-from foxnas.space import Arch
 from foxnas.tflite.probe import ProbeWriter
 
 TOOL = "ai_edge_litert.tools.benchmark_litert_model"

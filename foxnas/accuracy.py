@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from foxnas.accuracy_table import Outcome
+from foxnas.arch import Arch
 from foxnas.arrays import ArraysBySize
 from foxnas.data import to_input
 from foxnas.progress import follow
-from foxnas.space import Arch
 from foxnas.supernet.model import Supernet
 from foxnas.supernet.subnet import Subnet
 

@@ -17,7 +17,8 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
-from foxnas.space import Arch, Layer, SearchSpace
+from foxnas.arch import Arch, Layer
+from foxnas.space import SearchSpace
 from foxnas.tflite.topology import Kind, Step, input_shape, layer_ends_of, steps_of
 
 IntArray = NDArray[np.int64]

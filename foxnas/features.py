@@ -19,8 +19,9 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
+from foxnas.arch import Arch, Layer
 from foxnas.errors import FoxnasError
-from foxnas.space import Arch, Layer, SearchSpace
+from foxnas.space import SearchSpace
 
 FloatArray = NDArray[np.float64]
 

@@ -17,9 +17,10 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from foxnas.arch import Arch, Layer
 from foxnas.errors import FoxnasError
 from foxnas.features import FloatArray, formula
-from foxnas.space import Arch, Layer, SearchSpace
+from foxnas.space import SearchSpace
 
 Design = Literal["uniform", "i-optimal", "d-optimal"]
 DESIGNS: tuple[Design, ...] = get_args(Design)

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 from statsmodels.stats.multitest import multipletests
 
+from foxnas.arch import Arch
 from foxnas.goal import Linear
 from foxnas.predictor.contrast import Contrast, contrast
 from foxnas.predictor.model import Predictor
-from foxnas.space import Arch, SearchSpace
+from foxnas.space import SearchSpace
 
 #: The score of the paper's goal.
 MORE_ACCURACY = Linear(1.0, 0.0)

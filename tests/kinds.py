@@ -2,8 +2,9 @@
 
 from itertools import cycle, islice
 
+from foxnas.arch import Arch
 from foxnas.blocks import SqueezeExcite, UnitSpec
-from foxnas.space import Arch, SearchSpace
+from foxnas.space import SearchSpace
 
 #: As the Edge TPU space: fused units, fused transitions, no residual in the first block, two convolutions in the head.
 FUSED = SearchSpace(

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from foxnas import command
+from foxnas.arch import Arch
 from foxnas.baselines import paired_difference, random_search
 from foxnas.config.predictors import FurtherTargetConfig, RivalsConfig
 from foxnas.config.whole import Config, read_config
@@ -23,7 +24,7 @@ from foxnas.devices.judging import COLUMNS
 from foxnas.devices.models import ModelLatency
 from foxnas.measured import accuracy_and_latency
 from foxnas.ranking import best_under
-from foxnas.space import Arch, SearchSpace
+from foxnas.space import SearchSpace
 from foxnas.tables import read_json, read_table, write_json, write_table
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -8,11 +8,11 @@ from itertools import product
 import numpy as np
 from published import CPU_SPACE
 
+from foxnas.arch import Arch
 from foxnas.costs import COSTS, CostTables
 from foxnas.features import formula
 from foxnas.predictor.model import Predictor
 from foxnas.search.landscape import Landscape
-from foxnas.space import Arch
 
 #: Two units, without and with squeeze-and-excitation: 12,800 architectures.
 SMALL = dataclasses.replace(

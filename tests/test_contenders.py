@@ -13,6 +13,7 @@ import torch
 from published import CPU_SPACE, PUBLISHED_ACCURACY, PUBLISHED_LATENCY
 from report_run import DEVICE, add_predictors, make_run
 
+from foxnas.arch import Arch
 from foxnas.errors import FoxnasError
 from foxnas.predictor import learning, rivals
 from foxnas.predictor.encodings import entries, knob_values, one_hot
@@ -21,7 +22,6 @@ from foxnas.predictor.further import read_target
 from foxnas.predictor.rivals import Measured, contenders
 from foxnas.report import contenders as shown
 from foxnas.report.page import write_page
-from foxnas.space import Arch
 from foxnas.tables import read_json, read_table
 
 SIZES = (128, 192)

@@ -12,11 +12,12 @@ from published import CPU_SPACE
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from foxnas.arch import Arch
 from foxnas.blocks import FUSED
 from foxnas.config.space import read_space
 from foxnas.costs import COSTS, CostTables, costs_of
 from foxnas.errors import FoxnasError
-from foxnas.space import Arch, SearchSpace
+from foxnas.space import SearchSpace
 from foxnas.supernet.model import Supernet
 from foxnas.supernet.subnet import Subnet
 from foxnas.tflite.export import export_int8

@@ -6,10 +6,10 @@ from collections import Counter
 
 import pytest
 
+from foxnas.arch import Arch
 from foxnas.config.space import read_space
 from foxnas.edgetpu.check import check_model
 from foxnas.edgetpu.log import MAPPED, Status, parse_operations, parse_output
-from foxnas.space import Arch
 from foxnas.tflite.probe import ProbeWriter
 from foxnas.tflite.reading import read_summary
 

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from published import CPU_SPACE
 
+from foxnas.arch import Arch
 from foxnas.config.space import read_space
 from foxnas.errors import FoxnasError
 from foxnas.features import FORMULAS, formula
-from foxnas.space import Arch
 
 TPU_SPACE = read_space("tpu")
 

@@ -15,11 +15,12 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from foxnas.accuracy import evaluate, prepare_subnet
+from foxnas.arch import Arch
 from foxnas.blocks import IMAGENET_MEAN, IMAGENET_STD
 from foxnas.config.space import read_space
 from foxnas.data import to_input
 from foxnas.errors import FoxnasError
-from foxnas.space import Arch, SearchSpace
+from foxnas.space import SearchSpace
 from foxnas.supernet.checkpoint import load_supernet, take_checkpoint
 from foxnas.supernet.elastic import ElasticBatchNorm
 from foxnas.supernet.model import Supernet

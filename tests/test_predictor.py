@@ -14,13 +14,13 @@ from sklearn.model_selection import LeaveOneOut, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from foxnas.arch import Arch
 from foxnas.errors import FoxnasError
 from foxnas.features import formula
 from foxnas.predictor.every_form import fit_every_form
 from foxnas.predictor.fit import fit
 from foxnas.predictor.model import Predictor
 from foxnas.predictor.solution import shrunk
-from foxnas.space import Arch
 from foxnas.tables import read_json
 
 ROWS = 150

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from report_run import DEVICE, ReportRun, make_run
 
+from foxnas.arch import Arch
 from foxnas.edgetpu.columns import FIGURES
 from foxnas.errors import FoxnasError
 from foxnas.predictor.model import Predictor
@@ -25,7 +26,6 @@ from foxnas.report.page import write_page
 from foxnas.report.plane import draw_plane, frontier_of, predicted_top1
 from foxnas.report.svg import Chart, Scale
 from foxnas.report.traces import draw_trace
-from foxnas.space import Arch
 from foxnas.tables import read_json, read_table, write_json
 
 

@@ -8,10 +8,11 @@ from itertools import islice, product
 import numpy as np
 import pytest
 
+from foxnas.arch import Arch
 from foxnas.errors import FoxnasError
 from foxnas.features import formula
 from foxnas.sampling_design import DESIGNS, Design, subnets
-from foxnas.space import Arch, SearchSpace, UnitSpec
+from foxnas.space import SearchSpace, UnitSpec
 
 SMALL = SearchSpace(
     name="small", image_sizes=(16,), kernel_sizes=(3, 5, 7), expansion_ratios=(2, 3, 4), depths=(2, 3), stem_width=8,

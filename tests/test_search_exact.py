@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from published import CPU_SPACE, PUBLISHED_ACCURACY, PUBLISHED_LATENCY
 
+from foxnas.arch import Arch
 from foxnas.errors import FoxnasError
 from foxnas.features import formula
 from foxnas.predictor.model import Predictor
@@ -14,7 +15,6 @@ from foxnas.search import exact
 from foxnas.search.landscape import Landscape
 from foxnas.search.problem import InfeasibleBudget, SearchProblem
 from foxnas.search.selection import Selection
-from foxnas.space import Arch
 
 SMALL = dataclasses.replace(
     CPU_SPACE,

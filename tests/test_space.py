@@ -14,10 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from published import CPU_SPACE
 
+from foxnas.arch import Arch
 from foxnas.blocks import SqueezeExcite, UnitSpec
 from foxnas.config.space import read_space, shipped_spaces
 from foxnas.errors import FoxnasError
-from foxnas.space import Arch, SearchSpace
+from foxnas.space import SearchSpace
 
 
 @pytest.mark.parametrize(

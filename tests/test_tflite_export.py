@@ -17,10 +17,11 @@ from ai_edge_litert.interpreter import Interpreter
 from kinds import KINDS, every_layer
 from torch import nn
 
+from foxnas.arch import Arch
 from foxnas.blocks import UnitSpec
 from foxnas.config.space import read_space
 from foxnas.errors import FoxnasError
-from foxnas.space import Arch, SearchSpace
+from foxnas.space import SearchSpace
 from foxnas.supernet.model import Supernet
 from foxnas.supernet.subnet import Subnet
 from foxnas.tflite.computing import values_of

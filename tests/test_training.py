@@ -20,13 +20,14 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
+from foxnas.arch import Arch
 from foxnas.config.space import read_space
 from foxnas.config.whole import load_config, read_config
 from foxnas.data import resize, to_input
 from foxnas.datasets.decoding import ImageFile
 from foxnas.datasets.training_files import TrainingFiles
 from foxnas.errors import FoxnasError
-from foxnas.space import Arch, SearchSpace
+from foxnas.space import SearchSpace
 from foxnas.supernet import training
 from foxnas.supernet.drawing import Draw, read_piece
 from foxnas.supernet.model import Supernet

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 
+from foxnas.arch import Arch
 from foxnas.errors import FoxnasError
 from foxnas.features import formula
 from foxnas.predictor.contrast import Contrast, contrast
 from foxnas.predictor.fit import fit
 from foxnas.predictor.model import Predictor
-from foxnas.space import Arch, SearchSpace
+from foxnas.space import SearchSpace
 from foxnas.twisting import Move, single_moves, worth_trying
 
 ROWS = 150

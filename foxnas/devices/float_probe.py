@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from foxnas.arch import Arch
 from foxnas.blocks import pads
-from foxnas.space import Arch, SearchSpace
+from foxnas.space import SearchSpace
 from foxnas.tflite.topology import PIXEL_MEAN, Kind, Step, input_shape, steps_of
 
 _Pads = tuple[tuple[int, int], ...]

@@ -7,9 +7,10 @@ from functools import partial
 from pathlib import Path
 
 from foxnas import code
+from foxnas.arch import Arch
 from foxnas.config.space import SpaceConfig
 from foxnas.devices import float_probe
-from foxnas.space import Arch, SearchSpace
+from foxnas.space import SearchSpace
 from foxnas.tflite import probe
 from foxnas.tflite.reading import read_metadata
 from foxnas.tflite.seal import read_model

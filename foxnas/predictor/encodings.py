@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from foxnas.arch import Arch
 from foxnas.features import FloatArray
-from foxnas.space import Arch, SearchSpace
+from foxnas.space import SearchSpace
 
 
 def one_hot(space: SearchSpace, archs: Sequence[Arch]) -> FloatArray:

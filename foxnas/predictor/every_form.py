@@ -7,11 +7,12 @@ from collections.abc import Sequence
 
 from numpy.typing import ArrayLike
 
+from foxnas.arch import Arch
 from foxnas.errors import FoxnasError
 from foxnas.predictor.fit import fit
 from foxnas.predictor.forms import FORMS, formula_name, is_shrunk
 from foxnas.predictor.model import Predictor
-from foxnas.space import Arch, SearchSpace
+from foxnas.space import SearchSpace
 
 log = logging.getLogger(__name__)
 

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 from scipy import linalg, stats
 from statsmodels.stats.diagnostic import het_breuschpagan
 
+from foxnas.arch import Arch
 from foxnas.errors import FoxnasError
 from foxnas.features import FloatArray, Formula
 from foxnas.features import formula as formula_of
@@ -19,7 +20,7 @@ from foxnas.predictor.solution import (
     shrunk,
     shrunk_coefficients,
 )
-from foxnas.space import Arch, SearchSpace
+from foxnas.space import SearchSpace
 
 #: Rows below which leave-one-out says nothing of a penalty.
 _FEWEST_SHRUNK = 20

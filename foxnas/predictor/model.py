@@ -10,9 +10,9 @@ from typing import Any, Self
 
 import numpy as np
 
+from foxnas.arch import Arch, Layer
 from foxnas.errors import FoxnasError
 from foxnas.features import FloatArray, Formula, Knobs
-from foxnas.space import Arch, Layer
 
 Numbers = tuple[float, ...]
 

@@ -15,11 +15,12 @@ from sklearn.ensemble import GradientBoostingRegressor
 from sklearn.linear_model import RidgeCV
 from torch import nn
 
+from foxnas.arch import Arch
 from foxnas.features import FloatArray, formula
 from foxnas.predictor.encodings import entries, knob_values, one_hot
 from foxnas.predictor.forms import FORMS, formula_name, is_shrunk
 from foxnas.predictor.solution import least_squares_coefficients, shrunk_coefficients
-from foxnas.space import Arch, SearchSpace
+from foxnas.space import SearchSpace
 
 #: Width and number of the hidden layers of Once-for-All's predictor (`AccuracyPredictor` of PyPI's `ofa`).
 HIDDEN, HIDDEN_LAYERS = 400, 3

@@ -11,12 +11,13 @@ import numpy as np
 import pandas as pd
 
 from foxnas.accuracy_table import TARGETS
+from foxnas.arch import Arch
 from foxnas.edgetpu.columns import FIGURES
 from foxnas.errors import FoxnasError
 from foxnas.improvement import FOUND_COLUMNS
 from foxnas.measured import pool
 from foxnas.predictor.model import Predictor
-from foxnas.space import Arch, SearchSpace
+from foxnas.space import SearchSpace
 from foxnas.tables import read_json, read_provenance, read_table
 
 MadeBy = Mapping[str, Any]

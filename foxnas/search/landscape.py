@@ -15,10 +15,11 @@ from itertools import combinations_with_replacement
 import numpy as np
 from numpy.typing import NDArray
 
+from foxnas.arch import Arch, Layer
 from foxnas.errors import FoxnasError
 from foxnas.features import FloatArray, Knobs
 from foxnas.predictor.model import Predictor
-from foxnas.space import Arch, Layer, SearchSpace
+from foxnas.space import SearchSpace
 
 UnitLayers = tuple[Layer, ...]
 IndexArray = NDArray[np.intp]

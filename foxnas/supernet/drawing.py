@@ -12,9 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from foxnas.arch import Arch
 from foxnas.data import resize, to_input
 from foxnas.datasets.training_files import TrainingFiles
-from foxnas.space import Arch, SearchSpace
+from foxnas.space import SearchSpace
 from foxnas.supernet.recipe import Moment, Recipe
 
 Batch = TypeVar("Batch")

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from foxnas.arch import Arch
 from foxnas.blocks import IMAGENET_MEAN, IMAGENET_STD
-from foxnas.space import Arch, SearchSpace
+from foxnas.space import SearchSpace
 from foxnas.supernet.elastic import ElasticBatchNorm, ElasticBlock, activate, conv_padded
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from foxnas.space import Arch, draw_unit
+from foxnas.arch import Arch, draw_unit
 
 Precision = Literal["fp32", "bf16", "fp16"]
 

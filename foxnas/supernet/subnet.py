@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from foxnas.arch import Arch
 from foxnas.blocks import FUSED, Activation, Padding, SqueezeExcite
-from foxnas.space import Arch
 from foxnas.supernet.elastic import ElasticBatchNorm, ElasticBlock, activate, conv_padded
 from foxnas.supernet.model import Supernet, pixel_statistics
 

@@ -18,10 +18,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from foxnas.arch import Arch
 from foxnas.datasets.training_files import TrainingFiles
 from foxnas.errors import FoxnasError
 from foxnas.progress import duration
-from foxnas.space import Arch, SearchSpace
+from foxnas.space import SearchSpace
 from foxnas.supernet.drawing import Draw, Images, Piece, draws, read_ahead, read_piece
 from foxnas.supernet.model import Supernet
 from foxnas.supernet.precision import MixedPrecision

@@ -10,7 +10,8 @@ import math
 
 import numpy as np
 
-from foxnas.space import Arch, SearchSpace
+from foxnas.arch import Arch
+from foxnas.space import SearchSpace
 from foxnas.tflite.graph import Constant, Numbers, Scale, Weights, write_int8
 from foxnas.tflite.topology import PIXEL_MEAN, Kind, Part, Step, input_shape, steps_of
 

@@ -11,8 +11,9 @@ from enum import Enum
 from itertools import pairwise
 from typing import Literal
 
+from foxnas.arch import Arch
 from foxnas.blocks import FUSED, IMAGENET_MEAN, SQUEEZE_EXCITE, Activation, BlockSpec, pads
-from foxnas.space import Arch, SearchSpace
+from foxnas.space import SearchSpace
 
 FusedActivation = Literal["none", "relu", "relu6"]
 

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from foxnas import command
+from foxnas.arch import Arch
 from foxnas.arrays import ArraysBySize, load_array
 from foxnas.config.devices import AccessConfig, MeasuredConfig
 from foxnas.devices.evaluation import predict_images
 from foxnas.devices.registry import build_device
-from foxnas.space import Arch
 from foxnas.tables import read_json, write_json
 from foxnas.tflite.seal import read_model
 
