@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import os
+import uuid
+from collections.abc import Iterator
 
 # Test files run side by side, one a core: more threads each would only wait for one another. Read when torch loads.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import numpy as np
 import pytest
 
 from foxnas.blocks import UnitSpec
+from foxnas.devices.local import LocalTransport
+from foxnas.devices.runner.lock import lock_path
+from foxnas.devices.transport import Device
+from foxnas.search.landscape import Landscape
 from foxnas.space import SearchSpace
 
 
@@ -30,3 +37,33 @@ def mini() -> SearchSpace:
         image_channels=1,
         classes=10,
     )
+
+
+@pytest.fixture
+def own_lock() -> Iterator[str]:
+    """A lock's name that nobody else has, so that tests and real measurements do not wait for each other."""
+    name = f"test-{uuid.uuid4().hex}"
+    yield name
+    lock_path(name).unlink(missing_ok=True)
+
+
+@pytest.fixture
+def here(own_lock: str) -> Device:
+    """This machine, really, under a lock of its own."""
+    return Device("bench", LocalTransport(), lock=own_lock, timeout_s=20)
+
+
+@pytest.fixture(scope="session")
+def published() -> Landscape:
+    """The paper's CPU space with the authors' published predictors."""
+    from published import CPU_SPACE, PUBLISHED_ACCURACY, PUBLISHED_LATENCY
+
+    return Landscape(CPU_SPACE, {192: PUBLISHED_ACCURACY}, {192: PUBLISHED_LATENCY})
+
+
+@pytest.fixture(scope="session")
+def costs() -> dict[str, np.ndarray]:
+    """Costs of every architecture of the small space, in the order of `small_problem.everything`."""
+    from small_problem import costs_of_all
+
+    return costs_of_all()

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,6 @@ import pytest
 from foxnas.devices.client import Runner
 from foxnas.devices.local import LocalTransport
 from foxnas.devices.protocol import MeasurementProtocol
-from foxnas.devices.runner.lock import lock_path
 from foxnas.devices.transport import Device
 from foxnas.errors import FoxnasError
 
@@ -51,11 +49,9 @@ void tflite_plugin_destroy_delegate(Delegate* delegate) {}
 
 
 @pytest.fixture
-def coral() -> Iterator[Device]:
+def coral(own_lock: str) -> Device:
     """This machine as a Coral host, under a lock of its own."""
-    name = f"test-{uuid.uuid4().hex}"
-    yield Device("coral", LocalTransport(), backend="edgetpu", lock=name, timeout_s=60)
-    lock_path(name).unlink(missing_ok=True)
+    return Device("coral", LocalTransport(), backend="edgetpu", lock=own_lock, timeout_s=60)
 
 
 @pytest.fixture

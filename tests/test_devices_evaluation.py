@@ -3,7 +3,6 @@
 import dataclasses
 import json
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,8 +24,8 @@ def real() -> RealModel:
 
 
 @pytest.fixture
-def here(tmp_path: Path) -> Device:
-    return Device("here", LocalTransport(), lock=f"test {tmp_path}")
+def here(own_lock: str) -> Device:
+    return Device("here", LocalTransport(), lock=own_lock)
 
 
 @dataclass(frozen=True)

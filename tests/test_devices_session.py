@@ -5,129 +5,19 @@ import json
 import os
 import re
 import signal
-import uuid
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import pytest
+from fake_device import MODEL, ONCE, QUICK, FakeTransport, probes, run
 
 from foxnas.devices import persistence
 from foxnas.devices.judging import COLUMNS
-from foxnas.devices.local import LocalTransport
-from foxnas.devices.models import ModelLatency, measure_model, measure_models, upper_bound
+from foxnas.devices.models import measure_models
 from foxnas.devices.protocol import MeasurementProtocol
-from foxnas.devices.runner.frames import FrameReader, encode_frame
 from foxnas.devices.runner.lock import lock_path
-from foxnas.devices.runner.server import RUNNER_VERSION
 from foxnas.devices.session import measure_probes
-from foxnas.devices.transport import Device, DeviceLost, Ending
+from foxnas.devices.transport import Device, DeviceLost
 from foxnas.errors import FoxnasError
-
-MODEL = (Path(__file__).parent / "data" / "tiny_int8.tflite").read_bytes()
-QUICK = MeasurementProtocol(
-    warm_up_ms=0,
-    min_runs=10,
-    min_time_ms=0.5,
-    repeats=1,
-    reference_every=4,
-    max_relative_mad=50,
-    max_preempted=2,
-    max_drift=50,
-)
-ONCE = MeasurementProtocol(repeats=1, reference_every=5, max_attempts=3)
-
-
-@dataclass
-class FakeDeviceStream:
-    """Answers as a runner does, with latencies that a test scripts; counts what it is asked."""
-
-    latency_ms: Callable[[str, int], float]
-    spread: Callable[[str], float]
-    preempted: Callable[[str], float]
-    cpu: str
-    log: list[str]
-    frames: FrameReader = field(default_factory=FrameReader)
-    answers: bytes = b""
-
-    def send(self, data, timeout_s):
-        self.frames.feed(data)
-        while frame := self.frames.next_frame():
-            self.answers += encode_frame(self.answer(*frame))
-
-    def answer(self, header, body):
-        if header["type"] == "hello":
-            machine = {"cpu": self.cpu}
-            versions = {"runner": RUNNER_VERSION, "backend": "tflite", "runtime": "fake", "runtime_version": "0"}
-            return {"type": "hello", "machine": machine, "state": {}, **versions}
-        if header["type"] != "measure":
-            return {"type": header["type"]}
-        latency = self.latency_ms(header["id"], len(self.log))
-        self.log.append(header["id"])
-        row = {
-            "latency_ms": latency,
-            "p10_ms": latency,
-            "p90_ms": latency,
-            "mad_ms": latency * self.spread(header["id"]),
-        }
-        return {
-            "type": "result",
-            "id": header["id"],
-            "runs": 50,
-            "preempted_percent": self.preempted(header["id"]),
-            "fallback_operators": 0,
-            "peak_memory_mb": 9.0,
-            **row,
-        }
-
-    def receive(self, timeout_s):
-        data, self.answers = self.answers, b""
-        return data
-
-    def stderr_tail(self):
-        return ""
-
-    def ending(self):
-        return Ending(0)
-
-    def close(self):
-        pass
-
-
-@dataclass
-class FakeTransport:
-    """Its clock is the number of timings so far."""
-
-    latency_ms: Callable[[str, int], float] = lambda identifier, now: 1.0
-    spread: Callable[[str], float] = lambda identifier: 0.01
-    preempted: Callable[[str], float] = lambda identifier: 2.0
-    cpu: str = "fake"
-    log: list[str] = field(default_factory=list)
-    host: str = "nowhere"
-
-    def start(self):
-        return FakeDeviceStream(self.latency_ms, self.spread, self.preempted, self.cpu, self.log)
-
-    def close(self):
-        pass
-
-
-def probes(n, build=lambda: MODEL):
-    return [(f"p{i:02d}", f"arch {i}", build) for i in range(n)]
-
-
-def run(fake, protocol, journal, n=20, seed=0, **options):
-    device = Device("bench", fake)
-    return measure_probes(device, protocol, probes(n), b"reference", journal, np.random.default_rng(seed), **options)
-
-
-@pytest.fixture
-def here():
-    """This machine, really, under a lock of its own."""
-    name = f"test-{uuid.uuid4().hex}"
-    yield Device("bench", LocalTransport(), lock=name, timeout_s=20)
-    lock_path(name).unlink(missing_ok=True)
 
 
 def holder_pid(device):
@@ -391,53 +281,3 @@ def test_what_cannot_be_measured_at_all_is_refused(tmp_path, here):
 def test_impossible_protocols_are_refused(setting, message):
     with pytest.raises(FoxnasError, match=message):
         MeasurementProtocol(**setting)
-
-
-def test_upper_bound_is_students_t():
-    # Tables of t: t(0.95, 2) = 2.920, t(0.95, 4) = 2.132.
-    assert upper_bound([1.0, 2.0, 3.0]) == pytest.approx(2 + 2.920 / 3**0.5, abs=1e-3)
-    assert upper_bound([1.0, 2.0, 3.0, 4.0, 5.0]) == pytest.approx(3 + 2.132 * 2.5**0.5 / 5**0.5, abs=1e-3)
-    with pytest.raises(FoxnasError, match="at least 3"):
-        upper_bound([1.0, 2.0])
-
-
-@pytest.mark.parametrize(
-    ("n", "skewed", "stated"), [(3, False, 0.95), (5, False, 0.95), (3, True, 0.92), (5, True, 0.95)]
-)
-def test_upper_bound_covers_the_median_as_often_as_its_docstring_says(n, skewed, stated):
-    rng = np.random.default_rng(n)
-    medians = 1 + 0.02 * (rng.exponential(size=(4000, n)) if skewed else rng.normal(size=(4000, n)))
-    truth = 1 + 0.02 * (np.log(2) if skewed else 0)
-    coverage = np.mean([upper_bound(list(row)) >= truth for row in medians])
-    assert coverage == pytest.approx(stated, abs=0.013)  # three standard errors
-
-
-def test_a_promise_is_kept_by_the_bound_not_by_the_median():
-    latency = ModelLatency((0.98, 0.99, 1.00))
-    assert latency.median_ms == 0.99
-    assert not latency.meets(1.0)
-    assert latency.meets(1.01)
-
-
-def test_noisy_timings_of_a_model_are_made_again():
-    # Every other timing is twice as slow and noisy.
-    fake = FakeTransport(
-        lambda identifier, now: 1.0 + now % 2, lambda identifier: 0.3 if len(fake.log) % 2 == 0 else 0.01
-    )
-    latency = measure_model(
-        Device("bench", fake), MeasurementProtocol(max_attempts=6), MODEL, 3, np.random.default_rng(0)
-    )
-    assert latency.session_medians_ms == (1.0, 1.0, 1.0)
-
-
-def test_models_are_timed_in_sessions_of_their_own(here):
-    latencies, info = measure_models(here, QUICK, {"a": MODEL, "b": MODEL}, 3, np.random.default_rng(0), rounds=2)
-    assert [len(one.session_medians_ms) for one in latencies.values()] == [3, 3]
-    assert all(one.fallback_operators == 2 and one.upper_ms >= one.median_ms > 0 for one in latencies.values())
-    assert latencies["a"].dtype == "int8"
-    assert latencies["a"].executor == "xnnpack"
-    assert len(info["sessions"]) == 3
-    with pytest.raises(FoxnasError, match="model junk cannot be run"):
-        measure_models(here, QUICK, {"junk": b"junk"}, 3, np.random.default_rng(0))
-    with pytest.raises(FoxnasError, match="at least 3 sessions, 2 are set"):
-        measure_model(here, QUICK, MODEL, 2, np.random.default_rng(0))

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +19,6 @@ from foxnas.devices.float_probe import write_float
 from foxnas.devices.local import LocalTransport
 from foxnas.devices.probes import exported_model
 from foxnas.devices.protocol import MeasurementProtocol, TorchOptions
-from foxnas.devices.runner.lock import lock_path
 from foxnas.devices.runner.network import Network
 from foxnas.devices.runner.pytorch import by_cuda_events
 from foxnas.devices.session import measure_probes
@@ -47,11 +44,9 @@ SPACES = {
 
 
 @pytest.fixture
-def gpu_box() -> Iterator[Device]:
+def gpu_box(own_lock: str) -> Device:
     """This machine as a PyTorch device, under a lock of its own."""
-    name = f"test-{uuid.uuid4().hex}"
-    yield Device("gpu", LocalTransport(), backend="torch", lock=name, timeout_s=60)
-    lock_path(name).unlink(missing_ok=True)
+    return Device("gpu", LocalTransport(), backend="torch", lock=own_lock, timeout_s=60)
 
 
 @pytest.mark.parametrize("name", sorted(SPACES))

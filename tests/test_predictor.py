@@ -17,8 +17,9 @@ from sklearn.preprocessing import StandardScaler
 from foxnas.arch import Arch
 from foxnas.errors import FoxnasError
 from foxnas.features import formula
-from foxnas.predictor.every_form import fit_every_form
+from foxnas.predictor.every_form import in_every_form
 from foxnas.predictor.fit import fit
+from foxnas.predictor.forms import shape_of
 from foxnas.predictor.model import Predictor
 from foxnas.predictor.solution import shrunk
 from foxnas.tables import read_json
@@ -205,12 +206,15 @@ def test_layers_form_adds_up_what_every_layer_adds(archs):
 
 
 def test_a_form_that_the_rows_do_not_determine_is_left_out_unless_chosen(archs, measured, caplog):
-    arguments = {"target": "top-1", "unit": "%", "folds": 5, "seed": 0}
-    found = fit_every_form("accuracy", "paper", CPU_SPACE, 192, archs[:50], measured[:50], **arguments)
+    def fit_first(form):
+        few = {"space": CPU_SPACE, "image_size": 192, "archs": archs[:50], "y": measured[:50]}
+        return fit(**shape_of("accuracy", form), **few, target="top-1", unit="%", folds=5)
+
+    found = in_every_form("paper", fit_first)
     assert list(found) == ["paper", "quadratic-shrunk", "layers-shrunk"]
     assert "form quadratic is left out" in caplog.text
     with pytest.raises(FoxnasError, match="50 subnets are too few"):
-        fit_every_form("accuracy", "quadratic", CPU_SPACE, 192, archs[:50], measured[:50], **arguments)
+        in_every_form("quadratic", fit_first)
 
 
 def test_saved_and_loaded_predictor_is_equal(fitted, tmp_path):

@@ -24,11 +24,6 @@ SHORT = AnnealingSettings(rounds=1, proposals_per_temperature=50)
 
 
 @pytest.fixture(scope="module")
-def published() -> Landscape:
-    return Landscape(CPU_SPACE, {192: PUBLISHED_ACCURACY}, {192: PUBLISHED_LATENCY})
-
-
-@pytest.fixture(scope="module")
 def fitted() -> Landscape:
     """Two sizes, fitted to the published predictors with noise; the larger size is better and slower."""
     accuracy, latency = {}, {}

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from published import CPU_SPACE, PUBLISHED_ACCURACY, PUBLISHED_LATENCY
-from small_problem import SMALL, costs_of_all, everything, figures_of, random_landscape
+from published import CPU_SPACE
+from small_problem import SMALL, everything, figures_of, random_landscape
 
 from foxnas.costs import COSTS, costs_of
 from foxnas.errors import FoxnasError
@@ -24,16 +24,6 @@ from foxnas.search.selection import Selection
 
 ARCHS = everything()
 ACCURATE = Goal.most_accurate()
-
-
-@pytest.fixture(scope="module")
-def costs() -> dict[str, np.ndarray]:
-    return costs_of_all()
-
-
-@pytest.fixture(scope="module")
-def published() -> Landscape:
-    return Landscape(CPU_SPACE, {192: PUBLISHED_ACCURACY}, {192: PUBLISHED_LATENCY})
 
 
 @settings(max_examples=60, deadline=None)

@@ -53,11 +53,6 @@ def everything(landscape: Landscape) -> tuple[list[Arch], np.ndarray, np.ndarray
     return archs, np.concatenate(accuracy), np.concatenate(latency)
 
 
-@pytest.fixture(scope="module")
-def published() -> Landscape:
-    return Landscape(CPU_SPACE, {192: PUBLISHED_ACCURACY}, {192: PUBLISHED_LATENCY})
-
-
 @pytest.mark.parametrize(
     ("seed", "formulas"),
     [(0, ("accuracy", "latency")), (1, ("accuracy", "latency")), (2, ("accuracy-quadratic-k", "latency-quadratic"))],

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from published import CPU_SPACE, PUBLISHED_ACCURACY, PUBLISHED_LATENCY
-from small_problem import costs_of_all, everything, figures_of, random_landscape
+from small_problem import everything, figures_of, random_landscape
 
 from foxnas.config.search import ObjectiveConfig
 from foxnas.errors import FoxnasError
@@ -23,16 +22,6 @@ from foxnas.search.selection import Selection
 
 ARCHS = everything()
 FEW = annealing.AnnealingSettings(proposals_per_temperature=25, rounds=2, selection=Selection(3))
-
-
-@pytest.fixture(scope="module")
-def costs() -> dict[str, np.ndarray]:
-    return costs_of_all()
-
-
-@pytest.fixture(scope="module")
-def published() -> Landscape:
-    return Landscape(CPU_SPACE, {192: PUBLISHED_ACCURACY}, {192: PUBLISHED_LATENCY})
 
 
 def config(kind: str, **given: object) -> ObjectiveConfig:

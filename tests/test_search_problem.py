@@ -28,11 +28,6 @@ STRATEGIES = [
 ]
 
 
-@pytest.fixture(scope="module")
-def published() -> Landscape:
-    return Landscape(CPU_SPACE, {192: PUBLISHED_ACCURACY}, {192: PUBLISHED_LATENCY})
-
-
 def layers(batch: Batch) -> np.ndarray:
     return np.array([sum(arch.depths) for arch in batch.archs], dtype=float)
 

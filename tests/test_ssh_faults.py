@@ -11,7 +11,6 @@ import subprocess
 import sys
 import threading
 import time
-import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -25,7 +24,6 @@ from sshd import Sshd, make_key
 from foxnas.devices import persistence
 from foxnas.devices.models import measure_models
 from foxnas.devices.protocol import MeasurementProtocol
-from foxnas.devices.runner.lock import lock_path
 from foxnas.devices.session import Probe, measure_probes
 from foxnas.devices.ssh.transport import SshTransport
 from foxnas.devices.transport import Device, DeviceLost
@@ -64,15 +62,13 @@ def proxy(server: Sshd) -> Iterator[FaultyProxy]:
 
 
 @pytest.fixture
-def board(server: Sshd, proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch) -> Iterator[Device]:
+def board(server: Sshd, proxy: FaultyProxy, own_lock: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Device]:
     """The board as a device behind the proxy, under a lock of its own, tried again soon and for long."""
     monkeypatch.setattr(persistence, "FIRST_PAUSE_S", 0.1)
     monkeypatch.setattr(persistence, "LONGEST_PAUSE_S", 1.0)
-    name = f"test-{uuid.uuid4().hex}"
     transport = SshTransport(server.client(proxy.port), "tflite")
-    yield Device("board", transport, lock=name, timeout_s=2, busy_s=30, away_s=30)
+    yield Device("board", transport, lock=own_lock, timeout_s=2, busy_s=30, away_s=30)
     transport.close()
-    lock_path(name).unlink(missing_ok=True)
 
 
 def probes(n: int, during: Callable[[int], None] = lambda i: None) -> list[Probe]:

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Literal, TypedDict, get_args
 
 #: As the config spells them; see `foxnas.features.FORMULAS` for the terms, `foxnas.predictor.solution` for "shrunk".
 Form = Literal["paper", "quadratic-k", "quadratic", "quadratic-shrunk", "layers", "layers-shrunk"]
 FORMS: tuple[Form, ...] = get_args(Form)
 
 _SHRUNK = "-shrunk"
+
+
+class Shape(TypedDict):
+    """What a form is to `foxnas.predictor.fit.fit`."""
+
+    formula: str
+    shrink: bool
+
+
+def shape_of(base: str, form: str) -> Shape:
+    """Return the shape of a fit: a base ("accuracy" or "latency": whose products the paper's terms have) in a form."""
+    return {"formula": formula_name(base, form), "shrink": is_shrunk(form)}
 
 
 def formula_name(base: str, form: str) -> str:

@@ -1,5 +1,6 @@
 """Fit the accuracy predictors of one image size."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,10 @@ from foxnas import command
 from foxnas.accuracy_table import TARGETS, read_outcomes
 from foxnas.ceiling import split_half_reliability
 from foxnas.config.space import SpaceConfig
-from foxnas.predictor.every_form import fit_every_form
-from foxnas.predictor.forms import Form
+from foxnas.predictor.every_form import in_every_form
+from foxnas.predictor.fit import fit
+from foxnas.predictor.forms import Form, shape_of
+from foxnas.predictor.model import Predictor
 from foxnas.tables import read_table, write_json
 
 
@@ -30,14 +33,18 @@ def main(
     built = space.build()
     rows = read_table(table, ["id", "arch", *TARGETS.values()])
     archs = [built.parse(str(text)) for text in rows["arch"]]
+
+    def fit_target(name: str, shape: Form) -> Predictor:
+        return fit(
+            **shape_of("accuracy", shape), space=built, image_size=image_size, archs=archs,
+            y=rows[TARGETS[name]].to_numpy(), target=name, unit="percent", folds=folds, seed=seed,
+        )  # fmt: skip
+
     fitted = {
         f"{name}/{shape}": one
-        for name, column in TARGETS.items()
-        for shape, one in fit_every_form(
-            "accuracy", form if name == target else None, built, image_size, archs, rows[column].to_numpy(),
-            target=name, unit="percent", folds=folds, seed=seed,
-        ).items()
-    }  # fmt: skip
+        for name in TARGETS
+        for shape, one in in_every_form(form if name == target else None, partial(fit_target, name)).items()
+    }
     ceilings = {
         name: split_half_reliability(values, np.random.default_rng(seed))
         for name, values in read_outcomes(outcomes, list(rows["id"])).items()

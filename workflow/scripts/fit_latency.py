@@ -5,8 +5,9 @@ from pathlib import Path
 
 from foxnas import command
 from foxnas.config.space import SpaceConfig
-from foxnas.predictor.every_form import fit_every_form
-from foxnas.predictor.forms import Form
+from foxnas.predictor.every_form import in_every_form
+from foxnas.predictor.fit import fit
+from foxnas.predictor.forms import Form, shape_of
 from foxnas.tables import read_table, write_json
 
 
@@ -29,9 +30,12 @@ def main(
     if flagged:
         logging.warning("%s: %d of %d subnets are flagged and left out of the fit", table, flagged, len(measured))
     archs = [built.parse(str(text)) for text in rows["arch"]]
-    fitted = fit_every_form(
-        "latency", form, built, image_size, archs, rows["latency_ms"].to_numpy(),
-        target="latency", unit="ms", folds=folds, seed=seed,
+    fitted = in_every_form(
+        form,
+        lambda shape: fit(
+            **shape_of("latency", shape), space=built, image_size=image_size, archs=archs,
+            y=rows["latency_ms"].to_numpy(), target="latency", unit="ms", folds=folds, seed=seed,
+        ),
     )  # fmt: skip
     made_by = command.made_by(__file__, {"space": space, "form": form, "folds": folds, "seed": seed}, flagged=flagged)
     fitted[form].save(predictor, made_by)

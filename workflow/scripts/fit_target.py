@@ -1,11 +1,14 @@
 """Fit the regressions of a further target, at every image size."""
 
+from functools import partial
 from pathlib import Path
 
 from foxnas import command
 from foxnas.config.predictors import FurtherTargetConfig
 from foxnas.config.space import SpaceConfig
-from foxnas.predictor.every_form import fit_every_form
+from foxnas.predictor.every_form import in_every_form
+from foxnas.predictor.fit import fit
+from foxnas.predictor.forms import shape_of
 from foxnas.predictor.further import read_target
 from foxnas.tables import write_json
 
@@ -24,10 +27,11 @@ def main(
     made_by = command.made_by(__file__, {"space": space, "target": target, "folds": folds, "seed": seed})
     for size, table, path in zip(built.image_sizes, tables, fits, strict=True):
         texts, values = read_target(table, target.column, own=target.table is not None)
-        fitted = fit_every_form(
-            "latency", target.form, built, size, [built.parse(text) for text in texts], values,
+        of_size = partial(
+            fit, space=built, image_size=size, archs=[built.parse(text) for text in texts], y=values,
             target=target.name, unit=target.unit, folds=folds, seed=seed,
         )  # fmt: skip
+        fitted = in_every_form(target.form, lambda form, of_size=of_size: of_size(**shape_of("latency", form)))
         described = {f"{target.name}/{form}": one.to_json() for form, one in fitted.items()}
         write_json(path, {"made_by": made_by, "chosen": f"{target.name}/{target.form}", "fits": described})
 

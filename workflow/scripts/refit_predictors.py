@@ -10,8 +10,8 @@ from foxnas.accuracy_table import TARGETS
 from foxnas.config.search import CapsConfig
 from foxnas.config.space import SpaceConfig
 from foxnas.measured import pool
-from foxnas.predictor.every_form import fit_form
-from foxnas.predictor.forms import Form
+from foxnas.predictor.fit import fit
+from foxnas.predictor.forms import Form, shape_of
 from foxnas.search.certificate import front_of
 from foxnas.search.landscape import Landscape
 from foxnas.search.refinement import moved
@@ -71,9 +71,9 @@ def main(
         by_size = {}
         for size, path in zip(built.image_sizes, paths, strict=True):
             own = rows[rows["image_size"] == size].drop_duplicates("id")
-            by_size[size] = fit_form(
-                base, form, built, size, [built.parse(str(text)) for text in own["arch"]],
-                own[values].to_numpy(), target=name, unit=unit, folds=folds, seed=seed,
+            by_size[size] = fit(
+                **shape_of(base, form), space=built, image_size=size, y=own[values].to_numpy(),
+                archs=[built.parse(str(text)) for text in own["arch"]], target=name, unit=unit, folds=folds, seed=seed,
             )  # fmt: skip
             by_size[size].save(path, made_by)
         fitted[base] = by_size

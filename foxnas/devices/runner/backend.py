@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import contextlib
 import resource
 import sys
@@ -24,7 +25,7 @@ class Loaded(NamedTuple):
     facts: dict[str, Any]
 
 
-class Backend:
+class Backend(abc.ABC):
     """A runtime that models are timed on. Its construction raises RuntimeError, saying what is missing."""
 
     runtime: str
@@ -32,9 +33,9 @@ class Backend:
     #: The chip that is not the CPU.
     accelerator: str | None = None
 
+    @abc.abstractmethod
     def load(self, model: bytes, settings: dict[str, Any]) -> Loaded:
         """Return a model that is ready to run. Raises Exception, of any kind, for a model that cannot be run."""
-        raise NotImplementedError
 
     def reset_peak_memory(self) -> bool:
         """Begin a new high-water mark; return whether that worked. If not, the mark is the session's so far."""

@@ -13,9 +13,10 @@ import contextlib
 import gc
 import os
 import select
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
+from foxnas.devices.runner.backend import Backend
 from foxnas.devices.runner.edgetpu import EdgeTpuBackend
 from foxnas.devices.runner.frames import FrameError, FrameReader, encode_frame
 from foxnas.devices.runner.lock import acquire_lock
@@ -28,7 +29,7 @@ from foxnas.devices.runner.tflite import TfliteBackend
 from foxnas.devices.runner.timing import measure, timer_overhead_ns
 
 RUNNER_VERSION = "2"
-BACKENDS = {"tflite": TfliteBackend, "edgetpu": EdgeTpuBackend, "torch": TorchBackend}
+BACKENDS: dict[str, Callable[[], Backend]] = {"tflite": TfliteBackend, "edgetpu": EdgeTpuBackend, "torch": TorchBackend}
 
 
 class Server:
