@@ -7,45 +7,18 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-import threading
 import time
 from pathlib import Path
 
 import numpy as np
-import psutil
 from PIL import Image
 
+from benchmarks.memory import PeakMemory, largest_resident_mb
 from foxnas.datasets.decoding import ImageFile, decode_files
 from foxnas.datasets.views import View
 
 #: Different files; they are decoded again and again, which a cached disk makes no difference to.
 FILES = 60
-
-
-class PeakMemory:
-    """The largest resident set, in MB, of this process and its children, sampled while it is open."""
-
-    def __init__(self) -> None:
-        self.mb = 0.0
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._watch)
-
-    def __enter__(self) -> PeakMemory:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        me = psutil.Process()
-        while not self._stop.wait(0.1):
-            for process in [me, *me.children(recursive=True)]:
-                try:
-                    self.mb = max(self.mb, process.memory_info().rss / 1e6)
-                except psutil.Error:  # it has ended
-                    continue
 
 
 def write_files(folder: Path) -> list[ImageFile]:
@@ -72,7 +45,7 @@ def main() -> None:
         written = write_files(Path(scratch))
         files = [written[i % FILES] for i in range(options.images)]
         for processes in options.processes:
-            with PeakMemory() as peak:
+            with PeakMemory(largest_resident_mb, 0.1) as peak:
                 started = time.perf_counter()
                 decode_files(files, View(options.size, 3, 0.875), Path(scratch) / "decoded.npy", processes)
                 rate = options.images / (time.perf_counter() - started)

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-import threading
 from pathlib import Path
 
 import numpy as np
-import psutil
 import torch
 
+from benchmarks.memory import PeakMemory, private_mb
 from foxnas.accuracy import evaluate, prepare_subnet
 from foxnas.arrays import ArraysBySize
 from foxnas.config.space import read_space
@@ -22,29 +21,6 @@ from foxnas.supernet.model import Supernet
 
 #: Images that are run through the network; the others are read as a batch would be, which takes less time.
 EVALUATED = 64
-
-
-class PrivateMemory:
-    """The largest memory of this process, in MB, without the files it maps, sampled while it is open."""
-
-    def __init__(self) -> None:
-        self.mb = 0.0
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._watch)
-
-    def __enter__(self) -> PrivateMemory:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        process = psutil.Process()
-        while not self._stop.wait(0.02):
-            memory = process.memory_info()
-            self.mb = max(self.mb, (memory.rss - memory.shared) / 1e6)
 
 
 def write_noise(path: Path, images: int, size: int) -> None:
@@ -71,7 +47,7 @@ def main() -> None:
         folder = Path(scratch) / str(options.size)
         write_noise(folder / "fit-images.npy", options.images, options.size)
         write_noise(folder / "calibration-images.npy", options.recalibration_images, options.size)
-        with PrivateMemory() as peak:
+        with PeakMemory(private_mb, 0.02) as peak:
             held = to_input(ArraysBySize([folder / "calibration-images.npy"]).at(options.size))
             subnet = prepare_subnet(supernet, space.largest(options.size), held[:batch], batch)
             pixels = ArraysBySize([folder / "fit-images.npy"]).at(options.size)

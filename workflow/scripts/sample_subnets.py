@@ -9,6 +9,7 @@ import pandas as pd
 from foxnas import command, sampling_design
 from foxnas.config.sampling import SampleConfig
 from foxnas.config.space import SpaceConfig
+from foxnas.progress import follow
 from foxnas.tables import write_table
 
 
@@ -16,7 +17,8 @@ def main(*, space: SpaceConfig, sample: SampleConfig, count: int, image_size: in
     """Write the shard's `count` subnets of the size's one endless sequence."""
     generator = np.random.default_rng([sample.seed, image_size])
     sequence = sampling_design.subnets(sample.design, space.build(), image_size, generator)
-    chosen = islice(sequence, shard * count, (shard + 1) * count)
+    ends = (shard + 1) * count  # those of earlier shards are drawn again on the way
+    chosen = islice(follow(sequence, ends, "subnets sampled"), shard * count, ends)
     table = pd.DataFrame([{"id": arch.id, "arch": arch.text} for arch in chosen])
     settings = {"space": space, "sample": sample, "image_size": image_size, "shard": shard, "count": count}
     write_table(subnets, table, command.made_by(__file__, settings))
