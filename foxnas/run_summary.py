@@ -6,8 +6,10 @@ of thousands of jobs is summed up in well under a second.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from foxnas.errors import FoxnasError
@@ -124,11 +126,12 @@ def _note(flagged: int, kept: int) -> str:
     return ", ".join(notes)
 
 
+@cache
 def _of_session(path: str, began: str) -> tuple[int, int]:
     """Return how many probes of a shard are flagged, and how many timings were made before this run."""
     try:
-        session = read_json(Path(path))
-    except FoxnasError:
+        session = json.loads(Path(path).read_text())  # whether it was edited is for those to say who build on it
+    except (OSError, ValueError):
         return 0, 0
     kept = sum(one.get("timings", 0) for one in session["sessions"] if one["started"] < began)
     return session["flagged"], kept
@@ -172,7 +175,7 @@ def summary(jobs: Sequence[Job], wall_s: float, began: str = "", at_most: int | 
     reused = len(jobs) - len(made)
     parts = [f"foxnas: done in {duration(wall_s)}; {_number(len(made), 'job')} run, {reused} reused"]
     if counts := measured(jobs, began):
-        numbers = [(row.what, str(row.made), str(row.reused), row.note) for row in counts]
+        numbers = [(row.what, f"{row.made:,}", f"{row.reused:,}", row.note) for row in counts]
         parts.append(_table(("measured", "this run", "reused", ""), numbers, right=(1, 2)))
     if made:
         parts.append(_times(jobs))
