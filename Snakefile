@@ -12,6 +12,7 @@ from snakemake.utils import min_version
 
 sys.path.insert(0, str(workflow.current_basedir))
 
+from foxnas import jobs
 from foxnas import workflow as flow
 from foxnas.ancient import look_past_ancient_inputs
 from foxnas.budget import Budget
@@ -51,9 +52,6 @@ SERVING = [
 ]
 SAMPLE = flow.sample(CONFIG)
 UNIFORM = CONFIG.sampling.design == "uniform"
-# Snakemake does not document this; the tests hold it to what it does. It beats --resources, and holds on a cluster.
-for machine in flow.slots(CONFIG):
-    workflow.register_resource(machine, 1)
 BUDGETS = {Budget.parse(budget).name: budget for budget in CONFIG.budgets}
 FURTHER_TARGETS = [target.name for target in CONFIG.predictors.further_targets]
 ROUNDS = flow.rounds(CONFIG)
@@ -134,3 +132,6 @@ onerror:
     from foxnas import run_end
 
     run_end.failed(workflow)
+
+
+jobs.share_out(workflow, CONFIG)

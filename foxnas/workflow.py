@@ -10,12 +10,10 @@ reached from here.
 from __future__ import annotations
 
 import os
-import re
 import shlex
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +34,6 @@ SHARD_SIZE = 100
 
 #: Percentile budgets are resolved over this many subnets of every size, whatever is measured later.
 PERCENTILE_SUBNETS = 300
-
-#: More threads than any machine has: Snakemake caps it to all cores, and nothing runs beside the job.
-WHOLE_MACHINE = 4096
 
 BASE = Path(__file__).resolve().parent.parent
 SCRIPTS = BASE / "workflow" / "scripts"
@@ -154,29 +149,6 @@ def prepared_mb(config: Config) -> int:
     images = calibration_images(config) + splits.fit + splits.verify + splits.test
     pixels = sum(size * size for size in config.space.image_sizes)
     return -(-images * pixels * config.space.image_channels // 10**6)
-
-
-def slot(device: DeviceConfig) -> str:
-    """Return the Snakemake resource, one of which there is, that a device's machine stands for.
-
-    Devices of one SSH host share it; two names for one host meet at the lock on the machine itself.
-    """
-    machine = f"{device.ssh.host}_{device.ssh.port or ''}".rstrip("_") if device.ssh else "local"
-    return "device_" + re.sub(r"\W", "_", machine, flags=re.ASCII)
-
-
-def slots(config: Config) -> dict[str, Callable[[Any], int]]:
-    """Return, by machine, how much of it a measurement of the wildcard ``device`` needs: one or nothing."""
-    return {name: partial(_needed, config, name) for name in sorted(map(slot, config.devices))}
-
-
-def _needed(config: Config, name: str, wildcards: Any) -> int:
-    return int(slot(config.device(wildcards.device)) == name)
-
-
-def measuring_threads(config: Config) -> Callable[[Any], int]:
-    """Return what gives the threads of a measurement: all there are where this machine is the device, else one."""
-    return lambda wildcards: 1 if config.device(wildcards.device).ssh else WHOLE_MACHINE
 
 
 def any_of(names: Iterable[str]) -> str:

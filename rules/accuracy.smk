@@ -22,8 +22,8 @@ rule evaluate_subnets:
     benchmark:
         "results/benchmarks/{space}/{size}/evaluate_subnets/{shard}.tsv"
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=jobs.evaluating(CONFIG),
+        runtime=jobs.growing(240),
     params:
         settings=lambda wildcards: flow.settings(
             space=flow.space_at(SPACE, [int(wildcards.size)]),

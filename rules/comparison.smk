@@ -26,8 +26,8 @@ rule compare_strategies:
     benchmark:
         "results/benchmarks/{space}/{device}/{budget}/compare_strategies.tsv"
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=jobs.growing(1000),
+        runtime=jobs.growing(30),
     params:
         settings=flow.settings(
             space=SPACE,

@@ -7,6 +7,8 @@ DECODING_THREADS = 8 if CONFIG.data.form == "csv" else 1
 rule fetch_images:
     """Obtain the data set: from data.folder, or by downloading it. Of a folder of image files, their list.
 
+    On this host also when a cluster does the rest: its nodes often have no way out.
+
     A folder cannot be watched; delete results/data/source/images.csv after a change in it.
     """
     input:
@@ -18,9 +20,10 @@ rule fetch_images:
         "results/logs/fetch_images.log",
     benchmark:
         "results/benchmarks/fetch_images.tsv"
+    localrule: True
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=jobs.growing(2000),
+        runtime=jobs.growing(30),
     params:
         settings=flow.settings(dataset=CONFIG.data.dataset, folder=CONFIG.data.folder),
         code=flow.code_digest("fetch_images"),
@@ -53,8 +56,8 @@ rule split_images:
         "results/benchmarks/split_images.tsv"
     threads: DECODING_THREADS
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=jobs.growing(2000),
+        runtime=jobs.growing(60),
     params:
         settings=flow.settings(
             data=CONFIG.data.model_copy(update={"centre_share": 1.0}),
@@ -87,8 +90,8 @@ rule resize_images:
         "results/benchmarks/{size}/resize_images.tsv"
     threads: DECODING_THREADS
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=jobs.growing(2000),
+        runtime=jobs.growing(60),
         # What all sizes take on the disk; not a param, since another size must not touch this one.
         whole_mb=flow.prepared_mb(CONFIG),
     params:
@@ -119,8 +122,8 @@ rule resize_test_images:
         "results/benchmarks/{size}/resize_test_images.tsv"
     threads: DECODING_THREADS
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=jobs.growing(2000),
+        runtime=jobs.growing(60),
         # What all sizes take on the disk; not a param, since another size must not touch this one.
         whole_mb=flow.prepared_mb(CONFIG),
     params:

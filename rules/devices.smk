@@ -16,9 +16,10 @@ rule provision_device:
         "results/logs/devices/{device}/provision_device.log",
     benchmark:
         "results/benchmarks/devices/{device}/provision_device.tsv"
+    localrule: True
     resources:
-        mem_mb=500,
-        runtime=60,
+        mem_mb=jobs.growing(500),
+        runtime=jobs.growing(60),
     params:
         settings=lambda wildcards: flow.settings(
             kind=CONFIG.device(wildcards.device).kind,

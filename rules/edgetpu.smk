@@ -20,8 +20,8 @@ rule compile_probes:
     wildcard_constraints:
         device=flow.any_of(EDGETPU),
     resources:
-        mem_mb=2000,
-        runtime=240,
+        mem_mb=jobs.growing(2000),
+        runtime=jobs.growing(240),
     params:
         settings=lambda wildcards: flow.settings(
             space=flow.space_at(SPACE, [int(wildcards.size)]),
@@ -58,11 +58,11 @@ rule time_compiled:
         "results/benchmarks/{space}/{size}/time_compiled-{device}/{shard}.tsv"
     wildcard_constraints:
         device=flow.any_of(EDGETPU),
-    threads: flow.measuring_threads(CONFIG)
+    threads: jobs.measuring_threads(workflow, CONFIG)
     resources:
-        **flow.slots(CONFIG),
-        mem_mb=1000,
-        runtime=60,
+        **jobs.measuring(CONFIG),
+        mem_mb=jobs.growing(1000),
+        runtime=jobs.growing(60),
     params:
         settings=lambda wildcards: flow.settings(
             device=CONFIG.device(wildcards.device).measured,
@@ -99,8 +99,8 @@ rule compile_candidates:
     wildcard_constraints:
         device=flow.any_of(EDGETPU),
     resources:
-        mem_mb=1000,
-        runtime=60,
+        mem_mb=jobs.growing(1000),
+        runtime=jobs.growing(60),
     params:
         settings=lambda wildcards: flow.settings(
             limits=CONFIG.device(wildcards.device).compiler.limits
@@ -159,8 +159,8 @@ rule deploy_compiled:
     wildcard_constraints:
         device=flow.any_of(EDGETPU),
     resources:
-        mem_mb=500,
-        runtime=5,
+        mem_mb=jobs.growing(500),
+        runtime=jobs.growing(5),
     params:
         code=flow.code_digest("deploy_compiled"),
     message:

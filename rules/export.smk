@@ -19,8 +19,9 @@ rule export_candidates:
     benchmark:
         "results/benchmarks/{space}/{device}/{budget}/{batch}/export_candidates.tsv"
     resources:
-        mem_mb=3000,
-        runtime=60,
+        # TensorFlow, its converter and the interpreter.
+        mem_mb=jobs.evaluating(CONFIG, more_mb=1500),
+        runtime=jobs.growing(60),
     params:
         settings=lambda wildcards: flow.settings(
             space=SPACE,
@@ -53,11 +54,11 @@ rule time_candidates:
         "results/benchmarks/{space}/{device}/{budget}/{batch}/time_candidates.tsv"
     wildcard_constraints:
         device=flow.any_of(set(DEVICES) - set(EDGETPU)),
-    threads: flow.measuring_threads(CONFIG)
+    threads: jobs.measuring_threads(workflow, CONFIG)
     resources:
-        **flow.slots(CONFIG),
-        mem_mb=1000,
-        runtime=30,
+        **jobs.measuring(CONFIG),
+        mem_mb=jobs.growing(1000),
+        runtime=jobs.growing(30),
     params:
         settings=lambda wildcards: flow.settings(
             device=CONFIG.device(wildcards.device).measured,
@@ -117,8 +118,8 @@ rule deploy_winner:
     benchmark:
         "results/benchmarks/{space}/{device}/{budget}/deploy_winner.tsv"
     resources:
-        mem_mb=500,
-        runtime=5,
+        mem_mb=jobs.growing(500),
+        runtime=jobs.growing(5),
     params:
         settings=lambda wildcards: flow.settings(
             verification=CONFIG.verification,

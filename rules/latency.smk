@@ -22,11 +22,11 @@ rule time_subnets:
         "results/benchmarks/{space}/{size}/time_subnets-{device}/{shard}.tsv"
     wildcard_constraints:
         device=flow.any_of(set(DEVICES) - set(EDGETPU)),
-    threads: flow.measuring_threads(CONFIG)
+    threads: jobs.measuring_threads(workflow, CONFIG)
     resources:
-        **flow.slots(CONFIG),
-        mem_mb=1000,
-        runtime=60,
+        **jobs.measuring(CONFIG),
+        mem_mb=jobs.growing(1000),
+        runtime=jobs.growing(60),
     params:
         settings=lambda wildcards: flow.settings(
             space=flow.space_at(SPACE, [int(wildcards.size)]),

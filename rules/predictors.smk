@@ -25,8 +25,8 @@ rule fit_accuracy:
     benchmark:
         "results/benchmarks/{space}/{size}/fit_accuracy.tsv"
     resources:
-        mem_mb=1000,
-        runtime=5,
+        mem_mb=jobs.growing(1000),
+        runtime=jobs.growing(5),
     params:
         settings=lambda wildcards: flow.settings(
             space=flow.space_at(SPACE, [int(wildcards.size)]),
@@ -62,8 +62,8 @@ rule fit_latency:
     benchmark:
         "results/benchmarks/{space}/{size}/fit_latency-{device}.tsv"
     resources:
-        mem_mb=1000,
-        runtime=5,
+        mem_mb=jobs.growing(1000),
+        runtime=jobs.growing(5),
     params:
         settings=lambda wildcards: flow.settings(
             space=flow.space_at(SPACE, [int(wildcards.size)]),
@@ -99,8 +99,8 @@ rule compare_accuracy_predictors:
     benchmark:
         "results/benchmarks/{space}/compare_accuracy_predictors.tsv"
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=jobs.growing(2000),
+        runtime=jobs.growing(60),
     params:
         settings=flow.settings(
             space=SPACE,
@@ -167,8 +167,8 @@ rule fit_target:
     wildcard_constraints:
         target=flow.any_of(FURTHER_TARGETS),
     resources:
-        mem_mb=1000,
-        runtime=5,
+        mem_mb=jobs.growing(1000),
+        runtime=jobs.growing(5),
     params:
         settings=lambda wildcards: flow.settings(
             space=SPACE,

@@ -102,8 +102,8 @@ rule write_report:
     benchmark:
         "results/benchmarks/write_report.tsv"
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=jobs.growing(1000),
+        runtime=jobs.growing(10),
     params:
         settings=flow.settings(
             space=SPACE.name,

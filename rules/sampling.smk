@@ -13,8 +13,8 @@ rule sample_subnets:
     benchmark:
         "results/benchmarks/{space}/{size}/sample_subnets/{shard}.tsv"
     resources:
-        mem_mb=500,
-        runtime=5,
+        mem_mb=jobs.growing(500),
+        runtime=jobs.growing(5),
     params:
         settings=lambda wildcards: flow.settings(
             space=flow.space_at(SPACE, [int(wildcards.size)]),
@@ -46,8 +46,8 @@ rule gather_subnets:
     benchmark:
         "results/benchmarks/{space}/{size}/gather_subnets.tsv"
     resources:
-        mem_mb=500,
-        runtime=5,
+        mem_mb=jobs.growing(500),
+        runtime=jobs.growing(5),
     params:
         settings=flow.settings(rows=CONFIG.sampling.subnets),
         code=flow.code_digest("gather_shards"),

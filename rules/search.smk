@@ -24,8 +24,8 @@ rule resolve_budget:
     benchmark:
         "results/benchmarks/{space}/{device}/{budget}/resolve_budget.tsv"
     resources:
-        mem_mb=500,
-        runtime=5,
+        mem_mb=jobs.growing(500),
+        runtime=jobs.growing(5),
     params:
         settings=lambda wildcards: flow.settings(
             requested=BUDGETS[wildcards.budget],
@@ -77,8 +77,8 @@ rule search_architectures:
     benchmark:
         "results/benchmarks/{space}/{device}/{budget}/{round}/search_architectures.tsv"
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=jobs.growing(1000),
+        runtime=jobs.growing(10),
     params:
         settings=lambda wildcards: flow.settings(
             space=SPACE,
@@ -164,8 +164,8 @@ rule refit_predictors:
     benchmark:
         "results/benchmarks/{space}/{device}/{budget}/{round}/refit_predictors.tsv"
     resources:
-        mem_mb=1000,
-        runtime=5,
+        mem_mb=jobs.growing(1000),
+        runtime=jobs.growing(5),
     params:
         settings=lambda wildcards: flow.settings(
             space=SPACE,
@@ -224,8 +224,8 @@ rule twist_winner:
     benchmark:
         "results/benchmarks/{space}/{device}/{budget}/twist/twist_winner.tsv"
     resources:
-        mem_mb=1000,
-        runtime=5,
+        mem_mb=jobs.growing(1000),
+        runtime=jobs.growing(5),
     params:
         settings=lambda wildcards: flow.settings(
             space=SPACE,

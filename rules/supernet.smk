@@ -22,8 +22,9 @@ if CONFIG.supernet.source == "train":
         threads: max(1, 8 * CONFIG.supernet.gpus)
         resources:
             gpu=CONFIG.supernet.gpus,
-            mem_mb=4000,
-            runtime=600,
+            # Each of a GPU's processes and of its readers holds the list of images.
+            mem_mb=jobs.growing(4000 + 8000 * CONFIG.supernet.gpus),
+            runtime=jobs.growing(1440),
         params:
             settings=flow.settings(
                 space=SPACE,
@@ -55,8 +56,8 @@ else:
         benchmark:
             "results/benchmarks/{space}/take_checkpoint.tsv"
         resources:
-            mem_mb=1000,
-            runtime=10,
+            mem_mb=jobs.growing(1000),
+            runtime=jobs.growing(10),
         params:
             settings=flow.settings(space=flow.shape_of(SPACE)),
             code=flow.code_digest("take_checkpoint"),

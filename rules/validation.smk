@@ -19,8 +19,8 @@ rule validate_accuracy:
     benchmark:
         "results/benchmarks/{space}/{device}/{budget}/validate_accuracy.tsv"
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=jobs.evaluating(CONFIG, more_mb=500),
+        runtime=jobs.growing(30),
     params:
         settings=lambda wildcards: flow.settings(
             space=SPACE,
@@ -77,11 +77,11 @@ rule validate_on_device:
         "results/benchmarks/{space}/{device}/{budget}/validate_on_device.tsv"
     wildcard_constraints:
         device=flow.any_of(SERVING),
-    threads: flow.measuring_threads(CONFIG)
+    threads: jobs.measuring_threads(workflow, CONFIG)
     resources:
-        **flow.slots(CONFIG),
-        mem_mb=1000,
-        runtime=240,
+        **jobs.measuring(CONFIG),
+        mem_mb=jobs.growing(1000),
+        runtime=jobs.growing(240),
     params:
         settings=lambda wildcards: flow.settings(
             device=CONFIG.device(wildcards.device).measured
@@ -124,8 +124,8 @@ rule judge_model:
     benchmark:
         "results/benchmarks/{space}/{device}/{budget}/judge_model.tsv"
     resources:
-        mem_mb=500,
-        runtime=5,
+        mem_mb=jobs.growing(500),
+        runtime=jobs.growing(5),
     params:
         settings=flow.settings(max_drop_percent=CONFIG.validation.max_drop_percent),
         code=flow.code_digest("judge_model"),
@@ -198,8 +198,8 @@ rule compare_baselines:
     benchmark:
         "results/benchmarks/{space}/{device}/compare_baselines.tsv"
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=jobs.evaluating(CONFIG, more_mb=500),
+        runtime=jobs.growing(60),
     params:
         settings=lambda wildcards: flow.settings(
             space=SPACE,
