@@ -52,8 +52,8 @@ def _success(workflow: Any) -> None:
     began = workflow.start_time.astimezone(UTC).isoformat(timespec="seconds")
     wall_s = (datetime.now() - workflow.start_time).total_seconds()
     with _at_hand(workflow):
-        whole, short = (summary(jobs, wall_s, began, at_most) for at_most in (None, MODELS_SHOWN))
-    logger.info(f"\n{short}\n  summary  {SUMMARY}\n")
+        whole, short = (summary(jobs, wall_s, began, at_most, str(SUMMARY)) for at_most in (None, MODELS_SHOWN))
+    logger.info(f"\n{short}\n")
     with replacing(SUMMARY) as temporary:
         temporary.write_text(whole + "\n")
 

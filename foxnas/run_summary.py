@@ -159,7 +159,7 @@ def time_by_stage(jobs: Iterable[Job]) -> list[StageTime]:
     return rows
 
 
-def summary(jobs: Sequence[Job], wall_s: float, began: str = "", at_most: int | None = None) -> str:
+def summary(jobs: Sequence[Job], wall_s: float, began: str = "", at_most: int | None = None, kept: str = "") -> str:
     """Return the summary of a run that ended well.
 
     Parameters
@@ -170,6 +170,8 @@ def summary(jobs: Sequence[Job], wall_s: float, began: str = "", at_most: int | 
         See `measured`.
     at_most
         Show only so many deployed models, those that break a promise first; None: all.
+    kept
+        Where the whole summary is kept.
     """
     made = [job for job in jobs if job.made]
     reused = len(jobs) - len(made)
@@ -185,9 +187,10 @@ def summary(jobs: Sequence[Job], wall_s: float, began: str = "", at_most: int | 
         parts.append(_table(header, [row for _, row in shown], right=(1, 2, 3)))
         if len(shown) < len(models):
             parts[-1] += f"\n  ... and {len(models) - len(shown)} more"
-    if pages := [job.place("page") for job in jobs if job.rule == "write_report"]:
-        parts.append(f"  page     {pages[0]}")
-    return "\n\n".join(parts)
+    places = [f"  page     {job.place('page')}" for job in jobs if job.rule == "write_report"]
+    if kept:
+        places.append(f"  summary  {kept}")
+    return "\n\n".join([*parts, *(["\n".join(places)] if places else [])])
 
 
 def _times(jobs: Sequence[Job]) -> str:
@@ -252,13 +255,14 @@ def failure(failed: Sequence[Job], done: int, wanted: int, wall_s: float, comman
         What started the run.
     """
     how = f"{_number(len(failed), 'job')} failed" if failed else "it was interrupted"
-    parts = [f"foxnas: stopped after {duration(wall_s)}: {how}; {done} of {_number(wanted, 'job')} done, and kept"]
+    so_far = f"{done} of {_number(wanted, 'job')} done{', and kept' * bool(done)}"
+    parts = [f"foxnas: stopped after {duration(wall_s)}: {how}; {so_far}"]
     for job in failed[:at_most]:
         lines = [f"  {job}", f"      {last_words(job.log)}", *([f"      {job.log}"] if job.log else [])]
         parts.append("\n".join(lines))
     if len(failed) > at_most:
         parts.append(f"  ... and {len(failed) - at_most} more")
-    parts.append(f"  to go on{', mend that and' * bool(failed)} type the same again: {command}")
+    parts.append(f"  to go on,{' mend that and' * bool(failed)} type the same again: {command}")
     return "\n\n".join(parts)
 
 

@@ -141,7 +141,7 @@ def test_a_failed_job_is_shown_with_its_error_its_log_and_the_way_on(tmp_path: P
     assert "... and 2 more" in failure([job] * 7, 0, 7, 1.0, "snakemake")
     interrupted = failure([], 0, 1, 1.0, "snakemake")
     assert "it was interrupted; 0 of 1 job done" in interrupted
-    assert interrupted.endswith("to go on type the same again: snakemake")
+    assert interrupted.endswith("to go on, type the same again: snakemake")
 
 
 @pytest.mark.parametrize(
