@@ -94,6 +94,21 @@ def test_a_prefix_moves_everything_that_is_made(tmp_path: Path) -> None:
     assert not (tmp_path / "results").exists()
 
 
+def test_two_modules_side_by_side_keep_apart(tmp_path: Path) -> None:
+    """Each has a configuration of its own, one of them through the shim, which is a module itself."""
+    write_project(tmp_path, smallest())
+    modules = "".join(
+        f"module {name}:\n    snakefile: '{ROOT}/{path}'\n    config: {{**config, 'budgets': ['{budget}']}}\n"
+        f"    prefix: '{name}'\nuse rule * from {name} as {name}_*\n"
+        for name, path, budget in (("one", "Snakefile", "p50"), ("two", "workflow/Snakefile", "p30"))
+    )
+    (tmp_path / "Snakefile").write_text(f"configfile: 'config/config.yaml'\n{modules}")
+    said = run(tmp_path, f"{DRY} one_all two_all")
+    assert {"one_time_subnets", "two_time_subnets"} <= planned(said)
+    made = set(re.findall(r"(\w+)/results/mini/deploy/local/(p\d+)/model.tflite", said))
+    assert made == {("one", "p50"), ("two", "p30")}
+
+
 @pytest.fixture(scope="module")
 def hosted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """This tree, tagged, in a repository that git finds where it looks for one at a hosting service."""
