@@ -22,9 +22,9 @@ config found alone says everything; unknown keys and impossible combinations are
 `schema.json` is the same in JSON Schema, for editors. `tiny.yaml` is the smallest real run, which the tests use;
 `coral.yaml` is a Coral device over SSH; `imagenet.yaml` is the paper's scale, on ImageNet.
 
-What to set first, for a device and data of your own: `devices` (`ssh: null` is the machine that the workflow runs on), `budgets`,
-`data.dataset` and `data.folder`, `space`, and `supernet` (a checkpoint of yours, or `source: train`). Without any
-change the workflow runs the demo: Fashion-MNIST, a shipped supernet, and this machine as the device.
+What to set first, for a device and data of your own: `devices` (`ssh: null` is the machine that the workflow runs
+on), `budgets`, `data.dataset` and `data.folder`, `space`, and `supernet` (a checkpoint of yours, or `source: train`).
+Without any change the workflow runs the demo: Fashion-MNIST, a shipped supernet, and this machine as the device.
 
 Reordering keys or changing comments reruns nothing. This page is written by `make documents`.
 """
