@@ -1,14 +1,15 @@
 """Which of our modules a script imports, found without running it.
 
-Snakemake does not see the modules that a script imports, so every rule names its script's closure as
-an input and carries its digest in a param: an edited library module then reruns exactly the rules
-that reach it, also when its time stamp is old.
+Snakemake does not see the modules that a script imports, so every rule takes the list of its script's
+closure as an input and carries its digest in a param: an edited library module then reruns exactly the
+rules that reach it, also when its time stamp is old.
 """
 
 from __future__ import annotations
 
 import ast
 import hashlib
+import os
 from functools import cache
 from pathlib import Path
 
@@ -33,13 +34,16 @@ def closure(script: Path) -> tuple[Path, ...]:
     return tuple(sorted(found))
 
 
+def listing(script: Path) -> str:
+    """Return the closure as `sha256sum` would list it from the checkout: a digest and a path in each line."""
+    files = [(path, hashlib.sha256(path.read_bytes()).hexdigest()) for path in closure(script)]
+    return "".join(f"{digest}  {os.path.relpath(path, PACKAGE.parent)}\n" for path, digest in files)
+
+
 @cache
 def digest(script: Path) -> str:
     """Return twelve hexadecimal digits that depend on every byte of the closure."""
-    total = hashlib.sha256()
-    for path in closure(script):
-        total.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
-    return total.hexdigest()[:12]
+    return hashlib.sha256(listing(script).encode()).hexdigest()[:12]
 
 
 @cache

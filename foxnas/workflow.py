@@ -28,6 +28,7 @@ from foxnas.config.space import SpaceConfig
 from foxnas.config.whole import Config
 from foxnas.devices.layout import ready_file
 from foxnas.errors import FoxnasError
+from foxnas.shipped import BASE, recorded, seen
 
 #: Subnets in a shard. A constant, so that more subnets add shards and leave the finished ones alone.
 SHARD_SIZE = 100
@@ -35,7 +36,6 @@ SHARD_SIZE = 100
 #: Percentile budgets are resolved over this many subnets of every size, whatever is measured later.
 PERCENTILE_SUBNETS = 300
 
-BASE = Path(__file__).resolve().parent.parent
 SCRIPTS = BASE / "workflow" / "scripts"
 
 
@@ -55,12 +55,12 @@ def prepare_environment() -> None:
 
 def script(name: str) -> str:
     """Return the path of a rule's script."""
-    return local(str(SCRIPTS / f"{name}.py"))
+    return local(seen(SCRIPTS / f"{name}.py"))
 
 
-def closure(name: str) -> list[str]:
-    """Return the script's modules and their templates inside this package: the rule's `code` input."""
-    return [local(str(path)) for path in code.closure(SCRIPTS / f"{name}.py")]
+def closure(name: str) -> str:
+    """Return the list of the script's modules and their templates inside this package: the rule's `code` input."""
+    return local(recorded(SCRIPTS / f"{name}.py"))
 
 
 def code_digest(name: str) -> str:
@@ -135,7 +135,7 @@ def _number(name: str) -> int:
 def checkpoint(config: Config) -> str:
     """Return the given checkpoint's path: as it stands, unless only the workflow's folder has such a file."""
     path = Path(config.supernet.checkpoint)
-    return local(str(BASE / path if not path.exists() and (BASE / path).exists() else path))
+    return local(seen(BASE / path) if not path.exists() and (BASE / path).exists() else str(path))
 
 
 def calibration_images(config: Config) -> int:
@@ -195,7 +195,7 @@ def ready(device: DeviceConfig) -> list[str]:
 def pinned_environments() -> list[str]:
     """Return what may be installed on devices."""
     pins = sorted(path for path in (BASE / "envs").glob("*.txt") if not path.name.startswith("host-"))
-    return [local(str(path)) for path in pins]
+    return [local(seen(path)) for path in pins]
 
 
 def caps(config: Config, device: str) -> CapsConfig:
@@ -218,7 +218,7 @@ def objective_file(config: Config) -> list[str]:
     places = [folder / path for folder in (Path(), Path("config"), BASE, BASE / "config")]
     for place in places:
         if place.is_file():
-            return [local(str(place))]
+            return [local(seen(place) if place.is_absolute() else str(place))]
     looked = ", ".join(map(str, dict.fromkeys(places)))
     raise FoxnasError(f"search.objective.function: there is no module {module!r}; looked for {looked}")
 
