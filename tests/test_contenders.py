@@ -147,6 +147,9 @@ def test_scores_of_the_mean_and_of_the_truth(space, measured):
         assert (score.mae, score.rmse, score.tau) == (0, 0, pytest.approx(1))
     with pytest.raises(FoxnasError, match="19 subnets at 128 px are too few"):
         learning.compare(space, {128: measured[128].take(range(19))}, [middle], [10], 1, 0)
+    alike = dataclasses.replace(measured[128], values=np.zeros(len(measured[128].archs)))
+    with pytest.raises(FoxnasError, match=r"all 100 subnets at 128 px have the same measurement 0; .*supernet trained"):
+        learning.compare(space, {128: alike}, [middle], [10], 1, 0)
 
 
 def test_too_few_subnets_leave_a_regression_out_and_a_shrunk_one_in(space, measured):

@@ -217,7 +217,10 @@ def _checked_rows(
             f"{what}: row {bad[0] + 1} ({archs[bad[0]].id}) has the measurement {measured[bad[0]]}; measure it again"
         )
     if np.ptp(measured) <= 1e-12 * np.abs(measured).max():
-        raise FoxnasError(f"{what}: every subnet has the same measurement {measured[0]:g}; there is nothing to explain")
+        raise FoxnasError(
+            f"{what}: every subnet has the same measurement {measured[0]:g}; there is nothing to explain. If these are "
+            "accuracies: is the supernet trained, and for these classes?"
+        )
     return measured
 
 

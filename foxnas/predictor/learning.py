@@ -60,8 +60,14 @@ def compare(
     Raises
     ------
     FoxnasError
-        Fewer than 20 subnets of a size.
+        Fewer than 20 subnets of a size, or all with the same measurement.
     """
+    for size, rows in measured.items():
+        if np.ptp(rows.values) == 0:
+            raise FoxnasError(
+                f"all {len(rows.archs)} subnets at {size} px have the same measurement {rows.values[0]:g}; there is "
+                "nothing to explain. If these are accuracies: is the supernet trained, and for these classes?"
+            )
     scores: list[Score] = []
     progress, done = Progress(repeats * len(counts) * len(rivals), "comparisons"), 0
     for repeat in range(repeats):
