@@ -19,6 +19,7 @@ from foxnas.errors import FoxnasError
 
 log = logging.getLogger(__name__)
 
+_RESULTS = Path("results")
 _STATE = Path(".snakemake")
 _SNAKEMAKES_LOCKS = _STATE / "locks"
 _OURS = _STATE / "foxnas.lock"
@@ -38,16 +39,10 @@ def take_folder() -> BinaryIO | None:
     FoxnasError
         The folder is read-only, or the disk is full.
     """
-    try:
-        _STATE.mkdir(exist_ok=True)
-        with tempfile.TemporaryFile(dir=_STATE) as trial:
-            trial.write(bytes(_NEEDED_BYTES))
-        held = _OURS.open("a+b")
-    except OSError as error:
-        raise FoxnasError(
-            f"{Path.cwd()}: Snakemake cannot write here ({error.strerror}); make room or grant access, or name another "
-            "folder with --directory, then run the same command again"
-        ) from error
+    _check_writable(Path(), _STATE)
+    for folder in filter(Path.is_dir, (_RESULTS, _RESULTS / "logs")):
+        _check_writable(folder, folder)
+    held = _OURS.open("a+b")
     try:
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -60,6 +55,18 @@ def take_folder() -> BinaryIO | None:
         held.close()
         return None
     return held
+
+
+def _check_writable(named: Path, folder: Path) -> None:
+    try:
+        folder.mkdir(exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as trial:
+            trial.write(bytes(_NEEDED_BYTES))
+    except OSError as error:
+        raise FoxnasError(
+            f"{named.absolute()}: cannot be written to ({error.strerror}); make room or grant access, or name another "
+            "folder with --directory, then run the same command again"
+        ) from error
 
 
 def _release(held: BinaryIO) -> None:

@@ -44,8 +44,10 @@ def replacing(path: Path) -> Iterator[Path]:
         os.fsync(handle)
         temporary.chmod(0o644)
         temporary.replace(path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename in (None, str(temporary), temporary):
+            error.filename = str(path)  # which is what its reader knows; a write says no name at all
         raise
     finally:
         os.close(handle)

@@ -131,7 +131,7 @@ def test_killed_at_random_moments_it_continues_bit_for_bit(tmp_path: Path) -> No
     images = random_images(32)
     whole = train_supernet(space, *images, LONG)
     assert_same_weights(train_supernet(space, *images, LONG, state), whole.state_dict())
-    assert {path.name for path in tmp_path.iterdir()} <= {"training.pt", "training.pt.tmp"}
+    assert {path.name for path in tmp_path.iterdir()} <= {"training.pt", ".training.pt.part.pt"}
 
 
 def environment() -> dict[str, str]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import io
 import json
-import os
 import pickle
+import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,12 @@ from foxnas.supernet.drawing import Draw
 from foxnas.supernet.model import Supernet
 from foxnas.supernet.precision import MixedPrecision
 from foxnas.supernet.recipe import Recipe
+from foxnas.tables import replacing
+
+_DAMAGED = (
+    RuntimeError, KeyError, TypeError, ValueError, EOFError, OSError, NotImplementedError, pickle.UnpicklingError,
+    zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 
 
 class TrainingState:
@@ -80,13 +88,10 @@ class TrainingState:
             "optimizer": self.optimizer.state_dict(),
             "loss_scale": self.mixed.scaler.state_dict(),
         }
-        # One name, not a random one: what a kill leaves of it is overwritten, and nothing piles up.
-        temporary = path.with_suffix(path.suffix + ".tmp")
-        with temporary.open("wb") as file:
-            torch.save(state, file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        content = io.BytesIO()  # since torch, while it writes a file, calls a full disk a bug of its own
+        torch.save(state, content)
+        with replacing(path) as temporary:
+            temporary.write_bytes(content.getbuffer())
 
     def load(self, path: Path) -> None:
         """Restore from `save`, without running anything that is in the file.
@@ -95,9 +100,12 @@ class TrainingState:
         """
         way_out = "delete it to train from the start"
         try:
+            with zipfile.ZipFile(path) as archive:  # whose checksums torch writes, and does not look at
+                if changed := archive.testzip():
+                    raise ValueError(f"{changed} was edited since it was written")
             state = torch.load(path, map_location="cpu", weights_only=True)
             origin = json.loads(state["origin"])
-        except (RuntimeError, KeyError, TypeError, ValueError, EOFError, pickle.UnpicklingError) as error:
+        except _DAMAGED as error:
             reason = str(error).splitlines()[0]
             raise FoxnasError(f"{path}: cannot continue training from this file ({reason}); {way_out}") from error
         if changed := _difference(origin, self.origin):

@@ -1,0 +1,65 @@
+"""Is everything below a results folder whole? Every kind of artefact, by its own reader."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+
+from foxnas.accuracy_table import read_outcomes
+from foxnas.arrays import load_array
+from foxnas.journal import Journal
+from foxnas.supernet.tensors import read_tensors
+from foxnas.tables import read_json, read_table
+from foxnas.tflite.seal import read_model
+
+
+def files_of(results: Path) -> set[str]:
+    """Return the files, relative; those of exported candidates, which timings choose, without their names."""
+    paths = (path.relative_to(results) for path in results.rglob("*") if path.is_file())
+    return {str(path.with_stem("any") if path.parent.name == "exported" else path) for path in paths}
+
+
+def check_all(results: Path) -> None:
+    """Read every artefact, and see that nothing half-written lies about."""
+    hidden = [path for path in results.rglob(".*") if path.name != ".snakemake_timestamp"]
+    assert not hidden, hidden
+    for path in sorted(results.rglob("*")):
+        if path.is_file():
+            check(path)
+
+
+def check(path: Path) -> None:
+    """Read one artefact. Raises FoxnasError when it is damaged."""
+    if "logs" in path.parts or "benchmarks" in path.parts:
+        return
+    match path.suffix:
+        case ".csv":
+            read_table(path)
+        case ".json":
+            read_json(path)
+        case ".npy":
+            load_array(path)
+        case ".npz":
+            read_outcomes([path], list(read_table(path.with_suffix(".csv"))["id"]))
+        case ".pt":
+            with zipfile.ZipFile(path) as archive:
+                assert archive.testzip() is None
+        case ".safetensors":
+            read_tensors(path)
+        case ".tflite":
+            read_model(path)
+        case ".jsonl":
+            lines = path.read_bytes().splitlines()
+            keys = {json.dumps(json.loads(line)["key"]): json.loads(line)["key"] for line in lines}
+            found = 0
+            for key in keys.values():
+                with Journal(path, key) as journal:
+                    found += len(journal.records)
+            assert found == len(lines), f"{path}: {len(lines) - found} damaged lines"
+        case ".html":
+            assert path.read_text().rstrip().endswith("</html>")
+        case "":
+            assert path.name == ".snakemake_timestamp", path
+        case _:
+            raise AssertionError(f"{path}: who reads this?")

@@ -1,0 +1,78 @@
+"""Killed again and again, at random moments of every job, a run ends with what an uninterrupted one ends with."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import intact
+import numpy as np
+import pytest
+from cut_runs import Run, command, kill, start, whole, write_config
+
+#: What no timing can change: bytes must be equal.
+UNTIMED = (
+    "data/**/*", "mini/supernet.safetensors", "mini/journals/*", "mini/16/subnets.csv", "mini/16/accuracy.csv",
+    "mini/16/shards/subnets/*", "mini/16/shards/accuracy/*", "mini/16/journals/accuracy/*",
+    "mini/16/predictors/accuracy*.json",
+)  # fmt: skip
+
+#: Jobs that are cut twice: they have journals to continue from, or are long.
+TWICE = ("Training the supernet", "Evaluating shard", "Timing shard", "Exporting")
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_config(tmp_path_factory.mktemp("config"))
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(config: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Run]:
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    run = whole(command(config, folder))
+    assert run.status == 0, run.text[-6000:]
+    return folder / "results", run
+
+
+def test_killed_in_every_job_it_ends_as_if_uninterrupted(
+    config: Path, uninterrupted: tuple[Path, Run], tmp_path: Path
+) -> None:
+    """Every job is killed at a uniformly random moment of the time it took uninterrupted, some of them twice."""
+    wanted, calm = uninterrupted
+    lasted = {label: calm.finished[label] - began for label, began in calm.started.items()}
+    to_hit = {label: 2 if label.startswith(TWICE) else 1 for label in lasted}
+    rng = np.random.default_rng(0)
+    kills: list[str] = []
+    done: set[str] = set()
+    while True:
+        run = start(command(config, tmp_path))
+        aimed: list[str] = []
+
+        def cut(run: Run, aimed: list[str] = aimed) -> float | None:
+            fresh = [label for label in run.started if to_hit[label]]
+            if not fresh:
+                return None
+            aimed.append(fresh[0])
+            return run.started[fresh[0]] + rng.uniform(0, lasted[fresh[0]])
+
+        was_cut = run.follow(cut)
+        story = "\n".join(kills)
+        again = done & run.started.keys()
+        assert not again, f"{again} had finished before the kill, and ran again; kills so far:\n{story}\n{run.text}"
+        done |= run.finished.keys()
+        if not was_cut:
+            break
+        to_hit[aimed[0]] -= 1
+        after_s = time.monotonic() - run.started[aimed[0]]
+        kills.append(f"{len(kills) + 1}: {aimed[0]}, after {after_s:.1f} s of {lasted[aimed[0]]:.1f}")
+        kill(run)
+    assert run.status == 0, f"kills:\n{story}\n{run.text[-6000:]}"
+    assert len(kills) >= 25, story
+    results = tmp_path / "results"
+    intact.check_all(results)
+    assert intact.files_of(results) == intact.files_of(wanted), story
+    equal = {path.relative_to(wanted) for pattern in UNTIMED for path in wanted.glob(pattern) if path.is_file()}
+    differing = [str(name) for name in equal if (results / name).read_bytes() != (wanted / name).read_bytes()]
+    assert not differing, f"{differing} differ; kills:\n{story}"
+    assert not list((tmp_path / ".snakemake" / "incomplete").iterdir())
+    assert "Nothing to be done" in whole(command(config, tmp_path)).text
