@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import intact
 import numpy as np
 import pytest
 from cut_runs import Run, command, kill, start, whole, write_config
+
+from foxnas.errors import FoxnasError
 
 #: What no timing can change: bytes must be equal.
 UNTIMED = (
@@ -76,3 +81,47 @@ def test_killed_in_every_job_it_ends_as_if_uninterrupted(
     assert not differing, f"{differing} differ; kills:\n{story}"
     assert not list((tmp_path / ".snakemake" / "incomplete").iterdir())
     assert "Nothing to be done" in whole(command(config, tmp_path)).text
+
+
+def truncated(content: bytes) -> bytes:
+    return content[: 2 * len(content) // 3]
+
+
+def short_of_two_bytes(content: bytes) -> bytes:
+    return content[:-2]
+
+
+def flipped(content: bytes) -> bytes:
+    """Another first digit of a number in a text (the last digits of some say nothing), another bit of anything else."""
+    try:
+        content.decode()
+        place = [found.end() for found in re.finditer(rb"[ ,]\d", content[:-120])][-1] - 1
+        changed = b"3" if content[place : place + 1] != b"3" else b"4"
+    except UnicodeDecodeError:
+        place = len(content) // 2
+        changed = bytes([content[place] ^ 1])
+    return content[:place] + changed + content[place + 1 :]
+
+
+@pytest.mark.parametrize("damage", [truncated, short_of_two_bytes, flipped], ids=lambda one: one.__name__)
+def test_damage_to_any_artefact_is_named_by_its_reader(
+    uninterrupted: tuple[Path, Run], tmp_path: Path, damage: Callable[[bytes], bytes]
+) -> None:
+    """Lines of a journal apart, which are passed over and measured again."""
+    wanted, _ = uninterrupted
+    copy = tmp_path / "results"
+    shutil.copytree(wanted, copy, ignore=shutil.ignore_patterns("logs", "benchmarks", "report.html", ".*"))
+    kinds = set()
+    for path in sorted(filter(Path.is_file, copy.rglob("*"))):
+        content = path.read_bytes()
+        intact.check(path)
+        path.write_bytes(damage(content))
+        if path.suffix == ".jsonl":
+            with pytest.raises(AssertionError, match=f"{path.name}: .* damaged lines"):
+                intact.check(path, len(content.splitlines()))
+        else:
+            with pytest.raises(FoxnasError, match=rf"{re.escape(str(path))}:? .*run again"):
+                intact.check(path)
+        path.write_bytes(content)
+        kinds.add(path.suffix)
+    assert kinds == {".csv", ".json", ".npy", ".npz", ".safetensors", ".tflite", ".jsonl"}
