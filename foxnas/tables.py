@@ -1,8 +1,8 @@
 """Tables that can be understood when found alone, and that notice when they were cut or edited.
 
 A table is a CSV file whose first line is a comment with one JSON object: what made the table
-(`made_by`), the number of its rows, and the digest of everything below. A JSON file has the digest of
-its other values under "content_sha256".
+(`made_by`), the number of its rows, and the digest of everything below. That object, and a JSON file,
+has the digest of its other values under "content_digest".
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import pandas as pd
 from foxnas.errors import FoxnasError
 
 _MARK = "# foxnas table "
-_DIGEST = "content_sha256"
+_DIGEST = "content_digest"
 
 
 #: The way out of a damaged file that the workflow itself wrote.
@@ -68,8 +68,7 @@ def _only_writer(temporary: Path) -> int:
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """Write an indented JSON object with its digest, whole or not at all. NaN and infinities are refused."""
-    plain = json.loads(json.dumps(value, allow_nan=False))
-    text = json.dumps({**plain, _DIGEST: _json_digest(plain)}, indent=1) + "\n"
+    text = json.dumps(_sealed(value), indent=1) + "\n"
     with replacing(path) as temporary:
         temporary.write_text(text)
 
@@ -85,9 +84,19 @@ def read_json(path: Path) -> dict[str, Any]:
         raise FoxnasError(f"{path}: not readable as JSON ({error}); delete it and run again") from error
     if not isinstance(value, dict):
         raise FoxnasError(f"{path}: expected a JSON object; delete it and run again")
-    if value.pop(_DIGEST, None) not in (None, _json_digest(value)):
+    if not _unseal(value):
         raise FoxnasError(f"{path}: was edited since it was written; {MAKE_ANEW}")
     return value
+
+
+def _sealed(value: Mapping[str, Any]) -> dict[str, Any]:
+    plain = json.loads(json.dumps(value, allow_nan=False))
+    return {**plain, _DIGEST: _json_digest(plain)}
+
+
+def _unseal(value: dict[str, Any]) -> bool:
+    """Take the digest out of an object; return whether it is that of the rest, or there was none."""
+    return value.pop(_DIGEST, None) in (None, _json_digest(value))
 
 
 def _json_digest(value: Mapping[str, Any]) -> str:
@@ -99,7 +108,7 @@ def write_table(path: Path, rows: pd.DataFrame, made_by: Mapping[str, Any]) -> N
     body = rows.to_csv(index=False, lineterminator="\n")
     header = {"made_by": made_by, "rows": len(rows), "sha256": hashlib.sha256(body.encode()).hexdigest()}
     with replacing(path) as temporary:
-        temporary.write_text(_MARK + json.dumps(header, sort_keys=True) + "\n" + body)
+        temporary.write_text(_MARK + json.dumps(_sealed(header), sort_keys=True) + "\n" + body)
 
 
 def read_table(path: Path, columns: Sequence[str] = ()) -> pd.DataFrame:
@@ -153,6 +162,8 @@ def _header(first: str, path: Path) -> dict[str, Any]:
         header: dict[str, Any] = json.loads(first.removeprefix(_MARK))
         if missing := {"made_by", "rows", "sha256"} - header.keys():
             raise ValueError(f"no {missing}")
+        if not _unseal(header):
+            raise ValueError("edited")
     except ValueError as error:
         raise FoxnasError(
             f"{path}: is not a table of this workflow, or its first line was edited; {MAKE_ANEW}"
