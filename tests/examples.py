@@ -42,7 +42,7 @@ def example(heading: str, containing: str) -> str:
 
 
 def smallest() -> dict[str, Any]:
-    """config/tiny.yaml with everything that takes time and decides nothing here cut down."""
+    """config/tiny.yaml with all that takes time cut down, and a budget that any machine keeps, however busy."""
     config: dict[str, Any] = yaml.safe_load((ROOT / "config" / "tiny.yaml").read_text())
     config["space"]["image_sizes"] = [16]
     config["data"] |= {"scene": None, "splits": {"train": 1000, "fit": 200, "verify": 200, "test": 200}}
@@ -51,6 +51,8 @@ def smallest() -> dict[str, Any]:
         "warm_up_runs": 1, "warm_up_ms": 0, "min_runs": 5, "min_time_ms": 1, "repeats": 1, "max_attempts": 2,
     }  # fmt: skip
     config["predictors"] |= {"accuracy_form": "paper", "rivals": None, "further_targets": []}
+    config["budgets"] = [2]
+    config["search"] |= {"candidates": 1, "incumbents": 1, "reserves_percent": [3]}
     config["search"]["annealing"] |= {"rounds": 1, "chains": 4}
     config["refinement"]["twists"] = 0
     config["comparison"] = {"seeds": 1, "calls": 300}

@@ -42,7 +42,7 @@ def test_every_example_of_the_page_is_tried_somewhere() -> None:
 
 def test_the_rich_logger_ends_well(logged: tuple[Path, str]) -> None:
     folder, said = logged
-    assert read_json(folder / "results/mini/deploy/local/p50/validation.json")["test_images"] == 200
+    assert read_json(folder / "results/mini/deploy/local/2ms/validation.json")["test_images"] == 200
     assert re.search(r"\D(\d+)/\1\D|100%|26 of 26|✓", said), said[-2000:]
     assert "Traceback" not in said
 
@@ -69,7 +69,7 @@ def test_nothing_reruns_as_a_module(project: Path) -> None:
     assert planned(run(project, DRY)) == {"flash_board"}
     assert "Nothing to be done" in run(project, f"{DRY} foxnas_all")
     run(project, "snakemake --cores 1")
-    assert (project / "flashed.txt").read_text().endswith("results/mini/deploy/local/p50/model.tflite\n")
+    assert (project / "flashed.txt").read_text().endswith("results/mini/deploy/local/2ms/model.tflite\n")
 
 
 def test_another_options_cost_is_the_same_as_a_module(project: Path) -> None:

@@ -57,13 +57,13 @@ def read(store: Any, key: str) -> bytes:
 
 
 def test_everything_but_journals_is_in_the_store(finished: tuple[Path, str], store: Any) -> None:
-    verdict = json.loads(read(store, "mini/deploy/local/p50/validation.json"))
+    verdict = json.loads(read(store, "mini/deploy/local/2ms/validation.json"))
     assert verdict["test_images"] == 200
-    winner = json.loads(read(store, "mini/search/local/p50/winner.json"))["winner"]
-    exported = [one.key for one in store.objects.filter(Prefix="nas/results/mini/search/local/p50/round-1/exported/")]
-    assert f"nas/results/mini/search/local/p50/round-1/exported/{winner['id']}.tflite" in exported
-    deployed = read(store, "mini/deploy/local/p50/model.tflite")
-    assert deployed == read(store, f"mini/search/local/p50/round-1/exported/{winner['id']}.tflite")
+    winner = json.loads(read(store, "mini/search/local/2ms/winner.json"))["winner"]
+    exported = [one.key for one in store.objects.filter(Prefix="nas/results/mini/search/local/2ms/round-1/exported/")]
+    assert f"nas/results/mini/search/local/2ms/round-1/exported/{winner['id']}.tflite" in exported
+    deployed = read(store, "mini/deploy/local/2ms/model.tflite")
+    assert deployed == read(store, f"mini/search/local/2ms/round-1/exported/{winner['id']}.tflite")
     assert verdict["arch"].split("_")[0].encode() in read(store, "report.html")
     assert b"start-up" in read(store, "logs/write_report.log")
     local = {path.relative_to(finished[0]) for path in (finished[0] / "results").rglob("*") if path.is_file()}
@@ -85,9 +85,9 @@ def test_a_changed_line_reruns_what_depends_on_it_from_the_store(
     """Fewer candidates: the folder of exported models loses the files that are no longer in it."""
     folder, _ = finished
     config = smallest()
-    config["search"] |= {"candidates": 1, "incumbents": 0}
+    config["search"]["incumbents"] = 0
     (folder / "config" / "config.yaml").write_text(yaml.safe_dump(config))
-    exported = "results/mini/search/local/p50/round-1/exported"
+    exported = "results/mini/search/local/2ms/round-1/exported"
     before = {one.key for one in store.objects.filter(Prefix=f"nas/{exported}/")}
     said = run(folder, f"{command} {exported}", **environment)
     assert "evaluate_subnets" not in said
