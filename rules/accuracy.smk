@@ -31,7 +31,7 @@ rule evaluate_subnets:
             sample=SAMPLE,
         ),
         code=flow.code_digest("evaluate_subnets"),
-        journal="results/{space}/{size}/journals/accuracy/{shard}.jsonl",
+        journal=JOURNAL("results/{space}/{size}/journals/accuracy/{shard}.jsonl"),
     message:
         "Evaluating shard {wildcards.shard} of the subnets at {wildcards.size} px"
     shell:

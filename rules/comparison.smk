@@ -64,7 +64,9 @@ use rule evaluate_subnets as evaluate_found with:
     params:
         settings=flow.settings(space=SPACE, accuracy=CONFIG.accuracy, sample=SAMPLE),
         code=flow.code_digest("evaluate_subnets"),
-        journal="results/{space}/search/{device}/{budget}/journals/found-accuracy.jsonl",
+        journal=JOURNAL(
+            "results/{space}/search/{device}/{budget}/journals/found-accuracy.jsonl"
+        ),
     message:
         "Evaluating what the strategies found for budget {wildcards.budget} on {wildcards.device}"
 

@@ -121,7 +121,9 @@ use rule evaluate_subnets as evaluate_candidates with:
             sample=SAMPLE,
         ),
         code=flow.code_digest("evaluate_subnets"),
-        journal="results/{space}/search/{device}/{budget}/journals/{round}-accuracy.jsonl",
+        journal=JOURNAL(
+            "results/{space}/search/{device}/{budget}/journals/{round}-accuracy.jsonl"
+        ),
     message:
         "Evaluating the candidates of {wildcards.round} for budget {wildcards.budget} on {wildcards.device}"
 

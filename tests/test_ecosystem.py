@@ -85,6 +85,9 @@ def test_another_options_cost_is_the_same_as_a_module(project: Path) -> None:
 def test_a_prefix_moves_everything_that_is_made(tmp_path: Path) -> None:
     write_project(tmp_path, smallest())
     umbrella(tmp_path)
+    said = run(tmp_path, f"{DRY} --printshellcmds foxnas_all flash_board")
+    assert re.findall(r"--journal (nas/results/\S+)", said)
+    assert not re.findall(r"\S* (?<!\w)results/\S+", said), "a path in a command does not follow the prefix"
     plan = planned(run(tmp_path, DRY))
     assert {"flash_board", "foxnas_export_candidates", "foxnas_judge_model"} <= plan
     assert "foxnas_write_report" not in plan  # flash_board needs none
