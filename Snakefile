@@ -39,8 +39,8 @@ if workflow.is_main_process and workflow.check_envvars:
 look_past_ancient_inputs()
 
 CONFIG = load_config(config, "the configuration")
-SPACE = CONFIG.space
-SIZES = SPACE.image_sizes
+SIZES = CONFIG.space.image_sizes
+SPACE = flow.space_at(CONFIG.space, SIZES)
 DEVICES = [device.name for device in CONFIG.devices]
 EDGETPU = [device.name for device in CONFIG.devices if device.kind == "edgetpu"]
 #: Devices with a runtime of their own that themselves say what the deployed file sees.

@@ -24,13 +24,14 @@ from foxnas.accuracy_table import TARGETS
 from foxnas.arch import Arch
 from foxnas.config.whole import Config, read_config
 from foxnas.data import to_input
+from foxnas.designs import DESIGNS, Design
 from foxnas.devices.registry import build_device
 from foxnas.devices.session import measure_probes
 from foxnas.features import formula
 from foxnas.measured import accuracy_and_latency
 from foxnas.predictor.forms import formula_name
 from foxnas.progress import follow
-from foxnas.sampling_design import DESIGNS, Design, subnets
+from foxnas.sampling_design import subnets
 from foxnas.space import SearchSpace
 from foxnas.supernet.checkpoint import load_supernet
 from foxnas.tflite.probe import ProbeWriter

@@ -13,17 +13,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cached_property
 from itertools import combinations_with_replacement
-from typing import Literal, get_args
 
 import numpy as np
 
 from foxnas.arch import Arch, Layer
+from foxnas.designs import Design
 from foxnas.errors import FoxnasError
 from foxnas.features import FloatArray, formula
 from foxnas.space import SearchSpace
-
-Design = Literal["uniform", "i-optimal", "d-optimal"]
-DESIGNS: tuple[Design, ...] = get_args(Design)
 
 #: The terms that are to be determined: all that the paper's forms and their quadratic extensions have between them.
 _FORMULAS = ("accuracy-quadratic", "latency-quadratic")

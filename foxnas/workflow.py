@@ -251,10 +251,13 @@ def percentile_shards(config: Config) -> list[int]:
 
 
 def space_at(space: SpaceConfig, sizes: Sequence[int]) -> SpaceConfig:
-    """Return the space with only these image sizes, so that another size does not touch a rule."""
-    return space.model_copy(update={"image_sizes": list(sizes)})
+    """Return the space with only these image sizes, so that another size does not touch a rule.
+
+    Nor does the divisor: the config has been held against it, and that is all it is for.
+    """
+    return space.model_copy(update={"image_sizes": list(sizes), "size_divisor": 1})
 
 
 def shape_of(space: SpaceConfig) -> SpaceConfig:
-    """Return the space with its smallest image size alone: what weights and layers depend on."""
-    return space_at(space, space.image_sizes[:1])
+    """Return the space with one image size, the same for all: what weights and layers depend on."""
+    return space_at(space, [1])

@@ -60,7 +60,7 @@ rule split_images:
         runtime=jobs.growing(60),
     params:
         settings=flow.settings(
-            data=CONFIG.data.model_copy(update={"centre_share": 1.0}),
+            data=CONFIG.data.dealt,
             channels=SPACE.image_channels,
             classes=SPACE.classes,
         ),

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from foxnas.arch import Arch
+from foxnas.designs import DESIGNS, Design
 from foxnas.errors import FoxnasError
 from foxnas.features import formula
-from foxnas.sampling_design import DESIGNS, Design, subnets
+from foxnas.sampling_design import subnets
 from foxnas.space import SearchSpace, UnitSpec
 
 SMALL = SearchSpace(

@@ -109,6 +109,12 @@ class DataConfig(Section):
         """How a split's images are stored before they have a size: a list of files, or an array."""
         return "csv" if self.dataset == "folder" else "npy"
 
+    @property
+    def dealt(self) -> DataConfig:
+        """The same as far as it matters which image is of which split: not what is seen of it later."""
+        share = {"centre_share": 1.0}
+        return self.model_copy(update=share if self.form == "csv" else {**share, "corrupt_images": "fail"})
+
     def view(self, channels: int) -> ViewConfig:
         """Return what the prepared images of a space with so many channels depend on."""
         return ViewConfig.model_validate(

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from foxnas.config.section import Section
-from foxnas.sampling_design import Design
+from foxnas.designs import Design
 
 
 class SampleConfig(Section):
