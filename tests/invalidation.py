@@ -1,0 +1,459 @@
+"""What changing a line of the config runs again: one row a leaf, and more where it depends on the rest of the config.
+
+A new leaf needs a row here, or `tests/test_invalidation.py` fails. `python tests/invalidation.py` writes the table of
+docs/invalidation.md anew.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from dag import Job
+
+from foxnas.config.whole import read_config
+
+PAGE = Path(__file__).parent.parent / "docs" / "invalidation.md"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Where a rerun begins: all rules from there on, some of them for some wildcards only (``rule name=value``)."""
+
+    says: str
+    own: tuple[str, ...]
+    """The rules that it begins with."""
+    then: tuple[Stage, ...]
+    """What follows from them."""
+
+    @property
+    def rules(self) -> frozenset[str]:
+        """All of its rules."""
+        return frozenset(self.own).union(*(stage.rules for stage in self.then))
+
+    def __or__(self, other: Stage) -> Stage:
+        return Stage(f"{self.says}; {other.says}", (), (self, other))
+
+    def among(self, jobs: Iterable[Job], where: Mapping[str, str]) -> set[Job]:
+        """Return those of the jobs that belong to it; a wildcard of `where` that a job has must have that value."""
+        return {
+            job
+            for job in jobs
+            if any(Job.parse(rule).covers(job) for rule in self.rules)
+            and all(dict(job.wildcards).get(name, value) == value for name, value in where.items())
+        }
+
+
+def _stage(says: str, *rules: str, then: Iterable[Stage] = ()) -> Stage:
+    return Stage(says, rules, tuple(then))
+
+
+def _measured(batch: str = "") -> list[str]:
+    """The rules that measure exported candidates."""
+    return [f"{rule} {batch}".strip() for rule in ("compile_candidates", "time_candidates", "time_compiled_candidates")]
+
+
+NOTHING = _stage("nothing")
+REPORT = _stage("the report", "write_report")
+VERDICT = _stage("the verdict", "judge_model", then=[REPORT])
+VALIDATION = _stage("the final timing", "validate_latency", "validate_compiled_latency", then=[VERDICT])
+BASELINES = _stage("the comparison with baselines", "compare_baselines", then=[REPORT])
+WINNER = _stage(
+    "the choice of the winner onward",
+    "deploy_winner", "deploy_compiled", "validate_accuracy", "validate_on_device", then=[VALIDATION, BASELINES],
+)  # fmt: skip
+TWISTS = _stage(
+    "twists onward", "twist_winner", "export_candidates batch=twist", *_measured("batch=twist"), then=[WINNER]
+)
+LATER_ROUNDS = _stage(
+    "later rounds onward",
+    "refit_predictors", "search_architectures round=round-2", "export_candidates batch=round-2",
+    *_measured("batch=round-2"), then=[TWISTS],
+)  # fmt: skip
+TIMING = _stage("timing of candidates onward", "time_candidates", "time_compiled_candidates", then=[LATER_ROUNDS])
+EXPORT = _stage("export onward", "export_candidates", *_measured(), then=[LATER_ROUNDS])
+SEARCH = _stage("search onward", "search_architectures", "evaluate_candidates", then=[EXPORT])
+STRATEGIES = _stage(
+    "the comparison of strategies",
+    "compare_strategies", "evaluate_found", "time_found", "compile_found", "time_compiled_found", then=[REPORT],
+)  # fmt: skip
+BUDGET = _stage("budgets, search onward", "resolve_budget", then=[SEARCH, STRATEGIES])
+RIVALS = _stage(
+    "the comparison of predictors", "compare_accuracy_predictors", "compare_latency_predictors", then=[REPORT]
+)
+RIVALS_OF_ACCURACY = _stage("the comparison of predictors", "compare_accuracy_predictors", then=[REPORT])
+TARGET = _stage("the fits of further targets", "fit_target", then=[REPORT])
+ACCURACY_FIT = _stage("accuracy fits onward", "fit_accuracy", then=[SEARCH, STRATEGIES])
+LATENCY_FIT = _stage("latency fits onward", "fit_latency", then=[SEARCH, STRATEGIES])
+ACCURACY = _stage(
+    "accuracy onward", "evaluate_subnets", "gather_accuracy", "compare_accuracy_predictors", then=[ACCURACY_FIT]
+)
+LATENCY = _stage(
+    "latency onward",
+    "time_subnets", "time_compiled", "gather_latency", "compare_latency_predictors", "fit_target",
+    then=[LATENCY_FIT, BUDGET],
+)  # fmt: skip
+COMPILATION = _stage("compilation onward", "compile_probes", then=[LATENCY])
+PROVISION = _stage("a check of the device", "provision_device")
+SAMPLE = _stage("sampling onward", "sample_subnets", "gather_subnets", then=[ACCURACY, COMPILATION])
+SUPERNET = _stage("the supernet, accuracy onward", "take_checkpoint", "train_supernet", then=[ACCURACY])
+SPACE = _stage("everything but the images", then=[SUPERNET, SAMPLE])
+RESIZED = _stage("resizing, accuracy onward", "resize_images", "resize_test_images", then=[ACCURACY])
+CALIBRATION = _stage(ACCURACY.says, "resize_images", then=[ACCURACY])
+SPLIT = _stage("splits, training, accuracy onward", "split_images", "train_supernet", then=[RESIZED])
+FETCH = _stage("the images anew, onward", "fetch_images", then=[SPLIT])
+#: More subnets: what is new, then whatever takes the whole table.
+GROWTH = _stage(
+    "the new subnets alone are evaluated and timed; fits onward",
+    "sample_subnets shard=1", "evaluate_subnets shard=1", "time_subnets shard=1", "compile_probes shard=1",
+    "time_compiled shard=1", "gather_subnets", "gather_accuracy", "gather_latency", "compare_accuracy_predictors",
+    "compare_latency_predictors", "fit_target", then=[ACCURACY_FIT, LATENCY_FIT, BUDGET],
+)  # fmt: skip
+EXTRA = _stage(
+    "the new subnets alone are evaluated and timed; the comparison with baselines",
+    "sample_subnets shard=1", "evaluate_subnets shard=1", "time_subnets shard=1", "compile_probes shard=1",
+    "time_compiled shard=1", then=[BASELINES],
+)  # fmt: skip
+
+
+class Row(NamedTuple):
+    """One line changed in a finished run."""
+
+    path: str
+    """The leaf, with the places of list elements."""
+    value: Any
+    """What it is changed to."""
+    stage: Stage
+    where: Mapping[str, str] = {}
+    """Wildcards to which the rerun is restricted."""
+    base: str = "tiny"
+    """The finished run; see `BASES`."""
+    also: Mapping[str, Any] = {}
+    """Other lines that must change with it to be valid."""
+    note: str = ""
+    """For the page: when it is so."""
+
+    @property
+    def leaf(self) -> str:
+        """The leaf as the schema has it."""
+        return re.sub(r"\.\d+(?=\.|$)", "[]", self.path)
+
+
+@dataclass(frozen=True)
+class Base:
+    """A finished run: config/tiny.yaml with these changes."""
+
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    files: tuple[str, ...] = ()
+    """What the user has to bring, besides."""
+
+    def config(self) -> dict[str, Any]:
+        """Return its configuration, every key written out."""
+        tiny = read_config(Path(__file__).parent.parent / "config" / "tiny.yaml")
+        return changed(tiny.model_dump(mode="json"), self.changes)
+
+    def bring(self, folder: Path) -> None:
+        """Put the user's files there."""
+        for name in self.files:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(f"{name}, of the user\n")
+
+
+def changed(config: Mapping[str, Any], lines: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of the config with other values at these paths. Raises AssertionError where one is no other."""
+    copy = json.loads(json.dumps(config))
+    for path, value in lines.items():
+        *parents, last = (int(part) if part.isdigit() else part for part in path.split("."))
+        place = copy
+        for part in parents:
+            place = place[part]
+        assert place[last] != value, f"{path} is {value} already"
+        place[last] = json.loads(json.dumps(value))
+    return copy
+
+
+_SSH = {
+    "host": "pi.local", "user": None, "port": None, "config_file": None, "password": None, "folder": ".foxnas",
+    "python": None, "wheels": None,
+}  # fmt: skip
+_DEVICE = {
+    "name": "local", "kind": "tflite", "ssh": None, "compiler": None, "max_model_bytes": None, "torch": None,
+    "patience": {"silence_s": 60.0, "away_minutes": 120.0, "busy_minutes": 720.0},
+    "protocol": {
+        "warm_up_runs": 5, "warm_up_ms": 5.0, "min_runs": 25, "min_time_ms": 20.0, "max_time_ms": 30000.0, "repeats": 2,
+        "threads": 1, "cpu": None, "xnnpack": False, "reference_every": 20, "max_relative_mad": 0.1,
+        "max_preempted": 0.4, "max_drift": 0.15, "max_disagreement": 0.05, "max_attempts": 6, "seed": 0,
+    },
+}  # fmt: skip
+_TORCH = {"batch": 64, "compile": False, "cuda_graphs": False, "tf32": False, "channels_last": False}
+_COMPILER = {"executable": "edgetpu_compiler", "timeout_s": 180, "runtime": 14}
+
+BASES = {
+    "tiny": Base(files=("other.safetensors", "energy/local-16.csv", "energy/local-24.csv")),
+    # Every kind of device, a supernet of one's own, two budgets, two rounds.
+    "devices": Base(
+        {
+            "devices": [
+                _DEVICE,
+                {**_DEVICE, "name": "pi", "ssh": _SSH},
+                {**_DEVICE, "name": "coral", "kind": "edgetpu", "compiler": _COMPILER, "max_model_bytes": 6000000,
+                 "ssh": {**_SSH, "host": "coral.local"}},
+                {**_DEVICE, "name": "gpu", "kind": "torch", "torch": _TORCH, "ssh": {**_SSH, "host": "gpubox"}},
+            ],
+            "supernet.source": "train",
+            "budgets": ["p50", 5.0],
+            "refinement.rounds": 2,
+        }
+    ),
+    # Image files, a goal and tables of one's own.
+    "own": Base(
+        {
+            "data.dataset": "folder",
+            "data.folder": "photos",
+            "data.scene": None,
+            "supernet.source": "train",
+            "search.objective": {
+                "kind": "python", "function": "mine:score", "accuracy_floor": None, "points_per_budget": None
+            },
+            "predictors.further_targets.0.table": "energy/{device}-{size}.csv",
+        },
+        ("mine.py", "energy/local-16.csv", "energy/local-24.csv", "power/local-16.csv", "power/local-24.csv"),
+    ),
+    "floor": Base({"search.objective.kind": "latency-under-accuracy", "search.objective.accuracy_floor": 60.0}),
+    "weighted": Base({"search.objective.kind": "weighted", "search.objective.points_per_budget": 1.0}),
+}  # fmt: skip
+
+
+def _same(stage: Stage, prefix: str, values: Mapping[str, Any], **more: Any) -> list[Row]:
+    return [Row(f"{prefix}.{name}", value, stage, **more) for name, value in values.items()]
+
+
+def _device(number: int, name: str, stage: Stage, prefix: str, values: Mapping[str, Any]) -> list[Row]:
+    """Rows of one device of the base `devices`, none of which may touch another device."""
+    return _same(stage, f"devices.{number}{prefix}", values, where={"device": name}, base="devices")
+
+
+_PROTOCOL = {
+    "warm_up_runs": 6, "warm_up_ms": 6.0, "min_runs": 30, "min_time_ms": 21.0, "max_time_ms": 20000.0, "repeats": 3,
+    "threads": 2, "cpu": 0, "xnnpack": True, "reference_every": 10, "max_relative_mad": 0.2, "max_preempted": 0.5,
+    "max_drift": 0.2, "max_disagreement": 0.06, "max_attempts": 7, "seed": 1,
+}  # fmt: skip
+_PHASE = {
+    "epochs": 7, "learning_rate": 0.005, "kernel_sizes": [5, 7], "expansion_ratios": [3, 4, 6], "depths": [3, 4],
+    "kernel_weights": [0.2, 0.3, 0.5], "expansion_weights": [0.1, 0.2, 0.3, 0.4], "depth_weights": [0.2, 0.3, 0.5],
+}  # fmt: skip
+_PHASES = [
+    {**_PHASE, "kernel_sizes": [3, 5, 7], "expansion_ratios": [2, 3, 4, 6], "depths": [2, 3, 4]},
+]
+_TRAINING = {
+    "seed": 1, "batch_size": 128, "batch_parts": 2, "weight_decay": 0.0002, "distillation": 0.5, "average_decay": 0.99,
+    "precision": "bf16",
+}  # fmt: skip
+
+SEARCH_AGAIN = _stage("the new round, twists onward", "evaluate_candidates round=round-1", then=[LATER_ROUNDS])
+NEW_SIZE = _stage("the new size: resizing, sampling onward", "resize_images", "resize_test_images", then=[SAMPLE])
+NEW_SIZE_TRAINED = _stage(
+    "the new size: resizing, sampling, latency; training, accuracy of all sizes onward",
+    *(
+        f"{rule} size=20"
+        for rule in (
+            "resize_images", "resize_test_images", "sample_subnets", "gather_subnets", "time_subnets", "time_compiled",
+            "compile_probes", "gather_latency", "fit_latency",
+        )
+    ),
+    "compare_latency_predictors", "fit_target", then=[SUPERNET, BUDGET],
+)  # fmt: skip
+NEW_DEVICE = _stage("the new device: latency onward", "provision_device", then=[COMPILATION])
+
+ROWS = [
+    *_same(SPACE, "space", {
+        "name": "other", "kernel_sizes": [3, 5], "expansion_ratios": [3, 4], "depths": [2, 3],
+        "padding": "symmetric", "stem_width": 12, "stem_stride": 1, "stem_activation": "relu",
+        "first_activation": "relu", "first_residual": False, "head_width": 64, "head_activation": "relu",
+        "mix_width": 16, "kernel_transforms": True, "squeeze.reduction": 8,
+        "squeeze.divisor": 2, "squeeze.minimum": 2, "squeeze.activation": "relu", "units.0.width": 12,
+        "units.0.stride": 1, "units.1.type": 2, "units.1.activation": "relu", "units.1.first_type": 2,
+    }),
+    Row("space.units", [{"width": 8, "stride": 2, "type": 1, "activation": "relu", "first_type": 0}], SPACE),
+    Row("space.size_divisor", 2, NOTHING),
+    Row("space.normalisation", "imagenet", SPLIT | SPACE, also={"space.image_channels": 3}),
+    Row("space.image_sizes", [16, 20, 24], NEW_SIZE, {"size": "20"}, note="a checkpoint"),
+    Row("space.image_sizes", [12, 16, 24], NEW_SIZE, {"size": "12"}, note="a checkpoint"),
+    Row("space.image_sizes", [16, 20, 24], NEW_SIZE_TRAINED, base="devices", note="a supernet trained here"),
+    Row("space.image_sizes", [16], BUDGET | RIVALS | TARGET | BASELINES, note="one less"),
+    *_same(SPLIT | SPACE, "space", {"image_channels": 3, "classes": 11}),
+
+    Row("data.dataset", "KMNIST", FETCH),
+    Row("data.folder", "elsewhere", FETCH),
+    *_same(SPLIT, "data", {
+        "scene": None, "scene.canvas": 50, "scene.smallest_scale": 0.6, "scene.largest_angle": 20.0,
+        "evaluate_on": "held-out", "seed": 1, "splits.train": 4001, "splits.fit": 1001, "splits.verify": 1001,
+        "splits.test": 1001,
+    }),
+    Row("data.centre_share", 0.875, RESIZED),
+    Row("data.corrupt_images", "skip", NOTHING, note="arrays"),
+    Row("data.corrupt_images", "skip", SPLIT, base="own", note="image files"),
+
+    Row("supernet.source", "train", SUPERNET),
+    Row("supernet.checkpoint", "other.safetensors", SUPERNET),
+    Row("supernet.checkpoint", "other.safetensors", NOTHING, base="devices", note="a supernet trained here"),
+    Row("supernet.gpus", 1, NOTHING, base="devices"),
+    *_same(NOTHING, "supernet.training", _TRAINING, note="a checkpoint"),
+    *_same(NOTHING, "supernet.training.phases.0", _PHASE, note="a checkpoint"),
+    *_same(SUPERNET, "supernet.training", _TRAINING, base="devices", note="a supernet trained here"),
+    *_same(SUPERNET, "supernet.training.phases.0", _PHASE, base="devices", note="a supernet trained here"),
+    Row("supernet.training.phases", [_PHASES[0]], SUPERNET, base="devices", note="a supernet trained here"),
+    Row("supernet.training.phases", [_PHASES[0]], NOTHING, note="a checkpoint"),
+
+    Row("sampling.seed", 1, SAMPLE),
+    Row("sampling.design", "i-optimal", SAMPLE),
+    Row("sampling.subnets", 200, GROWTH),
+    Row("accuracy.recalibration_images", 200, CALIBRATION),
+    Row("accuracy.batch_size", 512, ACCURACY),
+
+    *_device(1, "pi", NEW_DEVICE, "", {"ssh.host": "elsewhere", "ssh.python": "python3"}),
+    *_device(1, "pi", PROVISION, "", {
+        "ssh.user": "me", "ssh.port": 2222, "ssh.config_file": "config", "ssh.password": "prompt",
+        "ssh.folder": "foxnas", "ssh.wheels": "wheels",
+    }),
+    Row("devices.1.ssh", None, LATENCY, {"device": "pi"}, "devices", note="this machine itself"),
+    *(
+        row
+        for number, name in enumerate(("local", "pi", "coral", "gpu"))
+        for row in (
+            *_device(number, name, NOTHING, ".patience", {"silence_s": 61.0, "away_minutes": 2.0, "busy_minutes": 3.0}),
+            *_device(number, name, SEARCH, "", {"max_model_bytes": 50000}),
+            *_device(number, name, LATENCY, ".protocol", {"xnnpack": True, "seed": 1}),
+        )
+    ),
+    *_device(1, "pi", LATENCY, ".protocol", {k: v for k, v in _PROTOCOL.items() if k not in ("xnnpack", "seed")}),
+    *_device(2, "coral", NOTHING, ".compiler", {"executable": "/opt/edgetpu_compiler"}),
+    *_device(2, "coral", COMPILATION, ".compiler", {"timeout_s": 60, "runtime": 13}),
+    *_device(3, "gpu", LATENCY, ".torch", {
+        "batch": 1, "compile": True, "cuda_graphs": True, "tf32": True, "channels_last": True,
+    }),
+    Row("devices.1.name", "board", NEW_DEVICE, {"device": "board"}, "devices"),
+    Row("devices.1.kind", "torch", NEW_DEVICE, {"device": "pi"}, "devices", {"devices.1.torch": _TORCH}),
+    Row("devices.2.compiler", None, NEW_DEVICE, {"device": "coral"}, "devices", {"devices.2.kind": "tflite"}),
+    Row("devices.3.torch", None, NEW_DEVICE, {"device": "gpu"}, "devices", {"devices.3.kind": "tflite"}),
+    Row("devices", [_DEVICE, {**_DEVICE, "name": "pi", "ssh": _SSH}], NEW_DEVICE, {"device": "pi"}, note="one more"),
+    Row("devices", [_DEVICE], REPORT, base="devices", note="fewer"),
+
+    Row("predictors.accuracy_target", "probability", ACCURACY_FIT | RIVALS_OF_ACCURACY),
+    Row("predictors.accuracy_form", "layers", ACCURACY_FIT),
+    Row("predictors.latency_form", "layers", LATENCY_FIT),
+    Row("predictors.folds", 5, ACCURACY_FIT | LATENCY_FIT | TARGET),
+    Row("predictors.seed", 1, ACCURACY_FIT | LATENCY_FIT | TARGET | RIVALS),
+    Row("predictors.rivals", None, REPORT),
+    *_same(RIVALS, "predictors.rivals", {"training_subnets": [50], "repeats": 2, "network_steps": 60}),
+    Row("predictors.further_targets", [], REPORT),
+    *_same(TARGET, "predictors.further_targets.0", {
+        "name": "slow", "column": "p10_ms", "unit": "s", "form": "layers", "table": "energy/{device}-{size}.csv",
+    }),
+    Row("predictors.further_targets.0.table", "power/{device}-{size}.csv", TARGET, base="own"),
+
+    Row("budgets", ["p50", "p80"], BUDGET | BASELINES, {"budget": "p80"}, note="one more"),
+    Row("budgets", ["p50"], BASELINES, base="devices", note="one less"),
+    *_same(SEARCH, "search", {
+        "strategy": "evolution", "seed": 1, "candidates": 3, "incumbents": 2, "objective.kind": "knee",
+        "annealing.initial_temperature": 5, "annealing.proposals_per_temperature": 50, "annealing.boltzmann": 0.02,
+        "annealing.switch_after": 9, "annealing.rounds": 3, "annealing.chains": 16, "annealing.guided": False,
+        "annealing.polish": False,
+    }),
+    *_same(SEARCH, "search.caps", {
+        "max_parameters": 10**6, "max_macs": 10**7, "max_int8_bytes": 10**6, "max_activation_bytes": 10**6,
+    }),
+    *_same(SEARCH | STRATEGIES, "search", {"alike_layers": True, "reserves_percent": [4.0, 20.0]}),
+    Row("search.objective.accuracy_floor", 65.0, SEARCH, base="floor"),
+    Row("search.objective.points_per_budget", 2.0, SEARCH, base="weighted"),
+    Row("search.objective.function", "mine:other", SEARCH, base="own"),
+
+    *_same(STRATEGIES, "comparison", {"seeds": 1, "calls": 1000}),
+    Row("refinement.rounds", 2, SEARCH_AGAIN),
+    Row("refinement.settled_points", 0.1, NOTHING, note="one round"),
+    Row("refinement.settled_points", 0.1, LATER_ROUNDS, base="devices", note="several rounds"),
+    Row("refinement.twists", 3, TWISTS, note="another number"),
+    Row("refinement.twists", 0, WINNER, note="none"),
+    Row("verification.sessions", 4, TIMING, base="devices"),
+    Row("verification.margin_percent", 2.0, TWISTS),
+    Row("export.calibration_images", 32, EXPORT, note="no more than recalibration_images"),
+    Row("export.calibration_images", 300, CALIBRATION, note="more"),
+    Row("validation.sessions", 4, VALIDATION, base="devices"),
+    Row("validation.max_drop_percent", 2.0, VERDICT),
+    Row("validation.accuracy_on", "host", VERDICT, {"device": "pi"}, "devices"),
+    *_same(BASELINES, "baselines", {"seed": 1, "random_searches": 11}),
+    Row("baselines.extra_subnets", 100, EXTRA),
+]  # fmt: skip
+
+
+def page() -> str:
+    """Return the text of docs/invalidation.md."""
+    lines = [_INTRODUCTION, "| change | runs again | where, when |", "|---|---|---|"]
+    told: dict[tuple[str, str, str], list[str]] = {}
+    for row in ROWS:
+        where = [f"that {name}" for name in row.where if "the new" not in row.stage.says]
+        section = row.leaf.partition(".")[0].removesuffix("[]")
+        key = (section, row.stage.says, ", ".join([*where, *filter(None, [row.note])]))
+        told.setdefault(key, []).append(row.leaf)
+    for (_, says, where), leaves in told.items():
+        lines.append(f"| {', '.join(f'`{leaf}`' for leaf in _shortened(leaves))} | {says} | {where} |")
+    lines += ["", "Where the words lead:", "", "| stage | begins with | then |", "|---|---|---|"]
+    for stage in (
+        FETCH, SPLIT, RESIZED, SUPERNET, SAMPLE, ACCURACY, COMPILATION, LATENCY, ACCURACY_FIT, LATENCY_FIT, BUDGET,
+        SEARCH, EXPORT, TIMING, LATER_ROUNDS, TWISTS, WINNER, VALIDATION, VERDICT, BASELINES, STRATEGIES, RIVALS,
+        TARGET, REPORT,
+    ):  # fmt: skip
+        then = "; ".join(dict.fromkeys(after.says for after in stage.then))
+        lines.append(f"| {stage.says} | {', '.join(f'`{rule}`' for rule in stage.own)} | {then} |")
+    return "\n".join(lines) + "\n"
+
+
+def _shortened(leaves: Iterable[str]) -> list[str]:
+    """Return the leaves, with one entry for a whole section whose leaves are all there."""
+    known, left = {row.leaf for row in ROWS}, list(dict.fromkeys(leaves))
+    for depth in (1, 2, 3):
+        for prefix in dict.fromkeys(".".join(leaf.split(".")[:depth]) for leaf in left if leaf.count(".") >= depth):
+            inside = {leaf for leaf in known if leaf.startswith(f"{prefix}.")}
+            if len(inside) > 1 and inside <= set(left):
+                place = min(map(left.index, inside))
+                left = [leaf for leaf in left if leaf not in inside]
+                left.insert(place, f"{prefix}.*")
+    return left
+
+
+_INTRODUCTION = """# What runs again
+
+Change a line of the config, run the same command: only what depends on that line runs again. `snakemake -n` says what
+and why before anything does. This page is written from `tests/invalidation.py` (by `python tests/invalidation.py`);
+every row is held against Snakemake's own answer by `tests/test_invalidation.py`, and two swapped numbers of a section
+by `tests/test_invalidation_pairs.py`.
+
+- **Measurements** run again only when their own settings or their own code change. The sampled table that they read
+  is `ancient` for them: they go by what defines it (space, seed, design), not by the file. Timings of the sample are
+  journalled besides: where their rule does run again, it times only what the journal does not hold for this protocol,
+  runner, machine and set of models.
+- **More subnets** are further shards of 100. The first ones stay the same subnets in the same files; with fewer, what
+  is there is used again.
+- **How a device is reached** (`ssh.user`, `ssh.port`, `ssh.folder`, ...), how long it is waited for (`patience`) and
+  where the compiler lies are no part of a result. A changed way is tried once, by `provision_device`. `ssh.host` and
+  `ssh.python` are part of it: another machine, another interpreter. Its journal goes by what the machine says it is,
+  so the same one under another host name has no probe timed twice. A board that is swapped behind the same host name
+  is not noticed by a run that has nothing to measure: give the new one a `name` of its own.
+- **Code**: a rule runs again when its script, or a module that this imports, directly or not, has changed by a byte,
+  whatever its time stamp says (`tests/test_invalidation_code.py`). Touched files, another checkout in the same place,
+  comments and another order in the config run nothing.
+- **Images** are dealt out by one rule, so a change of one split deals out all, and whatever sees an image follows.
+  Latency never does.
+- **Budgets in milliseconds** are resolved by the same rule as percentiles, which also checks that a measured subnet
+  meets them. Nothing makes that rule run again that does not make the search run again, too.
+- Snakemake 9.27 overlooks what changed downstream of an `ancient` input that is made again in the same call;
+  `foxnas/ancient.py` says how this workflow does not.
+"""
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())
