@@ -442,7 +442,7 @@ by `tests/test_invalidation_pairs.py`.
   where the compiler lies are no part of a result. A changed way is tried once, by `provision_device`. `ssh.host` and
   `ssh.python` are part of it: another machine, another interpreter. Its journal goes by what the machine says it is,
   so the same one under another host name has no probe timed twice. A board that is swapped behind the same host name
-  is not noticed by a run that has nothing to measure: give the new one a `name` of its own.
+  is noticed when the next shard is measured, and refused: give the new one a `name` of its own.
 - **Code**: a rule runs again when its script, or a module that this imports, directly or not, has changed by a byte,
   whatever its time stamp says (`tests/test_invalidation_code.py`). Touched files, another checkout in the same place,
   comments and another order in the config run nothing.
