@@ -7,7 +7,7 @@ import sys
 
 NAMES = (
     "probe_writing", "evaluation", "delegate", "hard_swish", "predictors", "search", "orchestration", "probe_weights",
-    "repeatability", "rehearsal", "caps", "lookup",
+    "repeatability", "rehearsal", "caps", "lookup", "scale",
 )  # fmt: skip
 
 for name in NAMES:
