@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from dag import ROOT, DryRuns, Job, rules_of
+from dag import ROOT, DryRuns, Job
 
 #: One job a shard of 100 subnets and image size; the Edge TPU's two and the others' one a device.
 BY_SHARD = {"sample_subnets", "evaluate_subnets", "time_subnets", "compile_probes", "time_compiled"}
@@ -40,12 +40,12 @@ def scaled(subnets: int, budgets: int = 2) -> dict[str, Any]:
     return config
 
 
-def counted(jobs: dict[Job, str]) -> Counter[str]:
+def counted(jobs: Iterable[Job]) -> Counter[str]:
     return Counter(job.rule for job in jobs)
 
 
 def test_only_shards_grow_with_the_sample(dry_runs: DryRuns, tmp_path: Path) -> None:
-    few, many = (counted(dry_runs.jobs(tmp_path, scaled(subnets))) for subnets in (300, 3000))
+    few, many = (counted(dry_runs.plan(tmp_path, scaled(subnets)).runs) for subnets in (300, 3000))
     assert {rule for rule in many if many[rule] != few[rule]} == BY_SHARD
     assert all(many[rule] == 10 * few[rule] for rule in BY_SHARD)
     sizes = 7
@@ -58,9 +58,9 @@ def test_a_budget_adds_its_own_chain_and_reads_no_other(dry_runs: DryRuns, tmp_p
     config = scaled(300)
     config["devices"] = config["devices"][:1]
     dry_runs.pretend(tmp_path, config)
-    assert dry_runs.jobs(tmp_path, config) == {}
+    assert dry_runs.plan(tmp_path, config).runs == {}
     config["budgets"].append("p90")
-    jobs = dry_runs.jobs(tmp_path, config)
+    jobs = dry_runs.plan(tmp_path, config).runs
     assert counted(jobs) == Counter(BY_BUDGET | dict.fromkeys(TOGETHER, 1))
     assert {dict(job.wildcards)["budget"] for job in jobs if job.rule not in TOGETHER} == {"p90"}
 
@@ -70,6 +70,6 @@ def test_a_device_measures_alone_what_all_devices_share_nothing_of(dry_runs: Dry
     config["devices"] = config["devices"][:1]
     dry_runs.pretend(tmp_path, config)
     config["devices"].append(config["devices"][0] | {"name": "second"})
-    jobs = dry_runs.jobs(tmp_path, config)
-    assert not rules_of(jobs) & {"sample_subnets", "evaluate_subnets", "fit_accuracy", "take_checkpoint"}
+    jobs = dry_runs.plan(tmp_path, config).runs
+    assert not {job.rule for job in jobs} & {"sample_subnets", "evaluate_subnets", "fit_accuracy", "take_checkpoint"}
     assert {dict(job.wildcards)["device"] for job in jobs if job.rule != "write_report"} == {"second"}
