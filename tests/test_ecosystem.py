@@ -78,7 +78,7 @@ def test_another_options_cost_is_the_same_as_a_module(project: Path) -> None:
     changed["validation"]["max_drop_percent"] = 50
     (project / "changed.yaml").write_text(yaml.safe_dump(changed))
     for snakefile, prefix in ((f"{ROOT}/Snakefile", ""), ("workflow/Snakefile", "foxnas_")):
-        plan = planned(run(project, f"{DRY} --snakefile {snakefile} --configfile changed.yaml {prefix}all"))
+        plan = planned(run(project, f"{DRY} {prefix}all --snakefile {snakefile} --configfile changed.yaml"))
         assert plan == {f"{prefix}{rule}" for rule in ("judge_model", "write_report", "all")}
 
 
@@ -144,7 +144,8 @@ def test_snakedeploy_makes_a_project_that_runs(hosted: dict[str, str], tmp_path:
     project = tmp_path / "project"
     assert (project / target).is_file()
     assert "specific profile profiles/default" in said
-    assert ".snakemake/foxnas/models/mini-fashion-mnist.safetensors" in said
+    assert ".snakemake/foxnas/checkout/models/mini-fashion-mnist.safetensors" in said
+    assert (project / ".snakemake/foxnas/checkout").resolve() == project / ".snakemake/foxnas/deployed"
     plan = run(project, f"{DRY} --configfile config/tiny.yaml", **hosted)
     assert {"time_subnets", "write_report", "all"} <= planned(plan)
     assert "take_checkpoint" not in planned(plan)
@@ -155,14 +156,17 @@ def test_the_report_has_a_caption_for_all_that_matters(project: Path) -> None:
     run(project, f"{command} --snakefile {ROOT}/Snakefile")
     assert ".html" in run(project, "python -m zipfile --list report.zip")
     run(project, f"{command.replace('.zip', '.html')} --snakefile {ROOT}/Snakefile")
-    described = re.search(r"^\s*var results = (\{.*\});?$", (project / "report.html").read_text(), re.MULTILINE)
-    assert described
-    results = json.loads(described.group(1))
+    html = (project / "report.html").read_text()
+    results, categories = (
+        json.loads(re.search(rf"^\s*var {name} = (\{{.*\}});?$", html, re.MULTILINE)[1])  # type: ignore[index]
+        for name in ("results", "categories")
+    )
     for name, what in results.items():
         assert len(what["caption"]) > 100, name
-    files = {(one["category"], one["name"]) for one in results.values()}
-    assert files == {
-        ("Page", "report.html"), ("Models", "validation.json"), ("Models", "candidates.csv"), ("Models", "local.json"),
-        ("Predictors", "accuracy.json"), ("Predictors", "latency-local.json"),
-        ("Measurements", "accuracy.csv"), ("Measurements", "latency-local.csv"),
-    }  # fmt: skip
+    shown = {heading: {Path(path).name for path in parts["Other"]} for heading, parts in categories.items()}
+    assert shown == {
+        "Page": {"report.html"},
+        "Models": {"validation.json", "candidates.csv", "local.json"},
+        "Predictors": {"accuracy.json", "latency-local.json"},
+        "Measurements": {"accuracy.csv", "latency-local.csv"},
+    }
