@@ -18,8 +18,12 @@ from foxnas.tables import MAKE_ANEW, replacing
 #: What an accuracy predictor may be fitted to, and its column in accuracy.csv.
 TARGETS = {"top1": "top1_percent", "probability": "correct_probability_percent"}
 
+#: What every accuracy is recorded with: the images it is a mean over, what it took, and what computed it in which
+#: precision. Only `seconds` differs between two evaluations of the same subnet.
+CIRCUMSTANCES = ["images", "seconds", "device", "precision"]
+
 #: Of accuracy.csv.
-COLUMNS = ["id", "arch", *TARGETS.values(), "images"]
+COLUMNS = ["id", "arch", *TARGETS.values(), *CIRCUMSTANCES]
 
 #: What reading a damaged .npz file raises; every array in it has a checksum.
 _DAMAGED = (OSError, ValueError, KeyError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error)
@@ -31,6 +35,8 @@ class Outcome:
 
     Parameters
     ----------
+    images, seconds, device, precision
+        See `CIRCUMSTANCES`.
     correct
         Which images it got right, as packed bits.
     probability_folds
@@ -40,12 +46,15 @@ class Outcome:
     top1_percent: float
     correct_probability_percent: float
     images: int
+    seconds: float
+    device: str
+    precision: str
     correct: np.ndarray
     probability_folds: np.ndarray
 
-    def row(self) -> dict[str, float]:
+    def row(self) -> dict[str, float | str]:
         """Return what accuracy.csv says of it."""
-        return {name: getattr(self, name) for name in (*TARGETS.values(), "images")}
+        return {name: getattr(self, name) for name in (*TARGETS.values(), *CIRCUMSTANCES)}
 
     def to_record(self) -> dict[str, Any]:
         """Return plain values for a journal, of which `from_record` makes the same outcome bit for bit."""
@@ -60,9 +69,8 @@ class Outcome:
     def from_record(cls, record: Mapping[str, Any]) -> Outcome:
         """Return the outcome that `to_record` described."""
         return cls(
-            record["top1_percent"],
-            record["correct_probability_percent"],
-            record["images"],
+            *(record[name] for name in TARGETS.values()),
+            *(record[name] for name in CIRCUMSTANCES),
             np.frombuffer(base64.b64decode(record["correct"]), np.uint8),
             np.frombuffer(base64.b64decode(record["probability_folds"]), np.float32),
         )

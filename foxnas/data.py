@@ -29,7 +29,7 @@ def resize(images: np.ndarray, size: int, centre_share: float = 1.0) -> np.ndarr
     return torch.cat(parts).permute(0, 2, 3, 1).contiguous().numpy()
 
 
-def to_input(images: np.ndarray) -> Tensor:
+def to_input(images: np.ndarray, device: torch.device | None = None) -> Tensor:
     """uint8 (n, H, W, channels), of a read-only map too -> float32 (n, channels, H, W) in [0, 1], channels_last."""
-    # numpy's conversion, since torch takes no read-only array without a warning.
-    return torch.from_numpy(images.astype(np.float32)).permute(0, 3, 1, 2).div_(255)
+    # A copy, since torch takes no read-only array without a warning; as bytes, which is what travels to a GPU.
+    return torch.from_numpy(images.copy()).to(device).permute(0, 3, 1, 2).float().div_(255)

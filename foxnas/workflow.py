@@ -21,6 +21,7 @@ from typing import Any
 from snakemake.io import ancient, local
 
 from foxnas import code
+from foxnas.config.accuracy import AccuracyConfig, EvaluationConfig
 from foxnas.config.devices import DeviceConfig
 from foxnas.config.sampling import SampleConfig
 from foxnas.config.search import CapsConfig
@@ -80,6 +81,16 @@ def settings(**leaves: Any) -> str:
 def sample(config: Config) -> SampleConfig:
     """Return which sequence of subnets is measured, without how many of it: more of them change no shard."""
     return SampleConfig(seed=config.sampling.seed, design=config.sampling.design)
+
+
+def evaluation(config: Config) -> EvaluationConfig:
+    """Return how many subnets are evaluated, without the device: it changes no result."""
+    return EvaluationConfig(**config.accuracy.model_dump(include=set(EvaluationConfig.model_fields)))
+
+
+def preparation(config: Config) -> AccuracyConfig:
+    """Return how a subnet is made ready and evaluated in fp32, on which the precision of the others has no effect."""
+    return AccuracyConfig(**config.accuracy.model_dump(include=set(AccuracyConfig.model_fields)))
 
 
 def shards_of(subnets: int) -> list[int]:

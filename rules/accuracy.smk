@@ -21,13 +21,16 @@ rule evaluate_subnets:
         "results/logs/{space}/{size}/evaluate_subnets/{shard}.log",
     benchmark:
         "results/benchmarks/{space}/{size}/evaluate_subnets/{shard}.tsv"
+    # The device is a resource, not a param: it changes no result.
     resources:
+        gpu=int(CONFIG.accuracy.device == "cuda"),
+        evaluating_on=CONFIG.accuracy.device,
         mem_mb=jobs.evaluating(CONFIG),
         runtime=jobs.growing(240),
     params:
         settings=lambda wildcards: flow.settings(
             space=flow.space_at(SPACE, [int(wildcards.size)]),
-            accuracy=CONFIG.accuracy,
+            accuracy=flow.evaluation(CONFIG),
             sample=SAMPLE,
         ),
         code=flow.code_digest("evaluate_subnets"),
@@ -37,7 +40,7 @@ rule evaluate_subnets:
     shell:
         "python {input.script} --settings {params.settings:q} --supernet {input.supernet:q} --subnets {input.subnets:q}"
         " --calibration {input.calibration:q} --images {input.images:q} --labels {input.labels:q} --threads {threads}"
-        " --journal {params.journal:q} --table {output.table:q} --outcomes {output.outcomes:q} 2>&1 | tee {log}"
+        " --device {resources.evaluating_on} --journal {params.journal:q} --table {output.table:q} --outcomes {output.outcomes:q} 2>&1 | tee {log}"
 
 
 use rule gather_subnets as gather_accuracy with:

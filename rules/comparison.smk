@@ -62,7 +62,9 @@ use rule evaluate_subnets as evaluate_found with:
     benchmark:
         "results/benchmarks/{space}/{device}/{budget}/evaluate_found.tsv"
     params:
-        settings=flow.settings(space=SPACE, accuracy=CONFIG.accuracy, sample=SAMPLE),
+        settings=flow.settings(
+            space=SPACE, accuracy=flow.evaluation(CONFIG), sample=SAMPLE
+        ),
         code=flow.code_digest("evaluate_subnets"),
         journal=JOURNAL(
             "results/{space}/search/{device}/{budget}/journals/found-accuracy.jsonl"

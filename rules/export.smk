@@ -25,7 +25,7 @@ rule export_candidates:
     params:
         settings=lambda wildcards: flow.settings(
             space=SPACE,
-            accuracy=CONFIG.accuracy,
+            accuracy=flow.preparation(CONFIG),
             export=CONFIG.export,
             xnnpack=CONFIG.device(wildcards.device).protocol.xnnpack,
         ),

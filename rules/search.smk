@@ -117,7 +117,7 @@ use rule evaluate_subnets as evaluate_candidates with:
     params:
         settings=flow.settings(
             space=SPACE,
-            accuracy=CONFIG.accuracy,
+            accuracy=flow.evaluation(CONFIG),
             sample=SAMPLE,
         ),
         code=flow.code_digest("evaluate_subnets"),

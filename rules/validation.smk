@@ -24,7 +24,7 @@ rule validate_accuracy:
     params:
         settings=lambda wildcards: flow.settings(
             space=SPACE,
-            accuracy=CONFIG.accuracy,
+            accuracy=flow.preparation(CONFIG),
             xnnpack=CONFIG.device(wildcards.device).protocol.xnnpack,
         ),
         code=flow.code_digest("validate_accuracy"),
@@ -203,7 +203,7 @@ rule compare_baselines:
     params:
         settings=lambda wildcards: flow.settings(
             space=SPACE,
-            accuracy=CONFIG.accuracy,
+            accuracy=flow.preparation(CONFIG),
             baselines=CONFIG.baselines,
             caps=flow.caps(CONFIG, wildcards.device),
             subnets=CONFIG.sampling.subnets,

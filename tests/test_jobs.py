@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import yaml
 from test_workflow import ROOT, TINY
@@ -196,29 +197,33 @@ def test_memory_and_time_grow_with_the_attempt() -> None:
     assert [amount(wildcards=None, attempt=n) for n in (1, 2, 3)] == [700, 1400, 2100]
 
 
-#: Evaluates the largest subnet as a job does, in as many batches as there are images for.
+#: Evaluates the largest subnet as often as a job evaluates subnets together, in two batches.
 EVALUATE = """
 import sys
+from pathlib import Path
 import numpy as np, pandas, torch
-from foxnas.accuracy import evaluate, prepare_subnet
+from foxnas.accuracy import Preparation, measure
+from foxnas.arrays import ArraysBySize
 from foxnas.config.space import read_space
-from foxnas.data import to_input
+from foxnas.memory import TOGETHER
 from foxnas.supernet.model import Supernet
-name, size, batch, images = sys.argv[1], *map(int, sys.argv[2:])
+name, path, batch = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
 torch.set_num_threads(1)
-space = read_space(name)
-pixels = np.zeros((images, size, size, space.image_channels), np.uint8)
-subnet = prepare_subnet(Supernet(space), space.largest(size), to_input(pixels), batch)
-evaluate(subnet, pixels, np.zeros(images, np.int64), batch)
+space, images = read_space(name), ArraysBySize([path])
+pixels = images.at(int(path.parent.name))
+preparation = Preparation(Supernet(space), images, len(pixels), batch)
+list(measure(preparation, [space.largest(pixels.shape[1])] * TOGETHER, images, np.zeros(len(pixels), np.int64), batch))
 """
 
 
 @pytest.mark.parametrize(("space", "size", "batch"), [("cpu", 128, 16), ("cpu", 256, 16), ("mini", 40, 1024)])
-def test_an_evaluation_takes_what_its_job_asks_for(space: str, size: int, batch: int) -> None:
+def test_an_evaluation_takes_what_its_job_asks_for(tmp_path: Path, space: str, size: int, batch: int) -> None:
     """Peak resident memory, under the bound and not far under, at two sizes and in two spaces."""
-    images = 2 * batch
+    images, path = 2 * batch, tmp_path / str(size) / "images.npy"
+    path.parent.mkdir()
+    np.save(path, np.zeros((images, size, size, read_space(space).image_channels), np.uint8))
     process = subprocess.Popen(
-        [sys.executable, "-c", EVALUATE, space, str(size), str(batch), str(images)], cwd=ROOT,
+        [sys.executable, "-c", EVALUATE, space, str(path), str(batch)], cwd=ROOT,
         env={**os.environ, "MALLOC_MMAP_THRESHOLD_": str(2 * 10**9), "MALLOC_TRIM_THRESHOLD_": str(4 * 10**9)},
     )  # fmt: skip
     _, status, usage = os.wait4(process.pid, 0)
@@ -226,6 +231,7 @@ def test_an_evaluation_takes_what_its_job_asks_for(space: str, size: int, batch:
     assert process.returncode == 0
     bound = evaluation_mb(read_space(space), [size], batch, recalibration_images=images)[size]
     peak_mb = usage.ru_maxrss / 1000
+    print(space, size, batch, bound, peak_mb)
     assert 0.6 * bound < peak_mb < bound
 
 

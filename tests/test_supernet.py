@@ -90,7 +90,7 @@ def test_folding_changes_nothing_and_recalibration_is_the_batch_statistics(
     arch = mini.draw(20, np.random.default_rng(seed))
     x = to_input(images)
     with torch.no_grad():
-        subnet = recalibrate(Subnet(supernet, arch), x, len(x))
+        subnet = recalibrate(Subnet(supernet, arch), [x])
         unfolded = subnet(x)
         folded = subnet.fold()(x)
         dynamic = supernet(x, arch)
@@ -103,7 +103,7 @@ def test_folding_changes_nothing_and_recalibration_is_the_batch_statistics(
 
 def test_recalibration_is_the_mean_over_batches(mini: SearchSpace, supernet: Supernet, images: np.ndarray) -> None:
     arch = mini.largest(20)
-    subnet = recalibrate(Subnet(supernet, arch), to_input(images), 16)
+    subnet = recalibrate(Subnet(supernet, arch), to_input(images).split(16))
     with torch.no_grad():
         maps = nn.functional.conv2d(nn.functional.pad(to_input(images), (0, 1, 0, 1)), supernet.stem.weight, stride=2)
     means = torch.stack([part.mean((0, 2, 3)) for part in maps.split(16)]).mean(0)

@@ -16,7 +16,7 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from foxnas.budget import Budget
-from foxnas.config.accuracy import AccuracyConfig
+from foxnas.config.accuracy import DevicedEvaluationConfig
 from foxnas.config.data import DataConfig
 from foxnas.config.devices import DeviceConfig
 from foxnas.config.predictors import PredictorsConfig
@@ -38,7 +38,7 @@ class Config(Section):
     data: DataConfig
     supernet: SupernetConfig
     sampling: SamplingConfig
-    accuracy: AccuracyConfig
+    accuracy: DevicedEvaluationConfig
     devices: Annotated[list[DeviceConfig], Field(min_length=1)]
     predictors: PredictorsConfig
     budgets: Annotated[list[str | float | int], Field(min_length=1)]

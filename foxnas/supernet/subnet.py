@@ -11,12 +11,17 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from foxnas.arch import Arch
 from foxnas.blocks import FUSED, Activation, Padding, SqueezeExcite
-from foxnas.supernet.elastic import ElasticBatchNorm, ElasticBlock, activate, conv_padded
+from foxnas.supernet.convolution import convolve
+from foxnas.supernet.elastic import ElasticBatchNorm, ElasticBlock, activate
 from foxnas.supernet.model import Supernet, pixel_statistics
+from foxnas.supernet.statistics import batch_statistics, widened_statistics
 
 
 class ConvNorm(nn.Module):
-    """Convolution, batch norm, and activation (None: none). Folding leaves the convolution with a bias."""
+    """Convolution, batch norm, and activation (None: none). Folding leaves the convolution with a bias.
+
+    In training mode every batch is normalised by its own statistics, and these are averaged over the images seen.
+    """
 
     def __init__(
         self,
@@ -30,20 +35,54 @@ class ConvNorm(nn.Module):
         super().__init__()
         out, fan_in, kernel, _ = weight.shape
         self.activation, self.padding = activation, padding
-        self.conv = nn.Conv2d(fan_in * groups, out, kernel, stride, groups=groups, bias=False)
+        # Without memory of their own, which would be filled with random numbers first.
+        self.conv = nn.Conv2d(fan_in * groups, out, kernel, stride, groups=groups, bias=False, device="meta")
         self.conv.weight = nn.Parameter(weight.detach().clone(memory_format=torch.channels_last))
-        batch_norm = nn.BatchNorm2d(out, eps=norm.eps, momentum=None)
+        batch_norm = nn.BatchNorm2d(out, eps=norm.eps)
         batch_norm.weight = nn.Parameter(norm.weight.detach()[:out].clone())
         batch_norm.bias = nn.Parameter(norm.bias.detach()[:out].clone())
         if norm.running_mean is not None and norm.running_var is not None:
             batch_norm.running_mean = norm.running_mean[:out].clone()
             batch_norm.running_var = norm.running_var[:out].clone()
         self.norm: nn.Module = batch_norm
+        self.images_seen = 0
 
     def forward(self, x: Tensor) -> Tensor:
+        if not isinstance(self.norm, nn.BatchNorm2d):
+            return self._convolved(x, self.activation)
+        if self.training:
+            return self._normalised_by_batch(x, self.norm)
+        y = self.norm(self._convolved(x, None))
+        return y if self.activation is None else activate(y, self.activation, inplace=True)
+
+    def _convolved(self, x: Tensor, activation: Activation | None) -> Tensor:
         conv = self.conv
-        y = self.norm(conv_padded(x, conv.weight, conv.bias, conv.stride[0], conv.groups, self.padding))
-        return y if self.activation is None else activate(y, self.activation, inplace=not self.training)
+        return convolve(x, conv.weight, conv.bias, conv.stride[0], conv.groups, self.padding, activation)
+
+    def _normalised_by_batch(self, x: Tensor, norm: nn.BatchNorm2d) -> Tensor:
+        weight = self.conv.weight
+        outputs, inputs, kernel, _ = weight.shape
+        widens = kernel == 1 and outputs > inputs > 1
+        y = x if widens else self._convolved(x, None)
+        mean, variance = widened_statistics(x, weight) if widens else batch_statistics(y)
+        self._average(norm, mean, variance, len(x))
+        scale = norm.weight * (variance + norm.eps).rsqrt()
+        shift = torch.addcmul(norm.bias, mean, scale, value=-1)
+        per_channel = scale.view(-1, 1, 1, 1)
+        if widens:
+            return convolve(y, weight * per_channel, shift, 1, 1, self.padding, self.activation)
+        if self.activation is None:
+            return torch.addcmul(shift.view(-1, 1, 1), y, scale.view(-1, 1, 1))
+        # The same as one convolution of 1x1 in each channel: scale, shift and activation in one pass over the maps.
+        return convolve(y, per_channel, shift, 1, outputs, self.padding, self.activation)
+
+    def _average(self, norm: nn.BatchNorm2d, mean: Tensor, variance: Tensor, images: int) -> None:
+        self.images_seen += images
+        share = images / self.images_seen
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        norm.running_mean.lerp_(mean, share)
+        norm.running_var.lerp_(variance, share)
 
     def fold(self) -> None:
         """Merge the batch norm's running statistics into the convolution."""
@@ -61,14 +100,15 @@ class Gate(nn.Module):
         super().__init__()
         squeezed, hidden = reduce_w.shape[:2]
         self.activation = rule.activation
-        self.reduce, self.expand = nn.Conv2d(hidden, squeezed, 1), nn.Conv2d(squeezed, hidden, 1)
+        self.reduce = nn.Conv2d(hidden, squeezed, 1, device="meta")
+        self.expand = nn.Conv2d(squeezed, hidden, 1, device="meta")
         for conv, weight, bias in ((self.reduce, reduce_w, reduce_b), (self.expand, expand_w, expand_b)):
             conv.weight = nn.Parameter(weight.detach().clone())
             conv.bias = nn.Parameter(bias.detach().clone())
 
     def forward(self, x: Tensor) -> Tensor:
         gate = activate(self.reduce(x.mean((2, 3), keepdim=True)), self.activation)
-        return x * F.hardsigmoid(self.expand(gate))
+        return x.mul_(F.hardsigmoid(self.expand(gate)))
 
 
 class Block(nn.Module):
@@ -99,7 +139,7 @@ class Block(nn.Module):
         if self.gate is not None:
             y = self.gate(y)
         y = self.project(y)
-        return x + y if self.residual else y
+        return y.add_(x) if self.residual else y
 
 
 class Subnet(nn.Module):
@@ -130,17 +170,24 @@ class Subnet(nn.Module):
         self.head = ConvNorm(supernet.head.weight, supernet.head_norm, space.head_activation, space.padding)
         self.mix: nn.Conv2d | None = None
         if space.mix_width:
-            self.mix = nn.Conv2d(space.head_width, space.mix_width, 1)
+            self.mix = nn.Conv2d(space.head_width, space.mix_width, 1, device="meta")
             self.mix.weight = nn.Parameter(supernet.mix.weight.detach().clone())
-            nn.init.zeros_(cast(Tensor, self.mix.bias))
-        self.classifier = nn.Linear(supernet.classifier.in_features, space.classes)
-        self.classifier.load_state_dict(supernet.classifier.state_dict())
+            self.mix.bias = nn.Parameter(torch.zeros_like(self.mix.weight[:, 0, 0, 0]))
+        self.classifier = nn.Linear(supernet.classifier.in_features, space.classes, device="meta")
+        self.classifier.load_state_dict(supernet.classifier.state_dict(), assign=True)
         self.requires_grad_(False)
 
     def forward(self, x: Tensor) -> Tensor:
+        return self.rest(self.beginning(x))
+
+    def beginning(self, x: Tensor) -> Tensor:
+        """Return what the first block makes of images: the same in every subnet of one image size."""
         if self.pixel_mean is not None:
             x = x - self.pixel_mean
-        x = self.first(self.stem(x))
+        return self.first(self.stem(x))
+
+    def rest(self, x: Tensor) -> Tensor:
+        """Return the logits of what the first block made."""
         for block in self.blocks:
             x = block(x)
         x = self.head(x).mean((2, 3), keepdim=True)

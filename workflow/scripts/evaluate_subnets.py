@@ -8,12 +8,13 @@ import pandas as pd
 import torch
 
 from foxnas import command
-from foxnas.accuracy import Preparation, evaluate, outcome_of
+from foxnas.accuracy import Preparation, measure, outcome_of
 from foxnas.accuracy_table import COLUMNS, Outcome, write_outcomes
 from foxnas.arrays import ArraysBySize, array_seal, load_array
-from foxnas.config.accuracy import AccuracyConfig
+from foxnas.config.accuracy import EvaluationConfig
 from foxnas.config.sampling import SampleConfig
 from foxnas.config.space import SpaceConfig
+from foxnas.hardware import Hardware
 from foxnas.journal import Journal
 from foxnas.progress import follow
 from foxnas.supernet.checkpoint import load_supernet
@@ -23,7 +24,7 @@ from foxnas.tables import read_table, write_table
 def main(
     *,
     space: SpaceConfig,
-    accuracy: AccuracyConfig,
+    accuracy: EvaluationConfig,
     sample: SampleConfig,
     supernet: Path,
     subnets: Path,
@@ -31,6 +32,7 @@ def main(
     images: list[Path],
     labels: Path,
     threads: int,
+    device: str,
     journal: Path,
     table: Path,
     outcomes: Path,
@@ -42,12 +44,14 @@ def main(
     torch.set_num_threads(threads)
     built = space.build()
     chosen = read_table(subnets, ["id", "arch"])
+    hardware = Hardware.choose(device, accuracy.precision)
+    recalibration, batch_size = accuracy.recalibration_images, accuracy.batch_size
     preparation = Preparation(
-        load_supernet(built, supernet), ArraysBySize(calibration), accuracy.recalibration_images, accuracy.batch_size
+        load_supernet(built, supernet), ArraysBySize(calibration), recalibration, batch_size, hardware
     )
     pixels, truth = ArraysBySize(images), load_array(labels)
     settings = {"space": space, "accuracy": accuracy, "sample": sample}
-    made_by = command.made_by(__file__, settings, precision="float32", device="cpu")
+    made_by = command.made_by(__file__, settings, precision=hardware.precision, device=hardware.name)
     key = {
         "code": made_by["code"],
         "settings": made_by["settings_sha256"],
@@ -60,10 +64,10 @@ def main(
         known = {record["id"]: Outcome.from_record(record) for record in book.records}
         todo = [row for row in chosen.itertuples() if row.id not in known]
         logging.info("%d of %d subnets are in the journal", len(chosen) - len(todo), len(chosen))
-        for row in follow(todo, len(todo), "subnets"):
-            arch = built.parse(str(row.arch))
-            seen = evaluate(preparation.subnet(arch), pixels.at(arch.image_size), truth, accuracy.batch_size)
-            known[row.id] = outcome_of(seen)
+        archs = [built.parse(str(row.arch)) for row in todo]
+        measured = measure(preparation, archs, pixels, truth, batch_size, hardware)
+        for row, seen in follow(zip(todo, measured, strict=True), len(todo), "subnets"):
+            known[row.id] = outcome_of(seen, hardware)
             book.append({"id": row.id, **known[row.id].to_record()})
     scored = [known[name] for name in chosen["id"]]
     write_outcomes(outcomes, list(chosen["id"]), scored)
