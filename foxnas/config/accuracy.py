@@ -28,5 +28,5 @@ class DevicedEvaluationConfig(EvaluationConfig):
     """How subnets are evaluated."""
 
     device: Literal["auto", "cpu", "cuda"]
-    """cpu; cuda: a GPU for each job; auto: a GPU where a job sees one. Changing it evaluates nothing again, since results
-    are equal but for rounding ties; every row says what computed it."""
+    """cpu; cuda: a GPU for each job; auto: a GPU where a job sees one. Changing it evaluates nothing again: results are
+    equal but for rounding ties, and every row says what computed it."""

@@ -5,15 +5,24 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+#: Values of a channel that are added up one after the other: more would cost digits, fewer time.
+_IN_A_ROW = 4096
+
 
 def batch_statistics(y: Tensor) -> tuple[Tensor, Tensor]:
     """Return mean and biased variance of every channel of maps (N, C, H, W)."""
-    if y.device.type == "cpu":
-        # What batch norm itself computes with; var_mean over these dimensions is twenty to fifty times slower.
-        mean, variance = torch.batch_norm_update_stats(y, None, None, 0.0)
+    if y.device.type != "cpu":
+        variance, mean = torch.var_mean(y, (0, 2, 3), correction=0)
         return mean, variance
-    variance, mean = torch.var_mean(y, (0, 2, 3), correction=0)
-    return mean, variance
+    # What batch norm itself computes with; var_mean over these dimensions is twenty to fifty times slower.
+    parts = y.split(max(1, _IN_A_ROW // (y.shape[2] * y.shape[3])))
+    found = [torch.batch_norm_update_stats(part, None, None, 0.0) for part in parts]
+    if len(found) == 1:
+        return found[0]
+    means, variances = (torch.stack(values) for values in zip(*found, strict=True))
+    shares = y.new_tensor([len(part) / len(y) for part in parts])
+    mean = shares @ means
+    return mean, shares @ (variances + (means - mean).square_())
 
 
 def widened_statistics(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
