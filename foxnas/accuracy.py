@@ -60,7 +60,7 @@ def outcome_of(seen: Evaluation, hardware: Hardware) -> Outcome:
         seen.top1_percent,
         seen.mean_probability_percent,
         len(seen.correct),
-        seen.seconds,
+        round(seen.seconds, 4),
         hardware.name,
         hardware.precision,
         np.packbits(seen.correct),

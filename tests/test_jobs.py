@@ -231,7 +231,6 @@ def test_an_evaluation_takes_what_its_job_asks_for(tmp_path: Path, space: str, s
     assert process.returncode == 0
     bound = evaluation_mb(read_space(space), [size], batch, recalibration_images=images)[size]
     peak_mb = usage.ru_maxrss / 1000
-    print(space, size, batch, bound, peak_mb)
     assert 0.6 * bound < peak_mb < bound
 
 
