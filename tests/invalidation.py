@@ -314,6 +314,8 @@ ROWS = [
     Row("sampling.subnets", 200, GROWTH),
     Row("accuracy.recalibration_images", 200, CALIBRATION),
     Row("accuracy.batch_size", 512, ACCURACY),
+    Row("accuracy.precision", "bf16", ACCURACY),
+    Row("accuracy.device", "auto", NOTHING, note="recorded in every row"),
 
     *_device(1, "pi", NEW_DEVICE, "", {"ssh.host": "elsewhere", "ssh.python": "python3"}),
     *_device(1, "pi", PROVISION, "", {

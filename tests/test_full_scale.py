@@ -22,6 +22,7 @@ from PIL import Image
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import CenterCrop, Compose, Resize
 
+from foxnas import workflow
 from foxnas.config.section import canonical
 from foxnas.config.whole import Config, load_config
 from foxnas.datasets.folders import read_files
@@ -67,7 +68,7 @@ def config() -> Config:
     raw = yaml.safe_load(SCENARIO.read_text())
     raw["space"] |= {"image_sizes": list(SIZES), "classes": 4}
     raw["data"] |= {"corrupt_images": "skip", "splits": {"train": 40, "fit": 12, "verify": 8, "test": 11}}
-    raw["accuracy"] = {"recalibration_images": 16, "batch_size": 8}
+    raw["accuracy"] |= {"recalibration_images": 16, "batch_size": 8}
     raw["export"]["calibration_images"] = 8
     raw["supernet"]["gpus"] = 0
     raw["supernet"]["training"] |= {"batch_size": 8, "batch_parts": 1}
@@ -122,10 +123,10 @@ def test_a_few_of_its_subnets_are_sampled_and_evaluated(run: Path, config: Confi
     )  # fmt: skip
     folder = f"results/data/{size}"
     script(
-        "evaluate_subnets", run, {**leaves, "accuracy": config.accuracy},
+        "evaluate_subnets", run, {**leaves, "accuracy": workflow.evaluation(config)},
         "--supernet", "supernet.safetensors", "--subnets", subnets,
         "--calibration", f"{folder}/calibration-images.npy", "--images", f"{folder}/fit-images.npy",
-        "--labels", "results/data/native/fit-labels.npy", "--threads", "1",
+        "--labels", "results/data/native/fit-labels.npy", "--threads", "1", "--device", "cpu",
         "--journal", f"accuracy-{size}.jsonl", "--table", f"accuracy-{size}.csv", "--outcomes", f"accuracy-{size}.npz",
     )  # fmt: skip
     table = read_table(run / f"accuracy-{size}.csv")
@@ -142,7 +143,7 @@ def test_one_is_probed_and_exported(run: Path, config: Config) -> None:
     folder = "results/data/224"
     script(
         "export_candidates", run,
-        {"space": config.space, "accuracy": config.accuracy, "export": config.export, "xnnpack": True},
+        {"space": config.space, "accuracy": workflow.preparation(config), "export": config.export, "xnnpack": True},
         "--supernet", "supernet.safetensors", "--candidates", "candidates.csv",
         "--calibration", f"{folder}/calibration-images.npy", "--images", f"{folder}/verify-images.npy",
         "--labels", "results/data/native/verify-labels.npy", "--threads", "1",
