@@ -17,6 +17,7 @@ from foxnas import workflow as flow
 from foxnas.ancient import look_past_ancient_inputs
 from foxnas.budget import Budget
 from foxnas.config.whole import load_config
+from foxnas.signatures import remember_signatures
 from foxnas.folder import take_folder
 
 min_version("9.0")
@@ -37,6 +38,7 @@ flow.prepare_environment()
 if workflow.is_main_process and workflow.check_envvars:
     HELD = take_folder()
 look_past_ancient_inputs()
+remember_signatures()
 
 CONFIG = load_config(config, "the configuration")
 SIZES = CONFIG.space.image_sizes
