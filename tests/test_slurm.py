@@ -73,7 +73,7 @@ def submit(cluster: Slurm, folder: Path, config: Path, *words: str) -> subproces
     folder.mkdir(exist_ok=True)
     command = [
         sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--configfile", str(config),
-        "--directory", str(folder), *HERE, *words,
+        "--directory", str(folder), *words, *HERE,
     ]  # fmt: skip
     with said(folder).open("w") as output:
         return subprocess.Popen(
@@ -197,7 +197,7 @@ def test_the_artefacts_are_those_of_a_local_run(run: tuple[Path, str], config: P
         if path.is_file() and not {"logs", "benchmarks", "journals"} & set(path.parts)
     )
     different = [str(path) for path in made if (folder / path).read_bytes() != (tmp_path / path).read_bytes()]
-    assert different == ["results/mini/16/shards/latency-local/0.json"], "a session says when it was"
+    assert different == []
     assert len(made) > 25
 
 
