@@ -5,6 +5,7 @@ Files are written with the keys that the stages which need images, a device or T
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from foxnas.measured import accuracy_and_latency
 from foxnas.ranking import best_under
 from foxnas.space import SearchSpace
 from foxnas.tables import read_json, read_table, write_json, write_table
+from foxnas.tflite.seal import UNSEALED, sealed
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = ROOT / "workflow" / "scripts"
@@ -84,7 +86,7 @@ def verify(batch: Path, config: Config, truth: Truth) -> None:
     write_table(batch / "exported.csv", exported, command.made_by(str(SCRIPTS / "export_candidates.py"), settings))
     (batch / "exported").mkdir()
     for arch in archs:
-        (batch / "exported" / f"{arch.id}.tflite").write_bytes(arch.text.encode())
+        (batch / "exported" / f"{arch.id}.tflite").write_bytes(sealed(f"{arch.text} {json.dumps(UNSEALED)}".encode()))
     time_models(batch / "timed.json", config, truth, {arch.id: arch for arch in archs})
 
 
