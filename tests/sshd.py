@@ -70,7 +70,7 @@ class Sshd:
         script = self.board / "python"
         fresh = self.board / "python.new"
         fresh.write_text(
-            f"#!/bin/bash\n{shell}\nset -o pipefail\n'{self._python}' \"$@\" | tee -a '{self.sent}'\nexit $?\n"
+            f"#!/bin/bash\n{shell}\nset -o pipefail\n'{self._python}' \"$@\" | tee -p -a '{self.sent}'\nexit $?\n"
         )
         fresh.chmod(0o755)
         fresh.replace(script)
@@ -124,13 +124,15 @@ class Sshd:
         return self._process is not None and self._process.poll() is None
 
     def kill(self) -> None:
-        """Kill the server and all that it started at once, as a power cut does."""
+        """Kill the server and all that it started at once, as a power cut does; our record alone is finished."""
         if self._process is None:
             return
         family = [psutil.Process(self._process.pid)]
         family += family[0].children(recursive=True)
         for process in family:
             try:
+                if process.name() == "tee":
+                    continue
                 process.send_signal(signal.SIGKILL)
             except psutil.NoSuchProcess:
                 continue
