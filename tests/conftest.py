@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import shutil
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 # Test files run side by side, one a core: more threads each would only wait for one another. Read when torch loads.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -37,6 +40,29 @@ def mini() -> SearchSpace:
         image_channels=1,
         classes=10,
     )
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished tiny run on real images, measured on this machine: made once for all files, which take copies."""
+    from test_workflow import snakemake
+
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    folder = shared / "tiny-run"
+    with (shared / "tiny-run.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "terminal.txt").exists():
+            folder.mkdir(exist_ok=True)
+            text = snakemake(folder)
+            (folder / "terminal.txt").write_text(text)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(made_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished tiny run of the file's own."""
+    return Path(shutil.copytree(made_once, tmp_path_factory.mktemp("run") / "run", symlinks=True))
 
 
 @pytest.fixture
