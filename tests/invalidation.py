@@ -153,8 +153,7 @@ class Base:
 
     def config(self) -> dict[str, Any]:
         """Return its configuration, every key written out."""
-        tiny = read_config(Path(__file__).parent.parent / "config" / "tiny.yaml")
-        return changed(tiny.model_dump(mode="json"), self.changes)
+        return changed(_TINY, self.changes)
 
     def bring(self, folder: Path) -> None:
         """Put the user's files there."""
@@ -180,15 +179,8 @@ _SSH = {
     "host": "pi.local", "user": None, "port": None, "config_file": None, "password": None, "folder": ".foxnas",
     "python": None, "wheels": None,
 }  # fmt: skip
-_DEVICE = {
-    "name": "local", "kind": "tflite", "ssh": None, "compiler": None, "max_model_bytes": None, "torch": None,
-    "patience": {"silence_s": 60.0, "away_minutes": 120.0, "busy_minutes": 720.0},
-    "protocol": {
-        "warm_up_runs": 5, "warm_up_ms": 5.0, "min_runs": 25, "min_time_ms": 20.0, "max_time_ms": 30000.0, "repeats": 2,
-        "threads": 1, "cpu": None, "xnnpack": False, "reference_every": 20, "max_relative_mad": 0.1,
-        "max_preempted": 0.4, "max_drift": 0.15, "max_disagreement": 0.05, "max_attempts": 6, "seed": 0,
-    },
-}  # fmt: skip
+_TINY = read_config(Path(__file__).parent.parent / "config" / "tiny.yaml").model_dump(mode="json")
+_DEVICE = _TINY["devices"][0]
 _TORCH = {"batch": 64, "compile": False, "cuda_graphs": False, "tf32": False, "channels_last": False}
 _COMPILER = {"executable": "edgetpu_compiler", "timeout_s": 180, "runtime": 14}
 
