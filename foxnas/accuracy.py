@@ -6,6 +6,7 @@ import copy
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -44,6 +45,15 @@ class Evaluation:
         """Mean probability of the correct class, in percent: a far less noisy relative of top-1."""
         return float(100 * self.correct_probability.mean(dtype=np.float64))
 
+    def circumstances(self, hardware: Hardware = PROCESSORS) -> dict[str, Any]:
+        """Return what is recorded with the accuracy: see `foxnas.accuracy_table.CIRCUMSTANCES`."""
+        return {
+            "images": len(self.correct),
+            "seconds": round(self.seconds, 4),
+            "device": hardware.name,
+            "precision": hardware.precision,
+        }
+
 
 #: Images are dealt out to this many folds, round robin, for the reliability of a mean over images.
 FOLDS = 20
@@ -59,12 +69,9 @@ def outcome_of(seen: Evaluation, hardware: Hardware) -> Outcome:
     return Outcome(
         seen.top1_percent,
         seen.mean_probability_percent,
-        len(seen.correct),
-        round(seen.seconds, 4),
-        hardware.name,
-        hardware.precision,
-        np.packbits(seen.correct),
-        fold_means(seen.correct_probability),
+        **seen.circumstances(hardware),
+        correct=np.packbits(seen.correct),
+        probability_folds=fold_means(seen.correct_probability),
     )
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from foxnas import command
-from foxnas.accuracy import Preparation, evaluate
+from foxnas.accuracy import Preparation, measure
 from foxnas.accuracy_table import TARGETS
 from foxnas.arrays import ArraysBySize, load_array
 from foxnas.baselines import paired_difference, random_search
@@ -77,11 +77,9 @@ def main(
     )
     testing, truth = ArraysBySize(images), load_array(labels)
     needed = sorted({*ours, *anyway, *(text for searched in drawn for text in searched)})
-    correct = {}
-    for text in follow(needed, len(needed), "subnets"):
-        arch = built.parse(text)
-        pixels = testing.at(arch.image_size)
-        correct[text] = evaluate(preparation.subnet(arch), pixels, truth, accuracy.batch_size).correct
+    measured_again = measure(preparation, [built.parse(text) for text in needed], testing, truth, accuracy.batch_size)
+    seen = dict(follow(zip(needed, measured_again, strict=True), len(needed), "subnets"))
+    correct = {text: one.correct for text, one in seen.items()}
 
     rows = [
         {
@@ -125,6 +123,9 @@ def main(
             "random_searches": baselines.random_searches,
             "budgets": rows,
             "average": average,
+            "evaluated": [
+                {"arch": text, "top1_percent": one.top1_percent, **one.circumstances()} for text, one in seen.items()
+            ],
         },
     )
 

@@ -7,6 +7,7 @@ import torch
 
 from foxnas import command
 from foxnas.accuracy import Preparation, evaluate
+from foxnas.accuracy_table import CIRCUMSTANCES
 from foxnas.arrays import ArraysBySize, load_array
 from foxnas.config.accuracy import AccuracyConfig
 from foxnas.config.space import SpaceConfig
@@ -35,7 +36,10 @@ def main(
     models: Path,
     table: Path,
 ) -> None:
-    """Write `models`/<id>.tflite, and a row per candidate with its float and int8 top-1."""
+    """Write `models`/<id>.tflite, and a row per candidate with its float and int8 top-1.
+
+    The seconds of a row are those of its float evaluation.
+    """
     torch.set_num_threads(threads)
     built = space.build()
     chosen = read_table(candidates, ["id", "arch", "source"])
@@ -55,17 +59,19 @@ def main(
         content = with_metadata(export_int8(subnet, real), {**made_by, "arch": arch.text, "id": arch.id})
         with replacing(models / f"{arch.id}.tflite") as temporary:
             temporary.write_bytes(content)
+        seen = evaluate(subnet, pixels, truth, accuracy.batch_size)
         rows.append(
             {
                 "id": arch.id,
                 "arch": arch.text,
                 "source": row.source,
-                "float_top1_percent": evaluate(subnet, pixels, truth, accuracy.batch_size).top1_percent,
+                "float_top1_percent": seen.top1_percent,
                 "int8_top1_percent": top1_percent(content, pixels, truth, threads, xnnpack),
                 "model_bytes": len(content),
+                **seen.circumstances(),
             }
         )
-    write_table(table, pd.DataFrame(rows, columns=EXPORTED_COLUMNS), made_by)
+    write_table(table, pd.DataFrame(rows, columns=[*EXPORTED_COLUMNS, *CIRCUMSTANCES]), made_by)
 
 
 if __name__ == "__main__":

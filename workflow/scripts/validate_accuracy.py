@@ -38,14 +38,15 @@ def main(
     )
     subnet = preparation.subnet(arch)
     pixels, truth = ArraysBySize(images).at(arch.image_size), load_array(labels)
+    seen = evaluate(subnet, pixels, truth, accuracy.batch_size)
     write_json(
         result,
         {
             "made_by": command.made_by(__file__, {"space": space, "accuracy": accuracy}),
             "arch": arch.text,
-            "images": len(truth),
-            "float_top1_percent": evaluate(subnet, pixels, truth, accuracy.batch_size).top1_percent,
+            "float_top1_percent": seen.top1_percent,
             "int8_top1_percent": top1_percent(read_model(model), pixels, truth, threads, xnnpack),
+            **seen.circumstances(),  # of the float evaluation
         },
     )
 
