@@ -1,4 +1,4 @@
-"""The memory of a process that evaluates the largest subnet at 320 px, for few images and for many.
+"""The memory of a process that evaluates the largest subnets at 320 px together, for few images and for many.
 
 python -m benchmarks.evaluation_memory --images 640
 """
@@ -6,6 +6,7 @@ python -m benchmarks.evaluation_memory --images 640
 from __future__ import annotations
 
 import argparse
+import copy
 import tempfile
 from pathlib import Path
 
@@ -13,10 +14,11 @@ import numpy as np
 import torch
 
 from benchmarks.memory import PeakMemory, private_mb
-from foxnas.accuracy import evaluate, prepare_subnet
+from foxnas.accuracy import Preparation, evaluate_together
 from foxnas.arrays import ArraysBySize
 from foxnas.config.space import read_space
 from foxnas.data import to_input
+from foxnas.memory import TOGETHER
 from foxnas.supernet.model import Supernet
 
 #: Images that are run through the network; the others are read as a batch would be, which takes less time.
@@ -48,15 +50,16 @@ def main() -> None:
         write_noise(folder / "fit-images.npy", options.images, options.size)
         write_noise(folder / "calibration-images.npy", options.recalibration_images, options.size)
         with PeakMemory(private_mb, 0.02) as peak:
-            held = to_input(ArraysBySize([folder / "calibration-images.npy"]).at(options.size))
-            subnet = prepare_subnet(supernet, space.largest(options.size), held[:batch], batch)
-            pixels = ArraysBySize([folder / "fit-images.npy"]).at(options.size)
-            evaluate(subnet, pixels[:EVALUATED], np.zeros(EVALUATED, np.int64), batch)
+            calibration = ArraysBySize([folder / "calibration-images.npy"])
+            pixels = ArraysBySize([folder / "fit-images.npy"])
+            preparation = Preparation(supernet, calibration, options.recalibration_images, batch)
+            one = preparation.subnet(space.largest(options.size))
+            subnets = [one, *(copy.deepcopy(one) for _ in range(TOGETHER - 1))]
+            some, rests = pixels.at(options.size)[:EVALUATED], [subnet.rest for subnet in subnets]
+            evaluate_together(subnets[0].beginning, rests, some, np.zeros(EVALUATED, np.int64), batch)
             for start in range(EVALUATED, options.images, batch):
-                to_input(pixels[start : start + batch])
-    print(
-        f"{options.images} images: {peak.mb:.0f} MB, of which the recalibration images are {held.nbytes / 1e6:.0f} MB"
-    )
+                to_input(pixels.at(options.size)[start : start + batch])
+    print(f"{options.images} images: {peak.mb:.0f} MB")
 
 
 if __name__ == "__main__":

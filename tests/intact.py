@@ -10,7 +10,7 @@ from foxnas.accuracy_table import read_outcomes
 from foxnas.arrays import load_array
 from foxnas.journal import Journal
 from foxnas.supernet.tensors import read_tensors
-from foxnas.tables import read_json, read_table
+from foxnas.tables import read_json, read_provenance, read_table
 from foxnas.tflite.seal import read_model
 
 
@@ -18,6 +18,17 @@ def files_of(results: Path) -> set[str]:
     """Return the files, relative; those of exported candidates, which timings choose, without their names."""
     paths = (path.relative_to(results) for path in results.rglob("*") if path.is_file())
     return {str(path.with_stem("any") if path.parent.name == "exported" else path) for path in paths}
+
+
+def untimed(path: Path) -> object:
+    """Return what a file says, but for the seconds that its rows took."""
+    content = path.read_bytes()
+    if path.suffix == ".jsonl":
+        lines = [json.loads(line) for line in content.splitlines()]
+        return [{name: value for name, value in line.items() if name not in ("seconds", "crc32")} for line in lines]
+    if path.suffix == ".csv" and "seconds" in (table := read_table(path)):
+        return read_provenance(path), table.drop(columns="seconds").to_csv()
+    return content
 
 
 def check_all(results: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import time
@@ -15,7 +14,6 @@ import pytest
 from cut_runs import Run, command, kill, start, whole, write_config
 
 from foxnas.errors import FoxnasError
-from foxnas.tables import read_provenance, read_table
 
 #: What no timing can change: bytes must be equal, but for the seconds that an evaluation took.
 UNTIMED = (
@@ -26,17 +24,6 @@ UNTIMED = (
 
 #: Jobs that are cut twice: they have journals to continue from, or are long.
 TWICE = ("Training the supernet", "Evaluating shard", "Timing shard", "Exporting")
-
-
-def untimed(path: Path) -> object:
-    """Return what a file says, without the seconds of its rows."""
-    content = path.read_bytes()
-    if path.suffix == ".jsonl":
-        lines = [json.loads(line) for line in content.splitlines()]
-        return [{name: value for name, value in line.items() if name not in ("seconds", "crc32")} for line in lines]
-    if path.suffix == ".csv" and "seconds" in (table := read_table(path)):
-        return read_provenance(path), table.drop(columns="seconds").to_csv()
-    return content
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +77,7 @@ def test_killed_in_every_job_it_ends_as_if_uninterrupted(
     intact.check_all(results)
     assert intact.files_of(results) == intact.files_of(wanted), story
     equal = {path.relative_to(wanted) for pattern in UNTIMED for path in wanted.glob(pattern) if path.is_file()}
-    differing = [str(name) for name in equal if untimed(results / name) != untimed(wanted / name)]
+    differing = [str(name) for name in equal if intact.untimed(results / name) != intact.untimed(wanted / name)]
     assert not differing, f"{differing} differ; kills:\n{story}"
     assert not list((tmp_path / ".snakemake" / "incomplete").iterdir())
     assert "Nothing to be done" in whole(command(config, tmp_path)).text
