@@ -58,10 +58,10 @@ def write_config(folder: Path) -> Path:
     return config
 
 
-def command(config: Path, folder: Path, *words: str) -> list[str]:
+def command(config: Path, folder: Path, *words: str, cores: int = 2) -> list[str]:
     """Return the same command as ever."""
     snakemake = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--configfile", str(config)]
-    return [*snakemake, "--directory", str(folder), "--cores", "2", *words]
+    return [*snakemake, "--directory", str(folder), "--cores", str(cores), *words]
 
 
 @dataclass
@@ -80,12 +80,11 @@ class Run:
         return self.process.wait()
 
     def follow(self, cut: Callable[[Run], float | None]) -> bool:
-        """Read until the end, or until the moment that `cut` names, whenever something was said; return which."""
+        """Read until the end, or the moment that `cut` names, asked whenever something was said; return if cut."""
         assert self.process.stdout
-        rest, deadline = b"", None
+        rest = b""
         while True:
-            if deadline is None:
-                deadline = cut(self)
+            deadline = cut(self)
             left = None if deadline is None else max(deadline - time.monotonic(), 0)
             if not select.select([self.process.stdout], [], [], left)[0]:
                 return True
@@ -124,12 +123,10 @@ def whole(words: Sequence[str]) -> Run:
     """Run a command to its end."""
     run = start(words)
     run.follow(lambda _: None)
-    run.process.wait()
     return run
 
 
 def kill(run: Run) -> None:
-    """Kill a run with all its jobs, without a warning."""
+    """Kill a run with all its jobs, without a warning, and hear what it had said."""
     os.killpg(run.process.pid, signal.SIGKILL)
-    run.process.wait()
-    run.process.stdout.close()  # type: ignore[union-attr]
+    run.follow(lambda _: None)

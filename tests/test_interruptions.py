@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import intact
@@ -24,7 +24,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_config(tmp_path_factory.mktemp("config"))
 
 
-def in_the_middle_of(job: str, after_s: float) -> object:
+def in_the_middle_of(job: str, after_s: float) -> Callable[[Run], float | None]:
     def cut(run: Run) -> float | None:
         begun = [at for label, at in run.started.items() if label.startswith(job)]
         return begun[0] + after_s if begun else None
@@ -53,7 +53,8 @@ def test_a_signal_ends_the_run_and_the_same_command_continues(config: Path, tmp_
         run = start(command(config, tmp_path, EVALUATED))
         assert run.follow(in_the_middle_of(job, after_s)), run.text
         (os.killpg if to_all else os.kill)(run.process.pid, number)
-        assert not run.follow(lambda _: time.monotonic() + 30), f"still runs after {number.name}:\n{run.text}"
+        too_late = time.monotonic() + 60
+        assert not run.follow(lambda _, too_late=too_late: too_late), f"still runs after {number.name}:\n{run.text}"
         assert run.status not in (0, -signal.SIGKILL), run.text
         assert not living(run.process.pid)
         assert not finished & run.started.keys()
@@ -72,7 +73,8 @@ def test_signals_that_meet_snakemakes_lock_do_not_hang_it(config: Path, tmp_path
     for _ in range(40):
         os.kill(run.process.pid, signal.SIGTERM)
         time.sleep(0.02)
-    assert not run.follow(lambda _: time.monotonic() + 30), run.text
+    too_late = time.monotonic() + 60
+    assert not run.follow(lambda _: too_late), run.text
     assert run.status != 0
 
 

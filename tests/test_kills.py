@@ -50,27 +50,31 @@ def test_killed_in_every_job_it_ends_as_if_uninterrupted(
     kills: list[str] = []
     done: set[str] = set()
     while True:
-        run = start(command(config, tmp_path))
-        aimed: list[str] = []
+        moments = {label: rng.uniform(0, 0.9) * lasted[label] for label in lasted}
+        aimed = ""
 
-        def cut(run: Run, aimed: list[str] = aimed) -> float | None:
-            fresh = [label for label in run.started if to_hit[label]]
-            if not fresh:
+        def cut(run: Run, moments: dict[str, float] = moments) -> float | None:
+            nonlocal aimed
+            running = [label for label in run.started if label not in run.finished and to_hit[label]]
+            if not running:
                 return None
-            aimed.append(fresh[0])
-            return run.started[fresh[0]] + rng.uniform(0, lasted[fresh[0]])
+            aimed = running[0]
+            return run.started[aimed] + moments[aimed]
 
+        run = start(command(config, tmp_path, cores=1))  # one job after another, so that none gets away
         was_cut = run.follow(cut)
+        if was_cut:
+            to_hit[aimed] -= 1
+            after_s = time.monotonic() - run.started[aimed]
+            kills.append(f"{len(kills) + 1}: {aimed}, after {after_s:.1f} s of {lasted[aimed]:.1f}")
+            kill(run)
         story = "\n".join(kills)
         again = done & run.started.keys()
-        assert not again, f"{again} had finished before the kill, and ran again; kills so far:\n{story}\n{run.text}"
+        assert not again, f"{again} had finished before the kill, and ran again; kills:\n{story}\n{run.text}"
         done |= run.finished.keys()
         if not was_cut:
             break
-        to_hit[aimed[0]] -= 1
-        after_s = time.monotonic() - run.started[aimed[0]]
-        kills.append(f"{len(kills) + 1}: {aimed[0]}, after {after_s:.1f} s of {lasted[aimed[0]]:.1f}")
-        kill(run)
+    print(story)
     assert run.status == 0, f"kills:\n{story}\n{run.text[-6000:]}"
     assert len(kills) >= 25, story
     results = tmp_path / "results"
