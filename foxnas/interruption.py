@@ -12,6 +12,7 @@ import contextlib
 import os
 import signal
 import threading
+import time
 from types import FrameType
 
 import psutil
@@ -33,8 +34,13 @@ def _end(number: int, frame: FrameType | None) -> None:
     # Once is enough: who signals again signals the jobs again.
     for other in (signal.SIGTERM, signal.SIGINT):
         signal.signal(other, lambda *_: _terminate())
-    told = _terminate()
-    threading.Thread(target=_kill_the_deaf, args=(told,), daemon=True).start()
+    told, until = _terminate(), time.monotonic() + PATIENCE_S
+    # Nobody may write to the folder once it is unlocked. Looked at, not waited for: how they ended is for Snakemake.
+    while (left := [process for process in told if _lives(process)]) and time.monotonic() < until:
+        time.sleep(0.05)
+    for process in left:
+        with contextlib.suppress(psutil.Error):
+            process.kill()
     raise KeyboardInterrupt
 
 
@@ -46,7 +52,8 @@ def _terminate() -> list[psutil.Process]:
     return told
 
 
-def _kill_the_deaf(told: list[psutil.Process]) -> None:
-    for process in psutil.wait_procs(told, PATIENCE_S)[1]:
-        with contextlib.suppress(psutil.Error):
-            process.kill()
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return False
