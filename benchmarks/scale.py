@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import base64
 import copy
-import itertools
 import json
 import math
 import os
@@ -252,7 +251,8 @@ def main() -> None:
             )
             print(f"      reading the rules {parsing:.1f} s; by rule: {dict(jobs.most_common(8))}", flush=True)
     for what, law in (("fresh", fresh_law), ("nothing to do", done_law)):
-        for (few, before), (many, after) in itertools.pairwise(law):
+        if len(law) > 1:
+            (few, before), (many, after) = law[-2:]
             exponent = math.log(after / before) / math.log(many / few)
             per_thousand = 1000 * (after - before) / (many - few)
             print(f"{what}, {few:,} to {many:,} jobs: exponent {exponent:.2f}, {per_thousand:.2f} s a thousand jobs")
