@@ -75,6 +75,16 @@ def plainly(network: Pass) -> Pass:
     return run
 
 
+def in_bf16(network: Pass) -> Pass:
+    """Return the network under autocast."""
+
+    def run(x: Tensor) -> Tensor:
+        with torch.autocast("cpu", torch.bfloat16):
+            return network(x)
+
+    return run
+
+
 def plain_recalibration(self: ConvNorm, x: Tensor, norm: nn.BatchNorm2d) -> Tensor:
     """What `ConvNorm` does in training mode, without what makes it fast."""
     y = self._convolved(x, None)
@@ -130,8 +140,7 @@ class Variants:
 
         tell("operator by operator", in_batches(plainly(subnet), x, batch))
         tell("operator by operator, NCHW", in_batches(plainly(contiguous), x.contiguous(), batch))
-        with torch.autocast("cpu", torch.bfloat16):
-            tell("bf16", in_batches(subnet, x, batch))
+        tell("bf16", in_batches(in_bf16(subnet), x, batch))
         for other in (batch // 4, batch // 2, 2 * batch, 4 * batch):
             if 0 < other <= len(x):
                 tell(f"batches of {other}", in_batches(subnet, x, other))
