@@ -185,6 +185,11 @@ def access(config: Config) -> Callable[[Any, Any], str]:
     return untracked(access=lambda wildcards: config.device(wildcards.device).access)
 
 
+def evaluated_on(config: Config) -> Callable[[Any, Any], str]:
+    """Return the param that says what evaluates subnets; no result depends on it, so it is like `untracked` ones."""
+    return lambda wildcards, output: config.accuracy.device
+
+
 def provisioned(config: Config) -> Callable[[Any, Any], str]:
     """Return the param of all that provisioning reads of a device; what of it makes it run again, its rule says."""
     return untracked(

@@ -21,10 +21,8 @@ rule evaluate_subnets:
         "results/logs/{space}/{size}/evaluate_subnets/{shard}.log",
     benchmark:
         "results/benchmarks/{space}/{size}/evaluate_subnets/{shard}.tsv"
-    # The device is a resource, not a param: it changes no result.
     resources:
         gpu=int(CONFIG.accuracy.device == "cuda"),
-        evaluating_on=CONFIG.accuracy.device,
         mem_mb=jobs.evaluating(CONFIG),
         runtime=jobs.growing(240),
     params:
@@ -34,13 +32,14 @@ rule evaluate_subnets:
             sample=SAMPLE,
         ),
         code=flow.code_digest("evaluate_subnets"),
+        device=flow.evaluated_on(CONFIG),
         journal=JOURNAL("results/{space}/{size}/journals/accuracy/{shard}.jsonl"),
     message:
         "Evaluating shard {wildcards.shard} of the subnets at {wildcards.size} px"
     shell:
         "python {input.script} --settings {params.settings:q} --supernet {input.supernet:q} --subnets {input.subnets:q}"
         " --calibration {input.calibration:q} --images {input.images:q} --labels {input.labels:q} --threads {threads}"
-        " --device {resources.evaluating_on} --journal {params.journal:q} --table {output.table:q} --outcomes {output.outcomes:q} 2>&1 | tee {log}"
+        " --device {params.device} --journal {params.journal:q} --table {output.table:q} --outcomes {output.outcomes:q} 2>&1 | tee {log}"
 
 
 use rule gather_subnets as gather_accuracy with:

@@ -66,6 +66,7 @@ use rule evaluate_subnets as evaluate_found with:
             space=SPACE, accuracy=flow.evaluation(CONFIG), sample=SAMPLE
         ),
         code=flow.code_digest("evaluate_subnets"),
+        device=flow.evaluated_on(CONFIG),
         journal=JOURNAL(
             "results/{space}/search/{device}/{budget}/journals/found-accuracy.jsonl"
         ),

@@ -121,6 +121,7 @@ use rule evaluate_subnets as evaluate_candidates with:
             sample=SAMPLE,
         ),
         code=flow.code_digest("evaluate_subnets"),
+        device=flow.evaluated_on(CONFIG),
         journal=JOURNAL(
             "results/{space}/search/{device}/{budget}/journals/{round}-accuracy.jsonl"
         ),

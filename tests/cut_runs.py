@@ -115,6 +115,8 @@ def start(words: Sequence[str]) -> Run:
             cwd=ROOT,
             env=environment,
             start_new_session=True,
+            # A shell's background job ignores Ctrl-C and hands that on; what is started here must not.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
     )
 

@@ -75,20 +75,18 @@ def taught(space: SearchSpace, arch: Arch, dead_gate: bool) -> Exported:
     torch.manual_seed(0)
     images = blobs(32, input_shape(space, arch)[1:], 0)
     x, labels = torch.from_numpy(images).permute(0, 3, 1, 2) / 255, torch.arange(32) % 4
-    subnet = Subnet(Supernet(space), arch).train().requires_grad_(True)
+    supernet = Supernet(space).train()
     if dead_gate:
-        gate = next(block.gate for block in subnet.blocks if block.gate is not None)
+        gate = next(block.gate for blocks in supernet.units for block in blocks if block.gate is not None)
         nn.init.constant_(gate.reduce.bias, -50.0)
-    optimizer = torch.optim.Adam(subnet.parameters(), 3e-3)
+    optimizer = torch.optim.Adam(supernet.parameters(), 3e-3)
     for _ in range(40):
         optimizer.zero_grad()
-        nn.functional.cross_entropy(subnet(x), labels).backward()
+        nn.functional.cross_entropy(supernet(x, arch), labels).backward()
         optimizer.step()
-    for module in subnet.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.reset_running_stats()
+    subnet = Subnet(supernet, arch).train()
     torch_logits(subnet, images)
-    subnet.requires_grad_(False).fold()
+    subnet.eval().fold()
     return Exported(subnet, images, export_int8(subnet, images))
 
 
