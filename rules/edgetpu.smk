@@ -88,7 +88,7 @@ rule compile_candidates:
         script=flow.script("compile_candidates"),
         code=flow.closure("compile_candidates"),
         exported="results/{space}/search/{device}/{budget}/{batch}/exported.csv",
-        models="results/{space}/search/{device}/{budget}/{batch}/exported",
+        models=ancient("results/{space}/search/{device}/{budget}/{batch}/exported"),
     output:
         models=directory("results/{space}/search/{device}/{budget}/{batch}/compiled"),
         table="results/{space}/search/{device}/{budget}/{batch}/compiled.csv",
@@ -120,7 +120,8 @@ use rule time_candidates as time_compiled_candidates with:
         script=flow.script("time_models"),
         code=flow.closure("time_models"),
         ready=lambda wildcards: flow.ready(CONFIG.device(wildcards.device)),
-        models=rules.compile_candidates.output.models,
+        listed=rules.compile_candidates.output.table,
+        models=ancient(rules.compile_candidates.output.models),
     output:
         latencies="results/{space}/search/{device}/{budget}/{batch}/timed.json",
     log:
@@ -139,10 +140,12 @@ rule deploy_compiled:
         script=flow.script("deploy_compiled"),
         code=flow.closure("deploy_compiled"),
         winner="results/{space}/search/{device}/{budget}/winner.json",
-        models=expand(
-            "results/{space}/search/{device}/{budget}/{batch}/compiled",
-            batch=BATCHES,
-            allow_missing=True,
+        models=ancient(
+            expand(
+                "results/{space}/search/{device}/{budget}/{batch}/compiled",
+                batch=BATCHES,
+                allow_missing=True,
+            )
         ),
         tables=expand(
             "results/{space}/search/{device}/{budget}/{batch}/compiled.csv",

@@ -189,6 +189,7 @@ def _answer(
         dag = workflow.dag
         jobs = [job for job in dag.jobs if job.rule.name != "all"]
         if what == "pretend":
+            workflow.iocache.deactivate()  # as before real jobs: it would not see, nor checksum, what is written now
             for level in dag.toposorted({job for job in jobs if dag.needrun(job)}):
                 for job in level:
                     _pretend(job)

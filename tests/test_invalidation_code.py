@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -166,9 +167,10 @@ def test_a_fresh_checkout_and_touched_files_rerun_nothing(
         path.unlink()
         path.write_bytes(content)
     for _, folder in finished.values():
-        for path in sorted(folder.glob("results/**/*"), key=lambda path: path.stat().st_mtime_ns, reverse=True):
-            path.touch()
-        (folder / "mine.safetensors").touch()
+        files = sorted(folder.glob("results/**/*"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
+        for age_ms, path in enumerate([folder / "mine.safetensors", *reversed(files)]):
+            stamp = time.time_ns() - age_ms * 1_000_000
+            os.utime(path, ns=(stamp, stamp))
     assert not any(plan.runs for plan in plans(finished))
 
 

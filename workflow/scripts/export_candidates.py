@@ -1,5 +1,6 @@
 """Export every candidate to int8 and measure it on the verify split."""
 
+import hashlib
 from pathlib import Path
 
 import pandas as pd
@@ -68,10 +69,11 @@ def main(
                 "float_top1_percent": seen.top1_percent,
                 "int8_top1_percent": top1_percent(content, pixels, truth, threads, xnnpack),
                 "model_bytes": len(content),
+                "model_sha256": hashlib.sha256(content).hexdigest(),
                 **seen.circumstances(),
             }
         )
-    write_table(table, pd.DataFrame(rows, columns=[*EXPORTED_COLUMNS, *CIRCUMSTANCES]), made_by)
+    write_table(table, pd.DataFrame(rows, columns=[*EXPORTED_COLUMNS, "model_sha256", *CIRCUMSTANCES]), made_by)
 
 
 if __name__ == "__main__":
