@@ -186,8 +186,8 @@ def access(config: Config) -> Callable[[Any, Any], str]:
 
 
 def evaluated_on(config: Config) -> Callable[[Any, Any], str]:
-    """Return the param that says what evaluates subnets; no result depends on it, so it is like `untracked` ones."""
-    return lambda wildcards, output: config.accuracy.device
+    """Return the param that says what evaluates subnets, which changes no result."""
+    return untracked(device=lambda wildcards: config.accuracy.device)
 
 
 def provisioned(config: Config) -> Callable[[Any, Any], str]:

@@ -37,9 +37,9 @@ rule evaluate_subnets:
     message:
         "Evaluating shard {wildcards.shard} of the subnets at {wildcards.size} px"
     shell:
-        "python {input.script} --settings {params.settings:q} --supernet {input.supernet:q} --subnets {input.subnets:q}"
-        " --calibration {input.calibration:q} --images {input.images:q} --labels {input.labels:q} --threads {threads}"
-        " --device {params.device} --journal {params.journal:q} --table {output.table:q} --outcomes {output.outcomes:q} 2>&1 | tee {log}"
+        "python {input.script} --settings {params.settings:q} {params.device:q} --supernet {input.supernet:q}"
+        " --subnets {input.subnets:q} --calibration {input.calibration:q} --images {input.images:q}"
+        " --labels {input.labels:q} --threads {threads} --journal {params.journal:q} --table {output.table:q} --outcomes {output.outcomes:q} 2>&1 | tee {log}"
 
 
 use rule gather_subnets as gather_accuracy with:
