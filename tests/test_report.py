@@ -24,7 +24,6 @@ from foxnas.report.leads import leads
 from foxnas.report.numbers import milliseconds, significant
 from foxnas.report.page import write_page
 from foxnas.report.plane import draw_plane, frontier_of, predicted_top1
-from foxnas.report.svg import Chart, Scale
 from foxnas.report.traces import draw_trace
 from foxnas.tables import read_json, read_table, write_json
 
@@ -295,7 +294,7 @@ def test_findings_say_what_an_edge_tpu_cannot_hold(finished: ReportRun) -> None:
 
 
 def test_plane_places_every_subnet_by_its_own_values(finished: ReportRun) -> None:
-    """Pixels, turned back by the axes' own tick marks, are the measurements."""
+    """Pixels, turned back by the axes' own tick marks, are the measurements; subnets on one spot share a dot."""
     run = read_run(*finished.arguments())
     plane = draw_plane(run, run.devices[0])
     subnets = run.devices[0].subnets
@@ -310,7 +309,10 @@ def test_plane_places_every_subnet_by_its_own_values(finished: ReportRun) -> Non
     assert drawn
     xs = [float(x) for x in re.findall(r"M([\d.]+) ", drawn[1])]
     measured = subnets[(subnets["image_size"] == 24) & subnets["usable"]]["latency_ms"]
-    np.testing.assert_allclose(np.exp(slope * np.array(xs) + start), measured, rtol=5e-3)
+    apart = np.abs(np.exp(slope * np.array(xs) + start) / measured.to_numpy()[:, None] - 1)
+    assert apart.min(axis=1).max() < 5e-3, "a subnet is nowhere"
+    assert apart.min(axis=0).max() < 5e-3, "a dot is of no subnet"
+    assert len(xs) > 0.9 * len(measured)
 
 
 def test_trace_marks_the_optimum_above_everything_found(finished: ReportRun) -> None:
@@ -323,25 +325,6 @@ def test_trace_marks_the_optimum_above_everything_found(finished: ReportRun) -> 
     heights = [float(pair.split()[1]) for pair in best[1].split("L")]
     assert min(heights) >= float(optimum[1]) - 0.11
     assert heights == sorted(heights, reverse=True)
-
-
-def test_scale_ticks_are_round_and_within() -> None:
-    for low, high, log in ((0.2, 5, True), (0.31, 0.34, True), (88.2, 91.7, False), (-3e-5, 4e-5, False)):
-        scale = Scale(low, high, 10, 110, log)
-        ticks = scale.ticks(6)
-        assert 3 <= len(ticks) <= 9
-        assert all(low <= tick <= high for tick in ticks)
-        assert all(float(f"{tick:.3g}") == pytest.approx(tick) for tick in ticks)
-        assert scale([low, high]).tolist() == pytest.approx([10, 110])
-
-
-def test_text_in_a_chart_is_escaped() -> None:
-    chart = Chart(100, 100, [0, 1], [0, 1], x_label="a < b", y_label="&", title='"quoted" <b>')
-    chart.text(0.5, 0.5, "<script>")
-    svg = chart.svg()
-    assert "<script>" not in svg
-    assert "<b>" not in svg
-    assert "a &lt; b" in svg
 
 
 def test_numbers_keep_their_digits() -> None:

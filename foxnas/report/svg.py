@@ -16,6 +16,9 @@ from numpy.typing import ArrayLike, NDArray
 
 FloatArray = NDArray[np.float64]
 
+#: Half the width of the largest dot, in pixels: so far outside the area one still shows.
+_REACH = 3.0
+
 
 @dataclass(frozen=True)
 class Scale:
@@ -113,8 +116,20 @@ class Chart:
         return Scale.around(self._limits[1], self.height - self.margins.bottom, self.margins.top, margin=self._margin)
 
     def dots(self, x: ArrayLike, y: ArrayLike, look: str) -> None:
-        """Add one dot a pair of values; the class `look` sets size (stroke width) and colour."""
-        self._inside.append(f'<path class="dots {look}" d="{dots(self.x(x), self.y(y))}"/>')
+        """Add one dot a pair of values; the class `look` sets size (stroke width) and colour.
+
+        Left out is what would not be seen: dots outside the area, and all but the first on the same half pixel. So a
+        close-up costs what it shows, however large the sample is.
+        """
+        xs, ys = self.x(x).ravel(), self.y(y).ravel()
+        left, top = self.margins.left, self.margins.top
+        across, down = self.width - self.margins.right, self.height - self.margins.bottom
+        seen = np.flatnonzero(
+            (xs > left - _REACH) & (xs < across + _REACH) & (ys > top - _REACH) & (ys < down + _REACH)
+        )
+        _, first = np.unique(np.round(2 * np.column_stack([xs, ys])[seen]), axis=0, return_index=True)
+        kept = seen[np.sort(first)]
+        self._inside.append(f'<path class="dots {look}" d="{dots(xs[kept], ys[kept])}"/>')
 
     def line(self, x: ArrayLike, y: ArrayLike, look: str) -> None:
         """Add a line through pairs of values."""
