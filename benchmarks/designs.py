@@ -31,13 +31,13 @@ from foxnas.features import formula
 from foxnas.measured import accuracy_and_latency
 from foxnas.predictor.forms import formula_name
 from foxnas.progress import follow
-from foxnas.sampling_design import subnets
+from foxnas.sampling_design import chosen, subnets
 from foxnas.space import SearchSpace
 from foxnas.supernet.checkpoint import load_supernet
 from foxnas.tflite.probe import ProbeWriter
 
-#: Uniform sequences are drawn out of a common measured sample of this many, the sequential designs are measured whole.
-POOL, LONGEST = 1200, {"uniform": 300, "i-optimal": 200, "d-optimal": 200}
+#: What is uniform in a sequence is drawn out of a common measured sample of this many; what is chosen, all measured.
+POOL, LONGEST = 1200, 300
 COUNTS = (70, 80, 100, 120, 150, 200, 250, 300)
 
 
@@ -50,10 +50,9 @@ def sequences(
     for design in designs:
         for seed in range(seeds):
             rng = np.random.default_rng([8, seed])
-            if design == "uniform":
-                found[design, seed] = [pool[i] for i in rng.permutation(POOL)[: LONGEST[design]]]
-            else:
-                found[design, seed] = list(islice(subnets(design, space, size, rng), LONGEST[design]))
+            first = [] if design == "uniform" else list(chosen(design, space, size, rng))
+            rest = [pool[i] for i in np.random.default_rng([8, seed]).permutation(POOL)]
+            found[design, seed] = list(dict.fromkeys([*first, *rest]))[:LONGEST]
     return found
 
 

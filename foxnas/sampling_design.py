@@ -5,14 +5,19 @@ a time: the next one is that which most lowers the mean variance of a prediction
 (I-optimality, also called IV- or V-optimality), given those chosen before. D-optimality, the volume of the
 coefficients' confidence region, is the other usual criterion; it is offered for comparison.
 
-Both designs are endless sequences whose first n do not depend on how many are taken, so growth stays cheap.
+Variance is half of the matter. No regression is quite true, a design that trusts in one goes to the ends of the space,
+and what it then cannot say of the middle no number of subnets will mend (Box and Draper, 1959). So choosing stops soon
+after every term is determined, and uniform subnets follow, for which least squares finds the best fit that there is.
+
+All designs are endless sequences whose first n do not depend on how many are taken, so growth stays cheap.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cached_property
-from itertools import combinations_with_replacement
+from itertools import combinations_with_replacement, islice
+from math import ceil
 
 import numpy as np
 
@@ -31,6 +36,9 @@ _POPULATION = 4000
 #: Weight, in subnets, of the knowledge before the first one: it makes the first steps well defined.
 _PRIOR = 1.0
 
+#: Subnets chosen a term, before uniform ones follow.
+_CHOSEN_A_TERM = 1.5
+
 #: Rounds over all units in which a subnet is improved; it seldom changes after the second.
 _SWEEPS = 3
 
@@ -40,9 +48,21 @@ def subnets(design: Design, space: SearchSpace, image_size: int, rng: np.random.
 
     Raises FoxnasError when the space has no more.
     """
-    if design == "uniform":
-        return space.sample(image_size, rng)
-    return _Sequential(design, space, image_size, rng).subnets()
+    seen = set()
+    if design != "uniform":
+        for arch in chosen(design, space, image_size, rng):
+            seen.add(arch)
+            yield arch
+    yield from (arch for arch in space.sample(image_size, rng) if arch not in seen)
+
+
+def chosen(design: Design, space: SearchSpace, image_size: int, rng: np.random.Generator) -> Iterator[Arch]:
+    """Yield those that a design begins with, before it goes on uniformly: one and a half a term of the regressions.
+
+    Raises FoxnasError when the space has not so many.
+    """
+    sequence = _Sequential(design, space, image_size, rng)
+    yield from islice(sequence.subnets(), ceil(_CHOSEN_A_TERM * sequence.terms))
 
 
 class _Sequential:
@@ -68,8 +88,13 @@ class _Sequential:
         self._inverse: FloatArray = np.asarray(np.linalg.inv(_PRIOR * self._moments), dtype=float)
         self._options = (self._terms(self._units) - self._mean) @ basis
 
+    @property
+    def terms(self) -> int:
+        """How many independent terms are to be determined, the intercept among them."""
+        return len(self._moments)
+
     def subnets(self) -> Iterator[Arch]:
-        """Yield the design."""
+        """Yield the design, without end."""
         seen: set[Arch] = set()
         misses = 0
         while misses < 1000:

@@ -12,7 +12,7 @@ from foxnas.arch import Arch
 from foxnas.designs import DESIGNS, Design
 from foxnas.errors import FoxnasError
 from foxnas.features import formula
-from foxnas.sampling_design import subnets
+from foxnas.sampling_design import chosen, subnets
 from foxnas.space import SearchSpace, UnitSpec
 
 SMALL = SearchSpace(
@@ -89,6 +89,20 @@ def test_predictions_vary_less_than_after_as_many_uniform_subnets(mini: SearchSp
             return float(np.mean(np.einsum("ij,jk,ik->i", rows, np.linalg.inv(x.T @ x), rows)))
 
         assert variance(taken(design, mini, 100)) < variance(taken("uniform", mini, 150))
+
+
+@pytest.mark.parametrize("design", ["i-optimal", "d-optimal"])
+def test_choosing_ends_when_all_terms_are_determined(mini: SearchSpace, design: Design) -> None:
+    """One and a half a term, by the rank of all terms together; then the uniform sample, without repeats."""
+    rng = np.random.default_rng(0)
+    first = list(chosen(design, mini, 16, rng))
+    uniform = list(islice(mini.sample(16, np.random.default_rng(1)), 2000))
+    assert len(first) == np.ceil(1.5 * np.linalg.matrix_rank(design_matrix(mini, uniform)))
+    assert np.linalg.matrix_rank(design_matrix(mini, first)) == np.linalg.matrix_rank(design_matrix(mini, uniform))
+    following = list(islice(mini.sample(16, rng), 80))
+    assert taken(design, mini, len(first) + 80) == first + following
+    small = taken(design, SMALL, 3000)
+    assert len(set(small)) == len(small)
 
 
 def test_an_exhausted_space_says_so() -> None:

@@ -17,8 +17,8 @@ class SampleConfig(Section):
     """Of the sample."""
     design: Design
     """uniform: the paper's, uniform over knobs. i-optimal: the next subnet is the one that best determines predictions
-    over the whole space, given those before; it needs fewer of them (docs/sampling.md). d-optimal: best determines the
-    coefficients."""
+    over the whole space, given those before, until all terms are determined, and uniform from there on; it needs fewer
+    of them (docs/sampling.md). d-optimal: best determines the coefficients, likewise."""
 
 
 class SamplingConfig(SampleConfig):
