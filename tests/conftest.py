@@ -6,11 +6,14 @@ import fcntl
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache, partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-# Test files run side by side, one a core: more threads each would only wait for one another. Read when torch loads.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Test files run side by side, one a core: more threads each would only wait for one another, and how many there are
+# may order a sum. Read when torch loads.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 import numpy as np
 import pytest
@@ -21,6 +24,9 @@ from foxnas.devices.runner.lock import lock_path
 from foxnas.devices.transport import Device
 from foxnas.search.landscape import Landscape
 from foxnas.space import SearchSpace
+
+if TYPE_CHECKING:
+    from exports import Exported
 
 
 @pytest.fixture(scope="session")
@@ -77,6 +83,14 @@ def own_lock() -> Iterator[str]:
 def here(own_lock: str) -> Device:
     """This machine, really, under a lock of its own."""
     return Device("bench", LocalTransport(), lock=own_lock, timeout_s=20)
+
+
+@pytest.fixture(scope="session")
+def exported(mini: SearchSpace) -> Callable[[str], Exported]:
+    """Exports of the small space's subnets, by case; each is made once."""
+    from exports import exported_case
+
+    return cache(partial(exported_case, mini))
 
 
 @pytest.fixture(scope="session")

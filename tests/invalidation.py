@@ -1,123 +1,58 @@
 """What changing a line of the config runs again: one row a leaf, and more where it depends on the rest of the config.
 
-A new leaf needs a row here, or `tests/test_invalidation.py` fails. `python tests/invalidation.py` writes the table of
-docs/invalidation.md anew.
+A new leaf needs a row here, or `tests/test_invalidation.py` fails. `python tests/invalidation_page.py` writes the table
+of docs/invalidation.md anew.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from dag import Job
+from stages import (
+    ACCURACY,
+    ACCURACY_FIT,
+    BASELINES,
+    BUDGET,
+    CALIBRATION,
+    COMPILATION,
+    EXPORT,
+    EXTRA,
+    FETCH,
+    GROWTH,
+    LATENCY,
+    LATENCY_FIT,
+    LATER_ROUNDS,
+    NEW_DEVICE,
+    NEW_SIZE,
+    NEW_SIZE_TRAINED,
+    NOTHING,
+    PROVISION,
+    REPORT,
+    RESIZED,
+    RIVALS,
+    RIVALS_OF_ACCURACY,
+    SAMPLE,
+    SEARCH,
+    SEARCH_AGAIN,
+    SPACE,
+    SPLIT,
+    STRATEGIES,
+    SUPERNET,
+    TARGET,
+    TIMING,
+    TWISTS,
+    VALIDATION,
+    VERDICT,
+    WINNER,
+    Stage,
+)
 
 from foxnas.config.whole import read_config
-
-PAGE = Path(__file__).parent.parent / "docs" / "invalidation.md"
-
-
-@dataclass(frozen=True)
-class Stage:
-    """Where a rerun begins: all rules from there on, some of them for some wildcards only (``rule name=value``)."""
-
-    says: str
-    own: tuple[str, ...]
-    """The rules that it begins with."""
-    then: tuple[Stage, ...]
-    """What follows from them."""
-
-    @property
-    def rules(self) -> frozenset[str]:
-        """All of its rules."""
-        return frozenset(self.own).union(*(stage.rules for stage in self.then))
-
-    def __or__(self, other: Stage) -> Stage:
-        return Stage(f"{self.says}; {other.says}", (), (self, other))
-
-    def among(self, jobs: Iterable[Job], where: Mapping[str, str]) -> set[Job]:
-        """Return those of the jobs that belong to it; a wildcard of `where` that a job has must have that value."""
-        return {
-            job
-            for job in jobs
-            if any(Job.parse(rule).covers(job) for rule in self.rules)
-            and all(dict(job.wildcards).get(name, value) == value for name, value in where.items())
-        }
-
-
-def _stage(says: str, *rules: str, then: Iterable[Stage] = ()) -> Stage:
-    return Stage(says, rules, tuple(then))
-
-
-def _measured(batch: str = "") -> list[str]:
-    """The rules that measure exported candidates."""
-    return [f"{rule} {batch}".strip() for rule in ("compile_candidates", "time_candidates", "time_compiled_candidates")]
-
-
-NOTHING = _stage("nothing")
-REPORT = _stage("the report", "write_report")
-VERDICT = _stage("the verdict", "judge_model", then=[REPORT])
-VALIDATION = _stage("the final timing", "validate_latency", "validate_compiled_latency", then=[VERDICT])
-BASELINES = _stage("the comparison with baselines", "compare_baselines", then=[REPORT])
-WINNER = _stage(
-    "the choice of the winner onward",
-    "deploy_winner", "deploy_compiled", "validate_accuracy", "validate_on_device", then=[VALIDATION, BASELINES],
-)  # fmt: skip
-TWISTS = _stage(
-    "twists onward", "twist_winner", "export_candidates batch=twist", *_measured("batch=twist"), then=[WINNER]
-)
-LATER_ROUNDS = _stage(
-    "later rounds onward",
-    "refit_predictors", "search_architectures round=round-2", "export_candidates batch=round-2",
-    *_measured("batch=round-2"), then=[TWISTS],
-)  # fmt: skip
-TIMING = _stage("timing of candidates onward", "time_candidates", "time_compiled_candidates", then=[LATER_ROUNDS])
-EXPORT = _stage("export onward", "export_candidates", *_measured(), then=[LATER_ROUNDS])
-SEARCH = _stage("search onward", "search_architectures", "evaluate_candidates", then=[EXPORT])
-STRATEGIES = _stage(
-    "the comparison of strategies",
-    "compare_strategies", "evaluate_found", "time_found", "compile_found", "time_compiled_found", then=[REPORT],
-)  # fmt: skip
-BUDGET = _stage("budgets, search onward", "resolve_budget", then=[SEARCH, STRATEGIES])
-RIVALS = _stage(
-    "the comparison of predictors", "compare_accuracy_predictors", "compare_latency_predictors", then=[REPORT]
-)
-RIVALS_OF_ACCURACY = _stage("the comparison of predictors", "compare_accuracy_predictors", then=[REPORT])
-TARGET = _stage("the fits of further targets", "fit_target", then=[REPORT])
-ACCURACY_FIT = _stage("accuracy fits onward", "fit_accuracy", then=[SEARCH, STRATEGIES])
-LATENCY_FIT = _stage("latency fits onward", "fit_latency", then=[SEARCH, STRATEGIES])
-ACCURACY = _stage(
-    "accuracy onward", "evaluate_subnets", "gather_accuracy", "compare_accuracy_predictors", then=[ACCURACY_FIT]
-)
-LATENCY = _stage(
-    "latency onward",
-    "time_subnets", "time_compiled", "gather_latency", "compare_latency_predictors", "fit_target",
-    then=[LATENCY_FIT, BUDGET],
-)  # fmt: skip
-COMPILATION = _stage("compilation onward", "compile_probes", then=[LATENCY])
-PROVISION = _stage("a check of the device", "provision_device")
-SAMPLE = _stage("sampling onward", "sample_subnets", "gather_subnets", then=[ACCURACY, COMPILATION])
-SUPERNET = _stage("the supernet, accuracy onward", "take_checkpoint", "train_supernet", then=[ACCURACY])
-SPACE = _stage("everything but the images", then=[SUPERNET, SAMPLE])
-RESIZED = _stage("resizing, accuracy onward", "resize_images", "resize_test_images", then=[ACCURACY])
-CALIBRATION = _stage(ACCURACY.says, "resize_images", then=[ACCURACY])
-SPLIT = _stage("splits, training, accuracy onward", "split_images", "train_supernet", then=[RESIZED])
-FETCH = _stage("the images anew, onward", "fetch_images", then=[SPLIT])
-#: More subnets: what is new, then whatever takes the whole table.
-GROWTH = _stage(
-    "the new subnets alone are evaluated and timed; fits onward",
-    "sample_subnets shard=1", "evaluate_subnets shard=1", "time_subnets shard=1", "compile_probes shard=1",
-    "time_compiled shard=1", "gather_subnets", "gather_accuracy", "gather_latency", "compare_accuracy_predictors",
-    "compare_latency_predictors", "fit_target", then=[ACCURACY_FIT, LATENCY_FIT, BUDGET],
-)  # fmt: skip
-EXTRA = _stage(
-    "the new subnets alone are evaluated and timed; the comparison with baselines",
-    "sample_subnets shard=1", "evaluate_subnets shard=1", "time_subnets shard=1", "compile_probes shard=1",
-    "time_compiled shard=1", then=[BASELINES],
-)  # fmt: skip
 
 
 class Row(NamedTuple):
@@ -183,7 +118,6 @@ _TINY = read_config(Path(__file__).parent.parent / "config" / "tiny.yaml").model
 _DEVICE = _TINY["devices"][0]
 _TORCH = {"batch": 64, "compile": False, "cuda_graphs": False, "tf32": False, "channels_last": False}
 _COMPILER = {"executable": "edgetpu_compiler", "timeout_s": 180, "runtime": 14}
-
 BASES = {
     "tiny": Base(files=("other.safetensors", "energy/local-16.csv", "energy/local-24.csv")),
     # Every kind of device, a supernet of one's own, two budgets, two rounds.
@@ -245,22 +179,6 @@ _TRAINING = {
     "seed": 1, "batch_size": 128, "batch_parts": 2, "weight_decay": 0.0002, "distillation": 0.5, "average_decay": 0.99,
     "precision": "bf16",
 }  # fmt: skip
-
-SEARCH_AGAIN = _stage("the new round, twists onward", "evaluate_candidates round=round-1", then=[LATER_ROUNDS])
-NEW_SIZE = _stage("the new size: resizing, sampling onward", "resize_images", "resize_test_images", then=[SAMPLE])
-NEW_SIZE_TRAINED = _stage(
-    "the new size: resizing, sampling, latency; training, accuracy of all sizes onward",
-    *(
-        f"{rule} size=20"
-        for rule in (
-            "resize_images", "resize_test_images", "sample_subnets", "gather_subnets", "time_subnets", "time_compiled",
-            "compile_probes", "gather_latency", "fit_latency",
-        )
-    ),
-    "compare_latency_predictors", "fit_target", then=[SUPERNET, BUDGET],
-)  # fmt: skip
-NEW_DEVICE = _stage("the new device: latency onward", "provision_device", then=[COMPILATION])
-
 ROWS = [
     *_same(SPACE, "space", {
         "name": "other", "kernel_sizes": [3, 5], "expansion_ratios": [3, 4], "depths": [2, 3],
@@ -382,72 +300,3 @@ ROWS = [
     *_same(BASELINES, "baselines", {"seed": 1, "random_searches": 11}),
     Row("baselines.extra_subnets", 100, EXTRA),
 ]  # fmt: skip
-
-
-def page() -> str:
-    """Return the text of docs/invalidation.md."""
-    lines = [_INTRODUCTION, "| change | runs again | where, when |", "|---|---|---|"]
-    told: dict[tuple[str, str, str], list[str]] = {}
-    for row in ROWS:
-        where = [f"that {name}" for name in row.where if "the new" not in row.stage.says]
-        section = row.leaf.partition(".")[0].removesuffix("[]")
-        key = (section, row.stage.says, ", ".join([*where, *filter(None, [row.note])]))
-        told.setdefault(key, []).append(row.leaf)
-    for (_, says, where), leaves in told.items():
-        lines.append(f"| {', '.join(f'`{leaf}`' for leaf in _shortened(leaves))} | {says} | {where} |")
-    lines += ["", "Where the words lead:", "", "| stage | begins with | then |", "|---|---|---|"]
-    for stage in (
-        FETCH, SPLIT, RESIZED, SUPERNET, SAMPLE, ACCURACY, COMPILATION, LATENCY, ACCURACY_FIT, LATENCY_FIT, BUDGET,
-        SEARCH, EXPORT, TIMING, LATER_ROUNDS, TWISTS, WINNER, VALIDATION, VERDICT, BASELINES, STRATEGIES, RIVALS,
-        TARGET, REPORT,
-    ):  # fmt: skip
-        then = "; ".join(dict.fromkeys(after.says for after in stage.then))
-        lines.append(f"| {stage.says} | {', '.join(f'`{rule}`' for rule in stage.own)} | {then} |")
-    return "\n".join(lines) + "\n"
-
-
-def _shortened(leaves: Iterable[str]) -> list[str]:
-    """Return the leaves, with one entry for a whole section whose leaves are all there."""
-    known, left = {row.leaf for row in ROWS}, list(dict.fromkeys(leaves))
-    for depth in (1, 2, 3):
-        for prefix in dict.fromkeys(".".join(leaf.split(".")[:depth]) for leaf in left if leaf.count(".") >= depth):
-            inside = {leaf for leaf in known if leaf.startswith(f"{prefix}.")}
-            if len(inside) > 1 and inside <= set(left):
-                place = min(map(left.index, inside))
-                left = [leaf for leaf in left if leaf not in inside]
-                left.insert(place, f"{prefix}.*")
-    return left
-
-
-_INTRODUCTION = """# What runs again
-
-Change a line of the config, run the same command: only what depends on that line runs again. `snakemake -n` says what
-and why before anything does. This page is written from `tests/invalidation.py` (by `python tests/invalidation.py`);
-every row is held against Snakemake's own answer by `tests/test_invalidation.py`, and two swapped numbers of a section
-by `tests/test_invalidation_pairs.py`.
-
-- **Measurements** run again only when their own settings or their own code change. The sampled table that they read
-  is `ancient` for them: they go by what defines it (space, seed, design), not by the file. Timings of the sample are
-  journalled besides: where their rule does run again, it times only what the journal does not hold for this protocol,
-  runner, machine and set of models.
-- **More subnets** are further shards of 100. The first ones stay the same subnets in the same files; with fewer, what
-  is there is used again.
-- **How a device is reached** (`ssh.user`, `ssh.port`, `ssh.folder`, ...), how long it is waited for (`patience`) and
-  where the compiler lies are no part of a result. A changed way is tried once, by `provision_device`. `ssh.host` and
-  `ssh.python` are part of it: another machine, another interpreter. Its journal goes by what the machine says it is,
-  so the same one under another host name has no probe timed twice. A board that is swapped behind the same host name
-  is noticed when the next shard is measured, and refused: give the new one a `name` of its own.
-- **Code**: a rule runs again when its script, or a module that this imports, directly or not, has changed by a byte,
-  whatever its time stamp says (`tests/test_invalidation_code.py`). Touched files, another checkout in the same place,
-  comments and another order in the config run nothing.
-- **Images** are dealt out by one rule, so a change of one split deals out all, and whatever sees an image follows.
-  Latency never does.
-- **Budgets in milliseconds** are resolved by the same rule as percentiles, which also checks that a measured subnet
-  meets them. Nothing makes that rule run again that does not make the search run again, too.
-- Snakemake 9.27 overlooks what changed downstream of an `ancient` input that is made again in the same call;
-  `foxnas/ancient.py` says how this workflow does not.
-"""
-
-
-if __name__ == "__main__":
-    PAGE.write_text(page())
