@@ -7,7 +7,7 @@ import sys
 
 NAMES = (
     "probe_writing", "evaluation", "delegate", "hard_swish", "predictors", "search", "orchestration", "probe_weights",
-    "repeatability", "rehearsal", "caps", "lookup", "scale",
+    "repeatability", "rehearsal", "caps", "lookup", "scale", "bias_correction",
 )  # fmt: skip
 
 for name in NAMES:

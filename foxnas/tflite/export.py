@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from foxnas.errors import FoxnasError
 from foxnas.supernet.subnet import Subnet
 from foxnas.tflite.computing import weighted_layers
+from foxnas.tflite.correction import correct_biases
 from foxnas.tflite.reading import Summary, read_summary
 from foxnas.tflite.serving import Int8Model
 from foxnas.tflite.topology import PIXEL_MEAN, Kind, Step, input_shape, steps_of
@@ -50,7 +51,7 @@ def export_float(subnet: Subnet) -> bytes:
     return content
 
 
-def export_int8(subnet: Subnet, calibration_images: np.ndarray) -> bytes:
+def export_int8(subnet: Subnet, calibration_images: np.ndarray, *, corrected: bool = True) -> bytes:
     """Return a full-integer int8 TFLite model that reads raw uint8 pixels and writes uint8 logits.
 
     Weights of convolutions have one scale a channel, those of the last layer one scale in all, which
@@ -62,6 +63,8 @@ def export_int8(subnet: Subnet, calibration_images: np.ndarray) -> bytes:
         Folded.
     calibration_images
         uint8 (n, H, W, C), from the training split.
+    corrected
+        Whether biases take back what rounding shifts (`foxnas.tflite.correction`); else they are the converter's.
 
     Raises
     ------
@@ -74,6 +77,8 @@ def export_int8(subnet: Subnet, calibration_images: np.ndarray) -> bytes:
     if dead := _dead_gates(subnet, read_summary(content)):
         log.info("%s: %d gates are the same for every calibration image", subnet.arch.text, len(dead))
         content = _convert_int8(subnet, images, dead)
+    if corrected:
+        content = correct_biases(subnet, content, images, {*dead, *(number + 1 for number in dead)})
     summary = read_summary(content)
     _check_operators(summary, subnet)
     _check_ends(summary, subnet, "UINT8")

@@ -61,7 +61,7 @@ def layer_noise(subnet: Subnet, content: bytes, images: np.ndarray) -> list[Laye
     found_steps = [(op.name, summary.tensors[op.outputs[0]].shape) for op in summary.operators[1:-1]]
     if found_steps != [(step.kind.value.partition(" ")[0], step.shape) for step in steps]:
         raise FoxnasError(f"{subnet.arch.text}: the .tflite file has other operators than this subnet")
-    quantised = _inner_values(content, summary, images)
+    quantised = inner_values(content, summary, images)
     exact = values_of(subnet, quantised[0])
     layers, found = weighted_layers(subnet), []
     for number, step in enumerate(steps):
@@ -79,8 +79,11 @@ def _ratio_db(signal: Tensor, noisy: Tensor) -> float:
     return 10 * math.log10(float((signal**2).sum()) / noise) if noise else math.inf
 
 
-def _inner_values(content: bytes, summary: Summary, images: np.ndarray) -> list[Tensor]:
-    """Every value of the int8 model, dequantised: the image, then each operator's output but the last QUANTIZE's."""
+def inner_values(content: bytes, summary: Summary, images: np.ndarray) -> list[Tensor]:
+    """Return every value of the int8 model, dequantised: the image, then each operator's output but the last one's.
+
+    Maps are (n, channels, H, W), as those of `foxnas.tflite.computing.values_of`.
+    """
     # A delegate keeps its inner tensors to itself.
     interpreter = Interpreter(
         model_content=content,

@@ -76,7 +76,7 @@ def read_summary(content: bytes) -> Summary:
 
     Raises FoxnasError when it is something else, or damaged.
     """
-    model = _read(content)
+    model = read_model(content)
     graph = model.subgraphs[0]
     if len(model.subgraphs) != 1 or len(graph.inputs) != 1 or len(graph.outputs) != 1:
         raise FoxnasError("the .tflite file is not an image classifier: expected one subgraph, one input, one output")
@@ -96,7 +96,7 @@ def builtin_code(name: str) -> int:
 
 def with_metadata(content: bytes, made_by: Mapping[str, Any]) -> bytes:
     """Return the same model, sealed, with `made_by` embedded as JSON; an entry of ours that was there is replaced."""
-    model = _read(content)
+    model = read_model(content)
     text = json.dumps({**made_by, **seal.UNSEALED}, sort_keys=True, allow_nan=False).encode()
     buffer = schema.BufferT(data=np.frombuffer(text, np.uint8))
     for entry in model.metadata or []:
@@ -111,7 +111,7 @@ def with_metadata(content: bytes, made_by: Mapping[str, Any]) -> bytes:
 
 def read_metadata(content: bytes) -> dict[str, Any]:
     """Return what `with_metadata` embedded. Raises FoxnasError when the file holds nothing of the kind."""
-    model = _read(content)
+    model = read_model(content)
     for entry in model.metadata or []:
         if _text(entry.name) == _ENTRY:
             value = json.loads(bytes(model.buffers[entry.buffer].data))
@@ -120,7 +120,8 @@ def read_metadata(content: bytes) -> dict[str, Any]:
     raise FoxnasError("the .tflite file does not say what made it: it was not exported by this workflow")
 
 
-def _read(content: bytes) -> Any:
+def read_model(content: bytes) -> Any:
+    """Return the `schema.ModelT` of a .tflite file. Raises FoxnasError when it is something else, or damaged."""
     if content[4:8] != b"TFL3":
         raise FoxnasError(f"not a .tflite file: {len(content)} bytes without the identifier TFL3")
     try:
