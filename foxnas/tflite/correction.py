@@ -28,8 +28,8 @@ from foxnas.tflite.packing import pack
 from foxnas.tflite.reading import read_model
 from foxnas.tflite.topology import Kind, Step, steps_of
 
-#: Pixels of all images together: 32 images of 224 px, or all of a few hundred small ones. Bounds the memory.
-_PIXELS = 32 * 224 * 224
+#: Pixels of all images together: 16 images of 224 px, or all of a few hundred small ones. Bounds the memory.
+_PIXELS = 16 * 224 * 224
 
 
 @contextmanager
