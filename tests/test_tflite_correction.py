@@ -10,6 +10,7 @@ import torch
 from exports import blobs, folded
 from kinds import KINDS, every_layer
 
+from foxnas.arch import Arch
 from foxnas.space import SearchSpace
 from foxnas.supernet.subnet import Subnet
 from foxnas.tflite.computing import values_of
@@ -26,6 +27,13 @@ def on_a_plain_ground(n: int, shape: tuple[int, ...], seed: int) -> np.ndarray:
     """Small bright things on black, as the demo's scenes are."""
     images = blobs(n, shape, seed).astype(int)
     return np.where(images > 60, images, 0).astype(np.uint8)
+
+
+def as_converted(space: SearchSpace, arch: Arch, n: int) -> tuple[Subnet, np.ndarray, bytes]:
+    """A subnet, images on a plain ground, and the converter's file for both."""
+    images = on_a_plain_ground(n, input_shape(space, arch)[1:], 0)
+    subnet = folded(space, arch, images, 0)
+    return subnet, images, export_int8(subnet, images, corrected=False)
 
 
 def biases(content: bytes) -> Iterator[tuple[int, np.ndarray]]:
@@ -63,9 +71,7 @@ def test_means_are_those_of_the_float_network(mini: SearchSpace) -> None:
 
 def test_only_biases_change(mini: SearchSpace) -> None:
     arch = mini.draw(24, np.random.default_rng(0))
-    images = on_a_plain_ground(32, input_shape(mini, arch)[1:], 0)
-    subnet = folded(mini, arch, images, 0)
-    converted = export_int8(subnet, images, corrected=False)
+    subnet, images, converted = as_converted(mini, arch, 32)
     corrected = correct_biases(subnet, converted, images)
     assert read_summary(corrected) == read_summary(converted)
     one, other = read_model(converted), read_model(corrected)
@@ -85,9 +91,7 @@ def test_only_biases_change(mini: SearchSpace) -> None:
 
 def test_what_is_corrected_has_nothing_left_to_correct(mini: SearchSpace) -> None:
     arch = mini.draw(20, np.random.default_rng(1))
-    images = on_a_plain_ground(32, input_shape(mini, arch)[1:], 0)
-    subnet = folded(mini, arch, images, 0)
-    converted = export_int8(subnet, images, corrected=False)
+    subnet, images, converted = as_converted(mini, arch, 32)
     once = correct_biases(subnet, converted, images)
     at_first, once_more = (
         sum(
@@ -101,9 +105,7 @@ def test_what_is_corrected_has_nothing_left_to_correct(mini: SearchSpace) -> Non
 
 def test_the_file_does_not_depend_on_the_number_of_threads(mini: SearchSpace) -> None:
     arch = mini.largest(40)
-    images = on_a_plain_ground(64, input_shape(mini, arch)[1:], 0)
-    subnet = folded(mini, arch, images, 0)
-    converted = export_int8(subnet, images, corrected=False)
+    subnet, images, converted = as_converted(mini, arch, 64)
     files = set()
     for threads in (1, 2, 3):
         torch.set_num_threads(threads)
@@ -115,9 +117,7 @@ def test_the_file_does_not_depend_on_the_number_of_threads(mini: SearchSpace) ->
 
 def test_untouched_steps_keep_their_biases(mini: SearchSpace) -> None:
     arch = mini.smallest(16)
-    images = on_a_plain_ground(16, input_shape(mini, arch)[1:], 0)
-    subnet = folded(mini, arch, images, 0)
-    converted = export_int8(subnet, images, corrected=False)
+    subnet, images, converted = as_converted(mini, arch, 16)
     weighted = [number for number, step in enumerate(steps_of(mini, arch)) if step.weight]
     left = set(weighted[2:5])
     corrected = dict(biases(correct_biases(subnet, converted, images, left)))
@@ -140,9 +140,7 @@ def test_every_kind_of_block_is_corrected(space: SearchSpace, size: int) -> None
 @pytest.mark.parametrize("what", ["buffer", "tensor"])
 def test_equal_biases_that_are_written_once_are_corrected_apart(mini: SearchSpace, what: str) -> None:
     arch = mini.smallest(16)
-    images = on_a_plain_ground(16, input_shape(mini, arch)[1:], 0)
-    subnet = folded(mini, arch, images, 0)
-    converted = export_int8(subnet, images, corrected=False)
+    subnet, images, converted = as_converted(mini, arch, 16)
     model = read_model(converted)
     (graph,) = model.subgraphs
     weighted = [operator for operator in graph.operators if len(operator.inputs) == 3]
