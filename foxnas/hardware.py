@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import time
 from dataclasses import dataclass
 
 import torch
 
 from foxnas.errors import FoxnasError
+from foxnas.supernet.convolution import onednn_has
 from foxnas.supernet.precision import MixedPrecision
 from foxnas.supernet.recipe import Precision
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,12 @@ class Hardware:
                 "CUDA_VISIBLE_DEVICES"
             )
         if wanted == "cpu" or not found:
+            if not onednn_has(precision):
+                log.warning(
+                    "this processor has no convolutions in %s: evaluating takes many times as long as in fp32; write "
+                    "accuracy.precision: fp32, or run where there is a GPU",
+                    precision,
+                )
             return cls(torch.device("cpu"), precision)
         torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
         torch.backends.cudnn.benchmark = True

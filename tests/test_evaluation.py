@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import platform
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import product
@@ -34,9 +38,31 @@ from foxnas.supernet.ofa import to_ofa
 from foxnas.supernet.statistics import batch_statistics, widened_statistics
 
 CPU = torch.device("cpu")
+ROOT = Path(__file__).resolve().parent.parent
+
+#: Convolves in bf16 and holds the outcome against float64.
+NARROW = """
+import logging
+import torch
+from foxnas.hardware import Hardware
+from foxnas.supernet.convolution import convolve
+
+logging.basicConfig(level=logging.WARNING)
+Hardware.choose("cpu", "bf16")
+torch.manual_seed(0)
+x, weight, bias = torch.randn(2, 4, 6, 6).bfloat16(), torch.randn(5, 4, 3, 3).bfloat16(), torch.randn(5).bfloat16()
+with torch.no_grad():
+    y = convolve(x, weight, bias, 2, 1, "same", "relu6")
+    exact = convolve(x.double(), weight.double(), bias.double(), 2, 1, "same", "relu6")
+torch.testing.assert_close(y.double(), exact, rtol=0.02, atol=0.02)
+print(y.dtype)
+"""
 
 #: Two logits nearer than this share of the standard deviation of all are a tie: float32 rounding may swap them.
 TIE = 1e-3
+
+#: float32's unit roundoff.
+HALF_ULP = 2.0**-24
 
 
 @pytest.fixture(autouse=True)
@@ -131,19 +157,53 @@ def test_an_attached_activation_and_an_enlarged_kernel_change_nothing(size: int,
                 torch.testing.assert_close(found.double(), expected, rtol=tolerance, atol=tolerance)
 
 
+def test_a_processor_without_bf16_convolves_in_bf16_all_the_same(tmp_path: Path) -> None:
+    """oneDNN is told to make do with AVX2, when it loads: so in a process of its own."""
+    program = tmp_path / "narrow.py"
+    program.write_text(NARROW)
+    run = subprocess.run(
+        [sys.executable, program], env={**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX2", "PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    assert "torch.bfloat16" in run.stdout
+    assert run.stderr.count("accuracy.precision: fp32") == (platform.machine() == "x86_64")
+
+
 def test_statistics_of_a_widening_convolution_are_those_of_its_outputs() -> None:
+    """Within what float32 allows in any order of summation, which differs between processors.
+
+    A sum of n products has an error of at most n u / (1 - n u) times the sum of their magnitudes (Higham, *Accuracy and
+    Stability of Numerical Algorithms*, section 3.1). Where two channels
+    are nearly equal, the covariance loses the digits of their difference's variance: its bound is absolute.
+    """
     torch.manual_seed(0)
     x = (torch.randn(6, 8, 9, 9) + 3).contiguous(memory_format=torch.channels_last)
     x[:, 1] = x[:, 0] + 1e-3 * torch.randn(6, 9, 9)  # almost the same channel twice
     weight = torch.randn(20, 8, 1, 1)
     weight[0] = 0
     weight[0, 0], weight[0, 1] = 1, -1  # of which the difference is taken: all but the last digits cancel
+    inputs, places = x.shape[1], x[:, 0].numel()
     y = nn.functional.conv2d(x.double(), weight.double())
     variance, mean = torch.var_mean(y, (0, 2, 3), correction=0)
-    for found in (widened_statistics(x, weight), batch_statistics(nn.functional.conv2d(x, weight))):
-        torch.testing.assert_close(found[0].double(), mean, rtol=1e-5, atol=1e-5)
-        torch.testing.assert_close(found[1][1:].double(), variance[1:], rtol=1e-5, atol=1e-5)
-        torch.testing.assert_close(found[1][0].double(), variance[0], rtol=0.2, atol=0)
+    magnitude = nn.functional.conv2d(x.double().abs(), weight.double().abs())
+    deviations = weight.double().abs().flatten(1) @ x.double().std((0, 2, 3), correction=0)
+
+    def bound(terms: int) -> float:
+        return terms * HALF_ULP / (1 - terms * HALF_ULP)
+
+    error_of_mean = bound(places + inputs) * magnitude.mean((0, 2, 3))
+    # Of each output first, then of its mean, then of the squares; the mean's own error counts by its square.
+    of_outputs = 2 * bound(inputs) * magnitude.amax((0, 2, 3)) * variance.sqrt() + bound(places + 2) * variance
+    of_covariance = bound(places + 2 * inputs + 2) * deviations.square()
+    for found, error in (
+        (widened_statistics(x, weight), of_covariance),
+        (batch_statistics(nn.functional.conv2d(x, weight)), of_outputs),
+    ):
+        assert ((found[0].double() - mean).abs() <= error_of_mean).all()
+        assert ((found[1].double() - variance).abs() <= error + error_of_mean.square()).all()
+        biased = variance / (places - 1)
+        assert (error + error_of_mean.square() < biased)[1:].all(), "a bound that n - 1 in place of n would meet"
 
 
 @pytest.mark.parametrize(("space", "size"), KINDS[::2], ids=lambda value: getattr(value, "name", value))

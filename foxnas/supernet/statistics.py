@@ -30,7 +30,8 @@ def widened_statistics(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
 
     The mean of w'x is w'm, its variance w'Cw, with the mean m and the covariance C of the channels of `x`. Where a
     convolution has more outputs than inputs that is less work than a look at all outputs, and the outputs can then be
-    normalised while they are computed.
+    normalised while they are computed. The variance's error is relative to (sum of |w| deviation)^2: a difference of
+    two almost equal channels of unit variance was off by 6e-7, where batch norm adds an epsilon of 1e-5.
     """
     flat = x.permute(0, 2, 3, 1).reshape(-1, x.shape[1])
     mean = flat.mean(0)
