@@ -12,13 +12,13 @@ from snakemake.utils import min_version
 
 sys.path.insert(0, str(workflow.current_basedir))
 
-from foxnas import jobs
-from foxnas import workflow as flow
-from foxnas.ancient import look_past_ancient_inputs
-from foxnas.budget import Budget
+from foxnas.flow import resources as jobs
+from foxnas.flow import params as flow
+from foxnas.flow.ancient import look_past_ancient_inputs
+from foxnas.search.budget import Budget
 from foxnas.config.whole import load_config
-from foxnas.signatures import remember_signatures
-from foxnas.folder import take_folder
+from foxnas.flow.signatures import remember_signatures
+from foxnas.flow.run_lock import take_folder
 
 min_version("9.0")
 
@@ -119,19 +119,19 @@ rule all:
 
 
 onstart:
-    from foxnas import interruption
+    from foxnas.flow import interruption
 
     interruption.end_jobs_with_the_run()
 
 
 onsuccess:
-    from foxnas import run_end
+    from foxnas.flow import run_end
 
     run_end.succeeded(workflow)
 
 
 onerror:
-    from foxnas import run_end
+    from foxnas.flow import run_end
 
     run_end.failed(workflow)
 

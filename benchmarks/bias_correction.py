@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from foxnas.accuracy import Preparation, evaluate
-from foxnas.arrays import ArraysBySize, load_array
+from foxnas.accuracy.evaluation import Preparation, evaluate
 from foxnas.config.whole import read_config
-from foxnas.progress import follow
+from foxnas.files.arrays import ArraysBySize, load_array
+from foxnas.files.progress import follow
+from foxnas.int8.export import export_int8
+from foxnas.int8.serving import top1_percent
 from foxnas.supernet.checkpoint import load_supernet
-from foxnas.tflite.export import export_int8
-from foxnas.tflite.serving import top1_percent
 
 
 def main() -> None:

@@ -7,27 +7,24 @@ The problem is the published one, 192 px in the paper's CPU space. The rival is 
 from __future__ import annotations
 
 import dataclasses
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import csr_array
 
-from foxnas.costs import COSTS
-from foxnas.goal import MOST_ACCURATE, Caps
-from foxnas.search import annealing, capped
-from foxnas.search.capped_frontier import frontier
-from foxnas.search.genome import Genome
+from foxnas.search.capped import solver
+from foxnas.search.capped.frontier import frontier
+from foxnas.search.goal import MOST_ACCURATE, Caps
 from foxnas.search.landscape import Landscape
 from foxnas.search.objectives import ClassCosts, CostCap, problem_of
 from foxnas.search.problem import SearchProblem
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-from published import CPU_SPACE, PUBLISHED_ACCURACY, PUBLISHED_LATENCY
+from foxnas.search.strategies import annealing
+from foxnas.search.strategies.genome import Genome
+from foxnas.space.costs import COSTS
+from tests.support.published import CPU_SPACE, PUBLISHED_ACCURACY, PUBLISHED_LATENCY
 
 #: Budgets in ms, and caps that bind at them.
 CASES = [
@@ -56,7 +53,7 @@ def main(repeats: int = 5) -> None:
         _ = problem.landscape.accuracy_tables, problem.landscape.latency_tables_ms
         ours, theirs = [], []
         for _ in range(repeats):
-            seconds, proof = _timed(lambda problem=problem: capped.best(problem))
+            seconds, proof = _timed(lambda problem=problem: solver.best(problem))
             rival_seconds, rival = _timed(lambda problem=problem: _general(problem))
             assert abs(rival - proof.values[0]) < 1e-4, (rival, proof.values[0])
             ours.append(seconds)
@@ -101,7 +98,7 @@ def random_problems(landscape: Landscape, seconds: float) -> list[float]:
             if isinstance(cap.cost, CostCap):
                 _ = cap.cost.costs.by_class
         _ = problem.landscape.accuracy_tables, problem.landscape.latency_tables_ms
-        spent, proof = _timed(lambda problem=problem: capped.best(problem))
+        spent, proof = _timed(lambda problem=problem: solver.best(problem))
         took.append(spent)
         if not proof.points:
             print(f"nothing found within {budget_ms:.1f} ms and {limits}: bound {proof.bound}")
@@ -116,7 +113,7 @@ def _timed(call: Callable[[], Any]) -> tuple[float, Any]:
 
 def _general(problem: SearchProblem) -> float:
     """Return the optimum of the same knapsack, built anew, by branch and bound."""
-    (pair,) = capped.Options(problem).knapsacks
+    (pair,) = solver.Options(problem).knapsacks
     assert pair is not None
     knapsack, _ = pair
     counts = [len(v) for v in knapsack.values]

@@ -14,8 +14,8 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.memory import PeakMemory, largest_resident_mb
-from foxnas.datasets.decoding import ImageFile, decode_files
-from foxnas.datasets.views import View
+from foxnas.images.decoding import ImageFile, decode_files
+from foxnas.images.views import View
 
 #: Different files; they are decoded again and again, which a cached disk makes no difference to.
 FILES = 60

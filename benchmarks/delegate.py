@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from foxnas.arch import Arch
 from foxnas.config.whole import read_config
-from foxnas.devices.models import measure_models
-from foxnas.devices.registry import build_device
-from foxnas.tflite.probe import ProbeWriter
+from foxnas.device.building import build_device
+from foxnas.device.whole_models import measure_models
+from foxnas.int8.probe import ProbeWriter
+from foxnas.space.arch import Arch
 
 
 def main() -> None:

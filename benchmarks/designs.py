@@ -19,22 +19,22 @@ import numpy as np
 import pandas as pd
 import torch
 
-from foxnas.accuracy import evaluate, prepare_subnet
-from foxnas.accuracy_table import TARGETS
-from foxnas.arch import Arch
+from foxnas.accuracy.evaluation import evaluate, prepare_subnet
+from foxnas.accuracy.outcomes import TARGETS
 from foxnas.config.whole import Config, read_config
-from foxnas.data import to_input
-from foxnas.designs import DESIGNS, Design
-from foxnas.devices.registry import build_device
-from foxnas.devices.session import measure_probes
-from foxnas.features import formula
-from foxnas.measured import accuracy_and_latency
+from foxnas.device.building import build_device
+from foxnas.device.session import measure_probes
+from foxnas.files.progress import follow
+from foxnas.images.pixels import to_input
+from foxnas.int8.probe import ProbeWriter
 from foxnas.predictor.forms import formula_name
-from foxnas.progress import follow
-from foxnas.sampling_design import chosen, subnets
-from foxnas.space import SearchSpace
+from foxnas.space.arch import Arch
+from foxnas.space.design_names import DESIGNS, Design
+from foxnas.space.measured import accuracy_and_latency
+from foxnas.space.sampling import chosen, subnets
+from foxnas.space.space import SearchSpace
+from foxnas.space.terms import formula
 from foxnas.supernet.checkpoint import load_supernet
-from foxnas.tflite.probe import ProbeWriter
 
 #: What is uniform in a sequence is drawn out of a common measured sample of this many; what is chosen, all measured.
 POOL, LONGEST = 1200, 300

@@ -28,18 +28,18 @@ from ofa.imagenet_classification.elastic_nn.utils import set_running_statistics
 from ofa.imagenet_classification.run_manager.run_manager import RunManager
 from torch import Tensor, nn
 
-from foxnas.accuracy import Preparation, evaluate_together
-from foxnas.arch import Arch
-from foxnas.arrays import ArraysBySize
-from foxnas.blocks import IMAGENET_MEAN, IMAGENET_STD
-from foxnas.config.space import read_space
-from foxnas.data import to_input
-from foxnas.memory import TOGETHER
-from foxnas.space import SearchSpace
+from foxnas.accuracy.evaluation import Preparation, evaluate_together
+from foxnas.accuracy.memory import TOGETHER
+from foxnas.files.arrays import ArraysBySize
+from foxnas.flow.params import prepare_environment
+from foxnas.images.pixels import to_input
+from foxnas.space.arch import Arch
+from foxnas.space.config import read_space
+from foxnas.space.layers import IMAGENET_MEAN, IMAGENET_STD
+from foxnas.space.space import SearchSpace
 from foxnas.supernet.model import Supernet
 from foxnas.supernet.ofa import to_ofa
 from foxnas.supernet.subnet import Subnet
-from foxnas.workflow import prepare_environment
 
 THEIRS = "ofa_mbv3_d234_e346_k357_w1.0"
 

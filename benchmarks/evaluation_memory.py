@@ -14,11 +14,11 @@ import numpy as np
 import torch
 
 from benchmarks.memory import PeakMemory, private_mb
-from foxnas.accuracy import Preparation, evaluate_together
-from foxnas.arrays import ArraysBySize
-from foxnas.config.space import read_space
-from foxnas.data import to_input
-from foxnas.memory import TOGETHER
+from foxnas.accuracy.evaluation import Preparation, evaluate_together
+from foxnas.accuracy.memory import TOGETHER
+from foxnas.files.arrays import ArraysBySize
+from foxnas.images.pixels import to_input
+from foxnas.space.config import read_space
 from foxnas.supernet.model import Supernet
 
 #: Images that are run through the network; the others are read as a batch would be, which takes less time.

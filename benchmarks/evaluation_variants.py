@@ -24,9 +24,9 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.evaluation import Held, run_as_a_job, shaken, spread, timed
-from foxnas.accuracy import Preparation, evaluate, evaluate_together, measure, recalibrate
-from foxnas.config.space import read_space
-from foxnas.data import to_input
+from foxnas.accuracy.evaluation import Preparation, evaluate, evaluate_together, measure, recalibrate
+from foxnas.images.pixels import to_input
+from foxnas.space.config import read_space
 from foxnas.supernet import convolution
 from foxnas.supernet.statistics import batch_statistics
 from foxnas.supernet.subnet import ConvNorm, Subnet

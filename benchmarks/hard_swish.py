@@ -18,8 +18,8 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from benchmarks.probe_writing import spread
-from foxnas.config.space import read_space
-from foxnas.tflite.probe import ProbeWriter
+from foxnas.int8.probe import ProbeWriter
+from foxnas.space.config import read_space
 
 KERNELS = {"XNNPACK": OpResolverType.AUTO, "own kernels": OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES}
 

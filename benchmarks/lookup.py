@@ -18,18 +18,18 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 
-from foxnas.arch import Arch
 from foxnas.config.whole import read_config
-from foxnas.devices.protocol import MeasurementProtocol
-from foxnas.devices.registry import build_device
-from foxnas.devices.session import measure_probes
-from foxnas.devices.transport import Device
+from foxnas.device.building import build_device
+from foxnas.device.protocol import MeasurementProtocol
+from foxnas.device.session import measure_probes
+from foxnas.device.transport import Device
+from foxnas.files.tables import read_json, read_table
+from foxnas.int8.probe import ProbeWriter
 from foxnas.predictor.fit import cross_validated
 from foxnas.predictor.solution import least_squares_coefficients
-from foxnas.space import SearchSpace
-from foxnas.tables import read_json, read_table
-from foxnas.tflite.probe import ProbeWriter
-from foxnas.tflite.topology import Part, parts_of
+from foxnas.space.arch import Arch
+from foxnas.space.operators import Part, parts_of
+from foxnas.space.space import SearchSpace
 
 Entry = tuple[str, int, int, int]
 """Part (such as "unit 2"), position (0 for a unit's first layer, 1 for all others), K and E."""

@@ -14,10 +14,10 @@ import pandas as pd
 import torch
 
 from foxnas.config.whole import read_config
-from foxnas.predictor.learning import compare
-from foxnas.predictor.rivals import Measured, contenders
-from foxnas.space import SearchSpace
-from foxnas.tables import read_table
+from foxnas.files.tables import read_table
+from foxnas.predictor.rivals.learning import compare
+from foxnas.predictor.rivals.regressors import Measured, contenders
+from foxnas.space.space import SearchSpace
 
 _TARGETS = {"accuracy": ("accuracy.csv", "top1_percent"), "latency": ("latency-{device}.csv", "latency_ms")}
 

@@ -13,9 +13,9 @@ import argparse
 import numpy as np
 
 from benchmarks.probe_writing import latency_ratio, spread
-from foxnas.config.space import read_space
-from foxnas.devices.runner.packing import pack
-from foxnas.tflite.probe import ProbeWriter
+from foxnas.int8.probe import ProbeWriter
+from foxnas.runner.packing import pack
+from foxnas.space.config import read_space
 
 
 def main() -> None:

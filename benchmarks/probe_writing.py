@@ -21,15 +21,15 @@ import torch
 from ai_edge_litert.interpreter import Interpreter
 from torch import nn
 
-from foxnas.arch import Arch
-from foxnas.blocks import UnitSpec
-from foxnas.config.space import read_space, shipped_spaces
-from foxnas.space import SearchSpace
+from foxnas.int8.export import export_int8
+from foxnas.int8.probe import ProbeWriter
+from foxnas.int8.reading import read_summary
+from foxnas.space.arch import Arch
+from foxnas.space.config import read_space, shipped_spaces
+from foxnas.space.layers import UnitSpec
+from foxnas.space.space import SearchSpace
 from foxnas.supernet.model import Supernet
 from foxnas.supernet.subnet import Subnet
-from foxnas.tflite.export import export_int8
-from foxnas.tflite.probe import ProbeWriter
-from foxnas.tflite.reading import read_summary
 
 
 def space_of(name: str) -> SearchSpace:

@@ -20,15 +20,15 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-
-from foxnas.config.space import read_space
-from foxnas.devices.protocol import MeasurementProtocol
-from foxnas.devices.session import measure_probes
-from foxnas.devices.ssh.stream import SshStream
-from foxnas.devices.ssh.transport import SshTransport
-from foxnas.devices.transport import Device
-from foxnas.tflite.probe import ProbeWriter
 from tests.sshd import Sshd
+
+from foxnas.device.protocol import MeasurementProtocol
+from foxnas.device.session import measure_probes
+from foxnas.device.ssh.stream import SshStream
+from foxnas.device.ssh.transport import SshTransport
+from foxnas.device.transport import Device
+from foxnas.int8.probe import ProbeWriter
+from foxnas.space.config import read_space
 
 
 class CountingTransport(SshTransport):

@@ -25,14 +25,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from foxnas.arch import Arch
 from foxnas.config.whole import read_config
-from foxnas.devices.client import Runner
-from foxnas.devices.protocol import MeasurementProtocol
-from foxnas.devices.registry import build_device
-from foxnas.devices.session import measure_probes
-from foxnas.devices.transport import Device
-from foxnas.tflite.probe import ProbeWriter
+from foxnas.device.building import build_device
+from foxnas.device.client import Runner
+from foxnas.device.protocol import MeasurementProtocol
+from foxnas.device.session import measure_probes
+from foxnas.device.transport import Device
+from foxnas.int8.probe import ProbeWriter
+from foxnas.space.arch import Arch
 
 TOOL = "ai_edge_litert.tools.benchmark_litert_model"
 

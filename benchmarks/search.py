@@ -17,15 +17,15 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from tests.published import CPU_SPACE, PUBLISHED_ACCURACY, PUBLISHED_LATENCY
 
 from foxnas.predictor.model import Predictor
-from foxnas.search import exact
-from foxnas.search.annealing import AnnealingSettings
 from foxnas.search.landscape import Landscape
 from foxnas.search.problem import SearchProblem
 from foxnas.search.selection import Selection
-from foxnas.search.strategies import STRATEGIES, UNGUIDED
-from tests.published import CPU_SPACE, PUBLISHED_ACCURACY, PUBLISHED_LATENCY
+from foxnas.search.strategies import exact
+from foxnas.search.strategies.annealing import AnnealingSettings
+from foxnas.search.strategies.registry import STRATEGIES, UNGUIDED
 
 BUDGETS_MS = (45.0, 55.0, 65.0, 80.0)
 WITHOUT_POLISH = "annealing, no polish"

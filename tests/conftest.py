@@ -18,15 +18,15 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import numpy as np
 import pytest
 
-from foxnas.blocks import UnitSpec
-from foxnas.devices.local import LocalTransport
-from foxnas.devices.runner.lock import lock_path
-from foxnas.devices.transport import Device
+from foxnas.device.local import LocalTransport
+from foxnas.device.transport import Device
+from foxnas.runner.lock import lock_path
 from foxnas.search.landscape import Landscape
-from foxnas.space import SearchSpace
+from foxnas.space.layers import UnitSpec
+from foxnas.space.space import SearchSpace
 
 if TYPE_CHECKING:
-    from exports import Exported
+    from tests.support.exports import Exported
 
 
 @pytest.fixture(scope="session")
@@ -51,7 +51,7 @@ def mini() -> SearchSpace:
 @pytest.fixture(scope="session")
 def made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished tiny run on real images, measured on this machine: made once for all files, which take copies."""
-    from test_workflow import snakemake
+    from tests.support.tiny_run import snakemake
 
     own = tmp_path_factory.getbasetemp()
     shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
@@ -88,7 +88,7 @@ def here(own_lock: str) -> Device:
 @pytest.fixture(scope="session")
 def exported(mini: SearchSpace) -> Callable[[str], Exported]:
     """Exports of the small space's subnets, by case; each is made once."""
-    from exports import exported_case
+    from tests.support.exports import exported_case
 
     return cache(partial(exported_case, mini))
 
@@ -96,7 +96,7 @@ def exported(mini: SearchSpace) -> Callable[[str], Exported]:
 @pytest.fixture(scope="session")
 def published() -> Landscape:
     """The paper's CPU space with the authors' published predictors."""
-    from published import CPU_SPACE, PUBLISHED_ACCURACY, PUBLISHED_LATENCY
+    from tests.support.published import CPU_SPACE, PUBLISHED_ACCURACY, PUBLISHED_LATENCY
 
     return Landscape(CPU_SPACE, {192: PUBLISHED_ACCURACY}, {192: PUBLISHED_LATENCY})
 
@@ -104,6 +104,6 @@ def published() -> Landscape:
 @pytest.fixture(scope="session")
 def costs() -> dict[str, np.ndarray]:
     """Costs of every architecture of the small space, in the order of `small_problem.everything`."""
-    from small_problem import costs_of_all
+    from tests.support.small_problem import costs_of_all
 
     return costs_of_all()

@@ -15,26 +15,26 @@ from typing import Annotated, Any
 import yaml
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
-from foxnas.budget import Budget
-from foxnas.config.accuracy import DevicedEvaluationConfig
-from foxnas.config.data import DataConfig
-from foxnas.config.devices import DeviceConfig
-from foxnas.config.predictors import PredictorsConfig
-from foxnas.config.sampling import SamplingConfig
-from foxnas.config.search import ComparisonConfig, RefinementConfig, SearchConfig
-from foxnas.config.section import Section
-from foxnas.config.space import DeclaredSpace
-from foxnas.config.supernet import SupernetConfig
-from foxnas.config.validation import BaselinesConfig, ExportConfig, ValidationConfig, VerificationConfig
+from foxnas.accuracy.config import DevicedEvaluationConfig
+from foxnas.device.config import DeviceConfig
 from foxnas.errors import FoxnasError
+from foxnas.images.config import DataConfig
+from foxnas.predictor.config import PredictorsConfig
+from foxnas.search.budget import Budget
+from foxnas.search.config import ComparisonConfig, RefinementConfig, SearchConfig
+from foxnas.section import Section
+from foxnas.space.config import DeclaredSpace
+from foxnas.space.sampling_config import SamplingConfig
+from foxnas.supernet.config import SupernetConfig
+from foxnas.verdict.config import BaselinesConfig, ExportConfig, ValidationConfig, VerificationConfig
 
 
 class Config(Section):
     """The whole configuration."""
 
     space: DeclaredSpace
-    """A shipped space's name, the path of a file like those in foxnas/spaces/, or the keys below; where `base` is such
-    a name or path, the keys that are left out are that space's."""
+    """A shipped space's name, the path of a file like those in foxnas/space/shipped/, or the keys below; where `base`
+    is such a name or path, the keys that are left out are that space's."""
     data: DataConfig
     supernet: SupernetConfig
     sampling: SamplingConfig

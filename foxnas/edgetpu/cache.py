@@ -14,7 +14,7 @@ from pathlib import Path
 from foxnas.edgetpu.compiler import Compilation, Compiler
 from foxnas.edgetpu.log import CompileReport, Status
 from foxnas.errors import FoxnasError
-from foxnas.tables import read_json, replacing, write_json
+from foxnas.files.tables import read_json, replacing, write_json
 
 #: A probe's weights repeat with a period of a MiB at most, so the dictionary must reach further back than that.
 _FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 1, "dict_size": 1 << 23}]

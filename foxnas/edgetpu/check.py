@@ -20,7 +20,7 @@ from foxnas.edgetpu.known import (
     TENSORFLOW_RELEASE,
 )
 from foxnas.errors import FoxnasError
-from foxnas.tflite.reading import OperatorSummary, Summary, TensorSummary, builtin_code, read_summary
+from foxnas.int8.reading import OperatorSummary, Summary, TensorSummary, builtin_code, read_summary
 
 
 class Consequence(Enum):

@@ -16,7 +16,7 @@ from pathlib import Path
 from foxnas.edgetpu.check import blocking, check_model
 from foxnas.edgetpu.log import UNEXPLAINED, CompileReport, Status, compiler_version, parse_output
 from foxnas.errors import FoxnasError
-from foxnas.tflite.reading import read_summary
+from foxnas.int8.reading import read_summary
 
 #: As on coral.ai, with the key where today's apt wants it.
 INSTALL = """\

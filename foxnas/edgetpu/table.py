@@ -14,7 +14,7 @@ from foxnas.edgetpu.columns import COLUMNS, FIGURES
 from foxnas.edgetpu.compiler import Compilation, Compiler
 from foxnas.edgetpu.log import Status
 from foxnas.errors import FoxnasError
-from foxnas.progress import follow
+from foxnas.files.progress import follow
 
 _log = logging.getLogger(__name__)
 

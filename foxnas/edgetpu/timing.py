@@ -7,7 +7,7 @@ from functools import partial
 
 import pandas as pd
 
-from foxnas.devices.session import Probe
+from foxnas.device.session import Probe
 from foxnas.edgetpu.cache import CompileCache
 from foxnas.edgetpu.columns import FIGURES
 from foxnas.edgetpu.table import compiled, described, failed

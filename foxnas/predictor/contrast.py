@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from foxnas.arch import Arch
 from foxnas.errors import FoxnasError
 from foxnas.predictor.model import Predictor
+from foxnas.space.arch import Arch
 
 
 @dataclass(frozen=True)

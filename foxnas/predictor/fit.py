@@ -9,10 +9,7 @@ from numpy.typing import ArrayLike
 from scipy import linalg, stats
 from statsmodels.stats.diagnostic import het_breuschpagan
 
-from foxnas.arch import Arch
 from foxnas.errors import FoxnasError
-from foxnas.features import FloatArray, Formula
-from foxnas.features import formula as formula_of
 from foxnas.predictor.model import Coefficients, Numbers, Predictor, Quality, Rows, Uncertainty
 from foxnas.predictor.solution import (
     least_squares,
@@ -20,7 +17,10 @@ from foxnas.predictor.solution import (
     shrunk,
     shrunk_coefficients,
 )
-from foxnas.space import SearchSpace
+from foxnas.space.arch import Arch
+from foxnas.space.space import SearchSpace
+from foxnas.space.terms import FloatArray, Formula
+from foxnas.space.terms import formula as formula_of
 
 #: Rows below which leave-one-out says nothing of a penalty.
 _FEWEST_SHRUNK = 20
@@ -39,7 +39,7 @@ def fit(
     folds: int = 10,
     seed: int = 0,
 ) -> Predictor:
-    """Fit `formula` (a name in `foxnas.features.FORMULAS`) to the measured subnets of one image size.
+    """Fit `formula` (a name in `foxnas.space.terms.FORMULAS`) to the measured subnets of one image size.
 
     Parameters
     ----------

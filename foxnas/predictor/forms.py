@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, TypedDict, get_args
 
-#: As the config spells them; see `foxnas.features.FORMULAS` for the terms, `foxnas.predictor.solution` for "shrunk".
+#: As the config spells them; see `foxnas.space.terms.FORMULAS` for the terms, `foxnas.predictor.solution` for "shrunk".
 Form = Literal["paper", "quadratic-k", "quadratic", "quadratic-shrunk", "layers", "layers-shrunk"]
 FORMS: tuple[Form, ...] = get_args(Form)
 

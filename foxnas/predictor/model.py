@@ -10,9 +10,9 @@ from typing import Any, Self
 
 import numpy as np
 
-from foxnas.arch import Arch, Layer
 from foxnas.errors import FoxnasError
-from foxnas.features import FloatArray, Formula, Knobs
+from foxnas.space.arch import Arch, Layer
+from foxnas.space.terms import FloatArray, Formula, Knobs
 
 Numbers = tuple[float, ...]
 
@@ -222,14 +222,14 @@ class Predictor:
 
     def save(self, path: Path, made_by: Mapping[str, Any]) -> None:
         """Write the predictor, and what made it, as JSON."""
-        from foxnas.tables import write_json  # pandas comes with it, which the search does not need
+        from foxnas.files.tables import write_json  # pandas comes with it, which the search does not need
 
         write_json(path, {"made_by": dict(made_by), **self.to_json()})
 
     @classmethod
     def load(cls, path: Path) -> Self:
         """Read what `save` wrote. Raises FoxnasError naming the file."""
-        from foxnas.tables import read_json
+        from foxnas.files.tables import read_json
 
         try:
             return cls.from_json(read_json(path))

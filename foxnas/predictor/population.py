@@ -7,9 +7,9 @@ from itertools import islice
 
 import numpy as np
 
-from foxnas.features import FloatArray
 from foxnas.predictor.model import Predictor
-from foxnas.space import SearchSpace
+from foxnas.space.space import SearchSpace
+from foxnas.space.terms import FloatArray
 
 
 def uniform_predictions(space: SearchSpace, predictors: Iterable[Predictor], rows: int, seed: int) -> FloatArray:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import statsmodels.api as sm
 
-from foxnas.features import FloatArray
+from foxnas.space.terms import FloatArray
 
 #: Penalties that a shrunk fit chooses from. Times the identity beside Z'Z, whose diagonal is the number of rows.
 _PENALTIES = np.geomspace(1e-3, 1e4, 43)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
-from foxnas.arch import Arch
-from foxnas.blocks import FUSED, SQUEEZE_EXCITE
 from foxnas.report.svg import frame, text
-from foxnas.space import SearchSpace
+from foxnas.space.arch import Arch
+from foxnas.space.layers import FUSED, SQUEEZE_EXCITE
+from foxnas.space.space import SearchSpace
 
 _BAR, _GAP, _TOP, _TALLEST = 30, 3, 20, 64
 _BETWEEN_UNITS = 22

@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from foxnas.accuracy_table import TARGETS
-from foxnas.arch import Arch
+from foxnas.accuracy.outcomes import TARGETS
 from foxnas.edgetpu.columns import FIGURES
 from foxnas.errors import FoxnasError
-from foxnas.improvement import FOUND_COLUMNS
-from foxnas.measured import pool
+from foxnas.files.tables import read_json, read_provenance, read_table
 from foxnas.predictor.model import Predictor
-from foxnas.space import SearchSpace
-from foxnas.tables import read_json, read_provenance, read_table
+from foxnas.space.arch import Arch
+from foxnas.space.measured import pool
+from foxnas.space.space import SearchSpace
+from foxnas.verdict.against_random import FOUND_COLUMNS
 
 MadeBy = Mapping[str, Any]
 

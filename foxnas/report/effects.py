@@ -9,7 +9,7 @@ import numpy as np
 
 from foxnas.predictor.model import Predictor
 
-#: Knobs of a unit, as `foxnas.search.guidance` names them.
+#: Knobs of a unit, as `foxnas.search.strategies.guidance` names them.
 KNOBS = {
     "D": "depth",
     "K_first": "K, first layer",

@@ -13,8 +13,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.colors import to_hex
 
-from foxnas.accuracy_table import TARGETS
-from foxnas.improvement import relative_improvement
+from foxnas.accuracy.outcomes import TARGETS
+from foxnas.files.tables import replacing
 from foxnas.predictor.forms import FORMS
 from foxnas.report import fits as fitted
 from foxnas.report import provenance
@@ -29,7 +29,7 @@ from foxnas.report.strategies import LOOKS, draw_strategies
 from foxnas.report.targets import TARGET_NAMES, name_of
 from foxnas.report.traces import draw_trace
 from foxnas.report.twists import describe_twist
-from foxnas.tables import replacing
+from foxnas.verdict.against_random import relative_improvement
 
 #: Share of the colour map that image sizes take on a light and on a dark page: its ends would vanish.
 _LIGHT, _DARK = (0.0, 0.86), (0.28, 1.0)

@@ -12,9 +12,9 @@ import pandas as pd
 from markupsafe import Markup
 from numpy.typing import ArrayLike
 
-from foxnas.arch import Arch
 from foxnas.report.data import BudgetRun, DeviceRun, Run
 from foxnas.report.svg import Chart, Margins
+from foxnas.space.arch import Arch
 
 #: Latencies spread wider than this are drawn on a logarithmic axis.
 LOG_FROM_RATIO = 4.0

@@ -7,10 +7,10 @@ from dataclasses import asdict, fields, replace
 
 import pandas as pd
 
-from foxnas.arch import Arch
 from foxnas.search.landscape import Landscape
 from foxnas.search.problem import Candidate
 from foxnas.search.selection import describe
+from foxnas.space.arch import Arch
 
 #: Of the table of candidates.
 COLUMNS = ["id", "arch", "source", *(field.name for field in fields(Candidate) if field.name != "arch")]

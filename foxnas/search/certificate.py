@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from foxnas.goal import MOST_ACCURATE, Caps, Linear
-from foxnas.search import capped, exact
-from foxnas.search.capped_frontier import frontier
+from foxnas.search.capped import solver
+from foxnas.search.capped.frontier import frontier
+from foxnas.search.goal import MOST_ACCURATE, Caps, Linear
 from foxnas.search.landscape import Landscape
 from foxnas.search.objectives import Score, problem_of
 from foxnas.search.problem import SearchProblem, SearchResult
+from foxnas.search.strategies import exact
 
 
 def front_of(landscape: Landscape, caps: Caps) -> exact.Frontier:
@@ -39,7 +40,7 @@ def certify(problem: SearchProblem, result: SearchResult) -> dict[str, Any]:
     value = problem.objective.value
     if not (isinstance(value, Score) and isinstance(value.goal.score, Linear)):
         return certificate
-    proof = capped.best(problem)
+    proof = solver.best(problem)
     if proof.points:
         landscape, point = problem.landscape, proof.points[0]
         accuracy, latency_ms = landscape.predict(point)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from foxnas.config.search import ObjectiveConfig
-from foxnas.goal import Caps, Goal, Linear, load_goal
-from foxnas.search import capped
+from foxnas.search.capped import solver
+from foxnas.search.config import ObjectiveConfig
+from foxnas.search.goal import Caps, Goal, Linear, load_goal
 from foxnas.search.landscape import Landscape
 from foxnas.search.objectives import problem_of
 from foxnas.search.selection import Selection
@@ -44,6 +44,6 @@ def knee_of(landscape: Landscape, budget_ms: float, caps: Caps) -> Goal:
     ends = []
     for goal in (Goal("fastest", Linear(0.0, -1.0)), Goal.most_accurate()):
         problem = problem_of(landscape, budget_ms, goal, caps)
-        found = capped.search(problem, Selection(1, pool=1), np.random.default_rng(0))
+        found = solver.search(problem, Selection(1, pool=1), np.random.default_rng(0))
         ends.append(found.best)
     return Goal.knee((ends[0].accuracy, ends[1].accuracy), (ends[0].latency_ms, ends[1].latency_ms))

@@ -15,11 +15,11 @@ from itertools import combinations_with_replacement
 import numpy as np
 from numpy.typing import NDArray
 
-from foxnas.arch import Arch, Layer
 from foxnas.errors import FoxnasError
-from foxnas.features import FloatArray, Knobs
 from foxnas.predictor.model import Predictor
-from foxnas.space import SearchSpace
+from foxnas.space.arch import Arch, Layer
+from foxnas.space.space import SearchSpace
+from foxnas.space.terms import FloatArray, Knobs
 
 UnitLayers = tuple[Layer, ...]
 IndexArray = NDArray[np.intp]

@@ -8,12 +8,12 @@ from functools import cached_property
 
 import numpy as np
 
-from foxnas.costs import COSTS, CostTables, IntArray
-from foxnas.features import FloatArray
-from foxnas.goal import Caps, Figures, Goal, Linear
-from foxnas.search.genome import Genome
+from foxnas.search.goal import Caps, Figures, Goal, Linear
 from foxnas.search.landscape import Batch, Landscape
 from foxnas.search.problem import Cap, Objective, SearchProblem
+from foxnas.search.strategies.genome import Genome
+from foxnas.space.costs import COSTS, CostTables, IntArray
+from foxnas.space.terms import FloatArray
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,10 +18,10 @@ from typing import NamedTuple, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from foxnas.arch import Arch
 from foxnas.errors import FoxnasError
-from foxnas.features import FloatArray
 from foxnas.search.landscape import Batch, Landscape
+from foxnas.space.arch import Arch
+from foxnas.space.terms import FloatArray
 
 
 class Infeasible(FoxnasError):

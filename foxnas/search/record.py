@@ -9,10 +9,10 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from foxnas.features import FloatArray
 from foxnas.search.landscape import Batch, IndexArray, Point
 from foxnas.search.problem import Infeasible, InfeasibleBudget, SearchProblem, SearchResult, TracePoint
 from foxnas.search.selection import Selection, conclude
+from foxnas.space.terms import FloatArray
 
 #: Steps of the descent towards feasibility; each changes one unit, so far more than a space has units.
 _REPAIRS = 100

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from foxnas.errors import FoxnasError
-from foxnas.space import SearchSpace
+from foxnas.space.space import SearchSpace
 from foxnas.supernet.model import Supernet
 from foxnas.supernet.ofa import from_ofa, is_ofa, names_of
 from foxnas.supernet.tensors import TensorFile, read_tensors, write_tensors

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from foxnas.blocks import Activation, Padding, pads
+from foxnas.space.layers import Activation, Padding, pads
 from foxnas.supernet.elastic import activate, conv_padded
-from foxnas.supernet.recipe import Precision
+from foxnas.supernet.training.recipe import Precision
 
 #: oneDNN's names and parameters for what it applies while a convolution's output is still in the cache.
 _ATTACHED: dict[Activation | None, tuple[str, list[float]]] = {

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from foxnas.blocks import FUSED, SQUEEZE_EXCITE, Activation, BlockSpec, Padding, SqueezeExcite, pads
-from foxnas.space import SearchSpace
+from foxnas.space.layers import FUSED, SQUEEZE_EXCITE, Activation, BlockSpec, Padding, SqueezeExcite, pads
+from foxnas.space.space import SearchSpace
 
 
 def conv_padded(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, groups: int, padding: Padding) -> Tensor:
@@ -35,7 +35,7 @@ class ElasticBatchNorm(nn.Module):
     """Batch norm over the first channels of its widest form, on the batch's own statistics.
 
     A subnet's running statistics belong to the subnet and are estimated after extraction
-    (`foxnas.accuracy.recalibrate`). The supernet has some of its own only to hand on those of a checkpoint
+    (`foxnas.accuracy.evaluation.recalibrate`). The supernet has some of its own only to hand on those of a checkpoint
     that came with them.
     """
 

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from foxnas.arch import Arch
-from foxnas.blocks import IMAGENET_MEAN, IMAGENET_STD
-from foxnas.space import SearchSpace
+from foxnas.space.arch import Arch
+from foxnas.space.layers import IMAGENET_MEAN, IMAGENET_STD
+from foxnas.space.space import SearchSpace
 from foxnas.supernet.elastic import ElasticBatchNorm, ElasticBlock, activate, conv_padded
 
 

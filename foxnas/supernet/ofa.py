@@ -14,9 +14,9 @@ from collections.abc import Iterator, Mapping
 import torch
 from torch import Tensor
 
-from foxnas.blocks import SEPARABLE, SQUEEZE_EXCITE, SqueezeExcite
 from foxnas.errors import FoxnasError
-from foxnas.space import SearchSpace
+from foxnas.space.layers import SEPARABLE, SQUEEZE_EXCITE, SqueezeExcite
+from foxnas.space.space import SearchSpace
 from foxnas.supernet.model import Supernet
 
 #: What the architecture fixes; a space that says otherwise would give the same weights another meaning.

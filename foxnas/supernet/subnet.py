@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from foxnas.arch import Arch
-from foxnas.blocks import FUSED, Activation, Padding, SqueezeExcite
+from foxnas.space.arch import Arch
+from foxnas.space.layers import FUSED, Activation, Padding, SqueezeExcite
 from foxnas.supernet.convolution import convolve
 from foxnas.supernet.elastic import ElasticBatchNorm, ElasticBlock, activate
 from foxnas.supernet.model import Supernet, pixel_statistics
@@ -146,7 +146,8 @@ class Subnet(nn.Module):
     """A standalone network (N, channels, H, W) in [0, 1] -> logits (N, classes).
 
     Fresh from extraction its batch norms hold the supernet's statistics, if it has any, cut to their width. Its own
-    come from running calibration images through it in training mode (`foxnas.accuracy.recalibrate`); then `fold`.
+    come from running calibration images through it in training mode
+    (`foxnas.accuracy.evaluation.recalibrate`); then `fold`.
     """
 
     def __init__(self, supernet: Supernet, arch: Arch) -> None:

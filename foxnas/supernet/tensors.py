@@ -15,7 +15,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from foxnas.errors import FoxnasError
-from foxnas.tables import MAKE_ANEW, replacing
+from foxnas.files.tables import MAKE_ANEW, replacing
 
 _DIGEST = "tensors_sha256"
 

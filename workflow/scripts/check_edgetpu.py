@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from foxnas import command
+from foxnas import cli
 from foxnas.edgetpu.check import blocking, check_model
 from foxnas.edgetpu.known import NEWEST_RUNTIME
 
@@ -17,4 +17,4 @@ def main(*, model: Path, runtime: int = NEWEST_RUNTIME) -> None:
 
 
 if __name__ == "__main__":
-    command.run(main)
+    cli.run(main)

@@ -6,21 +6,21 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from foxnas import command
-from foxnas.accuracy import Preparation, measure
-from foxnas.accuracy_table import TARGETS
-from foxnas.arrays import ArraysBySize, load_array
-from foxnas.baselines import paired_difference, random_search
-from foxnas.config.accuracy import AccuracyConfig
-from foxnas.config.search import CapsConfig
-from foxnas.config.space import SpaceConfig
-from foxnas.config.validation import BaselinesConfig
-from foxnas.goal import Goal
-from foxnas.measured import accuracy_and_latency
-from foxnas.progress import follow
-from foxnas.ranking import best_measured, with_costs
+from foxnas import cli
+from foxnas.accuracy.config import AccuracyConfig
+from foxnas.accuracy.evaluation import Preparation, measure
+from foxnas.accuracy.outcomes import TARGETS
+from foxnas.files.arrays import ArraysBySize, load_array
+from foxnas.files.progress import follow
+from foxnas.files.tables import read_json, read_table, write_json
+from foxnas.search.config import CapsConfig
+from foxnas.search.goal import Goal
+from foxnas.space.config import SpaceConfig
+from foxnas.space.measured import accuracy_and_latency
 from foxnas.supernet.checkpoint import load_supernet
-from foxnas.tables import read_json, read_table, write_json
+from foxnas.verdict.baselines import paired_difference, random_search
+from foxnas.verdict.config import BaselinesConfig
+from foxnas.verdict.ranking import best_measured, with_costs
 
 
 def main(
@@ -116,7 +116,7 @@ def main(
     write_json(
         comparison,
         {
-            "made_by": command.made_by(__file__, settings),
+            "made_by": cli.made_by(__file__, settings),
             "test_images": len(truth),
             "measurements": measurements,
             "pool": len(everything),
@@ -131,4 +131,4 @@ def main(
 
 
 if __name__ == "__main__":
-    command.run(main)
+    cli.run(main)

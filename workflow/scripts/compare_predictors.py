@@ -6,13 +6,13 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from foxnas import command
-from foxnas.accuracy_table import TARGETS
-from foxnas.config.predictors import RivalsConfig
-from foxnas.config.space import SpaceConfig
-from foxnas.predictor.learning import compare
-from foxnas.predictor.rivals import Measured, contenders
-from foxnas.tables import read_table, write_table
+from foxnas import cli
+from foxnas.accuracy.outcomes import TARGETS
+from foxnas.files.tables import read_table, write_table
+from foxnas.predictor.config import RivalsConfig
+from foxnas.predictor.rivals.learning import compare
+from foxnas.predictor.rivals.regressors import Measured, contenders
+from foxnas.space.config import SpaceConfig
 
 
 def main(
@@ -40,8 +40,8 @@ def main(
         built, measured, contenders(base, built, rivals.network_steps), rivals.training_subnets, rivals.repeats, seed
     )
     settings = {"space": space, "target": target, "rivals": rivals, "seed": seed}
-    write_table(scores, pd.DataFrame(map(asdict, found)), command.made_by(__file__, settings))
+    write_table(scores, pd.DataFrame(map(asdict, found)), cli.made_by(__file__, settings))
 
 
 if __name__ == "__main__":
-    command.run(main)
+    cli.run(main)

@@ -5,16 +5,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from foxnas import command
-from foxnas.config.space import SpaceConfig
-from foxnas.improvement import FOUND_COLUMNS
+from foxnas import cli
+from foxnas.files.progress import Progress
+from foxnas.files.tables import read_json, write_table
 from foxnas.predictor.model import Predictor
-from foxnas.progress import Progress
-from foxnas.search import strategies
 from foxnas.search.landscape import Landscape
 from foxnas.search.problem import SearchProblem, TracePoint
 from foxnas.search.selection import Selection
-from foxnas.tables import read_json, write_table
+from foxnas.search.strategies import registry
+from foxnas.space.config import SpaceConfig
+from foxnas.verdict.against_random import FOUND_COLUMNS
 
 
 def main(
@@ -46,13 +46,13 @@ def main(
         alike=alike_layers,
     )
     problem = SearchProblem(landscape, cap_ms)
-    optimum = strategies.run("exact", problem, Selection(count=1), np.random.default_rng())
+    optimum = registry.run("exact", problem, Selection(count=1), np.random.default_rng())
     ends = [("exact", 0, optimum.best)]
     rows = [pd.DataFrame({"strategy": ["exact"], "seed": 0, "calls": optimum.calls, "best": optimum.best.accuracy})]
     # One of the strategies has no seeds, exact search; and one takes part twice, annealing without guidance.
-    progress = Progress(seeds * len(strategies.STRATEGIES), "searches")
+    progress = Progress(seeds * len(registry.STRATEGIES), "searches")
     for seed in range(seeds):
-        for strategy, result in strategies.side_by_side(problem, Selection(count=1), calls, seed):
+        for strategy, result in registry.side_by_side(problem, Selection(count=1), calls, seed):
             steps = pd.DataFrame(result.trace, columns=list(TracePoint._fields))
             rises = steps.loc[steps["best"].diff() != 0, ["calls", "best"]]
             ended = pd.DataFrame({"calls": [result.calls], "best": [result.values[0]]})
@@ -60,7 +60,7 @@ def main(
             ends.append((strategy, seed, result.best))
             progress.reached(len(ends) - 1, f"{strategy}, seed {seed}: {result.best.accuracy:.3f}")
     settings = {"space": space, "seeds": seeds, "calls": calls, "alike_layers": alike_layers}
-    made_by = command.made_by(__file__, settings, cap_ms=cap_ms, reserve_percent=reserve_percent)
+    made_by = cli.made_by(__file__, settings, cap_ms=cap_ms, reserve_percent=reserve_percent)
     compared = pd.concat(rows, ignore_index=True)
     write_table(trace, compared[["strategy", "seed", "calls", "best"]], made_by)
     ended = [(name, seed, c.arch.id, c.arch.text, c.accuracy, c.latency_ms) for name, seed, c in ends]
@@ -70,4 +70,4 @@ def main(
 
 
 if __name__ == "__main__":
-    command.run(main)
+    cli.run(main)

@@ -3,14 +3,14 @@
 from functools import partial
 from pathlib import Path
 
-from foxnas import command
-from foxnas.config.devices import CompilerLimits
+from foxnas import cli
+from foxnas.device.config import CompilerLimits
 from foxnas.edgetpu.cache import CompileCache
 from foxnas.edgetpu.compiler import Compiler
 from foxnas.edgetpu.table import compile_models, compiled
 from foxnas.errors import FoxnasError
-from foxnas.tables import read_table, replacing, write_table
-from foxnas.tflite.seal import read_model
+from foxnas.files.seal import read_model
+from foxnas.files.tables import read_table, replacing, write_table
 
 
 def main(
@@ -35,8 +35,8 @@ def main(
     for row in usable.itertuples():
         with replacing(compiled_models / f"{row.id}.tflite") as temporary:
             temporary.write_bytes(kept.read(str(row.key)))
-    write_table(table, rows, command.made_by(__file__, {"limits": limits}, edgetpu_compiler=program.version))
+    write_table(table, rows, cli.made_by(__file__, {"limits": limits}, edgetpu_compiler=program.version))
 
 
 if __name__ == "__main__":
-    command.run(main)
+    cli.run(main)

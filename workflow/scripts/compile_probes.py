@@ -3,15 +3,15 @@
 from functools import partial
 from pathlib import Path
 
-from foxnas import command
-from foxnas.config.devices import CompilerLimits
-from foxnas.config.sampling import SampleConfig
-from foxnas.config.space import SpaceConfig
+from foxnas import cli
+from foxnas.device.config import CompilerLimits
 from foxnas.edgetpu.cache import CompileCache
 from foxnas.edgetpu.compiler import Compiler
 from foxnas.edgetpu.table import compile_models
-from foxnas.tables import read_table, write_table
-from foxnas.tflite.probe import ProbeWriter
+from foxnas.files.tables import read_table, write_table
+from foxnas.int8.probe import ProbeWriter
+from foxnas.space.config import SpaceConfig
+from foxnas.space.sampling_config import SampleConfig
 
 
 def main(
@@ -33,11 +33,11 @@ def main(
     extremes = [built.largest(built.image_sizes[0]), built.smallest(built.image_sizes[0])]
     program, kept = Compiler(executable, **limits.model_dump()), CompileCache(cache)
     settings = {"space": space, "limits": limits, "sample": sample}
-    made_by = command.made_by(__file__, settings, edgetpu_compiler=program.version)
+    made_by = cli.made_by(__file__, settings, edgetpu_compiler=program.version)
     for models, table in ((archs, probes), (extremes, references)):
         described = [(arch.id, arch.text, partial(writer.write, arch)) for arch in models]
         write_table(table, compile_models(described, program, kept), made_by)
 
 
 if __name__ == "__main__":
-    command.run(main)
+    cli.run(main)

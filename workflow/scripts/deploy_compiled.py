@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from foxnas import command
+from foxnas import cli
 from foxnas.edgetpu.table import summary_of
 from foxnas.errors import FoxnasError
-from foxnas.tables import read_json, read_table, replacing, write_json
-from foxnas.tflite.reading import read_summary
+from foxnas.files.tables import read_json, read_table, replacing, write_json
+from foxnas.int8.reading import read_summary
 
 
 def main(*, winner: Path, tables: list[Path], compiled_models: list[Path], model: Path, summary: Path) -> None:
@@ -23,8 +23,8 @@ def main(*, winner: Path, tables: list[Path], compiled_models: list[Path], model
         raise FoxnasError(f"{folder}/{identifier}.tflite: is not the file that {table} describes; delete both")
     with replacing(model) as temporary:
         temporary.write_bytes(content)
-    write_json(summary, {"made_by": command.made_by(__file__, {}), **said})
+    write_json(summary, {"made_by": cli.made_by(__file__, {}), **said})
 
 
 if __name__ == "__main__":
-    command.run(main)
+    cli.run(main)

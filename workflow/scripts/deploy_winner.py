@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from foxnas import command
-from foxnas.config.search import CapsConfig
-from foxnas.config.validation import VerificationConfig
-from foxnas.costs import COSTS
-from foxnas.goal import Goal
-from foxnas.tables import read_json, read_table, replacing, write_json, write_table
-from foxnas.tflite.seal import read_model
-from foxnas.verification import choose, measured_costs, measurements
+from foxnas import cli
+from foxnas.files.seal import read_model
+from foxnas.files.tables import read_json, read_table, replacing, write_json, write_table
+from foxnas.search.config import CapsConfig
+from foxnas.search.goal import Goal
+from foxnas.space.costs import COSTS
+from foxnas.verdict.config import VerificationConfig
+from foxnas.verdict.verification import choose, measured_costs, measurements
 
 
 def main(
@@ -46,7 +46,7 @@ def main(
         "%s (%s): int8 top-1 %.2f%% on verify, %.4f ms (at most %.4f), budget %.4f ms",
         *(best[k] for k in ("arch", "source", "int8_top1_percent", "latency_ms", "latency_upper_ms")), budget_ms,
     )  # fmt: skip
-    made_by = command.made_by(__file__, {"verification": verification, "caps": caps})
+    made_by = cli.made_by(__file__, {"verification": verification, "caps": caps})
     decision = {
         "made_by": made_by,
         "budget_ms": budget_ms,
@@ -66,4 +66,4 @@ def main(
 
 
 if __name__ == "__main__":
-    command.run(main)
+    cli.run(main)

@@ -7,18 +7,18 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from foxnas import command
-from foxnas.accuracy import Preparation, measure, outcome_of
-from foxnas.accuracy_table import COLUMNS, Outcome, write_outcomes
-from foxnas.arrays import ArraysBySize, array_seal, load_array
-from foxnas.config.accuracy import EvaluationConfig
-from foxnas.config.sampling import SampleConfig
-from foxnas.config.space import SpaceConfig
-from foxnas.hardware import Hardware
-from foxnas.journal import Journal
-from foxnas.progress import follow
+from foxnas import cli
+from foxnas.accuracy.config import EvaluationConfig
+from foxnas.accuracy.evaluation import Preparation, measure, outcome_of
+from foxnas.accuracy.hardware import Hardware
+from foxnas.accuracy.outcomes import COLUMNS, Outcome, write_outcomes
+from foxnas.files.arrays import ArraysBySize, array_seal, load_array
+from foxnas.files.journal import Journal
+from foxnas.files.progress import follow
+from foxnas.files.tables import read_table, write_table
+from foxnas.space.config import SpaceConfig
+from foxnas.space.sampling_config import SampleConfig
 from foxnas.supernet.checkpoint import load_supernet
-from foxnas.tables import read_table, write_table
 
 
 def main(
@@ -51,7 +51,7 @@ def main(
     )
     pixels, truth = ArraysBySize(images), load_array(labels)
     settings = {"space": space, "accuracy": accuracy, "sample": sample}
-    made_by = command.made_by(__file__, settings, precision=hardware.precision, device=hardware.name)
+    made_by = cli.made_by(__file__, settings, precision=hardware.precision, device=hardware.name)
     key = {
         "code": made_by["code"],
         "settings": made_by["settings_sha256"],
@@ -76,4 +76,4 @@ def main(
 
 
 if __name__ == "__main__":
-    command.run(main)
+    cli.run(main)

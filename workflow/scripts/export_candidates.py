@@ -6,20 +6,20 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from foxnas import command
-from foxnas.accuracy import Preparation, evaluate
-from foxnas.accuracy_table import CIRCUMSTANCES
-from foxnas.arrays import ArraysBySize, load_array
-from foxnas.config.accuracy import AccuracyConfig
-from foxnas.config.space import SpaceConfig
-from foxnas.config.validation import ExportConfig
-from foxnas.progress import follow
+from foxnas import cli
+from foxnas.accuracy.config import AccuracyConfig
+from foxnas.accuracy.evaluation import Preparation, evaluate
+from foxnas.accuracy.outcomes import CIRCUMSTANCES
+from foxnas.files.arrays import ArraysBySize, load_array
+from foxnas.files.progress import follow
+from foxnas.files.tables import read_table, replacing, write_table
+from foxnas.int8.export import export_int8
+from foxnas.int8.reading import with_metadata
+from foxnas.int8.serving import top1_percent
+from foxnas.space.config import SpaceConfig
 from foxnas.supernet.checkpoint import load_supernet
-from foxnas.tables import read_table, replacing, write_table
-from foxnas.tflite.export import export_int8
-from foxnas.tflite.reading import with_metadata
-from foxnas.tflite.serving import top1_percent
-from foxnas.verification import EXPORTED_COLUMNS
+from foxnas.verdict.config import ExportConfig
+from foxnas.verdict.verification import EXPORTED_COLUMNS
 
 
 def main(
@@ -49,7 +49,7 @@ def main(
         load_supernet(built, supernet), calibrating, accuracy.recalibration_images, accuracy.batch_size
     )
     truth = load_array(labels)
-    made_by = command.made_by(__file__, {"space": space, "accuracy": accuracy, "export": export})
+    made_by = cli.made_by(__file__, {"space": space, "accuracy": accuracy, "export": export})
     models.mkdir(parents=True, exist_ok=True)
     rows = []
     for row in follow(chosen.itertuples(), len(chosen), "candidates"):
@@ -77,4 +77,4 @@ def main(
 
 
 if __name__ == "__main__":
-    command.run(main)
+    cli.run(main)

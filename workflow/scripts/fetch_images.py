@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from foxnas import command
-from foxnas.datasets.fashion_mnist import fetch_fashion_mnist
-from foxnas.datasets.folders import list_images
-from foxnas.datasets.labelled import copy_arrays, fetch_torchvision
-from foxnas.tables import write_table
+from foxnas import cli
+from foxnas.files.tables import write_table
+from foxnas.images.fashion_mnist import fetch_fashion_mnist
+from foxnas.images.folders import list_images
+from foxnas.images.labelled import copy_arrays, fetch_torchvision
 
 
 def main(*, dataset: str, folder: str | None, files: list[Path]) -> None:
@@ -18,7 +18,7 @@ def main(*, dataset: str, folder: str | None, files: list[Path]) -> None:
     elif dataset == "folder" and given:
         listed = list_images(given)
         settings = {"dataset": dataset, "folder": folder}
-        write_table(target / "images.csv", listed.images, command.made_by(__file__, settings, classes=listed.classes))
+        write_table(target / "images.csv", listed.images, cli.made_by(__file__, settings, classes=listed.classes))
     elif dataset == "arrays" and given:
         copy_arrays(given, target)
     else:
@@ -26,4 +26,4 @@ def main(*, dataset: str, folder: str | None, files: list[Path]) -> None:
 
 
 if __name__ == "__main__":
-    command.run(main)
+    cli.run(main)

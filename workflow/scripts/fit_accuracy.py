@@ -5,15 +5,15 @@ from pathlib import Path
 
 import numpy as np
 
-from foxnas import command
-from foxnas.accuracy_table import TARGETS, read_outcomes
-from foxnas.ceiling import split_half_reliability
-from foxnas.config.space import SpaceConfig
+from foxnas import cli
+from foxnas.accuracy.outcomes import TARGETS, read_outcomes
+from foxnas.accuracy.reliability import split_half_reliability
+from foxnas.files.tables import read_table, write_json
 from foxnas.predictor.every_form import in_every_form
 from foxnas.predictor.fit import fit
 from foxnas.predictor.forms import Form, shape_of
 from foxnas.predictor.model import Predictor
-from foxnas.tables import read_table, write_json
+from foxnas.space.config import SpaceConfig
 
 
 def main(
@@ -50,7 +50,7 @@ def main(
         for name, values in read_outcomes(outcomes, list(rows["id"])).items()
     }
     settings = {"space": space, "target": target, "form": form, "folds": folds, "seed": seed}
-    made_by = command.made_by(__file__, settings)
+    made_by = cli.made_by(__file__, settings)
     chosen = f"{target}/{form}"
     fitted[chosen].save(predictor, made_by)
     described = {name: one.to_json() for name, one in fitted.items()}
@@ -58,4 +58,4 @@ def main(
 
 
 if __name__ == "__main__":
-    command.run(main)
+    cli.run(main)

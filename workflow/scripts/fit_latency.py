@@ -3,12 +3,12 @@
 import logging
 from pathlib import Path
 
-from foxnas import command
-from foxnas.config.space import SpaceConfig
+from foxnas import cli
+from foxnas.files.tables import read_table, write_json
 from foxnas.predictor.every_form import in_every_form
 from foxnas.predictor.fit import fit
 from foxnas.predictor.forms import Form, shape_of
-from foxnas.tables import read_table, write_json
+from foxnas.space.config import SpaceConfig
 
 
 def main(
@@ -37,11 +37,11 @@ def main(
             y=rows["latency_ms"].to_numpy(), target="latency", unit="ms", folds=folds, seed=seed,
         ),
     )  # fmt: skip
-    made_by = command.made_by(__file__, {"space": space, "form": form, "folds": folds, "seed": seed}, flagged=flagged)
+    made_by = cli.made_by(__file__, {"space": space, "form": form, "folds": folds, "seed": seed}, flagged=flagged)
     fitted[form].save(predictor, made_by)
     described = {f"latency/{shape}": one.to_json() for shape, one in fitted.items()}
     write_json(fits, {"made_by": made_by, "chosen": f"latency/{form}", "flagged": flagged, "fits": described})
 
 
 if __name__ == "__main__":
-    command.run(main)
+    cli.run(main)

@@ -3,14 +3,14 @@
 from functools import partial
 from pathlib import Path
 
-from foxnas import command
-from foxnas.config.predictors import FurtherTargetConfig
-from foxnas.config.space import SpaceConfig
+from foxnas import cli
+from foxnas.files.tables import write_json
+from foxnas.predictor.config import FurtherTargetConfig
 from foxnas.predictor.every_form import in_every_form
 from foxnas.predictor.fit import fit
 from foxnas.predictor.forms import shape_of
-from foxnas.predictor.further import read_target
-from foxnas.tables import write_json
+from foxnas.predictor.targets import read_target
+from foxnas.space.config import SpaceConfig
 
 
 def main(
@@ -24,7 +24,7 @@ def main(
 ) -> None:
     """Write every form of the target, one file an image size, in the order of the tables."""
     built = space.build()
-    made_by = command.made_by(__file__, {"space": space, "target": target, "folds": folds, "seed": seed})
+    made_by = cli.made_by(__file__, {"space": space, "target": target, "folds": folds, "seed": seed})
     for size, table, path in zip(built.image_sizes, tables, fits, strict=True):
         texts, values = read_target(table, target.column, own=target.table is not None)
         of_size = partial(
@@ -37,4 +37,4 @@ def main(
 
 
 if __name__ == "__main__":
-    command.run(main)
+    cli.run(main)

@@ -4,9 +4,9 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from foxnas import command
-from foxnas.tables import read_json, write_json
-from foxnas.verification import judge
+from foxnas import cli
+from foxnas.files.tables import read_json, write_json
+from foxnas.verdict.verification import judge
 
 
 def main(
@@ -49,7 +49,7 @@ def main(
     write_json(
         validation,
         {
-            "made_by": command.made_by(__file__, {"max_drop_percent": max_drop_percent}),
+            "made_by": cli.made_by(__file__, {"max_drop_percent": max_drop_percent}),
             "budget": promised["name"],
             "budget_ms": promised["budget_ms"],
             "arch": scored["arch"],
@@ -69,4 +69,4 @@ def main(
 
 
 if __name__ == "__main__":
-    command.run(main)
+    cli.run(main)

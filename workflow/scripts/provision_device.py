@@ -3,12 +3,12 @@
 from dataclasses import asdict
 from pathlib import Path
 
-from foxnas import command
-from foxnas.config.devices import AccessConfig, MeasuredConfig
-from foxnas.devices.persistence import persist
-from foxnas.devices.provisioning import provision
-from foxnas.devices.registry import connect
-from foxnas.tables import write_json
+from foxnas import cli
+from foxnas.device.building import connect
+from foxnas.device.config import AccessConfig, MeasuredConfig
+from foxnas.device.provisioning.installation import provision
+from foxnas.device.retrying import persist
+from foxnas.files.tables import write_json
 
 
 def main(*, device: MeasuredConfig, access: AccessConfig, ready: Path) -> None:
@@ -19,8 +19,8 @@ def main(*, device: MeasuredConfig, access: AccessConfig, ready: Path) -> None:
     wheels = Path(ssh.wheels) if ssh and ssh.wheels else None
     found = persist(target, lambda: provision(target, protocol, folder, wheels), lambda: 0)
     target.transport.close()
-    write_json(ready, {"made_by": command.made_by(__file__, {"kind": device.kind, "ssh": ssh}), **asdict(found)})
+    write_json(ready, {"made_by": cli.made_by(__file__, {"kind": device.kind, "ssh": ssh}), **asdict(found)})
 
 
 if __name__ == "__main__":
-    command.run(main)
+    cli.run(main)

@@ -5,17 +5,17 @@ from pathlib import Path
 
 import pandas as pd
 
-from foxnas import command
-from foxnas.accuracy_table import TARGETS
-from foxnas.config.search import CapsConfig
-from foxnas.config.space import SpaceConfig
-from foxnas.measured import pool
+from foxnas import cli
+from foxnas.accuracy.outcomes import TARGETS
+from foxnas.files.tables import read_json, read_table, write_json
 from foxnas.predictor.fit import fit
 from foxnas.predictor.forms import Form, shape_of
 from foxnas.search.certificate import front_of
+from foxnas.search.config import CapsConfig
 from foxnas.search.landscape import Landscape
 from foxnas.search.refinement import moved
-from foxnas.tables import read_json, read_table, write_json
+from foxnas.space.config import SpaceConfig
+from foxnas.space.measured import pool
 
 
 def main(
@@ -65,7 +65,7 @@ def main(
         "space": space, "target": target, "accuracy_form": accuracy_form, "latency_form": latency_form,
         "folds": folds, "seed": seed, "caps": caps,
     }  # fmt: skip
-    made_by = command.made_by(__file__, settings, added=sorted(set(evaluated["id"])))
+    made_by = cli.made_by(__file__, settings, added=sorted(set(evaluated["id"])))
     fitted = {}
     for base, (name, unit, form, values, rows, paths) in targets.items():
         by_size = {}
@@ -92,4 +92,4 @@ def main(
 
 
 if __name__ == "__main__":
-    command.run(main)
+    cli.run(main)

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from foxnas import command
-from foxnas.config.data import ViewConfig
-from foxnas.datasets.prepared import check_disk, prepare_images
-from foxnas.datasets.views import View
+from foxnas import cli
+from foxnas.images.config import ViewConfig
+from foxnas.images.prepared import check_disk, prepare_images
+from foxnas.images.views import View
 
 
 def main(*, view: ViewConfig, size: int, images: Path, whole_mb: int, threads: int, resized: Path) -> None:
@@ -16,4 +16,4 @@ def main(*, view: ViewConfig, size: int, images: Path, whole_mb: int, threads: i
 
 
 if __name__ == "__main__":
-    command.run(main)
+    cli.run(main)

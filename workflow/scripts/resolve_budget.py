@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from foxnas import command
-from foxnas.budget import Budget
-from foxnas.config.sampling import SampleConfig
-from foxnas.config.space import SpaceConfig
-from foxnas.measured import pool
+from foxnas import cli
+from foxnas.files.tables import write_json
 from foxnas.predictor.model import Predictor
 from foxnas.predictor.population import uniform_predictions
-from foxnas.tables import write_json
+from foxnas.search.budget import Budget
+from foxnas.space.config import SpaceConfig
+from foxnas.space.measured import pool
+from foxnas.space.sampling_config import SampleConfig
 
 
 def main(
@@ -41,7 +41,7 @@ def main(
     write_json(
         budget,
         {
-            "made_by": command.made_by(__file__, settings),
+            "made_by": cli.made_by(__file__, settings),
             "name": parsed.name,
             "budget_ms": budget_ms,
             "kind": kind,
@@ -53,4 +53,4 @@ def main(
 
 
 if __name__ == "__main__":
-    command.run(main)
+    cli.run(main)

@@ -7,24 +7,24 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from foxnas import command
-from foxnas.accuracy_table import TARGETS
-from foxnas.config.search import CapsConfig, SearchConfig
-from foxnas.config.space import SpaceConfig
-from foxnas.measured import accuracy_and_latency
+from foxnas import cli
+from foxnas.accuracy.outcomes import TARGETS
+from foxnas.files.progress import follow
+from foxnas.files.tables import read_json, read_table, write_json, write_table
 from foxnas.predictor.model import Predictor
-from foxnas.progress import follow
-from foxnas.ranking import best_under, with_costs
-from foxnas.search import strategies
-from foxnas.search.annealing import AnnealingSettings
 from foxnas.search.candidates import candidate_rows, describe_as_they_are
 from foxnas.search.certificate import certify, front_of
+from foxnas.search.config import CapsConfig, SearchConfig
 from foxnas.search.goals import goal_of
 from foxnas.search.landscape import Landscape
 from foxnas.search.objectives import problem_of, unit_of
 from foxnas.search.problem import Infeasible
 from foxnas.search.selection import Selection
-from foxnas.tables import read_json, read_table, write_json, write_table
+from foxnas.search.strategies import registry
+from foxnas.search.strategies.annealing import AnnealingSettings
+from foxnas.space.config import SpaceConfig
+from foxnas.space.measured import accuracy_and_latency
+from foxnas.verdict.ranking import best_under, with_costs
 
 
 def main(
@@ -71,7 +71,7 @@ def main(
         generator = np.random.default_rng([search.seed, round(1000 * reserve)])
         selection = Selection(count=search.candidates)
         try:
-            result = strategies.run(search.strategy, problem, selection, generator, annealing=scaled)
+            result = registry.run(search.strategy, problem, selection, generator, annealing=scaled)
         except Infeasible as error:
             if reserve == min(search.reserves_percent):
                 raise
@@ -87,7 +87,7 @@ def main(
             reserve, result.best.arch.text, result.best.accuracy, result.best.latency_ms, proven,
         )  # fmt: skip
     leaves = {"space": space, "search": search, "caps": caps, "target": target}
-    made_by = command.made_by(__file__, leaves, budget_ms=budget_ms)
+    made_by = cli.made_by(__file__, leaves, budget_ms=budget_ms)
     measured = accuracy_and_latency(measured_accuracy, measured_latency, TARGETS[target])
     best = best_under(
         with_costs(measured, built) if goal.needs_costs or allowed.limits else measured,
@@ -112,4 +112,4 @@ def main(
 
 
 if __name__ == "__main__":
-    command.run(main)
+    cli.run(main)

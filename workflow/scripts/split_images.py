@@ -3,11 +3,11 @@
 from importlib import metadata
 from pathlib import Path
 
-from foxnas import command
-from foxnas.config.data import DataConfig
-from foxnas.datasets.split_arrays import split_arrays
-from foxnas.datasets.split_files import split_files
-from foxnas.tables import write_json
+from foxnas import cli
+from foxnas.files.tables import write_json
+from foxnas.images.config import DataConfig
+from foxnas.images.split_arrays import split_arrays
+from foxnas.images.split_files import split_files
 
 
 def main(
@@ -27,9 +27,9 @@ def main(
     else:
         recorded = split_arrays(data, channels, classes, source, target)
     settings = {"seed": data.seed, "scene": data.scene, "splits": data.splits, "evaluate_on": data.evaluate_on}
-    made_by = command.made_by(__file__, settings, pillow=metadata.version("pillow"))  # which decodes the files
+    made_by = cli.made_by(__file__, settings, pillow=metadata.version("pillow"))  # which decodes the files
     write_json(record, {"made_by": made_by, "splits": recorded})
 
 
 if __name__ == "__main__":
-    command.run(main)
+    cli.run(main)

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from foxnas import command
-from foxnas.config.space import SpaceConfig
+from foxnas import cli
+from foxnas.space.config import SpaceConfig
 from foxnas.supernet.checkpoint import take_checkpoint
 
 
@@ -13,4 +13,4 @@ def main(*, space: SpaceConfig, checkpoint: Path, supernet: Path) -> None:
 
 
 if __name__ == "__main__":
-    command.run(main)
+    cli.run(main)

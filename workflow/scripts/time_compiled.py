@@ -4,14 +4,14 @@ from pathlib import Path
 
 import numpy as np
 
-from foxnas import command
-from foxnas.config.devices import AccessConfig, MeasuredConfig
-from foxnas.config.sampling import SampleConfig
-from foxnas.devices.registry import build_device
-from foxnas.devices.session import measure_probes
+from foxnas import cli
+from foxnas.device.building import build_device
+from foxnas.device.config import AccessConfig, MeasuredConfig
+from foxnas.device.session import measure_probes
 from foxnas.edgetpu import timing
 from foxnas.edgetpu.cache import CompileCache
-from foxnas.tables import read_provenance, read_table, write_json, write_table
+from foxnas.files.tables import read_provenance, read_table, write_json, write_table
+from foxnas.space.sampling_config import SampleConfig
 
 
 def main(
@@ -38,10 +38,10 @@ def main(
         np.random.default_rng([sample.seed, *str(models["id"].iloc[0]).encode()]),
     )
     settings = {"device": device, "sample": sample}
-    made_by = command.made_by(__file__, settings, identity=info["identity"], compiled=read_provenance(probes))
+    made_by = cli.made_by(__file__, settings, identity=info["identity"], compiled=read_provenance(probes))
     write_json(session, {"made_by": made_by, **info})
     write_table(table, timing.latency_rows(rows, models), made_by)
 
 
 if __name__ == "__main__":
-    command.run(main)
+    cli.run(main)

@@ -5,18 +5,18 @@ from pathlib import Path
 
 import numpy as np
 
-from foxnas import command
-from foxnas.config.devices import AccessConfig, MeasuredConfig
-from foxnas.devices.models import measure_models
-from foxnas.devices.probes import exported_model
-from foxnas.devices.registry import build_device
-from foxnas.tables import write_json
+from foxnas import cli
+from foxnas.device.building import build_device
+from foxnas.device.config import AccessConfig, MeasuredConfig
+from foxnas.device.probes import exported_model
+from foxnas.device.whole_models import measure_models
+from foxnas.files.tables import write_json
 
 
 def main(*, device: MeasuredConfig, access: AccessConfig, sessions: int, models: Path, latencies: Path) -> None:
     """Write every model's session medians, their median, and its upper 95% bound."""
     files = sorted(models.glob("*.tflite")) if models.is_dir() else [models]
-    made_by = command.made_by(__file__, {"device": device, "sessions": sessions})
+    made_by = cli.made_by(__file__, {"device": device, "sessions": sessions})
     if not files:  # a round of search, or a twist, had nothing new to propose
         write_json(latencies, {"made_by": made_by, "models": {}})
         return
@@ -30,4 +30,4 @@ def main(*, device: MeasuredConfig, access: AccessConfig, sessions: int, models:
 
 
 if __name__ == "__main__":
-    command.run(main)
+    cli.run(main)

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import numpy as np
 
-from foxnas import command
-from foxnas.config.devices import AccessConfig, MeasuredConfig
-from foxnas.config.sampling import SampleConfig
-from foxnas.config.space import SpaceConfig
-from foxnas.devices.probes import probe_writer
-from foxnas.devices.registry import build_device
-from foxnas.devices.session import measure_probes
-from foxnas.tables import read_table, write_json, write_table
+from foxnas import cli
+from foxnas.device.building import build_device
+from foxnas.device.config import AccessConfig, MeasuredConfig
+from foxnas.device.probes import probe_writer
+from foxnas.device.session import measure_probes
+from foxnas.files.tables import read_table, write_json, write_table
+from foxnas.space.config import SpaceConfig
+from foxnas.space.sampling_config import SampleConfig
 
 
 def main(
@@ -41,10 +41,10 @@ def main(
         np.random.default_rng([sample.seed, *archs[0].id.encode()]),
         made_from=written_by,
     )
-    made_by = command.made_by(__file__, {"space": space, "device": device, "sample": sample}, identity=info["identity"])
+    made_by = cli.made_by(__file__, {"space": space, "device": device, "sample": sample}, identity=info["identity"])
     write_json(session, {"made_by": made_by, **info})
     write_table(table, rows, made_by)
 
 
 if __name__ == "__main__":
-    command.run(main)
+    cli.run(main)

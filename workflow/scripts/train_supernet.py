@@ -7,17 +7,17 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from foxnas import command
-from foxnas.arrays import load_array
-from foxnas.config.data import ViewConfig
-from foxnas.config.space import SpaceConfig
-from foxnas.config.supernet import TrainingConfig
-from foxnas.datasets.folders import read_files
-from foxnas.datasets.training_files import TrainingFiles
-from foxnas.supernet.keeping import KeptSupernet
-from foxnas.supernet.processes import join_processes
-from foxnas.supernet.recipe import Phase, Recipe
-from foxnas.supernet.training import train_supernet
+from foxnas import cli
+from foxnas.files.arrays import load_array
+from foxnas.images.config import ViewConfig
+from foxnas.images.folders import read_files
+from foxnas.images.training_files import TrainingFiles
+from foxnas.space.config import SpaceConfig
+from foxnas.supernet.config import TrainingConfig
+from foxnas.supernet.training.finished import KeptSupernet
+from foxnas.supernet.training.processes import join_processes
+from foxnas.supernet.training.recipe import Phase, Recipe
+from foxnas.supernet.training.training import train_supernet
 
 
 def main(
@@ -40,7 +40,7 @@ def main(
     settings = training.model_dump()
     settings["phases"] = [Phase(**phase) for phase in settings["phases"]]
     recipe = Recipe(**settings)
-    made_by = command.made_by(__file__, {"space": space, "training": asdict(recipe)})
+    made_by = cli.made_by(__file__, {"space": space, "training": asdict(recipe)})
     state.parent.mkdir(parents=True, exist_ok=True)
     with join_processes(gpus) as processes:
         if not processes.first:
@@ -66,4 +66,4 @@ def main(
 
 
 if __name__ == "__main__":
-    command.run(main)
+    cli.run(main)

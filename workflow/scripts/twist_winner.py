@@ -7,19 +7,19 @@ from pathlib import Path
 
 import pandas as pd
 
-from foxnas import command
-from foxnas.config.search import CapsConfig
-from foxnas.config.space import SpaceConfig
-from foxnas.config.validation import VerificationConfig
-from foxnas.costs import COSTS
-from foxnas.goal import Goal, Linear
+from foxnas import cli
+from foxnas.files.tables import read_json, read_table, write_json, write_table
 from foxnas.predictor.model import Predictor
-from foxnas.ranking import with_costs
 from foxnas.search.candidates import candidate_rows, describe_as_they_are
+from foxnas.search.config import CapsConfig
+from foxnas.search.goal import Goal, Linear
 from foxnas.search.landscape import Landscape
-from foxnas.tables import read_json, read_table, write_json, write_table
-from foxnas.twisting import MORE_ACCURACY, single_moves, worth_trying
-from foxnas.verification import NoneKeeps, choose, measured_costs, measurements
+from foxnas.search.twists import MORE_ACCURACY, single_moves, worth_trying
+from foxnas.space.config import SpaceConfig
+from foxnas.space.costs import COSTS
+from foxnas.verdict.config import VerificationConfig
+from foxnas.verdict.ranking import with_costs
+from foxnas.verdict.verification import NoneKeeps, choose, measured_costs, measurements
 
 
 def main(
@@ -62,7 +62,7 @@ def main(
     logging.info("%s leaves %.4f ms of its budget; %d moves, worth trying:", base["arch"], slack_ms, len(listed))
     for move in tried:
         logging.info("%s (%+.2f, %+.4f ms)", move.text, move.accuracy.value, move.latency.value)
-    made_by = command.made_by(__file__, {"space": space, "verification": verification, "caps": caps, "twists": twists})
+    made_by = cli.made_by(__file__, {"space": space, "verification": verification, "caps": caps, "twists": twists})
     described = describe_as_they_are(Landscape(built, *predictors), [move.arch for move in tried])
     rows = candidate_rows([(f"twist: {m.text}", c) for m, c in zip(tried, described, strict=True)])
     write_table(candidates, with_costs(rows, built), made_by)
@@ -86,4 +86,4 @@ def main(
 
 
 if __name__ == "__main__":
-    command.run(main)
+    cli.run(main)

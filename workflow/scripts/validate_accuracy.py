@@ -4,15 +4,15 @@ from pathlib import Path
 
 import torch
 
-from foxnas import command
-from foxnas.accuracy import Preparation, evaluate
-from foxnas.arrays import ArraysBySize, load_array
-from foxnas.config.accuracy import AccuracyConfig
-from foxnas.config.space import SpaceConfig
+from foxnas import cli
+from foxnas.accuracy.config import AccuracyConfig
+from foxnas.accuracy.evaluation import Preparation, evaluate
+from foxnas.files.arrays import ArraysBySize, load_array
+from foxnas.files.seal import read_model
+from foxnas.files.tables import read_json, write_json
+from foxnas.int8.serving import top1_percent
+from foxnas.space.config import SpaceConfig
 from foxnas.supernet.checkpoint import load_supernet
-from foxnas.tables import read_json, write_json
-from foxnas.tflite.seal import read_model
-from foxnas.tflite.serving import top1_percent
 
 
 def main(
@@ -42,7 +42,7 @@ def main(
     write_json(
         result,
         {
-            "made_by": command.made_by(__file__, {"space": space, "accuracy": accuracy}),
+            "made_by": cli.made_by(__file__, {"space": space, "accuracy": accuracy}),
             "arch": arch.text,
             "float_top1_percent": seen.top1_percent,
             "int8_top1_percent": top1_percent(read_model(model), pixels, truth, threads, xnnpack),
@@ -52,4 +52,4 @@ def main(
 
 
 if __name__ == "__main__":
-    command.run(main)
+    cli.run(main)

@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from foxnas import command
-from foxnas.arch import Arch
-from foxnas.arrays import ArraysBySize, load_array
-from foxnas.config.devices import AccessConfig, MeasuredConfig
-from foxnas.devices.evaluation import predict_images
-from foxnas.devices.registry import build_device
-from foxnas.tables import read_json, write_json
-from foxnas.tflite.seal import read_model
+from foxnas import cli
+from foxnas.device.answers import predict_images
+from foxnas.device.building import build_device
+from foxnas.device.config import AccessConfig, MeasuredConfig
+from foxnas.files.arrays import ArraysBySize, load_array
+from foxnas.files.seal import read_model
+from foxnas.files.tables import read_json, write_json
+from foxnas.space.arch import Arch
 
 
 def main(
@@ -32,7 +32,7 @@ def main(
     write_json(
         result,
         {
-            "made_by": command.made_by(__file__, {"device": device}, identity=dict(seen.identity)),
+            "made_by": cli.made_by(__file__, {"device": device}, identity=dict(seen.identity)),
             "arch": arch.text,
             "model": model.name,
             "images": len(truth),
@@ -42,4 +42,4 @@ def main(
 
 
 if __name__ == "__main__":
-    command.run(main)
+    cli.run(main)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from foxnas import command
+from foxnas import cli
 from foxnas.report.page import write_page
 
 
@@ -24,4 +24,4 @@ def main(
 
 
 if __name__ == "__main__":
-    command.run(main)
+    cli.run(main)

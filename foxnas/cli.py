@@ -1,0 +1,129 @@
+"""Turn a function into the command that a rule calls.
+
+The command's options are the function's keyword-only parameters. Those that are config leaves come
+together in `--settings`: one JSON object that holds exactly what the rule depends on and, for few
+rules, one with what the result does not depend on. All others (files, wildcards, threads) are
+options of their own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import hashlib
+import inspect
+import json
+import logging
+import platform
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping
+from importlib import metadata
+from pathlib import Path
+from types import NoneType
+from typing import Any, get_args, get_origin, get_type_hints
+
+import psutil
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from foxnas.errors import FoxnasError
+from foxnas.files import closures
+
+log = logging.getLogger(__name__)
+
+#: Closes every job's log; `benchmarks.orchestration` adds them up.
+TIMES = "start-up %.2f s, work %.2f s"
+
+#: Packages whose version can change a result.
+RECORDED_PACKAGES = ("foxnas", "numpy", "pandas", "statsmodels", "torch", "tensorflow-cpu", "ai-edge-litert")
+
+
+def run(main: Callable[..., None]) -> None:
+    """Parse the command line, call `main`, and end with one clear sentence if the input was bad."""
+    arguments = parse(main, sys.argv[1:])
+    # As Ctrl-C: what is half-written goes.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    name = job_name(Path(sys.argv[0]).stem, arguments).replace("%", "%%")
+    logging.basicConfig(
+        level=logging.INFO, format=f"%(asctime)s {name}: %(message)s", datefmt="%H:%M:%S", stream=sys.stderr
+    )
+    logging.captureWarnings(True)
+    started = time.time()
+    try:
+        main(**arguments)
+        log.info(TIMES, started - psutil.Process().create_time(), time.time() - started)
+    except FoxnasError as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit("interrupted; run the same command again to continue")
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM):
+            raise
+        where = error.filename2 or error.filename or "the results folder"
+        sys.exit(f"error: {where}: {error.strerror}; make room or grant access, then run the same command again")
+
+
+def parse(main: Callable[..., None], words: list[str]) -> dict[str, Any]:
+    """Return the keyword arguments for `main` from command-line words."""
+    types = {name: kind for name, kind in get_type_hints(main).items() if name != "return"}
+    defaults = {n: p.default for n, p in inspect.signature(main).parameters.items() if p.default is not p.empty}
+    parser = argparse.ArgumentParser(description=inspect.getdoc(main), add_help=False)
+    parser.add_argument("--settings", type=json.loads, nargs="+", default=[], metavar="JSON")
+    settings = {name: value for part in parser.parse_known_args(words)[0].settings for name, value in part.items()}
+    parser.add_argument("--help", action="help")
+    for name, kind in types.items():
+        if name in settings:
+            continue
+        if NoneType in get_args(kind):  # an option with default None
+            (kind,) = (one for one in get_args(kind) if one is not NoneType)
+        listed = get_args(kind) if get_origin(kind) is list else ()
+        parser.add_argument(
+            f"--{name.replace('_', '-')}",
+            type=listed[0] if listed else kind,
+            nargs="*" if listed else None,
+            required=name not in defaults,
+            default=defaults.get(name),
+        )
+    arguments = vars(parser.parse_args(words))
+    del arguments["settings"]
+    for name, value in settings.items():
+        try:
+            arguments[name] = TypeAdapter(types[name]).validate_python(value)
+        except (KeyError, ValidationError) as error:
+            parser.error(f"--settings: {name}: {error}")
+    return arguments
+
+
+def job_name(script: str, arguments: Mapping[str, Any]) -> str:
+    """Return what its lines call a job, since several may write to one terminal: script, and file that it makes.
+
+    A script's output comes last among its files; ``results`` and the file's extension are left out.
+    """
+    for value in list(arguments.values())[::-1]:
+        path = value[0] if value and isinstance(value, list) else value
+        if isinstance(path, Path):
+            parts = path.with_suffix("").parts
+            below = len(parts) - parts[::-1].index("results") if "results" in parts else 0
+            return f"{script} {Path(*parts[below:])}"
+    return script
+
+
+def made_by(script: str, settings: Mapping[str, Any], **more: Any) -> dict[str, Any]:
+    """Return what an artefact carries about its making: script, settings, code digest, versions."""
+    plain = {k: v.model_dump(mode="json") if isinstance(v, BaseModel) else v for k, v in settings.items()}
+    text = json.dumps(plain, sort_keys=True)
+    versions = {"python": platform.python_version()}
+    for package in RECORDED_PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return {
+        "script": Path(script).name,
+        "code": closures.digest(Path(script)),
+        "settings": plain,
+        "settings_sha256": hashlib.sha256(text.encode()).hexdigest()[:12],
+        "versions": versions,
+        **more,
+    }

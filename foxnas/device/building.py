@@ -1,0 +1,42 @@
+"""From a device's config entry to what measures on it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from foxnas.device.config import AccessConfig, MeasuredConfig
+from foxnas.device.layout import ready_file
+from foxnas.device.local import LocalTransport
+from foxnas.device.protocol import MeasurementProtocol, TorchOptions
+from foxnas.device.provisioning.readiness import Restored
+from foxnas.device.ssh.transport import SshTransport
+from foxnas.device.transport import Device
+from foxnas.section import canonical
+
+
+def build_device(config: MeasuredConfig, access: AccessConfig) -> tuple[Device, MeasurementProtocol]:
+    """Return the device, made ready again at need, and its measurement protocol.
+
+    Raises FoxnasError when the protocol contradicts itself.
+    """
+    device, protocol = connect(config, access)
+    if access.ssh and config.python is None:
+        now = {"device": config, "access": access}
+        device = replace(device, transport=Restored(device.transport, Path(ready_file(config.name)), canonical(now)))
+    return device, protocol
+
+
+def connect(config: MeasuredConfig, access: AccessConfig) -> tuple[Device, MeasurementProtocol]:
+    """Return the device as it is, and its measurement protocol; see `build_device`."""
+    options = TorchOptions(**config.torch.model_dump()) if config.torch else None
+    protocol = MeasurementProtocol(**config.protocol.model_dump(), torch=options)
+    device = Device(
+        config.name,
+        SshTransport(access.ssh, config.kind) if access.ssh else LocalTransport(),
+        backend=config.kind,
+        timeout_s=access.patience.silence_s,
+        busy_s=60 * access.patience.busy_minutes,
+        away_s=60 * access.patience.away_minutes,
+    )
+    return device, protocol

@@ -1,0 +1,185 @@
+"""The host's end of a runner's conversation: questions and answers instead of frames."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import logging
+import socket
+import time
+from types import TracebackType
+from typing import Any
+
+from foxnas.device.protocol import MeasurementProtocol
+from foxnas.device.transport import Device, DeviceLost, RunnerDied, Stream
+from foxnas.errors import FoxnasError
+from foxnas.runner.frames import FrameError, FrameReader, encode_frame
+from foxnas.runner.packing import pack
+from foxnas.runner.server import RUNNER_VERSION
+
+_log = logging.getLogger(__name__)
+#: Longest time that torch.compile is given for one network.
+_COMPILING_S = 1800.0
+_STABLE = ("system", "architecture", "board", "cpu", "cores", "machine")
+
+
+class _HostWasSilent(Exception):
+    """The runner heard nothing for too long: this process was stopped, or the way stalled and came back."""
+
+
+class Runner:
+    """One session with a device: a runner process of its own, holding the machine's lock.
+
+    A context manager. Every way in which the device can fail raises FoxnasError naming it; DeviceLost
+    where trying again may help.
+    """
+
+    def __init__(self, device: Device, protocol: MeasurementProtocol) -> None:
+        if (device.backend == "torch") != (protocol.torch is not None):
+            raise FoxnasError(f"{device}: the protocol's torch options are for torch devices, and those need them")
+        self.device, self.protocol = device, protocol
+        self.hello: dict[str, Any] = {}
+        self._stream: Stream | None = None
+        self._frames = FrameReader()
+        self._said_after_s = 0.0
+
+    def __enter__(self) -> Runner:
+        self._stream = self.device.transport.start()
+        try:
+            self.hello = self._ask(
+                {
+                    "type": "hello",
+                    "lock": self.device.lock,
+                    "threads": self.protocol.threads,
+                    "cpu": self.protocol.cpu,
+                    "backend": self.device.backend,
+                    "holder": f"{getpass.getuser()} on {socket.gethostname()}",
+                    "idle_s": 2 * self.device.timeout_s,
+                },
+                answer="hello",
+                during="start-up",
+            )[0]
+            if self.hello.get("runner") != RUNNER_VERSION:
+                raise FoxnasError(
+                    f"{self.device}: has runner version {self.hello.get('runner')}, this host needs "
+                    f"{RUNNER_VERSION}: provision the device again"
+                )
+        except BaseException as error:
+            self._stream.close()
+            if isinstance(error, RunnerDied) and not error.killed:
+                raise FoxnasError(str(error)) from None  # it would end in the same way again
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._stream
+        try:
+            if kind is None:
+                self._ask({"type": "bye"}, answer="bye", during="the end of the session")
+        except FoxnasError as late:
+            _log.warning("%s", late)  # everything that was asked for has arrived
+        finally:
+            self._stream.close()
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What two sessions must have in common for their timings to be comparable."""
+        machine = self.hello["machine"]
+        return {
+            **{name: machine.get(name) for name in _STABLE},
+            **{name: self.hello.get(name) for name in ("backend", "runtime", "runtime_version", "accelerator")},
+        }
+
+    def measure(self, label: str, model: bytes) -> dict[str, Any]:
+        """Return the runner's row for one model; a model that cannot be run gives a row with ``error``."""
+        allowance_s = 2 * self.protocol.max_time_ms / 1000
+        if self.protocol.torch and self.protocol.torch.compile:
+            allowance_s += _COMPILING_S
+        settings = {"settings": self.protocol.timing, "unpacked_bytes": len(model)}
+        header = {"type": "measure", "id": label, **settings}
+        row, _ = self._ask(header, pack(model), answer="result", during=f"probe {label}", allowance_s=allowance_s)
+        if row.get("id") != label:
+            raise DeviceLost(self._complaint(f"probe {label}", f"the answer was for {row.get('id')!r}"))
+        return {name: value for name, value in row.items() if name not in ("type", "id", "size")}
+
+    def open(self, model: bytes) -> dict[str, Any]:
+        """Let the device open a model for `predict`. Returns `Predictor.description`. Raises FoxnasError."""
+        settings = {"threads": self.protocol.threads, "xnnpack": self.protocol.xnnpack}
+        answer, _ = self._ask({"type": "open", "settings": settings}, model, answer="opened", during="opening a model")
+        if "error" in answer:
+            raise FoxnasError(f"{self.device}: the model cannot be run: {answer['error']}")
+        return {name: value for name, value in answer.items() if name not in ("type", "size")}
+
+    def predict(self, images: bytes) -> bytes:
+        """Return the open model's raw outputs for the raw bytes of some images."""
+        return self._ask({"type": "predict"}, images, answer="outputs", during="predicting")[1]
+
+    def state(self) -> dict[str, Any]:
+        """Return clock, governor, temperatures and load as they are now."""
+        answer, _ = self._ask({"type": "state"}, answer="state", during="reading the machine's state")
+        return {name: value for name, value in answer.items() if name not in ("type", "size")}
+
+    def _ask(
+        self, header: dict[str, Any], body: bytes = b"", *, answer: str, during: str, allowance_s: float = 0
+    ) -> tuple[dict[str, Any], bytes]:
+        assert self._stream
+        timeout_s = self.device.timeout_s + allowance_s
+        begun = time.monotonic()
+        try:
+            # If it is gone already, what it said before it went is still to be read.
+            with contextlib.suppress(DeviceLost):
+                self._stream.send(encode_frame(header, body), self.device.timeout_s)
+            while True:
+                got, content = self._next(time.monotonic() + timeout_s)
+                if got["type"] == answer:
+                    return got, content
+                if got["type"] == "waiting":
+                    self._wait_for(str(got.get("holder")), time.monotonic() - begun)
+                elif got["type"] == "idle":
+                    raise _HostWasSilent
+                elif got["type"] == "fatal":
+                    raise FoxnasError(self._complaint(during, str(got.get("error"))))
+                else:
+                    raise FrameError(f"a frame of type {got['type']!r} where {answer!r} was expected")
+        except TimeoutError:
+            raise DeviceLost(self._complaint(during, f"silent for {timeout_s:.0f} s")) from None
+        except _HostWasSilent:
+            raise DeviceLost(self._complaint(during, "the runner gave up waiting for this host")) from None
+        except FrameError as error:
+            raise DeviceLost(self._complaint(during, f"sent {error}; something else writes there")) from None
+        except DeviceLost as error:
+            ending = self._stream.ending()
+            if ending.status is None:
+                raise DeviceLost(f"{self.device}, {during}: {ending}") from None
+            complaint = self._complaint(during, f"{error}, {ending}")
+            raise RunnerDied(complaint, str(ending), ending.status < 0) from None
+
+    def _wait_for(self, holder: str, waited_s: float) -> None:
+        if waited_s > self.device.busy_s:
+            raise FoxnasError(
+                f"{self.device}: another session still measures there after {waited_s / 60:.0f} minutes: {holder}; "
+                "wait for it, or end it, and run again"
+            )
+        if waited_s >= self._said_after_s:  # at once, then ever more rarely
+            self._said_after_s = 2 * waited_s + 2
+            _log.info(
+                "%s: waiting, another session measures there: %s; giving up after %.0f minutes more",
+                self.device, holder, (self.device.busy_s - waited_s) / 60,
+            )  # fmt: skip
+
+    def _next(self, deadline: float) -> tuple[dict[str, Any], bytes]:
+        assert self._stream
+        while (frame := self._frames.next_frame()) is None:
+            data = self._stream.receive(max(deadline - time.monotonic(), 0))
+            if not data:
+                raise DeviceLost("the runner ended" + " in the middle of an answer" * self._frames.torn)
+            self._frames.feed(data)
+        return frame
+
+    def _complaint(self, during: str, what: str) -> str:
+        assert self._stream
+        tail = f"{self._frames.noise.decode(errors='replace')} {self._stream.stderr_tail()}".split()
+        said = f"; its last words: {' '.join(tail)[-600:]}" if tail else ""
+        return f"{self.device}, {during}: {what}{said}"

@@ -1,0 +1,283 @@
+"""What the rules need to say their inputs and params: shards, code closures, config leaves.
+
+Code, and files that a config names, are marked `local`: they are where they are, whatever prefix the workflow is given
+as a module, and whatever remote storage its results go to.
+
+Imported while the DAG is built, so nothing heavy (torch, tensorflow, pandas, statsmodels) may be
+reached from here.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from snakemake.io import ancient, local
+
+from foxnas.accuracy.config import AccuracyConfig, EvaluationConfig
+from foxnas.config.whole import Config
+from foxnas.device.config import DeviceConfig
+from foxnas.device.layout import ready_file
+from foxnas.errors import FoxnasError
+from foxnas.files import closures
+from foxnas.flow.checkout import BASE, recorded, seen
+from foxnas.search.config import CapsConfig
+from foxnas.section import canonical
+from foxnas.space.config import SpaceConfig
+from foxnas.space.sampling_config import SampleConfig
+
+#: Subnets in a shard. A constant, so that more subnets add shards and leave the finished ones alone.
+SHARD_SIZE = 100
+
+#: Percentile budgets are resolved over this many subnets of every size, whatever is measured later.
+PERCENTILE_SUBNETS = 300
+
+SCRIPTS = BASE / "workflow" / "scripts"
+
+
+def prepare_environment() -> None:
+    """Let jobs find this package and this interpreter, installed and activated or not."""
+    paths = [str(BASE), *filter(None, [os.environ.get("PYTHONPATH")])]
+    os.environ["PYTHONPATH"] = os.pathsep.join(paths)
+    interpreter = Path(sys.executable)
+    if (found := shutil.which("python")) is None or Path(found).resolve().parent != interpreter.resolve().parent:
+        os.environ["PATH"] = os.pathsep.join([str(interpreter.parent), os.environ.get("PATH", "")])
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # glibc gives every large activation back to the system and takes it anew, page by page; keeping the
+    # memory made the evaluation of subnets about a tenth faster.
+    os.environ.setdefault("MALLOC_MMAP_THRESHOLD_", str(2 * 10**9))
+    os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", str(4 * 10**9))
+    # What Snakemake makes while it builds the DAG stays to the end; looking through it for garbage, over and over,
+    # was a tenth of a dry run of 20,000 jobs.
+    gc.set_threshold(50_000, 20, 100)
+
+
+def script(name: str) -> str:
+    """Return the path of a rule's script; ancient, since `closure` says what of it counts."""
+    return local(ancient(seen(SCRIPTS / f"{name}.py")))
+
+
+def closure(name: str) -> str:
+    """Return the list of the script's modules and their templates inside this package: the rule's `code` input."""
+    return local(recorded(SCRIPTS / f"{name}.py"))
+
+
+def code_digest(name: str) -> str:
+    """Return the digest of that closure: the rule's `code` param, for edits with an old time stamp."""
+    return f"code {closures.digest(SCRIPTS / f'{name}.py')}"
+
+
+def settings(**leaves: Any) -> str:
+    """Return the config leaves a rule depends on as its one canonical param."""
+    return canonical(leaves)
+
+
+def sample(config: Config) -> SampleConfig:
+    """Return which sequence of subnets is measured, without how many of it: more of them change no shard."""
+    return SampleConfig(seed=config.sampling.seed, design=config.sampling.design)
+
+
+def evaluation(config: Config) -> EvaluationConfig:
+    """Return how many subnets are evaluated, without the device: it changes no result."""
+    return EvaluationConfig(**config.accuracy.model_dump(include=set(EvaluationConfig.model_fields)))
+
+
+def preparation(config: Config) -> AccuracyConfig:
+    """Return how a subnet is made ready and evaluated in fp32, on which the precision of the others has no effect."""
+    return AccuracyConfig(**config.accuracy.model_dump(include=set(AccuracyConfig.model_fields)))
+
+
+def shards_of(subnets: int) -> list[int]:
+    """Return the shards that hold the first `subnets` subnets; every shard is always full."""
+    return list(range(-(-subnets // SHARD_SIZE)))
+
+
+def rounds(config: Config) -> list[str]:
+    """Return the rounds of search, as they name folders; a loop would be a cycle to Snakemake, so they are unrolled."""
+    return [_round(number) for number in range(1, config.refinement.rounds + 1)]
+
+
+def twists(config: Config) -> list[str]:
+    """Return the folder of the last batch of candidates, single-knob moves, or nothing when none is to be tried."""
+    return ["twist"] if config.refinement.twists else []
+
+
+def earlier_rounds(wildcards: Any, file: str) -> list[str]:
+    """Return a file of every round before this one."""
+    folder = _search_folder(wildcards)
+    return [f"{folder}/{_round(number)}/{file}" for number in range(1, _number(wildcards.round))]
+
+
+def refit(wildcards: Any) -> list[str]:
+    """Return what a later round is told of its predictors; nothing for the first."""
+    return [f"{_search_folder(wildcards)}/{wildcards.round}/refit.json"] if _number(wildcards.round) > 1 else []
+
+
+def predictors(wildcards: Any, kind: str, sizes: Sequence[int], of_round: str | None = None) -> list[str]:
+    """Return the predictors a round searches with: those of the sample, from the second round on those of a refit."""
+    name = of_round or wildcards.round
+    if _number(name) == 1:
+        return [f"results/{wildcards.space}/{size}/predictors/{kind}.json" for size in sizes]
+    return [f"{_search_folder(wildcards)}/{name}/predictors/{size}/{kind}.json" for size in sizes]
+
+
+def target_tables(config: Config, wildcards: Any, sizes: Sequence[int]) -> list[str]:
+    """Return where a further target was measured: the user's files, or the device's latency tables."""
+    own = config.predictors.further(wildcards.target).table
+    pattern = own or f"results/{wildcards.space}/{{size}}/latency-{{device}}.csv"
+    tables = [pattern.format(size=size, device=wildcards.device) for size in sizes]
+    return [local(table) for table in tables] if own else tables
+
+
+def _search_folder(wildcards: Any) -> str:
+    return f"results/{wildcards.space}/search/{wildcards.device}/{wildcards.budget}"
+
+
+def _round(number: int) -> str:
+    return f"round-{number}"
+
+
+def _number(name: str) -> int:
+    return int(name.removeprefix("round-"))
+
+
+def checkpoint(config: Config) -> str:
+    """Return the given checkpoint's path: as it stands, unless only the workflow's folder has such a file."""
+    path = Path(config.supernet.checkpoint)
+    return local(seen(BASE / path) if not path.exists() and (BASE / path).exists() else str(path))
+
+
+def calibration_images(config: Config) -> int:
+    """Return how many images of the train split recalibrate or calibrate."""
+    return max(config.accuracy.recalibration_images, config.export.calibration_images)
+
+
+def prepared_mb(config: Config) -> int:
+    """Return the megabytes of all images of all sizes."""
+    splits = config.data.splits
+    images = calibration_images(config) + splits.fit + splits.verify + splits.test
+    pixels = sum(size * size for size in config.space.image_sizes)
+    return -(-images * pixels * config.space.image_channels // 10**6)
+
+
+def any_of(names: Iterable[str]) -> str:
+    """Return the wildcard constraint that these names meet, and nothing if there are none."""
+    return "|".join(sorted(names)) or "(?!)"
+
+
+def untracked(**leaves: Callable[[Any], Any]) -> Callable[[Any, Any], str]:
+    """Return the param of leaves that the result does not depend on: each is given the wildcards.
+
+    Snakemake takes a param that is a function of `output` for derived from what it tracks anyway, and never compares
+    it: a device that is reached through another port is not measured again.
+    """
+    return lambda wildcards, output: settings(**{name: leaf(wildcards) for name, leaf in leaves.items()})
+
+
+def access(config: Config) -> Callable[[Any, Any], str]:
+    """Return the param that says how the wildcard ``device`` is reached and waited for."""
+    return untracked(access=lambda wildcards: config.device(wildcards.device).access)
+
+
+def evaluated_on(config: Config) -> Callable[[Any, Any], str]:
+    """Return the param that says what evaluates subnets, which changes no result."""
+    return untracked(device=lambda wildcards: config.accuracy.device)
+
+
+def provisioned(config: Config) -> Callable[[Any, Any], str]:
+    """Return the param of all that provisioning reads of a device; what of it makes it run again, its rule says."""
+    return untracked(
+        device=lambda wildcards: config.device(wildcards.device).measured,
+        access=lambda wildcards: config.device(wildcards.device).access,
+    )
+
+
+def compiler(config: Config) -> Callable[[Any, Any], str]:
+    """Return the param that says where the Edge TPU compiler is."""
+    programs = {device.name: device.compiler.executable for device in config.devices if device.compiler}
+    return untracked(executable=lambda wildcards: programs[wildcards.device])
+
+
+def ready(device: DeviceConfig) -> list[str]:
+    """Return the file that says a device is ready; none for this machine, which has what the workflow runs with.
+
+    Ancient, so that nothing is measured again because a device was provisioned again.
+    """
+    return [ancient(ready_file(device.name))] if device.ssh else []
+
+
+def pinned_environments() -> list[str]:
+    """Return what may be installed on devices."""
+    pins = sorted(path for path in (BASE / "envs").glob("*.txt") if not path.name.startswith("host-"))
+    return [local(seen(path)) for path in pins]
+
+
+def caps(config: Config, device: str) -> CapsConfig:
+    """Return what a subnet may cost on a device: the search's caps, and the device's own on the file, the tighter."""
+    own, limit = config.search.caps, config.device(device).max_model_bytes
+    both = [size for size in (own.max_int8_bytes, limit) if size is not None]
+    return own.model_copy(update={"max_int8_bytes": min(both, default=None)})
+
+
+def objective_file(config: Config) -> list[str]:
+    """Return the file of the user's own objective, or nothing when there is none.
+
+    It is looked for in the working directory and its `config` folder, then beside the workflow, likewise. Raises
+    FoxnasError naming these places.
+    """
+    if config.search.objective.function is None:
+        return []
+    module = config.search.objective.function.partition(":")[0]
+    path = Path(*module.split(".")).with_suffix(".py")
+    places = [folder / path for folder in (Path(), Path("config"), BASE, BASE / "config")]
+    for place in places:
+        if place.is_file():
+            return [local(seen(place) if place.is_absolute() else str(place))]
+    looked = ", ".join(map(str, dict.fromkeys(places)))
+    raise FoxnasError(f"search.objective.function: there is no module {module!r}; looked for {looked}")
+
+
+def deployed(device: DeviceConfig) -> str:
+    """Return the path of the file that serves on a device, with wildcards: compiled where it has to be."""
+    name = "model_edgetpu.tflite" if device.kind == "edgetpu" else "model.tflite"
+    return f"results/{{space}}/deploy/{{device}}/{{budget}}/{name}"
+
+
+def deployed_files(device: str, having: Sequence[str], name: str) -> list[str]:
+    """Return the path of a file beside the deployed model, with wildcards; none for a device that has no such file."""
+    return [f"results/{{space}}/deploy/{{device}}/{{budget}}/{name}"] if device in having else []
+
+
+def options(**files: Sequence[str]) -> str:
+    """Return the options of a command that are given only when there is a file for them, quoted for a shell."""
+    words = {f"--{name.replace('_', '-')}": [str(path) for path in paths] for name, paths in files.items() if paths}
+    return " ".join(shlex.join([option, *paths]) for option, paths in words.items())
+
+
+def percentile_subnets(config: Config) -> int:
+    """Return how many subnets of every size resolve a percentile budget."""
+    return min(config.sampling.subnets, PERCENTILE_SUBNETS)
+
+
+def percentile_shards(config: Config) -> list[int]:
+    """Return the shards that hold those subnets."""
+    return shards_of(percentile_subnets(config))
+
+
+def space_at(space: SpaceConfig, sizes: Sequence[int]) -> SpaceConfig:
+    """Return the space with only these image sizes, so that another size does not touch a rule.
+
+    Nor does the divisor: the config has been held against it, and that is all it is for.
+    """
+    return space.model_copy(update={"image_sizes": list(sizes), "size_divisor": 1})
+
+
+def shape_of(space: SpaceConfig) -> SpaceConfig:
+    """Return the space with one image size, the same for all: what weights and layers depend on."""
+    return space_at(space, [1])

@@ -1,0 +1,145 @@
+"""Where jobs run, what must not run beside them, and how much they ask for, on a laptop and on a cluster.
+
+Two things have to be kept apart. A device is measured by one job at a time: its machine is a resource of which
+there is one. And where the machine that runs the workflow is itself the device, nothing else of the workflow may run
+meanwhile, on any node: that machine has `SHARES` shares, of which every job holds one and a measurement all. Both are
+resources that the workflow registers; Snakemake's scheduler, of which there is one for all nodes, counts them
+whatever executor runs the jobs, and no `--resources` of a user or a profile overrules them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
+
+from foxnas.accuracy.memory import evaluation_mb
+from foxnas.config.whole import Config
+from foxnas.device.config import DeviceConfig
+from foxnas.errors import FoxnasError
+
+#: More threads than any machine has: Snakemake caps it to all cores, and nothing runs beside the job.
+WHOLE_MACHINE = 4096
+
+#: The resource that this machine stands for where it is a device; no SSH host's has its name.
+THIS_MACHINE = "this_machine"
+
+#: Shares of this machine: as many jobs run at once at most, whatever the cluster, while it is a device. Far more would
+#: let an integer program's tolerance squeeze one share in beside all of them.
+SHARES = 4096
+
+#: Resources by which a profile says on which node a job runs.
+PLACING = ("slurm_partition", "slurm_extra", "slurm_cluster", "cluster", "clusters", "constraint", "reservation")
+
+
+def machine(device: DeviceConfig) -> str:
+    """Return the Snakemake resource that a device's machine stands for.
+
+    Devices of one SSH host share it; two names for one host meet at the lock on the machine itself.
+    """
+    if device.ssh is None:
+        return THIS_MACHINE
+    host = f"{device.ssh.host}_{device.ssh.port or ''}".rstrip("_")
+    return "device_" + re.sub(r"\W", "_", host, flags=re.ASCII)
+
+
+def machines(config: Config) -> dict[str, int]:
+    """Return how much of every device's machine there is: of this one as many shares as jobs, of others one."""
+    names = sorted(set(map(machine, config.devices)))
+    return {name: SHARES if name == THIS_MACHINE else 1 for name in names}
+
+
+def measuring(config: Config) -> dict[str, Callable[[Any], int]]:
+    """Return, by machine, how much of it a measurement of the wildcard ``device`` needs: all of its own."""
+    return {name: partial(_needed, config, name, whole) for name, whole in machines(config).items()}
+
+
+def _needed(config: Config, name: str, whole: int, wildcards: Any) -> int:
+    if machine(config.device(wildcards.device)) == name:
+        return whole
+    return int(name == THIS_MACHINE)
+
+
+def measuring_threads(workflow: Any, config: Config) -> Callable[[Any], int]:
+    """Return what gives the threads of a measurement: what it runs on, or all there are.
+
+    Without a cluster, all of them keep out even the jobs of a workflow that uses this one as a module and whose rules
+    hold no share of the machine. With one, they would be asked of a node.
+    """
+
+    def threads(wildcards: Any) -> int:
+        device = config.device(wildcards.device)
+        if device.ssh is not None:
+            return 1
+        # Asked of each job, since the executor is not known yet while rules are read.
+        return WHOLE_MACHINE if workflow.local_exec else device.protocol.threads
+
+    return threads
+
+
+def share_out(workflow: Any, config: Config) -> None:
+    """Register the devices' machines, have every rule hold its share, and keep measurements on this host.
+
+    Call it after the last rule. A measurement is a local rule, which runs where Snakemake was started: there are the
+    keys and the network of the devices. A profile that says in `set-resources` on which node the measuring rules run,
+    has them submitted there.
+
+    Raises
+    ------
+    FoxnasError
+        Some measuring rules have a node and some have none: one device would be measured from two hosts.
+    """
+    # Snakemake documents neither registering nor a rule's resources; the tests hold it to what it does.
+    sizes = machines(config)
+    for name, whole in sizes.items():
+        workflow.register_resource(name, whole)
+    measuring_rules = [rule.name for rule in workflow.rules if set(sizes) <= set(rule.resources)]
+    if THIS_MACHINE in sizes:
+        for rule in workflow.rules:
+            if rule.name not in measuring_rules:
+                rule.resources[THIS_MACHINE] = 1
+    if not placed(measuring_rules, workflow.resource_settings._parsed_overwrite_resources):
+        workflow.localrules(*measuring_rules)
+
+
+def placed(measuring_rules: Iterable[str], overwritten: dict[str, Any]) -> bool:
+    """Return whether a profile says on which node measurements run. Raises FoxnasError like `share_out`."""
+    having = {rule: bool(set(PLACING) & set(overwritten.get(rule, ()))) for rule in measuring_rules}
+    if any(having.values()) and not all(having.values()):
+        named = ", ".join(rule for rule, is_placed in having.items() if is_placed)
+        missing = ", ".join(rule for rule, is_placed in having.items() if not is_placed)
+        raise FoxnasError(
+            f"set-resources says where {named} runs, but not {missing}, which measures the same devices: name a node "
+            f"for all of them or for none (resources that do: {', '.join(PLACING)})"
+        )
+    return any(having.values())
+
+
+def growing(amount: int) -> Callable[[Any, int], int]:
+    """Return a resource that a job asks for twice as much of at its second attempt, three times at its third."""
+    return partial(_grown, amount)
+
+
+def _grown(amount: int, wildcards: Any, attempt: int) -> int:
+    return amount * attempt
+
+
+def evaluating(config: Config, more_mb: int = 0) -> Callable[[Any, int], int]:
+    """Return the memory of a job that evaluates subnets: of its wildcard ``size``, or of any size if it has none.
+
+    Parameters
+    ----------
+    more_mb
+        What the job loads besides torch and the subnet.
+    """
+    accuracy = config.accuracy
+    bound = evaluation_mb(
+        config.space.build(), config.space.image_sizes, accuracy.batch_size, accuracy.recalibration_images
+    )
+    return partial(_evaluating, bound, more_mb)
+
+
+def _evaluating(bound: dict[int, int], more_mb: int, wildcards: Any, attempt: int) -> int:
+    size = getattr(wildcards, "size", None)
+    return attempt * (more_mb + (bound[int(size)] if size else max(bound.values())))

@@ -1,0 +1,294 @@
+"""What a run says when it ends: what was reused, what was measured, where the time went, where the results are.
+
+Works on plain values; `foxnas.flow.run_end` takes them from Snakemake. Nothing here reads a table whole, so that a run
+of thousands of jobs is summed up in well under a second.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+from foxnas.errors import FoxnasError
+from foxnas.files.progress import duration
+from foxnas.files.tables import read_json, row_count
+from foxnas.flow.params import SHARD_SIZE
+
+#: What is shown where a number is not known.
+UNKNOWN = "-"
+
+#: Rules that measure a shard of subnets, and how a summary calls that.
+_SHARDS = {
+    "evaluate_subnets": "subnets evaluated",
+    "time_subnets": "probes timed on {device}",
+    "time_compiled": "probes timed on {device}",
+}
+
+#: Rules that make a table of candidates.
+_CANDIDATES = {"export_candidates": "candidates exported for {device}"}
+
+_Row = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job of a run.
+
+    Parameters
+    ----------
+    stage
+        The rule file it stands in.
+    made
+        Whether it ran in this run and ended well; otherwise what it had made before was reused.
+    output
+        Its output files by their names in the rule, where they can be read.
+    seconds
+        Wall time, None if nobody knows.
+    stored
+        Those output files that are kept in a storage, as addresses there.
+    """
+
+    rule: str
+    stage: str
+    made: bool
+    wildcards: Mapping[str, str] = field(default_factory=dict)
+    output: Mapping[str, str] = field(default_factory=dict)
+    log: str | None = None
+    seconds: float | None = None
+    stored: Mapping[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return " ".join([self.rule, *self.wildcards.values()])
+
+    def place(self, name: str) -> str:
+        """Return where the user finds an output file."""
+        return self.stored.get(name, self.output[name])
+
+
+@dataclass(frozen=True)
+class Measured:
+    """How many of one kind were measured in this run, and how many earlier; `note` says what else is to be known."""
+
+    what: str
+    made: int
+    reused: int
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class StageTime:
+    """The jobs of one stage: how many ran, how many were reused, their wall times in seconds, and the longest."""
+
+    stage: str
+    made: int
+    reused: int
+    seconds: float
+    longest: Job | None
+
+
+def measured(jobs: Iterable[Job], began: str = "") -> list[Measured]:
+    """Return what was measured, a line per kind and device, in the order of the jobs.
+
+    Parameters
+    ----------
+    began
+        The start of the run in ISO 8601, UTC: timings of sessions before it come from the journal of an
+        interrupted job.
+    """
+    totals: dict[str, list[int]] = {}
+    for job in jobs:
+        if job.rule in _SHARDS:
+            what, count = _SHARDS[job.rule], SHARD_SIZE
+        elif job.rule in _CANDIDATES:
+            what, count = _CANDIDATES[job.rule], _rows(job.output.get("table"))
+        else:
+            continue
+        numbers = totals.setdefault(what.format_map(job.wildcards), [0, 0, 0, 0])
+        numbers[not job.made] += count
+        if job.made and "session" in job.output:
+            flagged, kept = _of_session(job.output["session"], began)
+            numbers[2] += flagged
+            numbers[3] += kept
+    return [
+        Measured(what, made, reused, _note(flagged, kept)) for what, (made, reused, flagged, kept) in totals.items()
+    ]
+
+
+def _note(flagged: int, kept: int) -> str:
+    notes = []
+    if flagged:
+        notes.append(f"{flagged} flagged")
+    if kept:
+        notes.append(f"{kept} timings kept from before an interruption")
+    return ", ".join(notes)
+
+
+@cache
+def _of_session(path: str, began: str) -> tuple[int, int]:
+    """Return how many probes of a shard are flagged, and how many timings were made before this run."""
+    try:
+        session = json.loads(Path(path).read_text())  # whether it was edited is for those to say who build on it
+    except (OSError, ValueError):
+        return 0, 0
+    kept = sum(one.get("timings", 0) for one in session["sessions"] if one["started"] < began)
+    return session["flagged"], kept
+
+
+def _rows(path: str | None) -> int:
+    try:
+        return row_count(Path(path)) if path else 0
+    except FoxnasError:
+        return 0
+
+
+def time_by_stage(jobs: Iterable[Job]) -> list[StageTime]:
+    """Return where the time went, a row per stage, in the order of the jobs."""
+    by_stage: dict[str, list[Job]] = {}
+    for job in jobs:
+        by_stage.setdefault(job.stage, []).append(job)
+    rows = []
+    for stage, its_jobs in by_stage.items():
+        made = [job for job in its_jobs if job.made]
+        timed = [job for job in made if job.seconds is not None]
+        longest = max(timed, key=lambda job: job.seconds or 0.0, default=None)
+        total = sum(job.seconds or 0.0 for job in timed)
+        rows.append(StageTime(stage, len(made), len(its_jobs) - len(made), total, longest))
+    return rows
+
+
+def summary(jobs: Sequence[Job], wall_s: float, began: str = "", at_most: int | None = None, kept: str = "") -> str:
+    """Return the summary of a run that ended well.
+
+    Parameters
+    ----------
+    wall_s
+        How long the run took, in seconds.
+    began
+        See `measured`.
+    at_most
+        Show only so many deployed models, those that break a promise first; None: all.
+    kept
+        Where the whole summary is kept.
+    """
+    made = [job for job in jobs if job.made]
+    reused = len(jobs) - len(made)
+    parts = [f"foxnas: done in {duration(wall_s)}; {_number(len(made), 'job')} run, {reused} reused"]
+    if counts := measured(jobs, began):
+        numbers = [(row.what, f"{row.made:,}", f"{row.reused:,}", row.note) for row in counts]
+        parts.append(_table(("measured", "this run", "reused", ""), numbers, right=(1, 2)))
+    if made:
+        parts.append(_times(jobs))
+    if models := _models(jobs):
+        shown = models[:at_most]
+        header = ("model", "promised", "measured (95% bound)", "int8 top-1", "verdict", "file")
+        parts.append(_table(header, [row for _, row in shown], right=(1, 2, 3)))
+        if len(shown) < len(models):
+            parts[-1] += f"\n  ... and {len(models) - len(shown)} more"
+    places = [f"  page     {job.place('page')}" for job in jobs if job.rule == "write_report"]
+    if kept:
+        places.append(f"  summary  {kept}")
+    return "\n\n".join([*parts, *(["\n".join(places)] if places else [])])
+
+
+def _times(jobs: Sequence[Job]) -> str:
+    stages = time_by_stage(jobs)
+    total = sum(stage.seconds for stage in stages)
+    rows: list[_Row] = []
+    for stage in stages:
+        known = stage.longest is not None and stage.longest.seconds is not None
+        share = f"{100 * stage.seconds / total:.0f}%" if known and total else UNKNOWN
+        longest = f"{stage.longest}, {duration(stage.longest.seconds or 0.0)}" if stage.longest else ""
+        spent = duration(stage.seconds) if known else UNKNOWN
+        rows.append((stage.stage, str(stage.made), str(stage.reused), spent, share, longest))
+    together = sum(stage.made for stage in stages), sum(stage.reused for stage in stages)
+    rows.append(("all", *map(str, together), duration(total) if total else UNKNOWN, "", ""))
+    return _table(("jobs of stage", "this run", "reused", "time", "share", "longest"), rows, right=(1, 2, 3, 4))
+
+
+def _models(jobs: Iterable[Job]) -> list[tuple[bool, _Row]]:
+    """Return a row per deployed model, and whether it keeps its promises; those that do not come first."""
+    files: dict[tuple[str, str], str] = {}
+    verdicts: dict[tuple[str, str], str] = {}
+    for job in jobs:
+        if job.rule in ("deploy_winner", "deploy_compiled"):  # what the device runs is the later one
+            place = job.wildcards["device"], job.wildcards["budget"]
+            if job.rule == "deploy_compiled" or place not in files:
+                files[place] = job.place("model")
+        elif job.rule == "judge_model":
+            verdicts[job.wildcards["device"], job.wildcards["budget"]] = job.output["validation"]
+    rows = [_model(device, budget, file, verdicts.get((device, budget))) for (device, budget), file in files.items()]
+    return sorted(rows, key=lambda row: row[0])
+
+
+def _model(device: str, budget: str, file: str, validation: str | None) -> tuple[bool, _Row]:
+    name = f"{budget} on {device}"
+    try:
+        found = read_json(Path(validation)) if validation else {}
+    except FoxnasError:
+        found = {}
+    if not found:
+        return True, (name, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, file)
+    broken = [promise for promise in ("latency", "accuracy") if not found[f"{promise}_kept"]]
+    promised, median, upper = (found[key] for key in ("budget_ms", "latency_median_ms", "latency_upper_ms"))
+    row = (
+        name,
+        f"{promised:.4g} ms",
+        f"{median:.4g} ({upper:.4g}) ms",
+        f"{found['int8_top1_percent']:.2f}%",
+        f"{' and '.join(broken)} not kept" if broken else "kept",
+        file,
+    )
+    return not broken, row
+
+
+def failure(failed: Sequence[Job], done: int, wanted: int, wall_s: float, command: str, at_most: int = 5) -> str:
+    """Return what a run that failed says: which jobs, their last words, their logs, and how to go on.
+
+    Parameters
+    ----------
+    done, wanted
+        Jobs that ran, and that were to run.
+    command
+        What started the run.
+    """
+    how = f"{_number(len(failed), 'job')} failed" if failed else "it was interrupted"
+    so_far = f"{done} of {_number(wanted, 'job')} done{', and kept' * bool(done)}"
+    parts = [f"foxnas: stopped after {duration(wall_s)}: {how}; {so_far}"]
+    for job in failed[:at_most]:
+        lines = [f"  {job}", f"      {last_words(job.log)}", *([f"      {job.log}"] if job.log else [])]
+        parts.append("\n".join(lines))
+    if len(failed) > at_most:
+        parts.append(f"  ... and {len(failed) - at_most} more")
+    parts.append(f"  to go on,{' mend that and' * bool(failed)} type the same again: {command}")
+    return "\n\n".join(parts)
+
+
+def last_words(log: str | None) -> str:
+    """Return the error that a job's log ends with, else its last line."""
+    try:
+        text = Path(log).read_text(errors="replace") if log else ""
+    except OSError:
+        text = ""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    errors = [line for line in lines if line.startswith("error: ")]
+    said = (errors or lines or ["it left no message; it was killed, or never began"])[-1]
+    return said if len(said) <= 300 else f"{said[:300]}..."
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def _table(header: _Row, rows: Sequence[_Row], right: Sequence[int]) -> str:
+    """Return aligned columns; those whose positions are in `right` are aligned there."""
+    lines = [header, *rows]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    padded = (
+        [cell.rjust(width) if column in right else cell.ljust(width)
+         for column, (cell, width) in enumerate(zip(line, widths, strict=True))]
+        for line in lines
+    )  # fmt: skip
+    return "\n".join(f"  {'  '.join(line)}".rstrip() for line in padded)

@@ -1,0 +1,123 @@
+"""Folders of image files, one folder a class, as torchvision's ImageFolder reads them and ImageNet is laid out."""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from foxnas.errors import FoxnasError
+from foxnas.files.tables import read_table
+from foxnas.images.decoding import ImageFile
+
+log = logging.getLogger(__name__)
+
+#: What torchvision's ImageFolder takes for images.
+EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
+
+#: Columns of a list of images: the path below the data folder, the class' number, and the file's size.
+COLUMNS = ["path", "label", "bytes"]
+
+_HELD_OUT = ("val", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Listed:
+    """The images of a folder: `COLUMNS` and held_out, and the classes' names in the order of their numbers."""
+
+    images: pd.DataFrame
+    classes: list[str]
+
+
+def list_images(folder: Path) -> Listed:
+    """List every image of a folder, in ImageFolder's order.
+
+    The classes are the folders in it or, if it has a folder ``train``, those in that and in the first of ``val``,
+    ``validation`` and ``test`` that has any: the held-out images.
+
+    Raises
+    ------
+    FoxnasError
+        The folder is missing, has no or one class, a class without images, or other classes held out than in training.
+    """
+    if not folder.is_dir():
+        raise FoxnasError(f"data.folder {folder} does not exist; it should have one folder of images a class")
+    train = folder / "train"
+    if not (train.is_dir() and _folders(train)):
+        classes = _classes(folder)
+        return Listed(_images_of(folder, folder, classes).assign(held_out=False), classes)
+    classes = _classes(train)
+    tables = [_images_of(folder, train, classes).assign(held_out=False)]
+    candidates = [folder / name for name in _HELD_OUT if (folder / name).is_dir()]
+    held_out = next((place for place in candidates if _folders(place)), None)
+    if held_out is None and candidates:
+        raise FoxnasError(
+            f"{candidates[0]}: has no class folders; sort its images into one folder a class, named as in {train}"
+        )
+    if held_out is not None:
+        log.info("held-out images: %s", held_out)
+        found = _classes(held_out)
+        if missing := sorted(set(classes) - set(found)):
+            raise FoxnasError(f"{held_out}: has no class folder {missing[0]} ({len(missing)} of {train} are missing)")
+        if extra := sorted(set(found) - set(classes)):
+            raise FoxnasError(f"{held_out / extra[0]}: is no class of {train} ({len(extra)} are not)")
+        tables.append(_images_of(folder, held_out, classes).assign(held_out=True))
+    return Listed(pd.concat(tables, ignore_index=True), classes)
+
+
+def _folders(folder: Path) -> list[str]:
+    return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir())
+
+
+def _classes(folder: Path) -> list[str]:
+    names = _folders(folder)
+    if len(names) < 2:
+        there = f"the one class folder {names[0]}" if names else "no class folders"
+        raise FoxnasError(f"{folder}: has {there}; a classifier needs two classes, one folder of images each")
+    return names
+
+
+def _images_of(root: Path, folder: Path, classes: list[str]) -> pd.DataFrame:
+    rows: list[tuple[str, int, int]] = []
+    for label, name in enumerate(classes):
+        before = len(rows)
+        for place, _, files in sorted(os.walk(folder / name, followlinks=True)):
+            for file in sorted(files):
+                if file.lower().endswith(EXTENSIONS):
+                    path = Path(place) / file
+                    try:
+                        str(path).encode()
+                    except UnicodeEncodeError as error:
+                        raise FoxnasError(f"{place}: the name of {file!r} is not UTF-8; rename it") from error
+                    # A link that leads nowhere is an image that cannot be read: who decodes it says so, or skips it.
+                    size = path.stat().st_size if path.exists() else 0
+                    rows.append((path.relative_to(root).as_posix(), label, size))
+        if len(rows) == before:
+            raise FoxnasError(
+                f"{folder / name}: has no images ({', '.join(EXTENSIONS)}); remove the class folder or fill it"
+            )
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def files_of(images: pd.DataFrame, folder: Path) -> list[ImageFile]:
+    """Return the files of a list of images."""
+    return [
+        ImageFile(str(folder / path), int(size)) for path, size in zip(images["path"], images["bytes"], strict=True)
+    ]
+
+
+def read_files(table: Path, folder: Path) -> list[ImageFile]:
+    """Return the files of a written list of images. Raises FoxnasError when the list is missing or damaged."""
+    return files_of(read_table(table, COLUMNS), folder)
+
+
+def check_classes(listed_labels: np.ndarray, classes: int, folder: Path) -> None:
+    """Raise FoxnasError unless the folder has as many classes as the space."""
+    if (found := int(listed_labels.max()) + 1) != classes:
+        raise FoxnasError(
+            f"{folder}: has {found} classes, space.classes is {classes}; write space: {{..., classes: {found}}}"
+        )

@@ -1,0 +1,35 @@
+"""From stored pixels to what a network sees."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+from torchvision.transforms.v2 import functional as transforms
+
+from foxnas.images.views import shorter_side
+
+
+def resize(images: np.ndarray, size: int, centre_share: float = 1.0) -> np.ndarray:
+    """Resize uint8 (n, H, W, channels) to (n, size, size, channels): torchvision's antialiased bilinear.
+
+    Parameters
+    ----------
+    centre_share
+        What is kept of the resized shorter side, around the centre: 0.875 is 224 of 256. The longer side, too, is cut.
+    """
+    if images.shape[1:3] == (size, size) and centre_share == 1:
+        return images
+    tensor = torch.from_numpy(images).permute(0, 3, 1, 2)
+    shorter = shorter_side(size, centre_share)
+    parts = [
+        transforms.center_crop(transforms.resize(part, [shorter], antialias=True), [size, size])
+        for part in tensor.split(4096)
+    ]
+    return torch.cat(parts).permute(0, 2, 3, 1).contiguous().numpy()
+
+
+def to_input(images: np.ndarray, device: torch.device | None = None) -> Tensor:
+    """uint8 (n, H, W, channels), of a read-only map too -> float32 (n, channels, H, W) in [0, 1], channels_last."""
+    # A copy, since torch takes no read-only array without a warning; as bytes, which is what travels to a GPU.
+    return torch.from_numpy(images.copy()).to(device).permute(0, 3, 1, 2).float().div_(255)

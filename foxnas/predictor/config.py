@@ -1,0 +1,72 @@
+"""The regressions."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from foxnas.errors import FoxnasError
+from foxnas.predictor.forms import Form
+from foxnas.section import Count, Name, Section
+
+
+class RivalsConfig(Section):
+    """Other predictors on the same measurements: Once-for-All's network, boosted trees, ridge, a lookup table."""
+
+    training_subnets: Annotated[list[Annotated[int, Field(ge=20)]], Field(min_length=1)]
+    """Numbers of subnets a size that all learn from; a tenth of those measured is held out and never among them."""
+    repeats: Count
+    """How often, each time with other held-out subnets; ten hold each out once."""
+    network_steps: Count
+    """Steps of the neural network's training."""
+
+
+class FurtherTargetConfig(Section):
+    """Anything else that was measured of every subnet on a device: fitted and reported, not searched for."""
+
+    name: Name
+    """What it is called in files and on the page."""
+    column: str
+    """Its column in the table."""
+    unit: str
+    """For axes and tables, such as ms, mJ or MB."""
+    form: Form
+    """Of the fit that is shown in full; the others stand beside it."""
+    table: str | None
+    """A CSV file of your own with columns arch (as in subnets.csv) and the above, where {device} and {size} stand for
+    their names, such as energy/{device}-{size}.csv; null: the device's latency table (p10_ms, p90_ms, mad_ms, ...)."""
+
+
+class PredictorsConfig(Section):
+    """The regressions. All targets and forms are fitted and reported; these are the ones the search uses."""
+
+    accuracy_target: Literal["top1", "probability"]
+    """What the search maximises: top-1, or the (less noisy) mean probability of the correct class."""
+    accuracy_form: Form
+    """paper: equation 2's terms; quadratic-k: and a curved effect of K; quadratic: of K and E; layers: every layer adds
+    its own share. -shrunk: the same terms, drawn towards zero as far as cross-validation likes it; for few subnets."""
+    latency_form: Form
+    """Likewise for latency."""
+    folds: Annotated[int, Field(ge=2)]
+    """Folds of the cross-validation."""
+    seed: int
+    """Deals the subnets out to the folds."""
+    rivals: RivalsConfig | None
+    """null compares with none."""
+    further_targets: list[FurtherTargetConfig]
+    """Energy, memory, another latency statistic."""
+
+    @field_validator("further_targets")
+    @classmethod
+    def _names(cls, targets: list[FurtherTargetConfig]) -> list[FurtherTargetConfig]:
+        taken = ["accuracy", "latency", "top1", "probability"]
+        for target in targets:
+            if target.name in taken:
+                raise FoxnasError(f"{target.name!r} is taken; give this target another name")
+            taken.append(target.name)
+        return targets
+
+    def further(self, name: str) -> FurtherTargetConfig:
+        """Return the further target of a name."""
+        return next(target for target in self.further_targets if target.name == name)

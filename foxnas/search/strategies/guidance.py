@@ -1,0 +1,220 @@
+"""Which knobs to change, and to what: the two sets of weights that guide annealing, derived from the predictors.
+
+Knobs are weighted by their main effects, their values by how often good units have them once time has its price.
+Both are closed forms over the tables of the predictors, so they cost no predictor call and follow every refit.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from math import factorial, prod
+from typing import NamedTuple
+
+import numpy as np
+
+from foxnas.search.landscape import Landscape, Point, UnitLayers
+from foxnas.search.problem import SearchProblem
+from foxnas.space.terms import FloatArray
+
+#: Share of the values that is drawn evenly.
+UNGUIDED = 0.1
+
+_BISECTIONS = 40
+
+
+class Knob(NamedTuple):
+    """One parameter of the paper: the image size, or one of a unit's five (`*_rest`: its layers after the first).
+
+    Where only units of layers that are all alike are searched, a unit has three: D, K and E.
+    """
+
+    kind: str
+    """size, D, K, E, K_first, E_first, K_rest or E_rest."""
+    unit: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Effects:
+    """Main effect of each knob: the range of the mean prediction over its choices, everything else uniform.
+
+    Attributes
+    ----------
+    knobs
+        Every knob with several choices: 26 in the paper's CPU space.
+    accuracy, latency_ms
+        One entry per knob, averaged over the image sizes; in the predictors' units.
+    """
+
+    knobs: tuple[Knob, ...]
+    accuracy: FloatArray
+    latency_ms: FloatArray
+
+
+def knobs_of(landscape: Landscape) -> tuple[Knob, ...]:
+    """Return every knob with several choices."""
+    space = landscape.space
+    layer: dict[str, int] = {"K": len(space.kernel_sizes), "E": len(space.expansion_ratios)}
+    if not landscape.alike:
+        layer = {f"{kind}_{part}": n for part in ("first", "rest") for kind, n in layer.items()}
+    choices: dict[str, int] = {"D": len(space.depths), **layer}
+    of_units = [Knob(kind, u) for kind, n in choices.items() if n > 1 for u in range(len(space.units))]
+    return (*([Knob("size")] if len(landscape.image_sizes) > 1 else []), *of_units)
+
+
+def main_effects(landscape: Landscape) -> Effects:
+    """Return every knob's main effect on predicted accuracy and latency, in closed form.
+
+    Means are over the uniform distribution over knobs (`SearchSpace.draw`), exact, not sampled: each unit up to
+    the order of its layers has a known probability. A knob of the layers after the first sets them all alike.
+    """
+    space = landscape.space
+    probability = np.array([_probability(unit, len(space.depths), len(space.layers())) for unit in landscape.orderings])
+    probability /= probability.sum()
+    tables = [t[:, :, landscape.class_of_ordering] for t in (landscape.accuracy_tables, landscape.latency_tables_ms)]
+    intercepts = (landscape.accuracy_intercepts, landscape.latency_intercepts_ms)
+    effects: list[list[float]] = []
+    shares = _shares_of_values(landscape)
+    for knob in (knobs := knobs_of(landscape)):
+        if knob.kind == "size":
+            means = [c + (t @ probability).sum(axis=1) for c, t in zip(intercepts, tables, strict=True)]
+            effects.append([float(np.ptp(mean)) for mean in means])
+        else:
+            given = (shares[knob.kind] == 1) * probability
+            given /= given.sum(axis=1, keepdims=True)
+            # (image size, choice): range over choices, mean over sizes.
+            effects.append([float(np.ptp(t[:, knob.unit] @ given.T, axis=1).mean()) for t in tables])
+    accuracy, latency_ms = np.array(effects).reshape(-1, 2).T
+    return Effects(knobs, accuracy, latency_ms)
+
+
+def phase_weights(effects: Effects) -> tuple[FloatArray, FloatArray]:
+    """Return the weights of the two phases; each sums to 1.
+
+    With A_g and L_g the main effects of knob g on accuracy and latency:
+
+    - phase 1, *what matters*: sqrt(A_g). No knob is left out: on the demo's predictors, leaving out minor ones (as the
+      authors' own first weights do) ended 0.7 points below the optimum with every seed, because the trade of one
+      minor knob for another was never tried.
+    - phase 2, *what is worth its time*: sqrt(A_g / (L_g + mean L)), accuracy bought per millisecond. The mean in the
+      denominator keeps a knob that costs nothing, whose ratio is all noise, from taking every move; the root keeps
+      weak knobs within reach, which is what the last tenths of a point are made of.
+    """
+    a, latency = effects.accuracy, effects.latency_ms
+    uniform = np.full(len(a), 1 / len(a))
+    if not a.max() > 0:
+        return uniform, uniform
+    matters = np.sqrt(a)
+    worth = np.sqrt(a / (latency + latency.mean()) if latency.max() > 0 else a)
+    return matters / matters.sum(), worth / worth.sum()
+
+
+def value_weights(problem: SearchProblem, temperature: float) -> list[FloatArray]:
+    """Return for each knob the probability of each of its values; each sums to 1.
+
+    Parameters
+    ----------
+    problem
+        Its objective and budget decide what a unit is worth.
+    temperature
+        kT, in the objective's unit.
+
+    Notes
+    -----
+    A unit u at a place is worth w(u) = a(u) - c l(u): what it adds to the objective, less its milliseconds at the price
+    c, the lowest at which the units that are worth most keep the budget together (the multiplier of the Lagrangian
+    relaxation, by bisection). With probabilities of units proportional to exp(w(u) / kT), depths and image sizes
+    alike, the weight of a knob's value is the share of units that have it. A share `UNGUIDED` is spread evenly, so
+    that no value is out of reach: the relaxation knows neither what fits the budget to the last millisecond nor
+    caps that the predictors do not see. Weights are even when the objective does not rise with accuracy and does
+    not fall with latency.
+    """
+    landscape = problem.landscape
+    worth = _worth(problem)
+    has = _shares_of_values(landscape)
+    chance = (has["D"] / has["D"].sum(axis=1, keepdims=True)).sum(axis=0)
+    of_units = worth.units[:, :, landscape.class_of_ordering]
+    best = of_units.max(axis=2, keepdims=True)
+    shares = chance * np.exp((of_units - best) / temperature)
+    totals = shares.sum(axis=2)
+    of_sizes = worth.sizes + (best[:, :, 0] + temperature * np.log(totals)).sum(axis=1)
+    sizes = np.exp((of_sizes - of_sizes.max()) / temperature)
+    sizes /= sizes.sum()
+    good = np.einsum("s,suc->uc", sizes, shares / totals[..., None])
+    weights = []
+    for knob in knobs_of(landscape):
+        found = sizes if knob.kind == "size" else has[knob.kind] @ good[knob.unit]
+        found = found / found.sum()
+        weights.append((1 - UNGUIDED) * found + UNGUIDED / len(found))
+    return weights
+
+
+@dataclass(frozen=True, eq=False)
+class _Worth:
+    """What image sizes and unit classes are worth: (sizes,) and (sizes, units, classes)."""
+
+    sizes: FloatArray
+    units: FloatArray
+
+
+def _worth(problem: SearchProblem) -> _Worth:
+    """Return the objective's gains at the price that meets the budget and the other caps on predictions."""
+    landscape = problem.landscape
+    per_point, per_ms = _slopes(problem)
+
+    def at(price: float) -> tuple[_Worth, bool]:
+        # Where accuracy is not wanted for itself, an accuracy floor may still have to be paid for.
+        gain, cost = (per_point, price - per_ms) if per_point > 0 else (price, -per_ms)
+        worth = _Worth(
+            gain * landscape.accuracy_intercepts - cost * landscape.latency_intercepts_ms,
+            gain * landscape.accuracy_tables - cost * landscape.latency_tables_ms,
+        )
+        size = int((worth.sizes + worth.units.max(axis=2).sum(axis=1)).argmax())
+        best = landscape.batch_of([Point(size, tuple(worth.units[size].argmax(axis=1).tolist()))])
+        caps = [cap for cap in problem.all_caps if cap.monotone]
+        return worth, all(bool(cap.cost(best)[0] <= cap.limit) for cap in caps)
+
+    low, high = 0.0, 1e-6
+    found, kept = at(low)
+    while not kept and high < 1e9:
+        low, high = high, 8 * high
+        found, kept = at(high)
+    for _ in range(_BISECTIONS if high > 1e-6 else 0):
+        middle = (low + high) / 2
+        worth, kept = at(middle)
+        low, high, found = (low, middle, worth) if kept else (middle, high, found)
+    return found
+
+
+def _slopes(problem: SearchProblem) -> tuple[float, float]:
+    """Return how the objective changes with a point of accuracy and with a millisecond, near the extremes."""
+    landscape = problem.landscape
+    accurate = landscape.accuracy_tables.argmax(axis=2).tolist()
+    extremes = [*landscape.fastest_by_size, *(Point(size, tuple(c)) for size, c in enumerate(accurate))]
+    batch = landscape.batch_of(extremes)
+    value, slopes = problem.objective.value, []
+    for name, step in (("accuracy", 1e-3), ("latency_ms", 1e-3 * float(batch.latency_ms.mean()))):
+        moved = dataclasses.replace(batch, **{name: getattr(batch, name) + step})
+        slopes.append(float(np.mean((value(moved) - value(batch)) / step)))
+    return (slopes[0], slopes[1]) if np.isfinite(slopes).all() else (0.0, 0.0)
+
+
+def _shares_of_values(landscape: Landscape) -> dict[str, FloatArray]:
+    """Return the share of its layers in which each unit of `orderings` has each value, by knob: (values, units)."""
+    space, units = landscape.space, landscape.orderings
+    depth = np.array([len(unit) for unit in units])
+    layers = np.array([(*unit, *((0, 0),) * (space.depths[-1] - len(unit))) for unit in units])
+    shares = {"D": np.array([depth == d for d in space.depths], dtype=float)}
+    for axis, (letter, choices) in enumerate((("K", space.kernel_sizes), ("E", space.expansion_ratios))):
+        has = np.array([layers[:, :, axis] == choice for choice in choices], dtype=float)
+        shares[letter] = has.sum(axis=2) / depth
+        shares[f"{letter}_first"] = has[:, :, 0]
+        shares[f"{letter}_rest"] = has[:, :, 1:].sum(axis=2) / (depth - 1)
+    return shares
+
+
+def _probability(unit: UnitLayers, depths: int, choices: int) -> float:
+    """Probability of a unit up to the order of its layers after the first, uniform over knobs."""
+    rest = unit[1:]
+    orders = factorial(len(rest)) // prod(factorial(rest.count(layer)) for layer in set(rest))
+    return orders / float(choices) ** len(unit) / depths

@@ -1,0 +1,88 @@
+"""What every step of a training is of, drawn ahead of it: the same in all processes, and after a cut."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from foxnas.images.pixels import resize, to_input
+from foxnas.images.training_files import TrainingFiles
+from foxnas.space.arch import Arch
+from foxnas.space.space import SearchSpace
+from foxnas.supernet.training.recipe import Moment, Recipe
+
+Batch = TypeVar("Batch")
+
+Images = np.ndarray | TrainingFiles
+"""uint8 (n, H, W, channels), seen whole; or files, of which random crops are read."""
+
+Piece = tuple[Tensor, Tensor]
+"""One part of a batch: images (n, channels, H, W) in [0, 1] and labels (n,)."""
+
+
+@dataclass(frozen=True)
+class Draw:
+    """A step: its subnet, its batch's rows, which of them are mirrored, and the generator's state after all that."""
+
+    at: Moment
+    arch: Arch
+    rows: np.ndarray
+    flips: np.ndarray
+    after: dict[str, Any]
+
+
+def draws(
+    recipe: Recipe, space: SearchSpace, images: int, epoch: int, step: int, state: dict[str, Any] | None
+) -> Iterator[Draw]:
+    """Yield every step from one on; `state` is the generator's there, None at the beginning of an epoch."""
+    for number, phase in enumerate(recipe.phases):
+        begin = recipe.first_epoch(number)
+        for this in range(max(begin, epoch), begin + phase.epochs):
+            rng = np.random.default_rng([recipe.seed, this])
+            order = rng.permutation(images)
+            if this == epoch and state is not None:
+                rng.bit_generator.state = state
+            for start in range(step if this == epoch else 0, images // recipe.batch_size):
+                size = int(rng.choice(space.image_sizes))
+                arch = phase.draw(size, len(space.units), rng)
+                rows = order[start * recipe.batch_size : (start + 1) * recipe.batch_size]
+                flips = rng.random(len(rows)) < 0.5
+                yield Draw(Moment(number, this, start), arch, rows, flips, dict(rng.bit_generator.state))
+
+
+def read_piece(images: Images, labels: np.ndarray, recipe: Recipe, draw: Draw, part: int) -> Piece:
+    """Return one part of a batch."""
+    each = len(draw.rows) // recipe.batch_parts
+    piece = slice(part * each, (part + 1) * each)
+    rows, flip = draw.rows[piece], torch.from_numpy(draw.flips[piece])
+    size = draw.arch.image_size
+    if isinstance(images, TrainingFiles):
+        x = to_input(images.crops(rows, size, (recipe.seed, draw.at.epoch)))
+    else:
+        x = to_input(resize(images[rows], size))
+    x[flip] = x[flip].flip(-1)
+    return x, torch.from_numpy(labels[rows])
+
+
+def read_ahead(to_come: Iterable[Draw], read: Callable[[Draw], Batch], ahead: int) -> Iterator[tuple[Draw, Batch]]:
+    """Yield every draw with its batch, while a thread reads so many of the next ones; 0: no thread."""
+    if not ahead:
+        for draw in to_come:
+            yield draw, read(draw)
+        return
+    waiting: deque[tuple[Draw, Future[Batch]]] = deque()
+    with ThreadPoolExecutor(1) as reader:
+        for draw in to_come:
+            waiting.append((draw, reader.submit(read, draw)))
+            if len(waiting) > ahead:
+                first, batch = waiting.popleft()
+                yield first, batch.result()
+        for first, batch in waiting:
+            yield first, batch.result()

@@ -1,0 +1,224 @@
+"""Train a supernet, phase by phase: all subnets at once, or the largest first and then ever smaller ones.
+
+Every step trains one random subnet of the phase at one random image size (the sandwich rule favours
+the extremes, which a regression over random subnets then pays for), distilling from the frozen largest
+subnet once there is one. The weights that are kept are an exponential moving average.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from foxnas.errors import FoxnasError
+from foxnas.files.progress import duration
+from foxnas.images.training_files import TrainingFiles
+from foxnas.space.arch import Arch
+from foxnas.space.space import SearchSpace
+from foxnas.supernet.model import Supernet
+from foxnas.supernet.training.precision import MixedPrecision
+from foxnas.supernet.training.processes import Processes
+from foxnas.supernet.training.recipe import Moment, Recipe
+from foxnas.supernet.training.state import TrainingState
+from foxnas.supernet.training.steps import Draw, Images, Piece, draws, read_ahead, read_piece
+
+log = logging.getLogger(__name__)
+
+#: Gradients are scaled down to this norm.
+MAX_GRADIENT_NORM = 5.0
+#: Below this loss scale, fp16 does not overflow now and then: the training diverges.
+MIN_LOSS_SCALE = 2.0**-10
+#: Batches read before they are needed, where reading takes its time.
+READ_AHEAD = 3
+#: Time between two lines of progress.
+REPORT_EVERY_S = 15.0
+
+
+class Diverged(Exception):
+    """The loss, a gradient or a weight is not a number; says which."""
+
+
+def train_supernet(
+    space: SearchSpace,
+    images: Images,
+    labels: np.ndarray,
+    recipe: Recipe,
+    resume_from: Path | None = None,
+    processes: Processes | None = None,
+    save_every_s: float = 300.0,
+) -> Supernet:
+    """Return the averaged supernet after all phases.
+
+    Parameters
+    ----------
+    images
+        uint8 (n, H, W, channels) at their native size, every batch resized to its own random size; or files, of which
+        random crops are read, some batches ahead.
+    labels
+        int64 (n,).
+    resume_from
+        Written after every epoch and every `save_every_s` seconds, and read at the start when it exists.
+    processes
+        Those that train together; all of them call this function alike. None: this one alone, on the CPU.
+
+    Raises
+    ------
+    FoxnasError
+        The training diverges, `resume_from` does not fit, or a batch cannot be filled or shared.
+    """
+    processes = processes or Processes()
+    mine = processes.share(recipe.batch_parts)
+    steps = len(labels) // recipe.batch_size
+    if not steps or recipe.batch_size % recipe.batch_parts:
+        raise FoxnasError(
+            f"supernet.training.batch_size is {recipe.batch_size}; it must be at most the {len(labels)} images of the "
+            f"train split, and a multiple of batch_parts, {recipe.batch_parts}"
+        )
+    torch.manual_seed(recipe.seed)
+    supernet = Supernet(space).to(processes.device).to(memory_format=torch.channels_last)
+    data = {"images": list(images.shape), "labels_sha256": hashlib.sha256(labels.tobytes()).hexdigest()}
+    mixed = MixedPrecision.on(processes.device, recipe.precision)
+    state = TrainingState(supernet, recipe, mixed, {"space": space.record(), "data": data})
+    if resume_from is not None and resume_from.exists():
+        state.load(resume_from)
+        log.info("continuing after epoch %d and %d steps of %s", state.epoch, state.step, resume_from)
+    processes.agree(state.supernet)
+    progress = Progress(recipe, steps, state.epoch * steps + state.step, silent=not processes.first)
+    saved = time.monotonic()
+
+    def read(draw: Draw) -> list[Piece]:
+        return [read_piece(images, labels, recipe, draw, part) for part in mine]
+
+    ahead = READ_AHEAD if isinstance(images, TrainingFiles) or processes.device.type == "cuda" else 0
+    to_come = draws(recipe, space, len(labels), state.epoch, state.step, state.draws)
+    for draw, pieces in read_ahead(to_come, read, ahead):
+        at, rate = draw.at, recipe.learning_rate(draw.at, steps)
+        if at.phase and state.teacher is None and recipe.distillation:
+            state.promote_teacher()
+        try:
+            loss = train_step(state, recipe, processes, draw.arch, pieces, rate)
+            state.pass_step(draw, steps)
+            due = not state.step or time.monotonic() - saved >= save_every_s
+            if resume_from is not None and processes.first and due:
+                save(state, resume_from)
+                saved = time.monotonic()
+        except Diverged as error:
+            raise FoxnasError(_way_out(str(error), recipe, at, steps, rate, resume_from)) from error
+        progress.step(at, loss, rate)
+    return state.average.cpu()
+
+
+def train_step(
+    state: TrainingState,
+    recipe: Recipe,
+    processes: Processes,
+    arch: Arch,
+    pieces: Sequence[Piece],
+    learning_rate: float,
+) -> float:
+    """Train one subnet on this process's parts of one batch; return the loss of the whole batch.
+
+    Raises Diverged, in all processes alike and before any weight has changed.
+    """
+    for group in state.optimizer.param_groups:
+        group["lr"] = learning_rate
+    state.optimizer.zero_grad(set_to_none=True)
+    total = torch.zeros(1, device=processes.device)
+    scaler = state.mixed.scaler
+    for piece in pieces:
+        x, y = (tensor.to(processes.device) for tensor in piece)
+        with state.mixed.autocast():
+            soft = soft_labels(state.teacher, x, arch)
+            logits = state.supernet(x, arch)
+        loss = loss_of(logits.float(), y, soft, recipe.distillation) / recipe.batch_parts
+        scaler.scale(loss).backward()
+        total += loss.detach()
+    gradients = [p.grad for p in state.supernet.parameters() if p.grad is not None]
+    processes.add_up([*gradients, total])
+    mean_loss = total.item()
+    if not np.isfinite(mean_loss):
+        raise Diverged(f"the loss is {mean_loss}")
+    scaler.unscale_(state.optimizer)
+    norm = torch.nn.utils.clip_grad_norm_(state.supernet.parameters(), MAX_GRADIENT_NORM)
+    if not torch.isfinite(norm) and (not scaler.is_enabled() or scaler.get_scale() < MIN_LOSS_SCALE):
+        raise Diverged(f"the norm of the gradient is {norm.item()}")
+    scaler.step(state.optimizer)
+    scaler.update()
+    with torch.no_grad():
+        for kept, new in zip(state.average.parameters(), state.supernet.parameters(), strict=True):
+            kept.lerp_(new, 1 - recipe.average_decay)
+    return mean_loss
+
+
+def soft_labels(teacher: Supernet | None, x: Tensor, arch: Arch) -> Tensor | None:
+    """Return the probabilities (N, classes) of the teacher's largest subnet, or None where there is no teacher."""
+    if teacher is None:
+        return None
+    with torch.no_grad():
+        return teacher(x, teacher.space.largest(arch.image_size)).float().softmax(1)
+
+
+def loss_of(logits: Tensor, labels: Tensor, soft: Tensor | None, distillation: float) -> Tensor:
+    """Cross-entropy, mixed with the cross-entropy against the teacher's probabilities."""
+    hard = F.cross_entropy(logits, labels)
+    if soft is None:
+        return hard
+    return (1 - distillation) * hard + distillation * F.cross_entropy(logits, soft)
+
+
+def save(state: TrainingState, path: Path) -> None:
+    """Write the state. Raises Diverged when a weight is not a number, which would spoil the good state before."""
+    if not state.is_finite():
+        raise Diverged("a weight is not finite")
+    state.save(path)
+
+
+def _way_out(what: str, recipe: Recipe, at: Moment, steps: int, rate: float, kept: Path | None) -> str:
+    peak = recipe.phases[at.phase].learning_rate
+    advice = f"lower supernet.training.phases.{at.phase}.learning_rate, {peak:g}, to {peak / 3:.1g} for example"
+    if recipe.precision == "fp16":
+        advice += ", or try precision bf16"
+    message = (
+        f"training diverged in phase {at.phase + 1}, epoch {at.epoch + 1}, step {at.step + 1} of {steps}, at a "
+        f"learning rate of {rate:.3g}: {what}; {advice}"
+    )
+    if kept is not None and kept.exists():
+        message += f", and run again: it continues from the last good state, {kept} (delete that to start over)"
+    return message
+
+
+class Progress:
+    """Says how far a training is, how fast, and how long it will take."""
+
+    def __init__(self, recipe: Recipe, steps: int, done: int, silent: bool) -> None:
+        self.recipe, self.steps, self.silent = recipe, steps, silent
+        self.before = done
+        self.started = self.reported = time.monotonic()
+        self.losses: list[float] = []
+
+    def step(self, at: Moment, loss: float, learning_rate: float) -> None:
+        """Take note of a step; log a line every `REPORT_EVERY_S` seconds and at the end of every epoch."""
+        self.losses.append(loss)
+        now = time.monotonic()
+        ends = at.step + 1 == self.steps
+        if self.silent or not (ends or now - self.reported >= REPORT_EVERY_S):
+            return
+        self.reported = now
+        done = at.epoch * self.steps + at.step + 1
+        rate = (done - self.before) / max(now - self.started, 1e-9)
+        rest_s = (self.recipe.epochs * self.steps - done) / rate
+        log.info(
+            "phase %d, epoch %d/%d, step %d/%d: mean loss %.4f, learning rate %.2g, %.3g images/s, %s left",
+            at.phase + 1, at.epoch + 1, self.recipe.epochs, at.step + 1, self.steps, np.mean(self.losses),
+            learning_rate, rate * self.recipe.batch_size, duration(rest_s),
+        )  # fmt: skip
+        if ends:
+            self.losses.clear()

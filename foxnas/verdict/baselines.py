@@ -1,0 +1,75 @@
+"""The honest rivals of a search: the best subnet measured anyway, and random search at equal cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from foxnas.errors import FoxnasError
+from foxnas.search.goal import MOST_ACCURATE, NO_CAPS, Caps, Goal
+from foxnas.verdict.ranking import best_under
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Top-1 of ours minus a rival's, in points, with its 95% interval (normal approximation)."""
+
+    points: float
+    lower: float
+    upper: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a plain dict."""
+        return asdict(self)
+
+
+def paired_difference(ours: np.ndarray, rivals: np.ndarray) -> Difference:
+    """Compare one subnet with one or more rivals on the same images.
+
+    Parameters
+    ----------
+    ours
+        bool (images,): what our subnet got right.
+    rivals
+        bool (rivals, images): likewise. Several rivals are draws of one random rival, so the interval
+        holds their spread, too: its variance is that of the mean over images plus that over rivals.
+    """
+    differences = ours[None].astype(float) - rivals
+    per_image, per_rival = differences.mean(axis=0), differences.mean(axis=1)
+    variance = per_image.var(ddof=1) / len(per_image)
+    if len(per_rival) > 1:
+        variance += per_rival.var(ddof=1) / len(per_rival)
+    half = 1.96 * float(np.sqrt(variance))
+    mean = float(per_image.mean())
+    return Difference(100 * mean, 100 * (mean - half), 100 * (mean + half))
+
+
+def random_search(
+    measured: pd.DataFrame,
+    target: str,
+    budgets_ms: list[float],
+    measurements: int,
+    rng: np.random.Generator,
+    goals: Sequence[Goal] = (),
+    caps: Caps = NO_CAPS,
+) -> list[str]:
+    """Return, per budget, the architecture that one random search would deploy.
+
+    The search measures `measurements` random subnets, drawn from the measured ones: without replacement
+    where there are enough, else with. Raises FoxnasError when none meets a budget.
+    """
+    again = measurements > len(measured)
+    drawn = measured.iloc[rng.choice(len(measured), measurements, replace=again)].drop_duplicates("id")
+    chosen = []
+    for budget_ms, goal in zip(budgets_ms, goals or [MOST_ACCURATE] * len(budgets_ms), strict=True):
+        best = best_under(drawn, target, budget_ms, 1, goal, caps)
+        if best.empty:
+            raise FoxnasError(
+                f"a random search of {measurements} subnets found none below {budget_ms:.4g} ms that will do"
+            )
+        chosen.append(str(best["arch"].iloc[0]))
+    return chosen

@@ -1,0 +1,160 @@
+"""The configuration: one validated object, and errors that say the fix."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from snakemake.utils import update_config
+
+from foxnas.config import documents
+from foxnas.config.whole import load_config, read_config
+from foxnas.device.config import TorchConfig
+from foxnas.device.protocol import MeasurementProtocol, TorchOptions
+from foxnas.errors import FoxnasError
+from foxnas.flow import params as flow
+from foxnas.section import canonical
+from foxnas.space.config import read_space
+from foxnas.space.space import SearchSpace
+
+ROOT = Path(__file__).resolve().parents[2]
+DEFAULT = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+
+TPU = read_space("tpu")
+
+
+def changed(path: str, value: Any) -> dict[str, Any]:
+    raw = copy.deepcopy(DEFAULT)
+    *parents, last = path.split(".")
+    place = raw
+    for key in parents:
+        place = place[int(key) if key.isdigit() else key]
+    place[last] = value
+    return raw
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "config").glob("*.yaml")), ids=lambda p: p.name)
+def test_every_shipped_config_is_valid(path: Path) -> None:
+    read_config(path)
+
+
+def test_the_schema_and_the_page_of_every_leaf_are_the_models() -> None:
+    for name, text in (("schema.json", documents.schema_text()), ("README.md", documents.readme_text())):
+        assert (ROOT / "config" / name).read_text() == text, "run: make documents"
+
+
+def test_every_leaf_is_explained() -> None:
+    rows = [line.split("|")[1:4] for line in documents.readme_text().splitlines() if line.startswith("| `")]
+    assert [path.strip(" `") for path, _, _ in rows] == documents.leaves()
+    assert {"space.units[].width", "data.scene.canvas", "budgets"} <= set(documents.leaves())
+    assert [path for path, _, meaning in rows if not meaning.strip()] == []
+
+
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        (changed("sampling.subnet", 3), r"sampling.subnet: unknown key; did you mean subnets\?"),
+        (changed("devices.0.protocol.thread", 3), r"devices.0.protocol.thread: unknown key; did you mean threads\?"),
+        (changed("wibble", 3), r"wibble: unknown key; known are accuracy, baselines"),
+        (changed("sampling.subnets", "300"), r"sampling.subnets: '300' does not fit: should be a valid integer"),
+        (changed("sampling.subnets", 30), r"sampling.subnets: 30 is out of range: .*; the nearest limit is 60"),
+        (changed("supernet.source", "trian"), r"supernet.source: 'trian' is not .*; did you mean train\?"),
+        (changed("budgets", ["p25", "q50"]), r"budget 'q50' is not understood"),
+        (changed("budgets", ["p25", "p25.0"]), r"p25 is listed twice"),
+        (changed("budgets", []), r"budgets: \[\] does not fit"),
+        (changed("space.kernel_sizes", [3, 4]), r"kernel_sizes \[3, 4\] must be odd"),
+        (
+            changed("accuracy.recalibration_images", 99999),
+            r"accuracy.recalibration_images is 99999, but the train split",
+        ),
+        (changed("devices", [DEFAULT["devices"][0]] * 2), r"two are named 'local'"),
+        (changed("space", "tpv"), r"space: space 'tpv' is neither shipped \(cpu, mini"),
+        (changed("space.image_sizes", [16, 22]), r"space mini: image size 22 is not a multiple .* take 20 or 24"),
+        (changed("space.padding", "sam"), r"space.padding: 'sam' is not .*; did you mean same\?"),
+        ({k: v for k, v in DEFAULT.items() if k != "data"}, r"data: is missing; config/config.yaml has"),
+        (
+            changed("devices.0.kind", "torch"),
+            r"devices.0.torch is null, but local is a torch device: write {",
+        ),
+        (
+            changed("devices.0.torch", dataclasses.asdict(TorchOptions())),
+            r"devices.0.torch is for torch devices, local is tflite: write null",
+        ),
+        (changed("devices.0.name", "pi 4; rm -rf"), r"devices.0.name: 'pi 4; rm -rf' does not fit"),
+    ],
+)
+def test_bad_values_are_refused_with_key_value_and_fix(raw: dict[str, Any], message: str) -> None:
+    with pytest.raises(FoxnasError, match=message):
+        load_config(raw, "test.yaml")
+
+
+def test_a_phase_outside_the_space_is_refused_when_it_would_train() -> None:
+    raw = changed("supernet.training.phases.0.kernel_sizes", [9])
+    load_config(raw, "not training")
+    raw["supernet"]["source"] = "train"
+    with pytest.raises(FoxnasError, match=r"phases.0.kernel_sizes has 9, which space.kernel_sizes \[3, 5, 7\] has not"):
+        load_config(raw, "training")
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("tpu", TPU),
+        (
+            {"base": "tpu", "image_sizes": [160], "classes": 7},
+            replace(read_space("tpu"), image_sizes=(160,), classes=7),
+        ),
+    ],
+)
+def test_a_config_names_a_space_or_starts_from_one(given: object, expected: SearchSpace) -> None:
+    # Snakemake lays a user's file over the default one, key by key.
+    raw = copy.deepcopy(DEFAULT)
+    update_config(raw, {"space": given})
+    assert load_config(raw, "test.yaml").space.build() == expected
+
+
+def test_unreadable_files_are_named(tmp_path: Path) -> None:
+    with pytest.raises(FoxnasError, match=r"none.yaml: cannot be read"):
+        read_config(tmp_path / "none.yaml")
+    (tmp_path / "bad.yaml").write_text("a: [1,")
+    with pytest.raises(FoxnasError, match=r"bad.yaml: is not YAML"):
+        read_config(tmp_path / "bad.yaml")
+    (tmp_path / "list.yaml").write_text("- 1")
+    with pytest.raises(FoxnasError, match="expected keys and values, found list"):
+        read_config(tmp_path / "list.yaml")
+
+
+def test_canonical_text_sees_swapped_values_and_ignores_order() -> None:
+    one = load_config(DEFAULT, "default")
+    reordered = load_config(dict(reversed(DEFAULT.items())), "reordered")
+    assert canonical({"c": one}) == canonical({"c": reordered})
+    swapped = changed("devices.0.protocol.min_runs", DEFAULT["devices"][0]["protocol"]["warm_up_runs"])
+    swapped["devices"][0]["protocol"]["warm_up_runs"] = DEFAULT["devices"][0]["protocol"]["min_runs"]
+    assert canonical({"c": one}) != canonical({"c": load_config(swapped, "swapped")})
+
+
+def test_the_protocol_section_is_the_librarys_protocol() -> None:
+    section = load_config(DEFAULT, "default").devices[0].protocol
+    assert {*type(section).model_fields, "torch"} == set(MeasurementProtocol.__dataclass_fields__)
+    assert set(TorchConfig.model_fields) == set(TorchOptions.__dataclass_fields__)
+
+
+def test_a_checkpoint_is_the_users_or_the_one_that_is_shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shipped, missing = "models/mini-fashion-mnist.safetensors", "mine.pth"
+    monkeypatch.chdir(tmp_path)
+    found = {
+        given: flow.checkpoint(load_config(changed("supernet.checkpoint", given), "")) for given in (shipped, missing)
+    }
+    # A file that is nowhere keeps the name that was written, which Snakemake then says is missing.
+    assert {given: Path(path).resolve() for given, path in found.items() if given == shipped} == {
+        shipped: ROOT / shipped
+    }
+    assert found[missing] == missing
+    (tmp_path / "models").mkdir()
+    (tmp_path / shipped).touch()
+    assert flow.checkpoint(load_config(DEFAULT, "")) == shipped

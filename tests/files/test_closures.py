@@ -1,0 +1,140 @@
+"""The import closure: exactly what a script reaches, whatever the way of importing."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from foxnas.files import closures
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPTS = sorted((ROOT / "workflow" / "scripts").glob("*.py"))
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda p: p.stem)
+def test_the_closure_holds_all_that_importing_loads(script: Path) -> None:
+    """Second implementation: import the script for real, and see which of our modules Python has loaded."""
+    probe = (
+        "import runpy, sys\n"
+        f"runpy.run_path({str(script)!r}, run_name='probe')\n"
+        "print('\\n'.join(m.__file__ for n, m in sys.modules.items() if n.split('.')[0] == 'foxnas' and m.__file__))"
+    )
+    loaded = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True, cwd=ROOT)
+    missing = {Path(line) for line in loaded.stdout.split()} - set(closures.closure(script))
+    assert missing == set()
+
+
+def test_an_unrelated_module_is_not_in_the_closure() -> None:
+    reached = {path.name for path in closures.closure(ROOT / "workflow" / "scripts" / "sample_subnets.py")}
+    assert "space.py" in reached
+    assert not reached & {"training.py", "annealing.py", "export.py", "server.py", "page.py"}
+
+
+def test_the_measurement_reaches_the_runner_that_is_started_as_a_process() -> None:
+    assert closures.PACKAGE / "runner" / "server.py" in closures.closure(
+        ROOT / "workflow" / "scripts" / "time_subnets.py"
+    )
+
+
+#: A module, and what may be edited in it.
+MODULE = '''"""Says what it is."""
+
+import re
+
+LIMIT = 300  # enough
+WORD = re.compile(r"\\d+")
+
+
+@staticmethod
+def clip(values, most=LIMIT):
+    """Clip them."""
+    return [min(value, most) for value in values]  # each
+
+
+class Kept:
+    """Nothing."""
+
+    size: int = 3
+    """How many."""
+'''
+
+
+def digest_of(folder: Path, text: str) -> str:
+    script = folder / "script.py"
+    script.write_text(text)
+    closures.digest.cache_clear()
+    return closures.digest(script)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("Says what it is.", "Says it better.\n\nAt length."),
+        ('"""Says what it is."""', ""),
+        ("# enough", "# as many as a page holds"),
+        ("  # each", ""),
+        ('    """Clip them."""\n', ""),
+        ('"""Nothing."""', '"""Something."""'),
+        ('    """How many."""\n', ""),
+        ("[min(value, most) for value in values]", "[\n        min(value, most) for value in values\n    ]"),
+        ('r"\\d+"', "r'\\d+'"),
+    ],
+)
+def test_prose_and_layout_are_free(tmp_path: Path, before: str, after: str) -> None:
+    assert before in MODULE
+    assert digest_of(tmp_path, MODULE.replace(before, after)) == digest_of(tmp_path, MODULE)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("LIMIT = 300", "LIMIT = 301"),
+        ("LIMIT = 300", "LIMIT = 300.0"),
+        ("LIMIT = 300", "LIMIT: int = 300"),
+        ("most=LIMIT", "most=300"),
+        ("most=LIMIT", "*, most=LIMIT"),
+        ("@staticmethod", "@classmethod"),
+        ("@staticmethod\n", ""),
+        ("d+", "d*"),
+        ("min(value, most)", "min(most, value)"),
+        ("size: int = 3", "size: int = 4"),
+        ("size: int = 3", "size: int"),
+        ("    return [", '    "before" + ""\n    return ['),
+        ("def clip", "async def clip"),
+    ],
+)
+def test_whatever_python_would_do_otherwise_changes_the_digest(tmp_path: Path, before: str, after: str) -> None:
+    assert before in MODULE
+    assert digest_of(tmp_path, MODULE.replace(before, after)) != digest_of(tmp_path, MODULE)
+
+
+@pytest.mark.parametrize(
+    "path", [p for folder in ("foxnas", "workflow/scripts") for p in (ROOT / folder).rglob("*.py")]
+)
+def test_equal_digests_are_equal_trees(path: Path, tmp_path: Path) -> None:
+    """Second implementation: the standard library's dump of the tree, for the module as printed anew from its tree."""
+    tree = ast.parse(path.read_text())
+    anew = tmp_path / "anew.py"
+    anew.write_text(ast.unparse(tree))
+    assert ast.dump(ast.parse(anew.read_text())) == ast.dump(tree)
+    assert closures.meaning(anew) == closures.meaning(path)
+
+
+def test_the_digest_follows_content_not_time(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    before = digest_of(tmp_path, "import foxnas.space.space\n")
+    script.touch()
+    assert digest_of(tmp_path, script.read_text()) == before
+    assert digest_of(tmp_path, "import foxnas.space.terms\n") != before
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda p: p.stem)
+def test_scripts_are_thin(script: Path) -> None:
+    """A script parses, calls the library and writes: one function, no class, no global state."""
+    body = ast.parse(script.read_text()).body
+    assert [n.name for n in body if isinstance(n, ast.FunctionDef | ast.ClassDef)] == ["main"]
+    assert not [n for n in body if isinstance(n, ast.Assign)]

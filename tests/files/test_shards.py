@@ -1,0 +1,45 @@
+"""Shards of a stage: joined in order, and only those that belong together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from foxnas.errors import FoxnasError
+from foxnas.files.shards import join
+from foxnas.files.tables import write_table
+
+BOARD = {"board": "Raspberry Pi 4", "machine": "4f2a", "runtime_version": "2.3"}
+
+
+def shard(folder: Path, number: int, ids: str, **made_by: Any) -> Path:
+    path = folder / f"{number}.csv"
+    write_table(path, pd.DataFrame({"id": list(ids), "arch": list(ids)}), {"script": "test", **made_by})
+    return path
+
+
+def test_the_first_rows_in_order(tmp_path: Path) -> None:
+    shards = [shard(tmp_path, 0, "abc", identity=BOARD), shard(tmp_path, 1, "def", identity=BOARD)]
+    joined, made_by = join(shards, 4)
+    assert "".join(joined["id"]) == "abcd"
+    assert [record["identity"] for record in made_by] == [BOARD] * 2
+    with pytest.raises(FoxnasError, match="hold 6 rows, 7 are needed"):
+        join(shards, 7)
+    with pytest.raises(FoxnasError, match="subnet a is in it and the others twice"):
+        join([shards[0], shards[0]], 4)
+
+
+@pytest.mark.parametrize("other", [{"machine": "77b1"}, {"runtime_version": "2.4"}])
+def test_shards_of_two_devices_or_runtimes_are_not_one_sample(tmp_path: Path, other: dict[str, str]) -> None:
+    shards = [shard(tmp_path, 0, "abc", identity=BOARD), shard(tmp_path, 1, "def", identity={**BOARD, **other})]
+    ((name, value),) = other.items()
+    with pytest.raises(FoxnasError, match=rf'1.csv: was measured where {name} is "{value}", which .*name of its own'):
+        join(shards, 6)
+
+
+def test_shards_that_were_not_measured_on_a_device_have_no_identity(tmp_path: Path) -> None:
+    joined, _ = join([shard(tmp_path, 0, "abc"), shard(tmp_path, 1, "def")], 6)
+    assert len(joined) == 6

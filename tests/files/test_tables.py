@@ -1,0 +1,112 @@
+"""Tables notice when they were cut or edited, and nothing half-written survives."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from foxnas.errors import FoxnasError
+from foxnas.files.tables import read_json, read_provenance, read_table, replacing, write_json, write_table
+
+ROOT = Path(__file__).resolve().parents[2]
+ROWS = pd.DataFrame({"id": ["0012", "34e5"], "arch": ["a", "b"], "latency_ms": [0.1, 1 / 3]})
+
+
+def test_a_table_comes_back_as_it_was_written(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "table.csv"
+    write_table(path, ROWS, {"seed": 3})
+    pd.testing.assert_frame_equal(read_table(path, ["latency_ms"]), ROWS, check_dtype=False)
+    assert read_provenance(path) == {"seed": 3}
+
+
+@pytest.mark.parametrize("damage", [lambda t: t[:-8], lambda t: t.replace("0.1", "0.2"), lambda t: t + "x,y,1\n"])
+def test_a_truncated_or_edited_table_is_named(tmp_path: Path, damage) -> None:  # type: ignore[no-untyped-def]
+    path = tmp_path / "table.csv"
+    write_table(path, ROWS, {})
+    path.write_text(damage(path.read_text()))
+    with pytest.raises(FoxnasError, match=r"table\.csv: was truncated or edited.*delete the file"):
+        read_table(path)
+
+
+def test_a_foreign_file_and_a_missing_column_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text("id,arch\n1,2\n")
+    with pytest.raises(FoxnasError, match="is not a table of this workflow"):
+        read_table(path)
+    write_table(path, ROWS, {})
+    with pytest.raises(FoxnasError, match=r"has no column 'top1_percent' .it has id, arch, latency_ms"):
+        read_table(path, ["top1_percent"])
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "value.json"
+    write_json(path, {"a": 1})
+
+    def fail() -> None:
+        with replacing(path) as temporary:
+            temporary.write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert read_json(path) == {"a": 1}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_edited_header_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    write_table(path, ROWS, {"seed": 3})
+    path.write_text(path.read_text().replace('"seed": 3', '"seed": 4'))
+    with pytest.raises(FoxnasError, match=r"table\.csv: .*its first line was edited; delete the file"):
+        read_table(path)
+
+
+def test_what_a_kill_left_is_overwritten_and_writers_take_turns(tmp_path: Path) -> None:
+    """Two at once write one after the other, and the file is whole: that of the last."""
+    path = tmp_path / "value.json"
+    program = f"""
+import os, signal, time
+from pathlib import Path
+from foxnas.files.tables import replacing
+with replacing(Path({str(path)!r})) as temporary:
+    temporary.write_text("half")
+    print("writing", flush=True)
+    time.sleep(60)
+"""
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, cwd=ROOT) as process:
+        assert process.stdout
+        process.stdout.readline()
+        other = threading.Thread(target=write_json, args=(path, {"a": 1}))
+        other.start()
+        time.sleep(0.2)
+        assert other.is_alive(), "it must wait for the first"
+        process.kill()
+    other.join()
+    assert read_json(path) == {"a": 1}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_json_edited_by_hand_is_named_and_written_by_hand_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "value.json"
+    write_json(path, {"rows": (1, 2), 3: "x"})
+    assert read_json(path) == {"rows": [1, 2], "3": "x"}
+    path.write_text(path.read_text().replace("2", "7"))
+    with pytest.raises(FoxnasError, match=r"value\.json: was edited since it was written; delete the file"):
+        read_json(path)
+    path.write_text('{"a": 1}')
+    assert read_json(path) == {"a": 1}
+
+
+def test_damaged_json_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "value.json"
+    path.write_text('{"a": ')
+    with pytest.raises(FoxnasError, match=r"value\.json: not readable as JSON"):
+        read_json(path)
+    with pytest.raises(ValueError, match="Out of range"):
+        write_json(path, {"a": float("nan")})

@@ -1,0 +1,334 @@
+"""The report page: self-contained, complete, and every number on it is one of the run's files'."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from foxnas.edgetpu.columns import FIGURES
+from foxnas.errors import FoxnasError
+from foxnas.files.tables import read_json, read_table, write_json
+from foxnas.predictor.model import Predictor
+from foxnas.report.data import read_run
+from foxnas.report.effects import knob_effects
+from foxnas.report.findings import findings
+from foxnas.report.leads import leads
+from foxnas.report.numbers import milliseconds, significant
+from foxnas.report.page import write_page
+from foxnas.report.plane import draw_plane, frontier_of, predicted_top1
+from foxnas.report.traces import draw_trace
+from foxnas.space.arch import Arch
+from tests.support.report_run import DEVICE, ReportRun, make_run
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> ReportRun:
+    return make_run(tmp_path_factory.mktemp("run"))
+
+
+@pytest.fixture(scope="module")
+def html(finished: ReportRun) -> str:
+    page = finished.results / "report.html"
+    write_page(*finished.arguments(), page)
+    return page.read_text(encoding="utf-8")
+
+
+class Outline(HTMLParser):
+    """Collects what a page loads, links to and holds; and the elements that were never closed."""
+
+    VOID = frozenset({"meta", "input", "br", "link", "img"})
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.loads: list[str] = []
+        self.links: list[str] = []
+        self.ids: list[str] = []
+        self.charts: list[str] = []
+        self.words: list[str] = []
+        self.opened: list[str] = []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attrs}
+        self.loads += [given[name] for name in ("src", "srcset", "data", "xlink:href", "poster") if name in given]
+        if tag in ("link", "image", "use", "iframe", "object", "embed", "base"):
+            self.loads.append(given.get("href", tag))
+        if tag == "a":
+            self.links.append(given["href"])
+        if tag == "svg" and "chart" in given.get("class", ""):
+            self.charts.append(given["aria-label"])
+        if "id" in given:
+            self.ids.append(given["id"])
+        if tag not in self.VOID:
+            self.opened.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in self.VOID:
+            self.opened.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.opened.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+
+def test_page_loads_nothing_and_its_links_lead_somewhere(finished: ReportRun, html: str) -> None:
+    outline = Outline(html)
+    assert outline.opened == []
+    assert outline.loads == []
+    assert not re.search(r"https?://|@import|url\(|fetch\(|XMLHttpRequest|import\(", html)
+    for link in outline.links:
+        assert (link[1:] in outline.ids) if link.startswith("#") else (finished.results / link).is_file(), link
+    for budget in finished.budgets:
+        assert f"{finished.space}/deploy/{DEVICE}/{budget}/model.tflite" in outline.links
+    assert len(set(outline.ids)) == len(outline.ids)
+    assert len(html) < 10_000_000
+
+
+def test_page_holds_every_figure(finished: ReportRun, html: str) -> None:
+    charts = Outline(html).charts
+    for budget in finished.budgets:
+        assert f"Candidates of budget {budget}: predicted and measured" in charts
+        searched = finished.results / finished.space / "search" / DEVICE / budget / "round-1" / "certificate.json"
+        for one in read_json(searched)["certificates"]:
+            assert f"Search trace of budget {budget}, reserve {one['reserve_percent']:g}%" in charts
+        winner = read_json(finished.results / finished.space / "search" / DEVICE / budget / "winner.json")
+        assert f"Architecture {winner['winner']['arch']}" in charts
+    for size in finished.sizes:
+        for target in ("top-1", "latency"):
+            for title in ("Measured against predicted", "Residuals against predicted", "Normal Q-Q"):
+                assert f"{title}: {target} at {size} px" in charts
+    assert charts.count("Effect of each knob with its 95% interval") == 2 * len(finished.sizes)
+    assert sum(chart.startswith("Accuracy against latency of 180 subnets") for chart in charts) == 1
+
+
+def test_numbers_on_the_page_are_the_files(finished: ReportRun, html: str) -> None:
+    words = set(" ".join(Outline(html).words).replace("(", " ").replace(")", " ").replace("%", "").split())
+    folder = finished.results / finished.space
+    for budget in finished.budgets:
+        verdict = read_json(folder / "deploy" / DEVICE / budget / "validation.json")
+        for key in ("budget_ms", "latency_median_ms", "latency_upper_ms"):
+            assert f"{verdict[key]:#.4g}" in words
+        for key in ("float_top1_percent", "int8_top1_percent", "drop_percent"):
+            assert f"{verdict[key]:.2f}" in words
+        assert f"{verdict['predicted']['accuracy']:.2f}" in words
+        assert f"{verdict['verified']['int8_top1_percent']:.2f}" in words
+        assert f"{verdict['slack_percent']:.1f}" in words
+        assert verdict["arch"] in words
+        for row in read_table(folder / "search" / DEVICE / budget / "candidates.csv").to_dict("records"):
+            assert row["arch"] in words
+        for one in read_json(folder / "search" / DEVICE / budget / "round-1" / "certificate.json")["certificates"]:
+            assert {f"{one['calls']:,}", f"{one['found_accuracy']:.3f}", f"{one['gap']:.4f}"} <= words
+    for size in finished.sizes:
+        for name in ("accuracy", f"latency-{DEVICE}"):
+            for fit in read_json(folder / str(size) / "predictors" / f"{name}-fits.json")["fits"].values():
+                quality = fit["quality"]
+                for key in ("r2", "adjusted_r2", "r2_cv", "r2_press", "tau", "tau_cv"):
+                    assert f"{quality[key]:.3f}".replace("-", "\u2212") in words
+            chosen = Predictor.load(folder / str(size) / "predictors" / f"{name}.json")
+            assert chosen.statistics
+            for value, error in zip(chosen.coefficients, chosen.statistics.standard_error, strict=True):
+                assert {significant(value, 4), significant(error)} <= words
+    for row in read_json(folder / "baselines" / f"{DEVICE}.json")["budgets"]:
+        for rival in ("best_measured", "random_search"):
+            assert f"{row[rival]['lead']['points']:+.2f}".replace("-", "\u2212") in words
+
+
+def test_what_was_timed_is_said_of_every_device(html: str) -> None:
+    assert (
+        "180 subnets were timed with 1 image at once, int8 (signed) inside and uint8 at the ends, on own kernels"
+        in html
+    )
+    assert re.search(r"on own kernels, 2 operators outside a delegate; clock 1495\u20131500 MHz\.", html)
+
+
+def test_flagged_rows_are_shown_with_their_reason(finished: ReportRun, html: str) -> None:
+    words = " ".join(Outline(html).words)
+    table = read_table(finished.results / finished.space / "16" / f"latency-{DEVICE}.csv")
+    flagged = table[~table["usable"]]
+    assert len(flagged) == 2
+    for row in flagged.to_dict("records"):
+        assert row["id"] in words
+        assert row["reason"] in words
+
+
+def test_a_broken_promise_is_said(finished: ReportRun, tmp_path: Path) -> None:
+    path = finished.results / finished.space / "deploy" / DEVICE / "p25" / "validation.json"
+    kept = read_json(path)
+    try:
+        write_json(path, {**kept, "latency_kept": False, "latency_upper_ms": 2 * kept["budget_ms"]})
+        write_page(*finished.arguments(), tmp_path / "page.html")
+    finally:
+        write_json(path, kept)
+    html = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert html.count("✗ broken") == 1
+    assert "1 of 2 deployed int8 models keeps the latency budget" in html
+    assert "Not kept: p25." in html
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "16/accuracy.csv", f"24/latency-{DEVICE}.csv", "16/predictors/accuracy-fits.json",
+        f"24/predictors/latency-{DEVICE}-fits.json", f"search/{DEVICE}/p50/budget.json",
+        f"search/{DEVICE}/p25/candidates.csv", f"search/{DEVICE}/p50/round-1/trace.csv",
+        f"search/{DEVICE}/p25/round-1/frontier.csv", f"search/{DEVICE}/p25/round-1/certificate.json",
+        f"search/{DEVICE}/p25/twist/moves.json", f"search/{DEVICE}/p50/winner.json",
+        f"deploy/{DEVICE}/p25/validation.json", f"baselines/{DEVICE}.json",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("spoil", [Path.unlink, lambda path: path.write_text("{}\n")], ids=["missing", "empty"])
+def test_a_missing_or_damaged_file_is_named(
+    finished: ReportRun, tmp_path: Path, name: str, spoil: Callable[[Path], None]
+) -> None:
+    path = finished.results / finished.space / name
+    content = path.read_bytes()
+    try:
+        spoil(path)
+        with pytest.raises(FoxnasError, match=re.escape(str(path))):
+            write_page(*finished.arguments(), tmp_path / "page.html")
+    finally:
+        path.write_bytes(content)
+    assert not list(tmp_path.iterdir())
+
+
+def test_search_for_another_target_keeps_top1_on_the_plane(tmp_path: Path) -> None:
+    """The frontier of the probability is drawn at the top-1 that is predicted for its architectures."""
+    finished = make_run(tmp_path, budgets=("p50",), target="probability", form="quadratic-k", subnets=82)
+    write_page(*finished.arguments(), tmp_path / "report.html")
+    run = read_run(*finished.arguments())
+    budget = run.devices[0].budgets[0]
+    assert run.searched_for == "probability"
+    _, top1 = frontier_of(run, budget)
+    archs = [Arch.parse(text) for text in budget.frontier["arch"]]
+    by_hand = [run.accuracy[a.image_size].predictors["top1/quadratic-k"].predict([a]).mean[0] for a in archs]
+    np.testing.assert_allclose(top1, by_hand, rtol=1e-12)
+    measured = budget.verified["float_top1_percent"]
+    assert abs(predicted_top1(run, budget).mean() - measured.mean()) < 5 < abs(top1 - budget.frontier["accuracy"]).min()
+
+
+def test_a_knobs_effect_is_the_change_of_the_mean_prediction(finished: ReportRun) -> None:
+    """Against predictions of sampled subnets; the interval against the covariance of that difference."""
+    run = read_run(*finished.arguments())
+    predictor = run.devices[0].latency[16].predictor
+    effects = {(effect.knob, effect.unit): effect for effect in knob_effects(predictor)}
+    assert len(effects) == 5 * 3
+    rng = np.random.default_rng(0)
+    sample = [run.space.draw(16, rng) for _ in range(3000)]
+
+    def shifted(choice: int, knob: str) -> list[Arch]:
+        archs = []
+        for arch in sample:
+            first, *rest = arch.units[1]
+            if knob == "D":
+                unit = (first, *[rest[0]] * (choice - 1))
+            elif knob == "K_first":
+                unit = ((choice, first[1]), *rest)
+            else:
+                unit = (first, *[(k, choice) for k, _ in rest])
+            archs.append(arch.with_unit(1, unit))
+        return archs
+
+    assert predictor.uncertainty
+    covariance = predictor.uncertainty.residual_standard_error**2 * np.array(predictor.uncertainty.unscaled_covariance)
+    for knob, low, high in (("D", 2, 4), ("K_first", 3, 7), ("E_rest", 2, 6)):
+        change = predictor.formula.matrix(shifted(high, knob)) - predictor.formula.matrix(shifted(low, knob))
+        contrast = np.r_[0, change.mean(axis=0)]
+        effect = effects[knob, 2]
+        assert effect.value == pytest.approx(contrast[1:] @ np.array(predictor.coefficients), rel=0.02)
+        half = predictor.uncertainty.t_95 * np.sqrt(contrast @ covariance @ contrast)
+        assert (effect.upper - effect.lower) / 2 == pytest.approx(half, rel=0.02)
+
+
+def test_leads_say_what_their_interval_allows() -> None:
+    def comparison(points: float, half: float) -> dict[str, object]:
+        lead = {"points": points, "lower": points - half, "upper": points + half}
+        rivals = {
+            "best_measured": {"top1_percent": 90.0, "lead": lead},
+            "random_search": {"top1_percent": [90.0, 91.0], "lead": lead},
+        }
+        average = {"best_measured": lead, "random_search": lead}
+        return {"budgets": [{"budget": "p25", "ours": {"top1_percent": 90.0 + points}, **rivals}], "average": average}
+
+    for points, half, verdict in ((0.4, 0.1, "better"), (-0.4, 0.1, "worse"), (0.1, 0.4, "not distinguishable")):
+        rows, _ = leads(comparison(points, half))
+        assert [row.verdict for row in rows] == [verdict] * 4
+        assert rows[1].rival_percent == 90.5
+
+
+def test_findings_count_what_the_searches_missed(finished: ReportRun) -> None:
+    run = read_run(*finished.arguments())
+    rows, _ = leads(run.devices[0].baselines)
+    said = findings(run, run.devices[0], rows)
+    gaps = [one["gap"] for budget in run.devices[0].budgets for one in budget.certificates]
+    exact = sum(gap < 1e-9 for gap in gaps)
+    runs = len(gaps)
+    worded = {0: f"The {runs} searches", runs: f"All {runs} searches"}
+    assert said[-1].startswith(worded.get(exact, f"{exact} of {runs}"))
+    assert all(f"{budget.validation['int8_top1_percent']:.2f}%" in said[1] for budget in run.devices[0].budgets)
+
+
+def test_findings_say_what_an_edge_tpu_cannot_hold(finished: ReportRun) -> None:
+    run = read_run(*finished.arguments())
+    (device,) = run.devices
+    rows, _ = leads(device.baselines)
+    assert not any("Edge TPU" in sentence for sentence in findings(run, device, rows))
+    said = pd.DataFrame(0, index=range(10), columns=list(FIGURES)).astype("Int64")
+    said.loc[:1, "compiled_bytes"] = pd.NA
+    said.loc[2:4, "streamed_bytes"] = 4096
+    said.loc[5, "operators_cpu"] = 1
+    sentence = findings(run, replace(device, compiled=said), rows)[0]
+    assert "Of the 10 probes, 2 could not be compiled for the Edge TPU" in sentence
+    assert "operators stay on the CPU in 1, and parameters" in sentence
+    assert "streamed at every inference in 3." in sentence
+
+
+def test_plane_places_every_subnet_by_its_own_values(finished: ReportRun) -> None:
+    """Pixels, turned back by the axes' own tick marks, are the measurements; subnets on one spot share a dot."""
+    run = read_run(*finished.arguments())
+    plane = draw_plane(run, run.devices[0])
+    subnets = run.devices[0].subnets
+    counts = {look: count for look, _, count in plane.kinds}
+    assert counts["s0"] + counts["s1"] + counts["flagged"] == len(subnets)
+    assert counts["deployed"] == 2
+    ticks = re.findall(r'<text class="tick" x="([\d.]+)" y="[\d.]+" text-anchor="middle">([\d.]+)</text>', plane.svg)
+    at, value = np.array(ticks, dtype=float).T
+    slope, start = np.polyfit(at, np.log(value), 1)
+    np.testing.assert_allclose(slope * at + start, np.log(value), atol=1e-3)
+    drawn = re.search(r'<path class="dots subnet s1" d="([^"]+)"', plane.svg)
+    assert drawn
+    xs = [float(x) for x in re.findall(r"M([\d.]+) ", drawn[1])]
+    measured = subnets[(subnets["image_size"] == 24) & subnets["usable"]]["latency_ms"]
+    apart = np.abs(np.exp(slope * np.array(xs) + start) / measured.to_numpy()[:, None] - 1)
+    assert apart.min(axis=1).max() < 5e-3, "a subnet is nowhere"
+    assert apart.min(axis=0).max() < 5e-3, "a dot is of no subnet"
+    assert len(xs) > 0.9 * len(measured)
+
+
+def test_trace_marks_the_optimum_above_everything_found(finished: ReportRun) -> None:
+    budget = read_run(*finished.arguments()).devices[0].budgets[0]
+    svg = draw_trace(budget, budget.certificates[0], "top-1, %")
+    optimum = re.search(r'class="line optimum" d="M[\d.]+ ([\d.]+)H', svg)
+    best = re.search(r'class="line best" d="M([^"]+)"', svg)
+    assert optimum
+    assert best
+    heights = [float(pair.split()[1]) for pair in best[1].split("L")]
+    assert min(heights) >= float(optimum[1]) - 0.11
+    assert heights == sorted(heights, reverse=True)
+
+
+def test_numbers_keep_their_digits() -> None:
+    assert milliseconds(0.5) == "0.5000"
+    assert milliseconds(12.3456) == "12.35"
+    assert significant(-0.0012345) == "\u22120.00123"
+    assert significant(123456.0, 4) == "1.235e+05"

@@ -1,0 +1,244 @@
+"""Training a supernet: cut, killed, shared out, diverging, it is still the same training."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import subprocess
+import sys
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from foxnas.config.whole import load_config, read_config
+from foxnas.errors import FoxnasError
+from foxnas.images.decoding import ImageFile
+from foxnas.images.training_files import TrainingFiles
+from foxnas.space.config import read_space
+from foxnas.space.space import SearchSpace
+from foxnas.supernet.training.processes import Processes, join_processes
+from foxnas.supernet.training.recipe import Phase
+from foxnas.supernet.training.state import TrainingState
+from foxnas.supernet.training.training import train_supernet
+from tests.support.trainings import ALL, RECIPE, assert_same_weights, random_images
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Cut(Exception):
+    pass
+
+
+def cut_after(saves: int):
+    """Let a training end right after it has written its state so many times, as a kill there would."""
+    save, count = TrainingState.save, 0
+
+    def save_and_cut(self: TrainingState, path: Path) -> None:
+        nonlocal count
+        save(self, path)
+        count += 1
+        if count == saves:
+            raise Cut
+
+    return mock.patch.object(TrainingState, "save", save_and_cut)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(mini: SearchSpace) -> dict[str, torch.Tensor]:
+    return train_supernet(mini, *random_images(), RECIPE).state_dict()
+
+
+@pytest.mark.parametrize("steps", [1, 5, 6, 12])  # of 12: in an epoch, before and after a phase, at the end
+def test_training_continues_bit_for_bit_where_it_was_cut(
+    mini: SearchSpace, uninterrupted: dict[str, torch.Tensor], tmp_path: Path, steps: int
+) -> None:
+    state = tmp_path / "training.pt"
+    with cut_after(steps), pytest.raises(Cut):
+        train_supernet(mini, *random_images(), RECIPE, state, save_every_s=0)
+    assert_same_weights(train_supernet(mini, *random_images(), RECIPE, state), uninterrupted)
+
+
+LONG = replace(RECIPE, phases=(Phase(3, 3e-3, (7,), (6,), (4,)), Phase(9, 3e-3, *ALL)))
+
+
+TRAIN_AND_SAVE_EVERY_STEP = """
+import sys
+from pathlib import Path
+sys.path.insert(0, {root!r})
+from tests.supernet.test_training import LONG, random_images, read_space, train_supernet
+train_supernet(read_space("mini"), *random_images(32), LONG, Path(sys.argv[1]), save_every_s=0)
+"""
+
+
+def test_killed_at_random_moments_it_continues_bit_for_bit(tmp_path: Path) -> None:
+    state, space = tmp_path / "training.pt", read_space("mini")
+    code = TRAIN_AND_SAVE_EVERY_STEP.format(root=str(ROOT))
+    moments = random.Random()
+    for _ in range(3):
+        before = state.stat().st_mtime_ns if state.exists() else 0
+        with subprocess.Popen([sys.executable, "-c", code, str(state)], cwd=ROOT, env=environment()) as process:
+            while process.poll() is None and (not state.exists() or state.stat().st_mtime_ns == before):
+                time.sleep(0.005)
+            time.sleep(moments.uniform(0, 0.2))
+            process.kill()
+        assert process.returncode == -9, "was to be killed in the middle"
+    images = random_images(32)
+    whole = train_supernet(space, *images, LONG)
+    assert_same_weights(train_supernet(space, *images, LONG, state), whole.state_dict())
+    assert {path.name for path in tmp_path.iterdir()} <= {"training.pt", ".training.pt.part.pt"}
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+
+
+def test_two_processes_train_what_one_does(tmp_path: Path) -> None:
+    config = read_config(ROOT / "config" / "tiny.yaml")
+    pixels, labels = random_images()
+    np.save(tmp_path / "images.npy", pixels)
+    np.save(tmp_path / "labels.npy", labels)
+    shared = replace(RECIPE, batch_parts=2)
+    settings = {"space": config.space.model_dump(mode="json"), "training": json.loads(json.dumps(asdict(shared)))}
+    settings["view"] = config.data.reading(1).model_dump(mode="json")
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    files = [f"--{name}={tmp_path / name}.npy" for name in ("images", "labels")]
+    files += [f"--state={tmp_path / 'journals' / 'training.pt'}", f"--supernet={tmp_path / 'supernet.safetensors'}"]
+    script = [str(ROOT / "workflow" / "scripts" / "train_supernet.py"), "--settings", json.dumps(settings)]
+    run = subprocess.run(
+        [*torchrun, *script, *files, "--threads", "1"], cwd=ROOT, env=environment(), capture_output=True, text=True
+    )
+    assert run.returncode == 0, run.stderr
+    last = re.findall(r"phase 2, epoch 4/4, step 3/3: .* images/s, 0.0 s left", run.stderr)
+    assert len(last) == 1, "the first process alone reports"
+    (kept,) = (tmp_path / "journals").iterdir()
+    assert kept.read_bytes() == (tmp_path / "supernet.safetensors").read_bytes()
+    alone = train_supernet(config.space.build(), pixels, labels, shared).state_dict()
+    together = load_file(tmp_path / "supernet.safetensors")
+    assert alone.keys() == together.keys()
+    for name, tensor in alone.items():
+        torch.testing.assert_close(together[name], tensor, rtol=1e-5, atol=1e-6)
+
+
+def test_every_process_has_its_own_parts_and_all_are_done() -> None:
+    shares = [list(Processes(rank, 3).share(6)) for rank in range(3)]
+    assert shares == [[0, 1], [2, 3], [4, 5]]
+    with pytest.raises(FoxnasError, match=r"batch_parts is 6, which 4 processes cannot share equally"):
+        Processes(0, 4).share(6)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there are GPUs here")
+def test_gpus_that_are_not_there_are_named() -> None:
+    with pytest.raises(FoxnasError, match=r"supernet.gpus is 2, but this machine has 0"), join_processes(2):
+        pass
+
+
+def test_a_training_that_diverged_continues_with_a_lower_learning_rate(
+    mini: SearchSpace, uninterrupted: dict[str, torch.Tensor], tmp_path: Path
+) -> None:
+    state, (first, second) = tmp_path / "training.pt", RECIPE.phases
+    wild = replace(RECIPE, phases=(first, replace(second, learning_rate=float("inf"))))
+    says = r"diverged in phase 2, epoch 3, step 2 of 3, at a learning rate of inf: the loss is nan; lower "
+    says += r"supernet.training.phases.1.learning_rate, .* and run again: it continues from the last good state, .*"
+    with pytest.raises(FoxnasError, match=says + "training.pt"):
+        train_supernet(mini, *random_images(), wild, state)
+    assert_same_weights(train_supernet(mini, *random_images(), RECIPE, state), uninterrupted)
+
+
+def test_weights_that_are_no_numbers_do_not_replace_the_good_state(
+    mini: SearchSpace, uninterrupted: dict[str, torch.Tensor], tmp_path: Path
+) -> None:
+    state, (first, second) = tmp_path / "training.pt", RECIPE.phases
+    wild = replace(RECIPE, phases=(first, replace(second, learning_rate=float("inf"))))
+    with pytest.raises(FoxnasError, match=r"phase 2, epoch 3, step 1 of 3, .* a weight is not finite"):
+        train_supernet(mini, *random_images(), wild, state, save_every_s=0)
+    assert_same_weights(train_supernet(mini, *random_images(), RECIPE, state), uninterrupted)
+
+
+def test_a_state_of_another_training_is_refused_by_key(mini: SearchSpace, tmp_path: Path) -> None:
+    state = tmp_path / "training.pt"
+    longer = replace(RECIPE, phases=(RECIPE.phases[0], replace(RECIPE.phases[1], epochs=3)))
+    with cut_after(1), pytest.raises(Cut):
+        train_supernet(mini, *random_images(), RECIPE, state)
+    with pytest.raises(FoxnasError, match=r"a training with recipe.batch_size 16 instead of 24"):
+        train_supernet(mini, *random_images(), replace(RECIPE, batch_size=24), state)
+    with pytest.raises(FoxnasError, match=r"with recipe.phases.1.epochs 2 instead of 3"):
+        train_supernet(mini, *random_images(), longer, state)
+    with pytest.raises(FoxnasError, match=r"with data.images.0 48 instead of 32"):
+        train_supernet(mini, *random_images(32), RECIPE, state)
+    with pytest.raises(FoxnasError, match=r"with space.head_width 32 instead of 48"):
+        train_supernet(replace(mini, head_width=48), *random_images(), RECIPE, state)
+    state.write_bytes(state.read_bytes()[:1000])
+    with pytest.raises(FoxnasError, match=r"cannot continue training from this file .* delete it"):
+        train_supernet(mini, *random_images(), RECIPE, state)
+
+
+class Payload:
+    def __reduce__(self) -> tuple[object, ...]:
+        return (os.mkdir, ("run-by-a-pickle",))
+
+
+def test_a_state_with_code_in_it_is_not_run(mini: SearchSpace, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.save({"origin": Payload()}, tmp_path / "training.pt")
+    with pytest.raises(FoxnasError, match="cannot continue training from this file"):
+        train_supernet(mini, *random_images(), RECIPE, tmp_path / "training.pt")
+    assert not (tmp_path / "run-by-a-pickle").exists()
+
+
+def test_precision_is_without_effect_on_processors(mini: SearchSpace, uninterrupted: dict[str, torch.Tensor]) -> None:
+    assert_same_weights(train_supernet(mini, *random_images(), replace(RECIPE, precision="fp16")), uninterrupted)
+
+
+@pytest.mark.parametrize(
+    ("training_leaves", "gpus", "message"),
+    [
+        ({"batch_parts": 3}, 0, r"batch_parts is 3, which batch_size 256 is not a multiple of"),
+        ({"batch_parts": 2}, 4, r"batch_parts is 2, which 4 gpus cannot share"),
+        ({"batch_size": 10**6}, 0, r"batch_size is 1000000, but the train split has 40000 images"),
+        ({"precision": "fp8"}, 0, r"supernet.training.precision: 'fp8' is not"),
+        ({}, -1, r"supernet.gpus: -1 is out of range"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(training_leaves: dict[str, object], gpus: int, message: str) -> None:
+    raw = read_config(ROOT / "config" / "config.yaml").model_dump(mode="json")
+    raw["supernet"] |= {"source": "train", "gpus": gpus}
+    raw["supernet"]["training"] |= training_leaves
+    with pytest.raises(FoxnasError, match=message):
+        load_config(raw, "test")
+
+
+def test_a_batch_larger_than_the_data_is_refused(mini: SearchSpace) -> None:
+    with pytest.raises(FoxnasError, match=r"batch_size is 16; it must be at most the 8 images"):
+        train_supernet(mini, *random_images(8), RECIPE)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[ImageFile]:
+    """Coloured photographs of several shapes."""
+    rng, found = np.random.default_rng(0), []
+    for i in range(48):
+        path = tmp_path / f"{i}.png"
+        shape = (int(rng.integers(20, 60)), int(rng.integers(20, 60)), 3)
+        Image.fromarray(rng.integers(0, 256, shape, dtype=np.uint8)).save(path)
+        found.append(ImageFile(str(path), path.stat().st_size))
+    return found
+
+
+def test_training_from_files_reads_ahead_and_continues_bit_for_bit(
+    mini: SearchSpace, files: list[ImageFile], tmp_path: Path
+) -> None:
+    space, labels, state = replace(mini, image_channels=3), random_images()[1], tmp_path / "training.pt"
+    whole = train_supernet(space, TrainingFiles(files, labels, 3, 2), labels, RECIPE)
+    with cut_after(5), pytest.raises(Cut):
+        train_supernet(space, TrainingFiles(files, labels, 3, 1), labels, RECIPE, state, save_every_s=0)
+    continued = train_supernet(space, TrainingFiles(files, labels, 3, 2), labels, RECIPE, state)
+    assert_same_weights(continued, whole.state_dict())

@@ -1,0 +1,218 @@
+"""What would run: Snakemake's own answer as data, for a folder and a configuration, in a fraction of a second.
+
+`DryRuns` keeps one process, in which Snakemake and one tree of this workflow's sources are imported. Every question is
+answered by a fork of it, so no question sees Snakemake's state after another.
+
+The command line has no such answer; `_answer` is the one place that uses Snakemake's private interface (as of 9.27.1).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Job(NamedTuple):
+    """A job, as a person would name it."""
+
+    rule: str
+    wildcards: tuple[tuple[str, str], ...]
+    """Names and values, sorted."""
+
+    @classmethod
+    def parse(cls, text: str) -> Job:
+        """Return the job of a text like ``time_subnets device=pi shard=0``."""
+        rule, *values = text.split()
+        return cls(rule, tuple(sorted((name, value) for name, _, value in (word.partition("=") for word in values))))
+
+    def covers(self, other: Job) -> bool:
+        """Whether the other is of the same rule and has these wildcards, among others."""
+        return self.rule == other.rule and set(self.wildcards) <= set(other.wildcards)
+
+    def __str__(self) -> str:
+        return " ".join([self.rule, *(f"{name}={value}" for name, value in self.wildcards)])
+
+
+class Plan(NamedTuple):
+    """What a dry run says."""
+
+    jobs: Mapping[Job, Sequence[str]]
+    """All that the targets depend on, with their outputs."""
+    runs: Mapping[Job, str]
+    """Those of them that would run, with Snakemake's reasons."""
+
+    @property
+    def rules(self) -> set[str]:
+        """The rules of which a job would run."""
+        return {job.rule for job in self.runs}
+
+
+class DryRuns:
+    """Dry runs of the workflow in `tree`; a context manager.
+
+    Parameters
+    ----------
+    tree
+        The folder with the Snakefile.
+    edited
+        Whether code is edited between questions, in ways that leave imports alone; else its digests are computed once.
+    """
+
+    def __init__(self, tree: Path = ROOT, *, edited: bool = False) -> None:
+        self.tree, self._edited = tree, edited
+
+    def __enter__(self) -> DryRuns:
+        self._process = subprocess.Popen(
+            [sys.executable, __file__, str(self.tree)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=self.tree,
+            env={**os.environ, "PYTHONPATH": str(self.tree)},
+        )  # fmt: skip
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.communicate()
+
+    def plan(self, folder: Path, config: Mapping[str, Any] | Path, targets: Sequence[str] = ()) -> Plan:
+        """Return what would run there; the rule `all` is left out.
+
+        Raises RuntimeError with Snakemake's message when it does not get so far.
+        """
+        jobs, runs = {}, {}
+        for rule, wildcards, outputs, reason in self._ask("plan", folder, config, targets):
+            job = Job(rule, tuple(map(tuple, wildcards)))
+            jobs[job] = outputs
+            if reason is not None:
+                runs[job] = reason
+        return Plan(jobs, runs)
+
+    def pretend(self, folder: Path, config: Mapping[str, Any] | Path, targets: Sequence[str] = ()) -> None:
+        """Bring the folder to where these jobs have run, with placeholders for what they would have written.
+
+        Snakemake's metadata are what it writes after a real job: params, inputs with their checksums, code.
+        """
+        self._ask("pretend", folder, config, targets)
+
+    def _ask(self, what: str, folder: Path, config: Mapping[str, Any] | Path, targets: Sequence[str]) -> Any:
+        assert self._process.stdin
+        assert self._process.stdout
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+            if not isinstance(config, Path):
+                json.dump(config, file)  # which is YAML
+                file.flush()
+            path = config if isinstance(config, Path) else file.name
+            question = {
+                "edited": self._edited,
+                "what": what,
+                "folder": str(folder),
+                "config": str(path),
+                "targets": list(targets),
+            }
+            self._process.stdin.write(json.dumps(question) + "\n")
+            self._process.stdin.flush()
+            answer = json.loads(self._process.stdout.readline())
+        if "error" in answer:
+            raise RuntimeError(answer["error"])
+        return answer["answer"]
+
+
+def _serve(tree: Path) -> None:
+    """Answer questions until there are no more."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # Snakemake prints
+    for number, line in enumerate(sys.stdin):
+        if number == 0:
+            _warm_up(tree, **json.loads(line))
+        receiving, sending = os.pipe()
+        if not (child := os.fork()):
+            os.close(receiving)
+            with os.fdopen(sending, "w") as out:
+                try:
+                    out.write(json.dumps({"answer": _answer(tree, **json.loads(line))}))
+                except BaseException as error:
+                    out.write(json.dumps({"error": f"{type(error).__name__}: {error}"}))
+            os._exit(0)
+        os.close(sending)
+        with os.fdopen(receiving) as given:
+            answers.write(given.read() + "\n")
+        answers.flush()
+        os.waitpid(child, 0)
+
+
+def _warm_up(tree: Path, **question: Any) -> None:
+    """Import and digest what all forks need."""
+    with contextlib.suppress(Exception):  # the fork says it
+        _answer(tree, **{**question, "edited": False, "what": "plan"})
+
+
+def _answer(
+    tree: Path, edited: bool, what: str, folder: str, config: str, targets: list[str]
+) -> list[tuple[str, list[list[str]], list[str], str | None]]:
+    from snakemake.api import SnakemakeApi
+    from snakemake.settings import types
+    from snakemake.settings.enums import Quietness
+
+    if edited:
+        from foxnas.files import closures
+
+        for name, function in vars(closures).items():
+            if hasattr(function, "cache_clear") and name not in ("_imported", "_module"):
+                function.cache_clear()
+    profile = yaml.safe_load((tree / "profiles" / "default" / "config.yaml").read_text())
+    with SnakemakeApi(types.OutputSettings(quiet={Quietness.ALL})) as api:
+        described = api.workflow(
+            resource_settings=types.ResourceSettings(cores=2),
+            config_settings=types.ConfigSettings(configfiles=[Path(config)]),
+            storage_settings=types.StorageSettings(),
+            snakefile=tree / "Snakefile",
+            workdir=Path(folder),
+        )
+        dag_settings = types.DAGSettings(
+            targets=frozenset(targets), max_checksum_file_size=profile["max-checksum-file-size"]
+        )
+        described.dag(dag_settings)
+        workflow = described._workflow
+        workflow.execution_settings = types.ExecutionSettings()
+        workflow._prepare_dag(forceall=False, ignore_incomplete=True, lock_warn_only=True, nolock=True)
+        workflow._build_dag()
+        dag = workflow.dag
+        jobs = [job for job in dag.jobs if job.rule.name != "all"]
+        if what == "pretend":
+            workflow.iocache.deactivate()  # as before real jobs: it would not see, nor checksum, what is written now
+            for level in dag.toposorted({job for job in jobs if dag.needrun(job)}):
+                for job in level:
+                    _pretend(job)
+                    workflow.async_run(workflow.persistence.finished(job))
+        return [
+            (
+                job.rule.name,
+                sorted(map(list, job.wildcards_dict.items())),
+                list(map(str, job.output)),
+                str(dag.reason(job)) if dag.needrun(job) else None,
+            )
+            for job in jobs
+        ]
+
+
+def _pretend(job: Any) -> None:
+    for file in job.output:
+        path = Path(file)
+        if file.is_directory:
+            path.mkdir(parents=True, exist_ok=True)
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(f"placeholder of {file}\n")
+
+
+if __name__ == "__main__":
+    _serve(Path(sys.argv[1]))

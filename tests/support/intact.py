@@ -1,0 +1,75 @@
+"""Is everything below a results folder whole? Every kind of artefact, by its own reader."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+
+from foxnas.accuracy.outcomes import read_outcomes
+from foxnas.files.arrays import load_array
+from foxnas.files.journal import Journal
+from foxnas.files.seal import read_model
+from foxnas.files.tables import read_json, read_provenance, read_table
+from foxnas.supernet.tensors import read_tensors
+
+
+def files_of(results: Path) -> set[str]:
+    """Return the files, relative; those of exported candidates, which timings choose, without their names."""
+    paths = (path.relative_to(results) for path in results.rglob("*") if path.is_file())
+    return {str(path.with_stem("any") if path.parent.name == "exported" else path) for path in paths}
+
+
+def untimed(path: Path) -> object:
+    """Return what a file says, but for the seconds that its rows took."""
+    content = path.read_bytes()
+    if path.suffix == ".jsonl":
+        lines = [json.loads(line) for line in content.splitlines()]
+        return [{name: value for name, value in line.items() if name not in ("seconds", "crc32")} for line in lines]
+    if path.suffix == ".csv" and "seconds" in (table := read_table(path)):
+        return read_provenance(path), table.drop(columns="seconds").to_csv()
+    return content
+
+
+def check_all(results: Path) -> None:
+    """Read every artefact, and see that nothing half-written lies about."""
+    hidden = [path for path in results.rglob(".*") if path.name != ".snakemake_timestamp"]
+    assert not hidden, hidden
+    for path in sorted(results.rglob("*")):
+        if path.is_file():
+            check(path)
+
+
+def check(path: Path, lines: int | None = None) -> None:
+    """Read one artefact; `lines` is how many a journal should have. Raises FoxnasError when it is damaged."""
+    if "logs" in path.parts or "benchmarks" in path.parts:
+        return
+    match path.suffix:
+        case ".csv":
+            read_table(path)
+        case ".json":
+            read_json(path)
+        case ".npy":
+            load_array(path)
+        case ".npz":
+            read_outcomes([path], list(read_table(path.with_suffix(".csv"))["id"]))
+        case ".pt":
+            with zipfile.ZipFile(path) as archive:
+                assert archive.testzip() is None
+        case ".safetensors":
+            read_tensors(path)
+        case ".tflite":
+            read_model(path)
+        case ".jsonl":
+            content = path.read_bytes().splitlines()
+            key = json.loads(content[0])["key"]
+            with Journal(path, key) as journal:
+                found = len(journal.records)
+            wanted = len(content) if lines is None else lines
+            assert found == wanted, f"{path.name}: {wanted - found} damaged lines"
+        case ".html":
+            assert path.read_text().rstrip().endswith("</html>")
+        case "":
+            assert path.name == ".snakemake_timestamp", path
+        case _:
+            raise AssertionError(f"{path}: who reads this?")

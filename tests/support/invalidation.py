@@ -1,0 +1,301 @@
+"""What changing a line of the config runs again: one row a leaf, and more where it depends on the rest of the config.
+
+A new leaf needs a row here, or `tests/test_invalidation.py` fails. `python tests/invalidation_page.py` writes the table
+of docs/invalidation.md anew.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from foxnas.config.whole import read_config
+from tests.support.stages import (
+    ACCURACY,
+    ACCURACY_FIT,
+    BASELINES,
+    BUDGET,
+    CALIBRATION,
+    COMPILATION,
+    EXPORT,
+    EXTRA,
+    FETCH,
+    GROWTH,
+    LATENCY,
+    LATENCY_FIT,
+    LATER_ROUNDS,
+    NEW_DEVICE,
+    NEW_SIZE,
+    NEW_SIZE_TRAINED,
+    NOTHING,
+    PROVISION,
+    REPORT,
+    RESIZED,
+    RIVALS,
+    RIVALS_OF_ACCURACY,
+    SAMPLE,
+    SEARCH,
+    SEARCH_AGAIN,
+    SPACE,
+    SPLIT,
+    STRATEGIES,
+    SUPERNET,
+    TARGET,
+    TIMING,
+    TWISTS,
+    VALIDATION,
+    VERDICT,
+    WINNER,
+    Stage,
+)
+
+
+class Row(NamedTuple):
+    """One line changed in a finished run."""
+
+    path: str
+    """The leaf, with the places of list elements."""
+    value: Any
+    """What it is changed to."""
+    stage: Stage
+    where: Mapping[str, str] = {}
+    """Wildcards to which the rerun is restricted."""
+    base: str = "tiny"
+    """The finished run; see `BASES`."""
+    also: Mapping[str, Any] = {}
+    """Other lines that must change with it to be valid."""
+    note: str = ""
+    """For the page: when it is so."""
+
+    @property
+    def leaf(self) -> str:
+        """The leaf as the schema has it."""
+        return re.sub(r"\.\d+(?=\.|$)", "[]", self.path)
+
+
+@dataclass(frozen=True)
+class Base:
+    """A finished run: config/tiny.yaml with these changes."""
+
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    files: tuple[str, ...] = ()
+    """What the user has to bring, besides."""
+
+    def config(self) -> dict[str, Any]:
+        """Return its configuration, every key written out."""
+        return changed(_TINY, self.changes)
+
+    def bring(self, folder: Path) -> None:
+        """Put the user's files there."""
+        for name in self.files:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(f"{name}, of the user\n")
+
+
+def changed(config: Mapping[str, Any], lines: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of the config with other values at these paths. Raises AssertionError where one is no other."""
+    copy = json.loads(json.dumps(config))
+    for path, value in lines.items():
+        *parents, last = (int(part) if part.isdigit() else part for part in path.split("."))
+        place = copy
+        for part in parents:
+            place = place[part]
+        assert place[last] != value, f"{path} is {value} already"
+        place[last] = json.loads(json.dumps(value))
+    return copy
+
+
+_SSH = {
+    "host": "pi.local", "user": None, "port": None, "config_file": None, "password": None, "folder": ".foxnas",
+    "python": None, "wheels": None,
+}  # fmt: skip
+_TINY = read_config(Path(__file__).resolve().parents[2] / "config" / "tiny.yaml").model_dump(mode="json")
+_DEVICE = _TINY["devices"][0]
+_TORCH = {"batch": 64, "compile": False, "cuda_graphs": False, "tf32": False, "channels_last": False}
+_COMPILER = {"executable": "edgetpu_compiler", "timeout_s": 180, "runtime": 14}
+BASES = {
+    "tiny": Base(files=("other.safetensors", "energy/local-16.csv", "energy/local-24.csv")),
+    # Every kind of device, a supernet of one's own, two budgets, two rounds.
+    "devices": Base(
+        {
+            "devices": [
+                _DEVICE,
+                {**_DEVICE, "name": "pi", "ssh": _SSH},
+                {**_DEVICE, "name": "coral", "kind": "edgetpu", "compiler": _COMPILER, "max_model_bytes": 6000000,
+                 "ssh": {**_SSH, "host": "coral.local"}},
+                {**_DEVICE, "name": "gpu", "kind": "torch", "torch": _TORCH, "ssh": {**_SSH, "host": "gpubox"}},
+            ],
+            "supernet.source": "train",
+            "budgets": ["p50", 5.0],
+            "refinement.rounds": 2,
+        }
+    ),
+    # Image files, a goal and tables of one's own.
+    "own": Base(
+        {
+            "data.dataset": "folder",
+            "data.folder": "photos",
+            "data.scene": None,
+            "supernet.source": "train",
+            "search.objective": {
+                "kind": "python", "function": "mine:score", "accuracy_floor": None, "points_per_budget": None
+            },
+            "predictors.further_targets.0.table": "energy/{device}-{size}.csv",
+        },
+        ("mine.py", "energy/local-16.csv", "energy/local-24.csv", "power/local-16.csv", "power/local-24.csv"),
+    ),
+    "floor": Base({"search.objective.kind": "latency-under-accuracy", "search.objective.accuracy_floor": 60.0}),
+    "weighted": Base({"search.objective.kind": "weighted", "search.objective.points_per_budget": 1.0}),
+}  # fmt: skip
+
+
+def _same(stage: Stage, prefix: str, values: Mapping[str, Any], **more: Any) -> list[Row]:
+    return [Row(f"{prefix}.{name}", value, stage, **more) for name, value in values.items()]
+
+
+def _device(number: int, name: str, stage: Stage, prefix: str, values: Mapping[str, Any]) -> list[Row]:
+    """Rows of one device of the base `devices`, none of which may touch another device."""
+    return _same(stage, f"devices.{number}{prefix}", values, where={"device": name}, base="devices")
+
+
+_PROTOCOL = {
+    "warm_up_runs": 6, "warm_up_ms": 6.0, "min_runs": 30, "min_time_ms": 21.0, "max_time_ms": 20000.0, "repeats": 3,
+    "threads": 2, "cpu": 0, "xnnpack": True, "reference_every": 10, "max_relative_mad": 0.2, "max_preempted": 0.5,
+    "max_drift": 0.2, "max_disagreement": 0.06, "max_attempts": 7, "seed": 1,
+}  # fmt: skip
+_PHASE = {
+    "epochs": 7, "learning_rate": 0.005, "kernel_sizes": [5, 7], "expansion_ratios": [3, 4, 6], "depths": [3, 4],
+    "kernel_weights": [0.2, 0.3, 0.5], "expansion_weights": [0.1, 0.2, 0.3, 0.4], "depth_weights": [0.2, 0.3, 0.5],
+}  # fmt: skip
+_PHASES = [
+    {**_PHASE, "kernel_sizes": [3, 5, 7], "expansion_ratios": [2, 3, 4, 6], "depths": [2, 3, 4]},
+]
+_TRAINING = {
+    "seed": 1, "batch_size": 128, "batch_parts": 2, "weight_decay": 0.0002, "distillation": 0.5, "average_decay": 0.99,
+    "precision": "bf16",
+}  # fmt: skip
+ROWS = [
+    *_same(SPACE, "space", {
+        "name": "other", "kernel_sizes": [3, 5], "expansion_ratios": [3, 4], "depths": [2, 3],
+        "padding": "symmetric", "stem_width": 12, "stem_stride": 1, "stem_activation": "relu",
+        "first_activation": "relu", "first_residual": False, "head_width": 64, "head_activation": "relu",
+        "mix_width": 16, "kernel_transforms": True, "squeeze.reduction": 8,
+        "squeeze.divisor": 2, "squeeze.minimum": 2, "squeeze.activation": "relu", "units.0.width": 12,
+        "units.0.stride": 1, "units.1.type": 2, "units.1.activation": "relu", "units.1.first_type": 2,
+    }),
+    Row("space.units", [{"width": 8, "stride": 2, "type": 1, "activation": "relu", "first_type": 0}], SPACE),
+    Row("space.size_divisor", 2, NOTHING),
+    Row("space.normalisation", "imagenet", SPLIT | SPACE, also={"space.image_channels": 3}),
+    Row("space.image_sizes", [16, 20, 24], NEW_SIZE, {"size": "20"}, note="a checkpoint"),
+    Row("space.image_sizes", [12, 16, 24], NEW_SIZE, {"size": "12"}, note="a checkpoint"),
+    Row("space.image_sizes", [16, 20, 24], NEW_SIZE_TRAINED, base="devices", note="a supernet trained here"),
+    Row("space.image_sizes", [16], BUDGET | RIVALS | TARGET | BASELINES, note="one less"),
+    *_same(SPLIT | SPACE, "space", {"image_channels": 3, "classes": 11}),
+
+    Row("data.dataset", "KMNIST", FETCH),
+    Row("data.folder", "elsewhere", FETCH),
+    *_same(SPLIT, "data", {
+        "scene": None, "scene.canvas": 50, "scene.smallest_scale": 0.6, "scene.largest_angle": 20.0,
+        "evaluate_on": "held-out", "seed": 1, "splits.train": 4001, "splits.fit": 1001, "splits.verify": 1001,
+        "splits.test": 1001,
+    }),
+    Row("data.centre_share", 0.875, RESIZED),
+    Row("data.corrupt_images", "skip", NOTHING, note="arrays"),
+    Row("data.corrupt_images", "skip", SPLIT, base="own", note="image files"),
+
+    Row("supernet.source", "train", SUPERNET),
+    Row("supernet.checkpoint", "other.safetensors", SUPERNET),
+    Row("supernet.checkpoint", "other.safetensors", NOTHING, base="devices", note="a supernet trained here"),
+    Row("supernet.gpus", 1, NOTHING, base="devices"),
+    *_same(NOTHING, "supernet.training", _TRAINING, note="a checkpoint"),
+    *_same(NOTHING, "supernet.training.phases.0", _PHASE, note="a checkpoint"),
+    *_same(SUPERNET, "supernet.training", _TRAINING, base="devices", note="a supernet trained here"),
+    *_same(SUPERNET, "supernet.training.phases.0", _PHASE, base="devices", note="a supernet trained here"),
+    Row("supernet.training.phases", [_PHASES[0]], SUPERNET, base="devices", note="a supernet trained here"),
+    Row("supernet.training.phases", [_PHASES[0]], NOTHING, note="a checkpoint"),
+
+    Row("sampling.seed", 1, SAMPLE),
+    Row("sampling.design", "i-optimal", SAMPLE),
+    Row("sampling.subnets", 200, GROWTH),
+    Row("accuracy.recalibration_images", 200, CALIBRATION),
+    Row("accuracy.batch_size", 512, ACCURACY),
+    Row("accuracy.precision", "bf16", ACCURACY),
+    Row("accuracy.device", "auto", NOTHING, note="recorded in every row"),
+
+    *_device(1, "pi", NEW_DEVICE, "", {"ssh.host": "elsewhere", "ssh.python": "python3"}),
+    *_device(1, "pi", PROVISION, "", {
+        "ssh.user": "me", "ssh.port": 2222, "ssh.config_file": "config", "ssh.password": "prompt",
+        "ssh.folder": "foxnas", "ssh.wheels": "wheels",
+    }),
+    Row("devices.1.ssh", None, LATENCY, {"device": "pi"}, "devices", note="this machine itself"),
+    *(
+        row
+        for number, name in enumerate(("local", "pi", "coral", "gpu"))
+        for row in (
+            *_device(number, name, NOTHING, ".patience", {"silence_s": 61.0, "away_minutes": 2.0, "busy_minutes": 3.0}),
+            *_device(number, name, SEARCH, "", {"max_model_bytes": 50000}),
+            *_device(number, name, LATENCY, ".protocol", {"xnnpack": True, "seed": 1}),
+        )
+    ),
+    *_device(1, "pi", LATENCY, ".protocol", {k: v for k, v in _PROTOCOL.items() if k not in ("xnnpack", "seed")}),
+    *_device(2, "coral", NOTHING, ".compiler", {"executable": "/opt/edgetpu_compiler"}),
+    *_device(2, "coral", COMPILATION, ".compiler", {"timeout_s": 60, "runtime": 13}),
+    *_device(3, "gpu", LATENCY, ".torch", {
+        "batch": 1, "compile": True, "cuda_graphs": True, "tf32": True, "channels_last": True,
+    }),
+    Row("devices.1.name", "board", NEW_DEVICE, {"device": "board"}, "devices"),
+    Row("devices.1.kind", "torch", NEW_DEVICE, {"device": "pi"}, "devices", {"devices.1.torch": _TORCH}),
+    Row("devices.2.compiler", None, NEW_DEVICE, {"device": "coral"}, "devices", {"devices.2.kind": "tflite"}),
+    Row("devices.3.torch", None, NEW_DEVICE, {"device": "gpu"}, "devices", {"devices.3.kind": "tflite"}),
+    Row("devices", [_DEVICE, {**_DEVICE, "name": "pi", "ssh": _SSH}], NEW_DEVICE, {"device": "pi"}, note="one more"),
+    Row("devices", [_DEVICE], REPORT, base="devices", note="fewer"),
+
+    Row("predictors.accuracy_target", "probability", ACCURACY_FIT | RIVALS_OF_ACCURACY),
+    Row("predictors.accuracy_form", "layers", ACCURACY_FIT),
+    Row("predictors.latency_form", "layers", LATENCY_FIT),
+    Row("predictors.folds", 5, ACCURACY_FIT | LATENCY_FIT | TARGET),
+    Row("predictors.seed", 1, ACCURACY_FIT | LATENCY_FIT | TARGET | RIVALS),
+    Row("predictors.rivals", None, REPORT),
+    *_same(RIVALS, "predictors.rivals", {"training_subnets": [50], "repeats": 2, "network_steps": 60}),
+    Row("predictors.further_targets", [], REPORT),
+    *_same(TARGET, "predictors.further_targets.0", {
+        "name": "slow", "column": "p10_ms", "unit": "s", "form": "layers", "table": "energy/{device}-{size}.csv",
+    }),
+    Row("predictors.further_targets.0.table", "power/{device}-{size}.csv", TARGET, base="own"),
+
+    Row("budgets", ["p50", "p80"], BUDGET | BASELINES, {"budget": "p80"}, note="one more"),
+    Row("budgets", ["p50"], BASELINES, base="devices", note="one less"),
+    *_same(SEARCH, "search", {
+        "strategy": "evolution", "seed": 1, "candidates": 3, "incumbents": 2, "objective.kind": "knee",
+        "annealing.initial_temperature": 5, "annealing.proposals_per_temperature": 50, "annealing.boltzmann": 0.02,
+        "annealing.switch_after": 9, "annealing.rounds": 3, "annealing.chains": 16, "annealing.guided": False,
+        "annealing.polish": False,
+    }),
+    *_same(SEARCH, "search.caps", {
+        "max_parameters": 10**6, "max_macs": 10**7, "max_int8_bytes": 10**6, "max_activation_bytes": 10**6,
+    }),
+    *_same(SEARCH | STRATEGIES, "search", {"alike_layers": True, "reserves_percent": [4.0, 20.0]}),
+    Row("search.objective.accuracy_floor", 65.0, SEARCH, base="floor"),
+    Row("search.objective.points_per_budget", 2.0, SEARCH, base="weighted"),
+    Row("search.objective.function", "mine:other", SEARCH, base="own"),
+
+    *_same(STRATEGIES, "comparison", {"seeds": 1, "calls": 1000}),
+    Row("refinement.rounds", 2, SEARCH_AGAIN),
+    Row("refinement.settled_points", 0.1, NOTHING, note="one round"),
+    Row("refinement.settled_points", 0.1, LATER_ROUNDS, base="devices", note="several rounds"),
+    Row("refinement.twists", 3, TWISTS, note="another number"),
+    Row("refinement.twists", 0, WINNER, note="none"),
+    Row("verification.sessions", 4, TIMING, base="devices"),
+    Row("verification.margin_percent", 2.0, TWISTS),
+    Row("export.calibration_images", 32, EXPORT, note="no more than recalibration_images"),
+    Row("export.calibration_images", 300, CALIBRATION, note="more"),
+    Row("validation.sessions", 4, VALIDATION, base="devices"),
+    Row("validation.max_drop_percent", 2.0, VERDICT),
+    Row("validation.accuracy_on", "host", VERDICT, {"device": "pi"}, "devices"),
+    *_same(BASELINES, "baselines", {"seed": 1, "random_searches": 11}),
+    Row("baselines.extra_subnets", 100, EXTRA),
+]  # fmt: skip

@@ -1,0 +1,76 @@
+"""Write docs/invalidation.md from the rows that are tested: `python tests/invalidation_page.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from tests.support.invalidation import ROWS
+from tests.support.stages import ON_THE_PAGE
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "invalidation.md"
+
+
+def page() -> str:
+    """Return the text of docs/invalidation.md."""
+    lines = [_INTRODUCTION, "| change | runs again | where, when |", "|---|---|---|"]
+    told: dict[tuple[str, str, str], list[str]] = {}
+    for row in ROWS:
+        where = [f"that {name}" for name in row.where if "the new" not in row.stage.says]
+        section = row.leaf.partition(".")[0].removesuffix("[]")
+        key = (section, row.stage.says, ", ".join([*where, *filter(None, [row.note])]))
+        told.setdefault(key, []).append(row.leaf)
+    for (_, says, where), leaves in told.items():
+        lines.append(f"| {', '.join(f'`{leaf}`' for leaf in _shortened(leaves))} | {says} | {where} |")
+    lines += ["", "Where the words lead:", "", "| stage | begins with | then |", "|---|---|---|"]
+    for stage in ON_THE_PAGE:
+        then = "; ".join(dict.fromkeys(after.says for after in stage.then))
+        lines.append(f"| {stage.says} | {', '.join(f'`{rule}`' for rule in stage.own)} | {then} |")
+    return "\n".join(lines) + "\n"
+
+
+def _shortened(leaves: Iterable[str]) -> list[str]:
+    """Return the leaves, with one entry for a whole section whose leaves are all there."""
+    known, left = {row.leaf for row in ROWS}, list(dict.fromkeys(leaves))
+    for depth in (1, 2, 3):
+        for prefix in dict.fromkeys(".".join(leaf.split(".")[:depth]) for leaf in left if leaf.count(".") >= depth):
+            inside = {leaf for leaf in known if leaf.startswith(f"{prefix}.")}
+            if len(inside) > 1 and inside <= set(left):
+                place = min(map(left.index, inside))
+                left = [leaf for leaf in left if leaf not in inside]
+                left.insert(place, f"{prefix}.*")
+    return left
+
+
+_INTRODUCTION = """# What runs again
+
+Change a line of the config, run the same command: only what depends on that line runs again. `snakemake -n` says what
+and why before anything does. This page is written by `python tests/invalidation_page.py` from the rows of
+`tests/invalidation.py`; every row is held against Snakemake's own answer by `tests/test_invalidation.py`, and two
+swapped numbers of a section by `tests/test_invalidation_pairs.py`.
+
+- **Measurements** run again only when their own settings or their own code change. The sampled table that they read
+  is `ancient` for them: they go by what defines it (space, seed, design), not by the file. Timings of the sample are
+  journalled besides: where their rule does run again, it times only what the journal does not hold for this protocol,
+  runner, machine and set of models.
+- **More subnets** are further shards of 100. The first ones stay the same subnets in the same files; with fewer, what
+  is there is used again.
+- **How a device is reached** (`ssh.user`, `ssh.port`, `ssh.folder`, ...), how long it is waited for (`patience`) and
+  where the compiler lies are no part of a result. A changed way is tried once, by `provision_device`. `ssh.host` and
+  `ssh.python` are part of it: another machine, another interpreter. Its journal goes by what the machine says it is,
+  so the same one under another host name has no probe timed twice. A board that is swapped behind the same host name
+  is noticed when the next shard is measured, and refused: give the new one a `name` of its own.
+- **Code**: a rule runs again when its script, or a module that this imports, directly or not, has changed by a byte,
+  whatever its time stamp says (`tests/test_invalidation_code.py`). Touched files, another checkout in the same place,
+  comments and another order in the config run nothing.
+- **Images** are dealt out by one rule, so a change of one split deals out all, and whatever sees an image follows.
+  Latency never does.
+- **Budgets in milliseconds** are resolved by the same rule as percentiles, which also checks that a measured subnet
+  meets them. Nothing makes that rule run again that does not make the search run again, too.
+- Snakemake 9.27 overlooks what changed downstream of an `ancient` input that is made again in the same call;
+  `foxnas/flow/ancient.py` says how this workflow does not.
+"""
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())

@@ -1,0 +1,233 @@
+"""A small finished run for the report: the workflow's own scripts write it.
+
+Only what needs images, a device or TensorFlow is made up (`made_up`).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from foxnas import cli
+from foxnas.config.whole import Config, read_config
+from foxnas.device.acceptance import COLUMNS
+from foxnas.files.tables import read_json, write_json, write_table
+from foxnas.predictor.config import FurtherTargetConfig, RivalsConfig
+from foxnas.space.arch import Arch
+from foxnas.space.space import SearchSpace
+from tests.support.made_up import (
+    DEVICE,
+    IDENTITY,
+    ROOT,
+    SCRIPTS,
+    Truth,
+    compare_baselines,
+    measure_found,
+    time_models,
+    verify,
+)
+
+_STAGES = ("accuracy", f"latency-{DEVICE}")
+
+
+@dataclass(frozen=True)
+class ReportRun:
+    """Where the run is, and the arguments of `write_page`."""
+
+    results: Path
+    space: str
+    sizes: list[int]
+    devices: list[str]
+    budgets: list[str]
+
+    def arguments(self) -> tuple[Path, str, list[int], list[str], list[str], list[str]]:
+        """Return the arguments of `write_page` but the last."""
+        return self.results, self.space, self.sizes, self.devices, self.budgets, ["round-1", "twist"]
+
+
+def script(name: str) -> Callable[..., None]:
+    """Return the function behind a script of the workflow."""
+    spec = importlib.util.spec_from_file_location(f"foxnas_script_{name}", SCRIPTS / f"{name}.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    main: Callable[..., None] = module.main
+    return main
+
+
+def make_run(
+    results: Path,
+    *,
+    sizes: Sequence[int] = (16, 24),
+    units: int = 3,
+    subnets: int = 90,
+    images: int = 3000,
+    budgets: Sequence[str] = ("p25", "p50"),
+    target: str = "top1",
+    form: str = "paper",
+    seed: int = 7,
+) -> ReportRun:
+    """Write a finished run below `results`."""
+    config = _config(sizes, units, target, form)
+    space = config.space.build()
+    truth = Truth(space, images, seed)
+    folder = results / space.name
+    for size in sizes:
+        _measure(folder / str(size), config, space, truth, size, subnets)
+    for budget in budgets:
+        _search(folder, config, truth, list(sizes), budget, subnets)
+    compare_baselines(folder, config, truth, list(sizes), list(budgets), subnets)
+    return ReportRun(results, space.name, list(sizes), [DEVICE], list(budgets))
+
+
+def _config(sizes: Sequence[int], units: int, target: str, form: str) -> Config:
+    """The demo's configuration, smaller."""
+    value = read_config(ROOT / "config" / "config.yaml").model_dump()
+    value["space"] |= {"name": "tiny", "image_sizes": list(sizes), "units": value["space"]["units"][:units]}
+    value["predictors"] |= {"accuracy_target": target, "accuracy_form": form}
+    value["search"]["annealing"] |= {"proposals_per_temperature": 30, "rounds": 2}
+    value["search"]["candidates"] = 3
+    return Config.model_validate(value)
+
+
+def _measure(folder: Path, config: Config, space: SearchSpace, truth: Truth, size: int, subnets: int) -> None:
+    sample = space.sample(size, np.random.default_rng([1, size]))
+    archs = [next(sample) for _ in range(subnets)]
+    correct = np.stack([truth.correct(arch, "fit") for arch in archs])
+    ability = np.array([truth.ability(arch) for arch in archs])
+    folds = 100 * (ability[:, None] * 0.2 + 0.35) + truth.rng.normal(0, 0.15, (subnets, 10))
+    names = {"id": [a.id for a in archs], "arch": [a.text for a in archs]}
+    accuracy = pd.DataFrame(
+        names
+        | {
+            "top1_percent": 100 * correct.mean(axis=1),
+            "correct_probability_percent": folds.mean(axis=1),
+            "images": truth.images,
+            "seconds": 0.1,
+            "device": "cpu",
+            "precision": "fp32",
+        }
+    )
+    settings = {"space": config.space, "accuracy": config.accuracy, "sample": config.sampling}
+    shards = folder / "shards"
+    write_table(shards / "accuracy" / "0.csv", accuracy, cli.made_by(str(SCRIPTS / "evaluate_subnets.py"), settings))
+    np.savez(
+        shards / "accuracy" / "0.npz",
+        id=np.array(names["id"]), correct=np.packbits(correct, axis=1), probability_folds=folds,
+    )  # fmt: skip
+
+    median = np.array([truth.latency_ms(arch) for arch in archs]) * truth.rng.lognormal(0, 0.012, subnets)
+    usable = np.arange(subnets) % 41 != 40
+    latency = pd.DataFrame(names, columns=list(COLUMNS)).assign(
+        latency_ms=median * np.where(usable, 1, 1.4), p10_ms=median * 0.98, p90_ms=median * 1.04, mad_ms=median * 0.008,
+        runs=50, preempted_percent=0.5, attempts=np.where(usable, 2, 5), disagreement_percent=0.9, reference_ms=0.3,
+        drift_percent=truth.rng.normal(0, 0.7, subnets), fallback_operators=2, peak_memory_mb=40.0,
+        batch=1, dtype="int8", signedness="signed", io_dtype="uint8", executor="own kernels",
+        clock_mhz=truth.rng.uniform(1495, 1500, subnets),
+        usable=usable, reason=np.where(usable, None, "timings disagree by 9.3% (limit 5%)"),
+    )  # fmt: skip
+    settings = {"space": config.space, "device": config.devices[0], "sample": config.sampling}
+    made_by = cli.made_by(str(SCRIPTS / "time_subnets.py"), settings, identity=IDENTITY)
+    write_table(shards / f"latency-{DEVICE}" / "0.csv", latency, made_by)
+    for stage in ("accuracy", f"latency-{DEVICE}"):
+        script("gather_shards")(shards=[shards / stage / "0.csv"], rows=subnets, table=folder / f"{stage}.csv")
+    common = {"space": config.space, "folds": config.predictors.folds, "seed": 0, "image_size": size}
+    script("fit_accuracy")(
+        **common, target=config.predictors.accuracy_target, form=config.predictors.accuracy_form,
+        table=folder / "accuracy.csv", outcomes=[shards / "accuracy" / "0.npz"],
+        predictor=folder / "predictors" / "accuracy.json", fits=folder / "predictors" / "accuracy-fits.json",
+    )  # fmt: skip
+    script("fit_latency")(
+        **common, form=config.predictors.latency_form, table=folder / f"latency-{DEVICE}.csv",
+        predictor=folder / "predictors" / f"latency-{DEVICE}.json",
+        fits=folder / "predictors" / f"latency-{DEVICE}-fits.json",
+    )  # fmt: skip
+
+
+def add_predictors(run: ReportRun, config: Config | None = None) -> dict[str, Any]:
+    """Add fits of a further target and comparisons with other predictors; return what `write_page` is to be told."""
+    folder = run.results / run.space
+    config = config or _config(run.sizes, 3, "top1", "paper")
+    rivals = RivalsConfig(training_subnets=[30, 60, 90], repeats=1, network_steps=3)
+    tables = {stage: [folder / str(size) / f"{stage}.csv" for size in run.sizes] for stage in _STAGES}
+    for target, stage in zip(("top1", "latency"), _STAGES, strict=True):
+        script("compare_predictors")(
+            space=config.space, target=target, rivals=rivals, seed=0, tables=tables[stage],
+            scores=folder / "predictors" / f"{stage}-scores.csv",
+        )  # fmt: skip
+    script("fit_target")(
+        space=config.space, folds=5, seed=0, tables=tables[_STAGES[1]],
+        target=FurtherTargetConfig(name="p90", column="p90_ms", unit="ms", form="layers-shrunk", table=None),
+        fits=[folder / str(size) / "predictors" / f"p90-{DEVICE}-fits.json" for size in run.sizes],
+    )  # fmt: skip
+    return {"further_targets": ["p90"], "scores": True}
+
+
+def _search(folder: Path, config: Config, truth: Truth, sizes: list[int], budget: str, rows: int) -> None:
+    search, deploy = folder / "search" / DEVICE / budget, folder / "deploy" / DEVICE / budget
+    accuracy = [folder / str(size) / "accuracy.csv" for size in sizes]
+    latency = [folder / str(size) / f"latency-{DEVICE}.csv" for size in sizes]
+    script("resolve_budget")(
+        requested=budget, rows=rows, space=config.space, sample=config.sampling, tables=latency, predictors=[],
+        budget=search / "budget.json",
+    )  # fmt: skip
+    first, twist = search / "round-1", search / "twist"
+    predictors = {
+        "accuracy": [folder / str(size) / "predictors" / "accuracy.json" for size in sizes],
+        "latency": [folder / str(size) / "predictors" / f"latency-{DEVICE}.json" for size in sizes],
+    }
+    script("search_architectures")(
+        space=config.space, search=config.search, caps=config.search.caps, target=config.predictors.accuracy_target,
+        budget=search / "budget.json", **predictors, earlier=[], refit=[],
+        measured_accuracy=accuracy, measured_latency=latency, candidates=first / "candidates.csv",
+        trace=first / "trace.csv", frontier=first / "frontier.csv", certificate=first / "certificate.json",
+    )  # fmt: skip
+    script("compare_strategies")(
+        space=config.space, reserve_percent=min(config.search.reserves_percent), alike_layers=False, seeds=2, calls=600,
+        budget=search / "budget.json", **predictors, trace=search / "strategies" / "trace.csv",
+        found=search / "strategies" / "found.csv", subnets=search / "strategies" / "subnets.csv",
+    )  # fmt: skip
+    measure_found(search / "strategies", truth)
+    verify(first, config, truth)
+    script("twist_winner")(
+        space=config.space, verification=config.verification, caps=config.search.caps, twists=2,
+        budget=search / "budget.json", earlier=[first / "candidates.csv"], certificate=first / "certificate.json",
+        exported=[first / "exported.csv"], latencies=[first / "timed.json"], **predictors,
+        candidates=twist / "candidates.csv", moves=twist / "moves.json",
+    )  # fmt: skip
+    verify(twist, config, truth)
+    batches = [first, twist]
+    script("deploy_winner")(
+        verification=config.verification, caps=config.search.caps, budget=search / "budget.json",
+        certificate=first / "certificate.json", candidates=[batch / "candidates.csv" for batch in batches],
+        exported=[batch / "exported.csv" for batch in batches],
+        latencies=[batch / "timed.json" for batch in batches],
+        models=[batch / "exported" for batch in batches], table=search / "candidates.csv",
+        winner=search / "winner.json", model=deploy / "model.tflite",
+    )  # fmt: skip
+    _deploy(search, deploy, config, truth)
+
+
+def _deploy(search: Path, deploy: Path, config: Config, truth: Truth) -> None:
+    winner = Arch.parse(read_json(search / "winner.json")["winner"]["arch"])
+    write_json(
+        deploy / "accuracy.json",
+        {
+            "made_by": {}, "arch": winner.text, "images": truth.images,
+            "float_top1_percent": float(100 * truth.correct(winner, "test").mean()),
+            "int8_top1_percent": float(100 * truth.correct(winner, "test", 0.01).mean()),
+        },
+    )  # fmt: skip
+    time_models(deploy / "latency.json", config, truth, {"model": winner})
+    script("judge_model")(
+        max_drop_percent=config.validation.max_drop_percent, budget=search / "budget.json",
+        winner=search / "winner.json", accuracy=deploy / "accuracy.json", latency=deploy / "latency.json",
+        validation=deploy / "validation.json",
+    )  # fmt: skip

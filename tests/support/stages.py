@@ -1,0 +1,128 @@
+"""Where a rerun begins, and what follows from there: the words of docs/invalidation.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from tests.support.dag import Job
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Where a rerun begins: all rules from there on, some of them for some wildcards only (``rule name=value``)."""
+
+    says: str
+    own: tuple[str, ...]
+    """The rules that it begins with."""
+    then: tuple[Stage, ...]
+    """What follows from them."""
+
+    @property
+    def rules(self) -> frozenset[str]:
+        """All of its rules."""
+        return frozenset(self.own).union(*(stage.rules for stage in self.then))
+
+    def __or__(self, other: Stage) -> Stage:
+        return Stage(f"{self.says}; {other.says}", (), (self, other))
+
+    def among(self, jobs: Iterable[Job], where: Mapping[str, str]) -> set[Job]:
+        """Return those of the jobs that belong to it; a wildcard of `where` that a job has must have that value."""
+        return {
+            job
+            for job in jobs
+            if any(Job.parse(rule).covers(job) for rule in self.rules)
+            and all(dict(job.wildcards).get(name, value) == value for name, value in where.items())
+        }
+
+
+def _stage(says: str, *rules: str, then: Iterable[Stage] = ()) -> Stage:
+    return Stage(says, rules, tuple(then))
+
+
+def _measured(batch: str = "") -> list[str]:
+    """The rules that measure exported candidates."""
+    return [f"{rule} {batch}".strip() for rule in ("compile_candidates", "time_candidates", "time_compiled_candidates")]
+
+
+NOTHING = _stage("nothing")
+REPORT = _stage("the report", "write_report")
+VERDICT = _stage("the verdict", "judge_model", then=[REPORT])
+VALIDATION = _stage("the final timing", "validate_latency", "validate_compiled_latency", then=[VERDICT])
+BASELINES = _stage("the comparison with baselines", "compare_baselines", then=[REPORT])
+WINNER = _stage(
+    "the choice of the winner onward",
+    "deploy_winner", "deploy_compiled", "validate_accuracy", "validate_on_device", then=[VALIDATION, BASELINES],
+)  # fmt: skip
+TWISTS = _stage(
+    "twists onward", "twist_winner", "export_candidates batch=twist", *_measured("batch=twist"), then=[WINNER]
+)
+LATER_ROUNDS = _stage(
+    "later rounds onward",
+    "refit_predictors", "search_architectures round=round-2", "export_candidates batch=round-2",
+    *_measured("batch=round-2"), then=[TWISTS],
+)  # fmt: skip
+TIMING = _stage("timing of candidates onward", "time_candidates", "time_compiled_candidates", then=[LATER_ROUNDS])
+EXPORT = _stage("export onward", "export_candidates", *_measured(), then=[LATER_ROUNDS])
+SEARCH = _stage("search onward", "search_architectures", "evaluate_candidates", then=[EXPORT])
+STRATEGIES = _stage(
+    "the comparison of strategies",
+    "compare_strategies", "evaluate_found", "time_found", "compile_found", "time_compiled_found", then=[REPORT],
+)  # fmt: skip
+BUDGET = _stage("budgets, search onward", "resolve_budget", then=[SEARCH, STRATEGIES])
+RIVALS = _stage(
+    "the comparison of predictors", "compare_accuracy_predictors", "compare_latency_predictors", then=[REPORT]
+)
+RIVALS_OF_ACCURACY = _stage("the comparison of predictors", "compare_accuracy_predictors", then=[REPORT])
+TARGET = _stage("the fits of further targets", "fit_target", then=[REPORT])
+ACCURACY_FIT = _stage("accuracy fits onward", "fit_accuracy", then=[SEARCH, STRATEGIES])
+LATENCY_FIT = _stage("latency fits onward", "fit_latency", then=[SEARCH, STRATEGIES])
+ACCURACY = _stage(
+    "accuracy onward", "evaluate_subnets", "gather_accuracy", "compare_accuracy_predictors", then=[ACCURACY_FIT]
+)
+LATENCY = _stage(
+    "latency onward",
+    "time_subnets", "time_compiled", "gather_latency", "compare_latency_predictors", "fit_target",
+    then=[LATENCY_FIT, BUDGET],
+)  # fmt: skip
+COMPILATION = _stage("compilation onward", "compile_probes", then=[LATENCY])
+PROVISION = _stage("a check of the device", "provision_device")
+SAMPLE = _stage("sampling onward", "sample_subnets", "gather_subnets", then=[ACCURACY, COMPILATION])
+SUPERNET = _stage("the supernet, accuracy onward", "take_checkpoint", "train_supernet", then=[ACCURACY])
+SPACE = _stage("everything but the images", then=[SUPERNET, SAMPLE])
+RESIZED = _stage("resizing, accuracy onward", "resize_images", "resize_test_images", then=[ACCURACY])
+CALIBRATION = _stage(ACCURACY.says, "resize_images", then=[ACCURACY])
+SPLIT = _stage("splits, training, accuracy onward", "split_images", "train_supernet", then=[RESIZED])
+FETCH = _stage("the images anew, onward", "fetch_images", then=[SPLIT])
+#: More subnets: what is new, then whatever takes the whole table.
+GROWTH = _stage(
+    "the new subnets alone are evaluated and timed; fits onward",
+    "sample_subnets shard=1", "evaluate_subnets shard=1", "time_subnets shard=1", "compile_probes shard=1",
+    "time_compiled shard=1", "gather_subnets", "gather_accuracy", "gather_latency", "compare_accuracy_predictors",
+    "compare_latency_predictors", "fit_target", then=[ACCURACY_FIT, LATENCY_FIT, BUDGET],
+)  # fmt: skip
+EXTRA = _stage(
+    "the new subnets alone are evaluated and timed; the comparison with baselines",
+    "sample_subnets shard=1", "evaluate_subnets shard=1", "time_subnets shard=1", "compile_probes shard=1",
+    "time_compiled shard=1", then=[BASELINES],
+)  # fmt: skip
+SEARCH_AGAIN = _stage("the new round, twists onward", "evaluate_candidates round=round-1", then=[LATER_ROUNDS])
+NEW_SIZE = _stage("the new size: resizing, sampling onward", "resize_images", "resize_test_images", then=[SAMPLE])
+NEW_SIZE_TRAINED = _stage(
+    "the new size: resizing, sampling, latency; training, accuracy of all sizes onward",
+    *(
+        f"{rule} size=20"
+        for rule in (
+            "resize_images", "resize_test_images", "sample_subnets", "gather_subnets", "time_subnets", "time_compiled",
+            "compile_probes", "gather_latency", "fit_latency",
+        )
+    ),
+    "compare_latency_predictors", "fit_target", then=[SUPERNET, BUDGET],
+)  # fmt: skip
+NEW_DEVICE = _stage("the new device: latency onward", "provision_device", then=[COMPILATION])
+
+ON_THE_PAGE = (
+    FETCH, SPLIT, RESIZED, SUPERNET, SAMPLE, ACCURACY, COMPILATION, LATENCY, ACCURACY_FIT, LATENCY_FIT, BUDGET,
+    SEARCH, EXPORT, TIMING, LATER_ROUNDS, TWISTS, WINNER, VALIDATION, VERDICT, BASELINES, STRATEGIES, RIVALS,
+    TARGET, REPORT,
+)  # fmt: skip

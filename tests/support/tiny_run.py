@@ -1,0 +1,29 @@
+"""The smallest whole run, as a user starts it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+TINY = ROOT / "config" / "tiny.yaml"
+
+#: Measurements of next to nothing, that are all believed.
+QUICK = {
+    "warm_up_runs": 1, "warm_up_ms": 0, "min_runs": 2, "min_time_ms": 0, "max_time_ms": 1000, "repeats": 1,
+    "max_relative_mad": 50, "max_preempted": 1, "max_drift": 50, "max_disagreement": 50,
+}  # fmt: skip
+
+
+def snakemake(folder: Path, *words: str, config: Path = TINY, check: bool = True) -> str:
+    """Run the workflow in a folder and return what it printed."""
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--configfile", str(config)]
+    done = subprocess.run(
+        [*command, "--directory", str(folder), "--cores", "2", *words],
+        capture_output=True, text=True, cwd=ROOT, env={**os.environ, "COLUMNS": "200"},
+    )  # fmt: skip
+    text = done.stdout + done.stderr
+    assert not check or done.returncode == 0, text[-6000:]
+    return text

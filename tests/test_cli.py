@@ -1,0 +1,89 @@
+"""A script's function becomes its command; bad input ends in one sentence."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from foxnas import cli
+from foxnas.accuracy.config import AccuracyConfig
+from foxnas.config.whole import read_config
+from foxnas.section import canonical
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def example(*, accuracy: AccuracyConfig, folder: str | None, tables: list[Path], size: int, rows: int = 3) -> None:
+    """An example."""
+
+
+SETTINGS = '{"accuracy":{"recalibration_images":8,"batch_size":4},"folder":null}'
+
+
+def test_settings_files_and_defaults_reach_their_parameters() -> None:
+    words = ["--settings", SETTINGS, "--tables", "a.csv", "b c.csv", "--size", "28"]
+    assert cli.parse(example, words) == {
+        "accuracy": AccuracyConfig(recalibration_images=8, batch_size=4),
+        "folder": None,
+        "tables": [Path("a.csv"), Path("b c.csv")],
+        "size": 28,
+        "rows": 3,
+    }
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--settings", SETTINGS, "--tables", "a"], "--size"),
+        (["--settings", SETTINGS.replace("8", '"8"'), "--tables", "a", "--size", "1"], "accuracy"),
+        (["--settings", SETTINGS[:-1] + ',"other":1}', "--tables", "a", "--size", "1"], "other"),
+    ],
+)
+def test_a_wrong_command_line_is_refused(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.parse(example, words)
+    assert message in capsys.readouterr().err
+
+
+def run_script(name: str, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(ROOT / "workflow" / "scripts" / f"{name}.py"), *words],
+        capture_output=True, text=True, cwd=ROOT, env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
+    )  # fmt: skip
+
+
+def test_bad_input_ends_in_one_sentence_and_writes_nothing(tmp_path: Path) -> None:
+    space = read_config(ROOT / "config" / "config.yaml").space
+    target = tmp_path / "supernet.safetensors"
+    done = run_script(
+        "take_checkpoint", "--settings", canonical({"space": space}), "--checkpoint", str(tmp_path / "none"),
+        "--supernet", str(target),
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: checkpoint ")
+    assert "Traceback" not in done.stderr
+    assert not target.exists()
+
+
+def test_the_shipped_checkpoint_is_of_the_default_space(tmp_path: Path) -> None:
+    config = read_config(ROOT / "config" / "config.yaml")
+    target = tmp_path / "out" / "supernet.safetensors"
+    done = run_script(
+        "take_checkpoint", "--settings", canonical({"space": config.space}),
+        "--checkpoint", str(ROOT / config.supernet.checkpoint), "--supernet", str(target),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert target.read_bytes() == (ROOT / config.supernet.checkpoint).read_bytes()
+
+
+def test_what_made_an_artefact_is_recorded() -> None:
+    section = AccuracyConfig(recalibration_images=8, batch_size=4)
+    record = cli.made_by(__file__, {"accuracy": section}, device="cpu")
+    assert record["settings"] == {"accuracy": {"recalibration_images": 8, "batch_size": 4}}
+    assert record["device"] == "cpu"
+    assert record["versions"]["numpy"]
+    other = cli.made_by(__file__, {"accuracy": section.model_copy(update={"batch_size": 5})})
+    assert other["settings_sha256"] != record["settings_sha256"]

@@ -1,0 +1,99 @@
+"""Every leaf of the config: what changing it in a finished run would run again, against `invalidation.ROWS`.
+
+Rows of the base `tiny` are asked of a real finished run on this machine, all others of runs that are finished as far
+as Snakemake can tell: its metadata are what it writes after a job, the files are placeholders. A dry run reads nothing
+but metadata, checksums and time stamps, so the answers are the same; one test holds the two against each other. What
+is computed when a rule does run again is for `test_invalidation_reruns.py`.
+"""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from foxnas.config.whole import Config
+from tests.support.dag import DryRuns
+from tests.support.invalidation import BASES, ROWS, Row, changed
+from tests.support.invalidation_page import PAGE, page
+
+
+@pytest.fixture(scope="module")
+def dry_runs() -> Iterator[DryRuns]:
+    with DryRuns() as ready:
+        yield ready
+
+
+@pytest.fixture(scope="module")
+def finished(run: Path, dry_runs: DryRuns, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The folder of each base."""
+    folders = {name: run if name == "tiny" else tmp_path_factory.mktemp(name) for name in BASES}
+    for name, folder in folders.items():
+        BASES[name].bring(folder)
+        if name != "tiny":
+            dry_runs.pretend(folder, BASES[name].config())
+    return folders
+
+
+def sections(annotation: Any) -> list[type[BaseModel]]:
+    """The sections that an annotation allows."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [section for part in typing.get_args(annotation) for section in sections(part)]
+
+
+def leaves(section: type[BaseModel] = Config, prefix: str = "") -> Iterator[str]:
+    """The lines of the config: values, lists, and sections that may be absent."""
+    for name, field in section.model_fields.items():
+        below, listed = sections(field.annotation), typing.get_origin(field.annotation) is list
+        if not below or listed or type(None) in typing.get_args(field.annotation):
+            yield f"{prefix}{name}"
+        for inner in below:
+            yield from leaves(inner, f"{prefix}{name}{'[]' if listed else ''}.")
+
+
+def test_every_leaf_says_what_it_costs() -> None:
+    missing = sorted(set(leaves()) - {row.leaf for row in ROWS})
+    assert not missing, (
+        f"no row of tests/invalidation.py says what changing {', '.join(missing)} runs again: add one to ROWS, such as "
+        "Row(path, another value, SEARCH), with the stage from which on things run again (NOTHING is one); if a "
+        "result does not depend on the leaf, keep it out of the rules' params. Then: python tests/invalidation_page.py"
+    )
+    unknown = sorted({row.leaf for row in ROWS} - set(leaves()))
+    assert not unknown, f"rows of tests/invalidation.py are of no leaf of the config: {', '.join(unknown)}"
+
+
+def test_a_finished_run_has_nothing_to_do(dry_runs: DryRuns, finished: dict[str, Path]) -> None:
+    for name, folder in finished.items():
+        assert not dry_runs.plan(folder, BASES[name].config()).runs
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.base}-{row.path}-{row.note}".replace(" ", "_"))
+def test_a_changed_line_reruns_what_its_row_says(row: Row, dry_runs: DryRuns, finished: dict[str, Path]) -> None:
+    plan = dry_runs.plan(finished[row.base], changed(BASES[row.base].config(), {row.path: row.value, **row.also}))
+    expected = row.stage.among(plan.jobs, row.where)
+    too_much = {str(job): reason for job, reason in plan.runs.items() if job not in expected}
+    assert not too_much, "these would run, but should not"
+    assert not sorted(map(str, expected - set(plan.runs))), "these should run, but would not"
+
+
+def test_placeholders_answer_as_a_real_run_does(dry_runs: DryRuns, finished: dict[str, Path], tmp_path: Path) -> None:
+    """The same jobs, and for the same kind of reason; which files it lists depends on the order of Snakemake's sets."""
+    config = BASES["tiny"].config()
+    BASES["tiny"].bring(tmp_path)
+    dry_runs.pretend(tmp_path, config)
+    for row in [row for row in ROWS if row.base == "tiny"][::12]:
+        other = changed(config, {row.path: row.value, **row.also})
+        pretended, real = (
+            {job: reason.partition(":")[0] for job, reason in dry_runs.plan(folder, other).runs.items()}
+            for folder in (tmp_path, finished["tiny"])
+        )
+        assert pretended == real
+
+
+def test_the_page_is_this_table() -> None:
+    assert PAGE.read_text() == page(), "run: python tests/invalidation_page.py"

@@ -1,0 +1,217 @@
+"""Edited code: every module of the library, against what the standard library says that each script imports.
+
+The sources are a copy in which modules are edited one by one. The runs beside them are finished with placeholders;
+`test_invalidation.py` says what that means.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from modulefinder import ModuleFinder
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.support.dag import ROOT, DryRuns, Plan
+from tests.support.invalidation import BASES, changed
+
+#: A run with every rule but those of one device over SSH without a compiler, and one that trains its supernet.
+RUNS = {
+    "compiled": changed(
+        BASES["tiny"].config(),
+        {
+            "devices": [BASES["devices"].config()["devices"][number] for number in (0, 2)],
+            "supernet.checkpoint": "mine.safetensors",
+            "refinement.rounds": 2,
+        },
+    ),
+    "trained": BASES["own"].config(),
+}
+
+#: Rules that measure what somebody may have waited hours for.
+MEASURING = {"evaluate_subnets", "time_subnets", "compile_probes"}
+
+#: What accuracy follows, whose new files are new accuracies.
+BEFORE = {"fetch_images", "split_images", "resize_images", "take_checkpoint", "train_supernet"}
+
+#: What Snakemake says of a job that only follows others.
+FOLLOWS = "Input files updated by another job"
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("checkout") / "foxnas"
+    folder.mkdir()
+    shutil.copy(ROOT / "Snakefile", folder)
+    for name in ("foxnas", "rules", "workflow", "envs", "profiles"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finished(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tuple[DryRuns, Path]]]:
+    """A finished run of each kind, with what asks about it."""
+    with DryRuns(tree, edited=True) as compiled, DryRuns(tree, edited=True) as trained:
+        asked = {"compiled": compiled, "trained": trained}
+        folders = {name: tmp_path_factory.mktemp(name) for name in RUNS}
+        for name, folder in folders.items():
+            BASES["own"].bring(folder)
+            (folder / "mine.safetensors").write_bytes(os.urandom(3_000_000))
+            asked[name].pretend(folder, RUNS[name])
+        yield {name: (asked[name], folders[name]) for name in RUNS}
+
+
+@pytest.fixture(scope="module")
+def reached(tree: Path) -> dict[Path, frozenset[str]]:
+    """The scripts that import each module, directly or not, as the standard library finds by reading byte code."""
+    found = defaultdict(set)
+    for script in (tree / "workflow" / "scripts").glob("*.py"):
+        finder = ModuleFinder([str(tree)])
+        finder.run_script(str(script))
+        for file in filter(None, (module.__file__ for module in finder.modules.values())):
+            found[Path(file)].add(script.stem)
+            for template in (Path(file).parent / "templates").glob("*"):
+                found[template].add(script.stem)
+    return {path: frozenset(scripts) for path, scripts in found.items()}
+
+
+@contextmanager
+def edited(path: Path, old_stamp: bool = False) -> Iterator[None]:
+    """A constant more at the end of a module for a while, or a comment at the end of a template."""
+    before, stamp = path.read_bytes(), path.stat()
+    path.write_bytes(before + (b"<!-- -->\n" if path.suffix == ".j2" else b"\nEDITED = True\n"))
+    if old_stamp:
+        os.utime(path, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+    yield
+    path.write_bytes(before)
+    os.utime(path, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+
+
+def scripts_of_rules() -> dict[str, str]:
+    """The script of each rule, read off the rules' text."""
+    text = "\n".join(path.read_text() for path in sorted((ROOT / "rules").glob("*.smk")))
+    blocks = re.split(r"^\s*(?:use rule \w+ as|rule) (\w+)(?: with)?:", text, flags=re.MULTILINE)
+    return {
+        name: re.findall(r'flow\.script\("(\w+)"\)', block)[0]
+        for name, block in zip(blocks[1::2], blocks[2::2], strict=True)
+    }
+
+
+def plans(finished: dict[str, tuple[DryRuns, Path]], *names: str) -> Iterator[Plan]:
+    for name in names or finished:
+        dry_runs, folder = finished[name]
+        yield dry_runs.plan(folder, RUNS[name])
+
+
+def test_the_closure_is_what_the_standard_library_finds(tree: Path, reached: dict[Path, frozenset[str]]) -> None:
+    """For every module and every script, so that one module of each kind need be edited below."""
+    from foxnas.files import closures
+
+    for script in sorted((ROOT / "workflow" / "scripts").glob("*.py")):
+        ours = {path.relative_to(ROOT) for path in map(Path, closures.closure(script))}
+        assert ours == {path.relative_to(tree) for path, scripts in reached.items() if script.stem in scripts}
+
+
+def test_an_edited_module_reruns_the_rules_that_import_it_and_what_follows(
+    tree: Path, reached: dict[Path, frozenset[str]], finished: dict[str, tuple[DryRuns, Path]]
+) -> None:
+    """One module of every set that the same scripts import; every other one keeps its old time stamp."""
+    rules = scripts_of_rules()
+    kinds = {scripts: path for path, scripts in sorted(reached.items(), reverse=True)}
+    assert len(kinds) > 50
+    seen = set()
+    for number, (scripts, path) in enumerate(sorted(kinds.items(), key=lambda item: item[1])):
+        with edited(path, old_stamp=bool(number % 2)):
+            asked = list(plans(finished, *(finished if "train_supernet" in scripts else ["compiled"])))
+        for plan in asked:
+            expected = {job for job in plan.jobs if rules[job.rule] in scripts}
+            alone = {job for job, reason in plan.runs.items() if not reason.startswith(FOLLOWS)}
+            assert alone <= expected, f"{path.name}: ran for another reason than following others"
+            assert expected <= set(plan.runs), f"{path.name}: did not run"
+            if not scripts & (MEASURING | BEFORE):
+                assert not plan.rules & MEASURING, f"{path.name}: measures again"
+            seen |= {job.rule for job in expected}
+    assert seen == set(rules), "rules of which no module was edited"
+    assert not any(plan.runs for plan in plans(finished))
+
+
+def test_an_edit_of_the_sampling_measures_nothing(tree: Path, finished: dict[str, tuple[DryRuns, Path]]) -> None:
+    with edited(tree / "workflow" / "scripts" / "sample_subnets.py"):
+        assert [plan.rules for plan in plans(finished)] == [{"sample_subnets", "gather_subnets"}] * 2
+    with edited(tree / "foxnas" / "space" / "sampling.py"):
+        for plan in plans(finished):
+            assert "sample_subnets" in plan.rules
+            assert not plan.rules & MEASURING
+
+
+def test_mended_prose_reruns_nothing(tree: Path, finished: dict[str, tuple[DryRuns, Path]]) -> None:
+    """A word more in every docstring of every module, and a comment behind it."""
+    modules = [*(tree / "foxnas").rglob("*.py"), *(tree / "workflow" / "scripts").glob("*.py")]
+    before = {path: path.read_text() for path in modules}
+    said = 0
+    for path, text in before.items():
+        mended, number = re.subn(r'\."""(?=\n)', '. Mended."""  # a comment', text)
+        path.write_text(mended + "# a comment\n")
+        said += number
+    assert said > 1000
+    assert [plan.runs for plan in plans(finished)] == [{}, {}]
+    for path, text in before.items():
+        path.write_text(text)
+
+
+def test_an_unused_module_and_the_rules_own_code_rerun_nothing(
+    tree: Path, finished: dict[str, tuple[DryRuns, Path]]
+) -> None:
+    for path in (
+        tree / "foxnas" / "flow" / "params.py",
+        tree / "foxnas" / "config" / "documents.py",
+        tree / "Snakefile",
+    ):
+        path.write_text(path.read_text() + "\nEDITED = True\n")
+    assert not any(plan.runs for plan in plans(finished))
+
+
+def test_a_fresh_checkout_and_touched_files_rerun_nothing(
+    tree: Path, finished: dict[str, tuple[DryRuns, Path]]
+) -> None:
+    """Other inodes and later times for all sources, and later times for all that the run has, inputs before outputs."""
+    for path in [path for path in tree.rglob("*") if path.is_file()]:
+        content = path.read_bytes()
+        path.unlink()
+        path.write_bytes(content)
+    for _, folder in finished.values():
+        files = sorted(folder.glob("results/**/*"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
+        for age_ms, path in enumerate([folder / "mine.safetensors", *reversed(files)]):
+            stamp = time.time_ns() - age_ms * 1_000_000
+            os.utime(path, ns=(stamp, stamp))
+    assert not any(plan.runs for plan in plans(finished))
+
+
+def test_another_checkpoint_of_the_same_size_is_taken(finished: dict[str, tuple[DryRuns, Path]]) -> None:
+    dry_runs, folder = finished["compiled"]
+    path = folder / "mine.safetensors"
+    before = path.read_bytes()
+    path.write_bytes(before[::-1])
+    assert "take_checkpoint" in dry_runs.plan(folder, RUNS["compiled"]).rules
+    path.write_bytes(before)
+
+
+def test_comments_and_order_in_the_config_rerun_nothing(
+    tmp_path: Path, finished: dict[str, tuple[DryRuns, Path]]
+) -> None:
+    def reordered(value: object) -> object:
+        if isinstance(value, dict):
+            return {key: reordered(entry) for key, entry in reversed(value.items())}
+        return [reordered(entry) for entry in value] if isinstance(value, list) else value
+
+    config = tmp_path / "reordered.yaml"
+    for name, (dry_runs, folder) in finished.items():
+        config.write_text("# a comment\n" + yaml.safe_dump(reordered(RUNS[name]), sort_keys=False))
+        assert not dry_runs.plan(folder, config).runs
