@@ -83,7 +83,9 @@ def test_the_citation_is_valid_and_names_the_paper() -> None:
     jsonschema.validate(citation, json.loads((ROOT / "tests" / "data" / "cff-1.2.0.json").read_text()))
     assert citation["version"] == PROJECT["version"]
     (paper,) = citation["references"]
-    assert paper["url"].endswith("2108.06501")
+    assert paper["url"].endswith("2108.08189")
+    assert paper["doi"] == "10.1109/ICCVW54120.2021.00093"
+    assert (paper["start"], paper["end"]) == (789, 797)
     assert [author["family-names"] for author in paper["authors"]] == ["Liu", "Han", "Sung", "Lee", "Chiang", "Wu"]
 
 
