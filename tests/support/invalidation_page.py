@@ -46,7 +46,7 @@ _INTRODUCTION = """# What runs again
 
 Change a line of the config, run the same command: only what depends on that line runs again. `snakemake -n` says what
 and why before anything does. `python -m tests.support.invalidation_page` writes this page from the rows of
-`tests/support/invalidation.py`. `tests/workflow/test_invalidation.py` compares each row with what Snakemake answers, and
+`tests/support/invalidation.py`. `tests/workflow/test_invalidation.py` compares each row with Snakemake's answer, and
 `tests/workflow/test_invalidation_pairs.py` swaps two numbers of each section.
 
 - **Measurements** run again only when their own settings or their own code change. The sampled table that they read
