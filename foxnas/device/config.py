@@ -45,7 +45,7 @@ class ProtocolConfig(Section):
     max_attempts: Count
     """Then the probe is flagged and left out of the fit."""
     seed: Annotated[int, Field(ge=0)]
-    """Of the random input."""
+    """Seed of the random input."""
 
 
 class SshConfig(Section):

@@ -90,7 +90,7 @@ class SearchConfig(Section):
     strategy: Literal["annealing", "exact", "evolution", "regularised", "differentiable", "random"]
     """How; docs/how-to/search.md compares them. exact: the proven optimum, and the best of tighter budgets."""
     seed: int
-    """Of the strategy."""
+    """Seed of the strategy."""
     alike_layers: bool
     """true: only units whose layers all have the same K and E are searched, as in the authors' released script."""
     objective: ObjectiveConfig

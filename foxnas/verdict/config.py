@@ -42,7 +42,7 @@ class BaselinesConfig(Section):
     """The honest rivals of the search."""
 
     seed: int
-    """Of the random searches."""
+    """Seed of the random searches."""
     random_searches: Annotated[int, Field(ge=1)]
     """Random searches, each with as many measurements as the whole method used."""
     extra_subnets: Annotated[int, Field(ge=0)]
