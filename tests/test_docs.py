@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 import yaml
 
+from benchmarks.__main__ import BY_ITSELF, NAMES
 from foxnas.config.whole import Config
 from foxnas.predictor.fit import fit
 from foxnas.space.config import read_space
@@ -273,6 +274,13 @@ def test_python_commands_name_what_there_is(command: str, tmp_path: Path) -> Non
         assert done.stderr == ""
         assert done.returncode == 1
         assert "dense" in done.stdout, "what would keep this model from the chip"
+
+
+def test_make_benchmark_runs_every_benchmark_but_those_named() -> None:
+    there = {path.stem for path in (ROOT / "benchmarks").glob("[a-z]*.py") if "__main__" in path.read_text()}
+    assert sorted(there) == sorted([*NAMES, *BY_ITSELF])
+    page = (ROOT / "docs" / "evidence" / "benchmarks.md").read_text()
+    assert all(f"`{one}`" in page.partition("|")[0] for one in BY_ITSELF)
 
 
 def test_the_table_of_commands_would_notice() -> None:
