@@ -100,6 +100,13 @@ def test_readme_is_short_and_evidence_stands_once() -> None:
     assert sorted(row for row in set(rows) if rows.count(row) > 1) == []
 
 
+def test_the_glossary_is_sorted_and_has_the_words_of_the_pages() -> None:
+    words = re.findall(r"^\| \*\*(.+?)\*\*", (ROOT / "docs" / "glossary.md").read_text(), re.MULTILINE)
+    assert [word.lower() for word in words] == sorted(word.lower() for word in words)
+    needed = "subnet unit probe shard budget promise reserve incumbent twist frontier certificate session reference"
+    assert {*needed.split(), "noise ceiling"} <= set(words)
+
+
 # Configuration: what a snippet says is checked against the schema; what it leaves out is the defaults' affair.
 
 
