@@ -39,7 +39,7 @@ class ValidationConfig(Section):
 
 
 class BaselinesConfig(Section):
-    """The honest rivals of the search."""
+    """Baselines that the search has to beat."""
 
     seed: int
     """Seed of the random searches."""
