@@ -45,7 +45,7 @@ class ProtocolConfig(Section):
     max_attempts: Count
     """Then the probe is flagged and left out of the fit."""
     seed: Annotated[int, Field(ge=0)]
-    """Of the random input."""
+    """Seed of the random input."""
 
 
 class SshConfig(Section):
@@ -95,7 +95,7 @@ class CompilerConfig(Section):
     """The Edge TPU compiler, which runs on this host and not on the device."""
 
     executable: Annotated[str, Field(min_length=1)]
-    """A name on PATH, or a path; x86-64 Linux only. docs/devices-coral.md has the commands that install it."""
+    """A name on PATH, or a path; x86-64 Linux only. docs/how-to/coral.md has the commands that install it."""
     timeout_s: Count
     """Longest time for one model; past it, the model is a row with its reason."""
     runtime: Annotated[int, Field(ge=10, le=14)]

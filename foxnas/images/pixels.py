@@ -1,4 +1,4 @@
-"""From stored pixels to what a network sees."""
+"""Converts stored pixels to the input of a network."""
 
 from __future__ import annotations
 
