@@ -249,7 +249,7 @@ def test_a_password_comes_from_a_variable_and_goes_nowhere_else(
     config = server.client(listener.getsockname()[1], name="words", IdentityFile="/none")
     config = config.model_copy(update={"password": "FOXNAS_TEST_SECRET"})
     monkeypatch.setenv("FOXNAS_TEST_SECRET", "wr0ng")
-    with pytest.raises(FoxnasError, match=r"tried the password from foxnas_TEST_SECRET \(refused\)") as caught:
+    with pytest.raises(FoxnasError, match=r"tried the password from FOXNAS_TEST_SECRET \(refused\)") as caught:
         echo(config, opened)
     monkeypatch.setenv("FOXNAS_TEST_SECRET", "s3cret;$x")
     assert echo(config, opened) == b"here\n"

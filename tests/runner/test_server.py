@@ -49,9 +49,7 @@ def test_the_runner_is_valid_python_3_7_and_needs_nothing_but_the_interpreter():
 def test_the_archive_holds_the_runner_and_nothing_else():
     with zipfile.ZipFile(io.BytesIO(runner_archive())) as archived:
         names = archived.namelist()
-    assert {n for n in names if not n.startswith("foxnas/runner/")} == {
-        "__main__.py", "foxnas/__init__.py", "foxnas/device/__init__.py",
-    }  # fmt: skip
+    assert {n for n in names if not n.startswith("foxnas/runner/")} == {"__main__.py", "foxnas/__init__.py"}
     assert runner_archive() == archive.__wrapped__(Path(server.__file__))
     assert len(runner_archive()) < 100_000
 

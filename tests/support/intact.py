@@ -61,7 +61,8 @@ def check(path: Path, lines: int | None = None) -> None:
         case ".tflite":
             read_model(path)
         case ".jsonl":
-            content = path.read_bytes().splitlines()
+            if not (content := path.read_bytes().splitlines()):
+                return  # cut between the making of the file and its first line
             key = json.loads(content[0])["key"]
             with Journal(path, key) as journal:
                 found = len(journal.records)
