@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
-from foxnas.images.views import shorter_side
+from foxnas.images.views import resized
 
 
 def resize(images: np.ndarray, size: int, centre_share: float = 1.0) -> np.ndarray:
-    """Resize uint8 (n, H, W, channels) to (n, size, size, channels): torchvision's antialiased bilinear.
+    """Resize uint8 (n, H, W, channels) to (n, size, size, channels): antialiased bilinear, as torchvision.
 
     Parameters
     ----------
@@ -19,13 +20,14 @@ def resize(images: np.ndarray, size: int, centre_share: float = 1.0) -> np.ndarr
     """
     if images.shape[1:3] == (size, size) and centre_share == 1:
         return images
-    # Here, since it takes as long to load as torch, and evaluation and training only need `to_input`.
-    from torchvision.transforms.v2 import functional as transforms
-
+    # torchvision's own function takes this path too where there is AVX2 or Arm, and rounds otherwise elsewhere; to load
+    # it takes as long as to load torch.
+    (width, height), (left, top) = resized((images.shape[2], images.shape[1]), size, centre_share)
     tensor = torch.from_numpy(images).permute(0, 3, 1, 2)
-    shorter = shorter_side(size, centre_share)
     parts = [
-        transforms.center_crop(transforms.resize(part, [shorter], antialias=True), [size, size])
+        F.interpolate(part, (height, width), mode="bilinear", align_corners=False, antialias=True)[
+            ..., top : top + size, left : left + size
+        ]
         for part in tensor.split(4096)
     ]
     return torch.cat(parts).permute(0, 2, 3, 1).contiguous().numpy()

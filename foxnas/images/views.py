@@ -23,14 +23,18 @@ class View:
 
     def of(self, image: Image.Image) -> Image.Image:
         """Resize and crop as torchvision's ``Resize`` and ``CenterCrop`` do."""
-        width, height = image.size
-        shorter = shorter_side(self.size, self.centre_share)
-        if width <= height:
-            resized = shorter, int(shorter * height / width)
-        else:
-            resized = int(shorter * width / height), shorter
-        left, top = (round((side - self.size) / 2) for side in resized)
-        return image.resize(resized, Image.Resampling.BILINEAR).crop((left, top, left + self.size, top + self.size))
+        (width, height), (left, top) = resized(image.size, self.size, self.centre_share)
+        whole = image.resize((width, height), Image.Resampling.BILINEAR)
+        return whole.crop((left, top, left + self.size, top + self.size))
+
+
+def resized(image: tuple[int, int], size: int, centre_share: float) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return width and height of an image resized as torchvision does, and left and top of its centre crop."""
+    width, height = image
+    shorter = shorter_side(size, centre_share)
+    sides = (shorter, int(shorter * height / width)) if width <= height else (int(shorter * width / height), shorter)
+    left, top = (round((side - size) / 2) for side in sides)
+    return sides, (left, top)
 
 
 def shorter_side(size: int, centre_share: float) -> int:
