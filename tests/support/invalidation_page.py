@@ -68,7 +68,7 @@ swapped numbers of a section by `tests/test_invalidation_pairs.py`.
 - **Budgets in milliseconds** are resolved by the same rule as percentiles, which also checks that a measured subnet
   meets them. Nothing makes that rule run again that does not make the search run again, too.
 - Snakemake 9.27 overlooks what changed downstream of an `ancient` input that is made again in the same call;
-  `foxnas/flow/ancient.py` says how this workflow does not.
+  `foxnas/flow/snakemake_private.py` says how this workflow does not.
 """
 
 
