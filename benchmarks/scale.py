@@ -124,7 +124,7 @@ def finish(folder: Path) -> None:
     """Bring a project to where all has run, with empty outputs; this process is then of no further use."""
     threshold = yaml.safe_load((ROOT / "profiles" / "default" / "config.yaml").read_text())["max-checksum-file-size"]
     with snakemake_private.planned(folder / "Snakefile", folder, max_checksum_file_size=threshold) as workflow:
-        began, jobs = time.process_time(), [job for job in workflow.dag.jobs if job.output]
+        began, jobs = time.process_time(), [job for job in snakemake_private.reasons(workflow) if job.output]
         snakemake_private.pretend_finished(
             workflow, jobs, lambda path, is_folder: path.mkdir(exist_ok=True) if is_folder else path.write_text("")
         )

@@ -165,9 +165,9 @@ def jobs_of(workflow: Any) -> list[Job]:
 
 
 def failed_jobs(workflow: Any) -> list[Job]:
-    """Return the jobs that failed and were not made good by a retry; those of groups one by one."""
+    """Return the jobs that failed, those of groups one by one: not those that a retry made good."""
     failed = (one for job in workflow.scheduler.failed for one in (job if job.is_group() else [job]))
-    return [_described(workflow, job) for job in failed if not workflow.dag.finished(job)]
+    return [_described(workflow, job) for job in failed]
 
 
 def done_and_wanted(workflow: Any) -> tuple[int, int]:
@@ -248,6 +248,12 @@ def planned(
         workflow._prepare_dag(forceall=False, ignore_incomplete=True, lock_warn_only=True, nolock=True)
         workflow._build_dag()
         yield workflow
+
+
+def reasons(workflow: Any) -> dict[Any, str | None]:
+    """Return the jobs of a plan, each with Snakemake's reason to run it, None if it would not run."""
+    dag = workflow.dag
+    return {job: str(dag.reason(job)) if dag.needrun(job) else None for job in dag.jobs}
 
 
 def pretend_finished(workflow: Any, jobs: Iterable[Any], write: Callable[[Path, bool], object]) -> None:

@@ -111,13 +111,10 @@ class StageTime:
 
 
 def measured(jobs: Iterable[Job], began: str = "") -> list[Measured]:
-    """Return what was measured, a line per kind and device, in the order of the jobs.
+    """Return what was measured, one line per kind and device, in the order of the jobs.
 
-    Parameters
-    ----------
-    began
-        The start of the run in ISO 8601, UTC: timings of sessions before it come from the journal of an
-        interrupted job.
+    `began` is the start of the run in ISO 8601, UTC: timings of sessions before it come from the journal of an
+    interrupted job.
     """
     totals: dict[str, list[int]] = {}
     for job in jobs:
@@ -139,12 +136,8 @@ def measured(jobs: Iterable[Job], began: str = "") -> list[Measured]:
 
 
 def _note(flagged: int, kept: int) -> str:
-    notes = []
-    if flagged:
-        notes.append(f"{flagged} flagged")
-    if kept:
-        notes.append(f"{kept} timings kept from before an interruption")
-    return ", ".join(notes)
+    notes = {f"{flagged} flagged": flagged, f"{kept} timings kept from before an interruption": kept}
+    return ", ".join(note for note, count in notes.items() if count)
 
 
 @cache
@@ -181,18 +174,9 @@ def time_by_stage(jobs: Iterable[Job]) -> list[StageTime]:
 
 
 def summary(jobs: Sequence[Job], wall_s: float, began: str = "", at_most: int | None = None, kept: str = "") -> str:
-    """Return the summary of a run that ended well.
+    """Return the summary of a run that ended well and took `wall_s` seconds; `began` is as in `measured`.
 
-    Parameters
-    ----------
-    wall_s
-        How long the run took, in seconds.
-    began
-        See `measured`.
-    at_most
-        Show only so many deployed models, those that break a promise first; None: all.
-    kept
-        Where the whole summary is kept.
+    It shows `at_most` so many deployed models, those that break a promise first, and says where the whole is `kept`.
     """
     made = [job for job in jobs if job.made]
     reused = len(jobs) - len(made)
@@ -268,12 +252,7 @@ def _model(device: str, budget: str, file: str, validation: str | None) -> tuple
 def failure(failed: Sequence[Job], done: int, wanted: int, wall_s: float, command: str, at_most: int = 5) -> str:
     """Return what a run that failed says: which jobs, their last words, their logs, and how to go on.
 
-    Parameters
-    ----------
-    done, wanted
-        Jobs that ran, and that were to run.
-    command
-        What started the run.
+    Of the jobs that were `wanted`, some are `done`; `command` started the run.
     """
     how = f"{_number(len(failed), 'job')} failed" if failed else "it was interrupted"
     so_far = f"{done} of {_number(wanted, 'job')} done{', and kept' * bool(done)}"

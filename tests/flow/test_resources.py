@@ -104,7 +104,8 @@ def _print_scheduled(folder: str, config: str, overwritten: dict[str, dict[str, 
                 job.rule.name, job.wildcards_dict.get("device", ""), job.is_local,
                 {k: v for k, v in job.resources.items() if isinstance(v, int | str) and k != "tmpdir"}, job.threads,
             )
-            for job in workflow.dag.needrun_jobs()
+            for job, why in snakemake_private.reasons(workflow).items()
+            if why is not None
         ]  # fmt: skip
     print("\n" + json.dumps(found))
 

@@ -262,8 +262,8 @@ def test_what_the_user_sets_of_a_rules_resources_is_known(tmp_path: Path) -> Non
 
 def test_jobs_are_planned_for_this_machine_or_a_cluster_and_some_are_kept_here(tmp_path: Path) -> None:
     """`planned`, `runs_here` (as threads) and `keep_here`. By itself a cluster's job is not local."""
-    found = "say(sorted((job.rule.name, job.is_local, job.threads, job.resources.get('gpu')) for job in dag.jobs))"
-    code = "with plan({}) as workflow:\n    dag = workflow.dag\n    " + found
+    found = "(job.rule.name, job.is_local, job.threads, job.resources.get('gpu'))"
+    code = f"with plan({{}}) as workflow:\n    say(sorted({found} for job in private.reasons(workflow)))"
     (tmp_path / "here.json").write_text('{"here": true}')
     on_cluster = "executor='slurm', overwritten={'one': {'gpu': '3'}}"
     assert asked(tmp_path, code.format(""), SIDE_BY_SIDE)[1:] == [["one", True, 1, None]] * 2
@@ -349,7 +349,7 @@ def test_failed_jobs_of_a_group_come_one_by_one(tmp_path: Path) -> None:
 from types import SimpleNamespace
 from snakemake.jobs import GroupJob
 with plan() as workflow:
-    jobs = [job for job in workflow.dag.jobs if job.output]
+    jobs = [job for job in private.reasons(workflow) if job.output]
     group = GroupJob("together", frozenset(jobs), {"_cores": 2, "_nodes": 1})
     view = SimpleNamespace(dag=workflow.dag, scheduler=SimpleNamespace(failed={group}))
     say(sorted(map(str, private.failed_jobs(view))))
@@ -396,7 +396,7 @@ with plan(Path("config.json").absolute(), targets=frozenset(["c"])) as workflow:
     def write(path, is_folder):
         made.append([str(path), is_folder])
         path.write_text("made")
-    private.pretend_finished(workflow, workflow.dag.jobs, write)
+    private.pretend_finished(workflow, private.reasons(workflow), write)
     say(made)
 """
     (tmp_path / "config.json").write_text(json.dumps({"mend": True, **dict.fromkeys(("of_a", "of_b", "of_c"), "old")}))
@@ -404,9 +404,14 @@ with plan(Path("config.json").absolute(), targets=frozenset(["c"])) as workflow:
     assert asked(tmp_path, code) == [["a", False], ["b", False], ["c", False]], "in the order of the DAG"
     assert "Nothing to be done" in snakemake(tmp_path, *values())
     assert planned_rules(snakemake(tmp_path, "--dry-run", *values("c"))) == {"c"}
+    reasons = "with plan(Path('config.json').absolute(), targets=frozenset(['c'])) as workflow:\n    say({})".format(
+        "{job.rule.name: why for job, why in private.reasons(workflow).items()}"
+    )
+    assert asked(tmp_path, reasons) == dict.fromkeys("abc")
     (tmp_path / "a").touch()
     assert "Nothing to be done" in snakemake(tmp_path, *values()), "a is newer, but the same"
     (tmp_path / "b").write_text("edited")
     assert planned_rules(snakemake(tmp_path, "--dry-run", *values())) == {"c"}
+    assert asked(tmp_path, reasons) == {"a": None, "b": None, "c": "Updated input files: b"}
     found = {output.name: (record["rule"], path.exists()) for output, path, record in private.records(tmp_path)}
     assert found == {name: (name, True) for name in "abc"}

@@ -171,18 +171,13 @@ def _answer(
     with snakemake_private.planned(
         tree / "Snakefile", Path(folder), Path(config), targets=frozenset(targets), max_checksum_file_size=threshold
     ) as workflow:
-        dag = workflow.dag
-        jobs = [job for job in dag.jobs if job.rule.name != "all"]
+        jobs = {job: why for job, why in snakemake_private.reasons(workflow).items() if job.rule.name != "all"}
         if what == "pretend":
-            snakemake_private.pretend_finished(workflow, filter(dag.needrun, jobs), _pretend)
+            running = [job for job, why in jobs.items() if why is not None]
+            snakemake_private.pretend_finished(workflow, running, _pretend)
         return [
-            (
-                job.rule.name,
-                sorted(map(list, job.wildcards_dict.items())),
-                list(map(str, job.output)),
-                str(dag.reason(job)) if dag.needrun(job) else None,
-            )
-            for job in jobs
+            (job.rule.name, sorted(map(list, job.wildcards_dict.items())), list(map(str, job.output)), why)
+            for job, why in jobs.items()
         ]
 
 
