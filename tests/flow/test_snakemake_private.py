@@ -232,7 +232,7 @@ rule one:
     output: "{i}"
     wildcard_constraints: i="[ab]"
     threads: lambda wildcards: 2 - private.runs_here(workflow)
-    shell: "echo begin >> order; sleep 1; echo end >> order; touch {output}"
+    shell: "echo begin >> order; sleep 2; echo end >> order; touch {output}"
 if "lane" in config:
     private.limit_resources(workflow, {"lane": config["lane"]})
     for name, resources in private.resources_of_rules(workflow).items():
