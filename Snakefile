@@ -14,10 +14,9 @@ sys.path.insert(0, str(workflow.current_basedir))
 
 from foxnas.flow import resources as jobs
 from foxnas.flow import params as flow
-from foxnas.flow.ancient import look_past_ancient_inputs
+from foxnas.flow import snakemake_private
 from foxnas.search.budget import Budget
 from foxnas.config.whole import load_config
-from foxnas.flow.signatures import remember_signatures
 from foxnas.flow.run_lock import take_folder
 
 min_version("9.0")
@@ -34,11 +33,9 @@ container: "foxnas.sif"
 
 
 flow.prepare_environment()
-# Not in a job's own process, nor while linting, which alone looks for no environment variables and writes nothing.
-if workflow.is_main_process and workflow.check_envvars:
+if snakemake_private.starts_a_run(workflow):
     HELD = take_folder()
-look_past_ancient_inputs()
-remember_signatures()
+snakemake_private.mend_snakemake()
 
 CONFIG = load_config(config, "the configuration")
 SIZES = CONFIG.space.image_sizes
@@ -61,7 +58,7 @@ TWISTS = flow.twists(CONFIG)
 BATCHES = ROUNDS + TWISTS
 # Journals outlive their jobs, so Snakemake must not know them: where they lie is a param. Unlike other paths, a
 # param does not follow the prefix of a module (`module: prefix:`), so it is put before them here.
-JOURNAL = workflow.modifier.path_modifier.replace_prefix
+JOURNAL = snakemake_private.module_prefix(workflow)
 
 
 wildcard_constraints:
@@ -125,15 +122,15 @@ onstart:
 
 
 onsuccess:
-    from foxnas.flow import run_end
+    from foxnas.flow import summary
 
-    run_end.succeeded(workflow)
+    summary.succeeded(workflow)
 
 
 onerror:
-    from foxnas.flow import run_end
+    from foxnas.flow import summary
 
-    run_end.failed(workflow)
+    summary.failed(workflow)
 
 
 jobs.share_out(workflow, CONFIG)
