@@ -7,23 +7,27 @@ it depends on. See README.md.
 
 import re
 import sys
+from pathlib import Path
 
 from snakemake.utils import min_version
 
 sys.path.insert(0, str(workflow.current_basedir))
 
+from foxnas.flow import configuration
 from foxnas.flow import resources as jobs
 from foxnas.flow import params as flow
 from foxnas.flow.ancient import look_past_ancient_inputs
 from foxnas.search.budget import Budget
-from foxnas.config.whole import load_config
 from foxnas.flow.signatures import remember_signatures
 from foxnas.flow.run_lock import take_folder
 
 min_version("9.0")
 
 
-configfile: "config/config.yaml"
+# A file of the user's is laid over the library's defaults, never over the demo.
+if not workflow.overwrite_configfiles:
+
+    configfile: "config/config.yaml"
 
 
 report: "workflow/report/workflow.rst"
@@ -40,7 +44,7 @@ if workflow.is_main_process and workflow.check_envvars:
 look_past_ancient_inputs()
 remember_signatures()
 
-CONFIG = load_config(config, "the configuration")
+CONFIG = configuration.configured(workflow, config)
 SIZES = CONFIG.space.image_sizes
 SPACE = flow.space_at(CONFIG.space, SIZES)
 DEVICES = [device.name for device in CONFIG.devices]
@@ -122,6 +126,7 @@ onstart:
     from foxnas.flow import interruption
 
     interruption.end_jobs_with_the_run()
+    configuration.keep(CONFIG, Path(JOURNAL("results/config.yaml")))
 
 
 onsuccess:

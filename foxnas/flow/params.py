@@ -149,6 +149,7 @@ def _number(name: str) -> int:
 
 def checkpoint(config: Config) -> str:
     """Return the given checkpoint's path: as it stands, unless only the workflow's folder has such a file."""
+    assert config.supernet.checkpoint
     path = Path(config.supernet.checkpoint)
     return local(seen(BASE / path) if not path.exists() and (BASE / path).exists() else str(path))
 

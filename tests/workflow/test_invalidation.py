@@ -17,6 +17,7 @@ import pytest
 from pydantic import BaseModel
 
 from foxnas.config.whole import Config
+from tests.support.configs import FOLDER, written_out
 from tests.support.dag import DryRuns
 from tests.support.invalidation import BASES, ROWS, Row, changed
 from tests.support.invalidation_page import PAGE, page
@@ -70,6 +71,16 @@ def test_every_leaf_says_what_it_costs() -> None:
 def test_a_finished_run_has_nothing_to_do(dry_runs: DryRuns, finished: dict[str, Path]) -> None:
     for name, folder in finished.items():
         assert not dry_runs.plan(folder, BASES[name].config()).runs
+
+
+@pytest.mark.parametrize("name", ["config", "tiny", "imagenet", "coral"])
+def test_a_default_may_be_written_out_or_left_out(name: str, dry_runs: DryRuns, tmp_path: Path) -> None:
+    """A finished run of a config with every key, as all were before there were defaults, is one of the short config."""
+    (tmp_path / "imagenet").mkdir()
+    dry_runs.pretend(tmp_path, written_out(name))
+    plan = dry_runs.plan(tmp_path, FOLDER / f"{name}.yaml")
+    assert len(plan.jobs) > 30
+    assert not plan.runs
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.base}-{row.path}-{row.note}".replace(" ", "_"))

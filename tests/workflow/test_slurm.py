@@ -15,8 +15,9 @@ import pytest
 import yaml
 
 from tests.support import intact
+from tests.support.configs import written_out
 from tests.support.slurm import Slurm, SlurmJob
-from tests.support.tiny_run import QUICK, ROOT, TINY, snakemake
+from tests.support.tiny_run import QUICK, ROOT, snakemake
 
 #: Which jobs go together here: fewer jobs than in the profile, since each waits for the plugin to look at it.
 TOGETHER = {
@@ -47,7 +48,7 @@ MEASURING = ("time_subnets", "time_found", "time_candidates", "validate_latency"
 @pytest.fixture(scope="module")
 def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny run's config, at one image size, with fewer images and candidates."""
-    raw = yaml.safe_load(TINY.read_text())
+    raw = written_out("tiny")
     raw["space"]["image_sizes"] = [16]
     raw["data"]["splits"] |= {"fit": 300, "verify": 300, "test": 300}
     raw["accuracy"] |= {"recalibration_images": 64, "batch_size": 256}
