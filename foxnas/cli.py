@@ -25,10 +25,11 @@ from types import NoneType
 from typing import Any, get_args, get_origin, get_type_hints
 
 import psutil
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from foxnas.errors import FoxnasError
 from foxnas.files import closures
+from foxnas.section import canonical
 
 log = logging.getLogger(__name__)
 
@@ -111,7 +112,7 @@ def job_name(script: str, arguments: Mapping[str, Any]) -> str:
 
 def made_by(script: str, settings: Mapping[str, Any], **more: Any) -> dict[str, Any]:
     """Return what an artefact carries about its making: script, settings, code digest, versions."""
-    plain = {k: v.model_dump(mode="json") if isinstance(v, BaseModel) else v for k, v in settings.items()}
+    plain = json.loads(canonical(settings))
     text = json.dumps(plain, sort_keys=True)
     versions = {"python": platform.python_version()}
     for package in RECORDED_PACKAGES:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from foxnas.accuracy.config import DevicedEvaluationConfig
 from foxnas.config.names import check_names
@@ -23,7 +23,7 @@ from foxnas.images.config import DataConfig
 from foxnas.predictor.config import PredictorsConfig
 from foxnas.search.budget import Budget
 from foxnas.search.config import ComparisonConfig, RefinementConfig, SearchConfig
-from foxnas.section import Section
+from foxnas.section import Section, fields_of, sections_in
 from foxnas.space.config import DeclaredSpace
 from foxnas.space.sampling_config import SamplingConfig
 from foxnas.supernet.config import SupernetConfig
@@ -156,7 +156,7 @@ def _said(problem: Mapping[str, Any], path: Sequence[str]) -> str:
     key = ".".join(path) or "config"
     value = problem["input"]
     match problem["type"]:
-        case "extra_forbidden":
+        case "extra_forbidden" | "unexpected_keyword_argument":
             known = sorted(_fields_at(problem["loc"][:-1]))
             near = difflib.get_close_matches(path[-1], known, 1, 0.5)
             return f"{key}: unknown key; " + (f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}")
@@ -183,15 +183,8 @@ def _said(problem: Mapping[str, Any], path: Sequence[str]) -> str:
 
 
 def _fields_at(location: tuple[int | str, ...]) -> set[str]:
-    model: Any = Config
+    section: type = Config
     for part in location:
-        if isinstance(part, int) or part not in getattr(model, "model_fields", {}):
-            continue
-        model = _section_in(model.model_fields[part].annotation)
-    return set(model.model_fields)
-
-
-def _section_in(annotation: Any) -> Any:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next((s for a in getattr(annotation, "__args__", ()) if (s := _section_in(a)) is not None), None)
+        if part in (fields := fields_of(section)):
+            section = sections_in(fields[str(part)])[0]
+    return set(fields_of(section))

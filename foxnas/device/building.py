@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from foxnas.device.config import AccessConfig, MeasuredConfig
 from foxnas.device.layout import ready_file
 from foxnas.device.local import LocalTransport
-from foxnas.device.protocol import MeasurementProtocol, TorchOptions
+from foxnas.device.protocol import MeasurementProtocol
 from foxnas.device.provisioning.readiness import Restored
 from foxnas.device.ssh.transport import SshTransport
 from foxnas.device.transport import Device
@@ -29,8 +29,7 @@ def build_device(config: MeasuredConfig, access: AccessConfig) -> tuple[Device, 
 
 def connect(config: MeasuredConfig, access: AccessConfig) -> tuple[Device, MeasurementProtocol]:
     """Return the device as it is, and its measurement protocol; see `build_device`."""
-    options = TorchOptions(**config.torch.model_dump()) if config.torch else None
-    protocol = MeasurementProtocol(**config.protocol.model_dump(), torch=options)
+    protocol = MeasurementProtocol(**asdict(config.protocol), torch=config.torch)
     device = Device(
         config.name,
         SshTransport(access.ssh, config.kind) if access.ssh else LocalTransport(),

@@ -6,46 +6,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from foxnas.section import Count, Name, Section, Seed
+from foxnas.device.protocol import Protocol, TorchOptions
+from foxnas.section import Count, Name, Section
 
 Kind = Literal["tflite", "edgetpu", "torch"]
-
-
-class ProtocolConfig(Section):
-    """How a model is timed; `foxnas.device.protocol.MeasurementProtocol` says more of each."""
-
-    warm_up_runs: Count = 5
-    """Untimed inferences first, at least so many..."""
-    warm_up_ms: Annotated[float, Field(ge=0)] = 5.0
-    """...and for at least so long."""
-    min_runs: Count = 25
-    """Timed inferences of one timing, at least so many..."""
-    min_time_ms: Annotated[float, Field(ge=0)] = 20.0
-    """...and for at least so long."""
-    max_time_ms: Annotated[float, Field(gt=0)] = 30000.0
-    """Then the timing is stopped in any case."""
-    repeats: Count = 2
-    """Timings a probe's latency is the mean of, each in a pass of its own over all probes."""
-    threads: Count = 1
-    """Threads of the interpreter."""
-    cpu: Annotated[int, Field(ge=0)] | None = None
-    """Pin to this core; null takes the last one."""
-    xnnpack: bool = True
-    """true: run on the XNNPACK delegate; false: on the runtime's own kernels (see README, section 7x7)."""
-    reference_every: Count = 20
-    """Time the reference probe after so many probes, to see drift."""
-    max_relative_mad: Annotated[float, Field(gt=0)] = 0.1
-    """Spread (MAD / median) past which a probe is timed again."""
-    max_preempted: Annotated[float, Field(gt=0, le=1)] = 0.4
-    """Share of runs in which another process took the core, past which a probe is timed again."""
-    max_drift: Annotated[float, Field(gt=0)] = 0.1
-    """Deviation of the nearest reference timings from their usual, past which a probe is timed again."""
-    max_disagreement: Annotated[float, Field(gt=0)] = 0.05
-    """Range of a probe's timings, relative to their mean, past which it is timed again."""
-    max_attempts: Count = 5
-    """Then the probe is flagged and left out of the fit."""
-    seed: Seed = 0
-    """Of the random input."""
 
 
 class SshConfig(Section):
@@ -107,21 +71,6 @@ class CompilerConfig(Section):
         return CompilerLimits(timeout_s=self.timeout_s, runtime=self.runtime)
 
 
-class TorchConfig(Section):
-    """How PyTorch runs the networks, in float32; every row of the tables names what is on."""
-
-    batch: Count = 64
-    """Images at once; the paper's GPU table has 64."""
-    compile: bool = False
-    """torch.compile; compiling takes seconds to minutes a network."""
-    cuda_graphs: bool = False
-    """Replay one CUDA graph instead of launching every kernel; needs a CUDA device."""
-    tf32: bool = False
-    """Let CUDA round factors to TF32."""
-    channels_last: bool = False
-    """Images and weights in NHWC order."""
-
-
 class MeasuredConfig(Section):
     """A device as far as a measurement depends on it; a journal also goes by what the machine says it is."""
 
@@ -131,8 +80,8 @@ class MeasuredConfig(Section):
     """Of `SshConfig`; null: this machine."""
     python: str | None
     """Of `SshConfig`."""
-    torch: TorchConfig | None
-    protocol: ProtocolConfig
+    torch: TorchOptions | None
+    protocol: Protocol
 
 
 class AccessConfig(Section):
@@ -162,9 +111,9 @@ class DeviceConfig(Section):
     """The search proposes no model whose int8 file is larger; null: no limit. An edgetpu device has one, 6000000
     when this is left out: the paper found latency to suffer past about 6 MB, when parameters no longer fit on the
     chip."""
-    torch: TorchConfig | None = None
+    torch: TorchOptions | None = None
     """For a torch device, which has a section with its defaults when this is left out, and for no other."""
-    protocol: ProtocolConfig = ProtocolConfig()
+    protocol: Protocol = Protocol()
 
     @model_validator(mode="before")
     @classmethod

@@ -34,7 +34,7 @@ from tests.support import kinds
 ROOT = Path(__file__).resolve().parents[2]
 
 QUICK = MeasurementProtocol(
-    warm_up_runs=1, warm_up_ms=0, min_runs=3, min_time_ms=0, repeats=1, max_relative_mad=50, max_preempted=2,
+    warm_up_runs=1, warm_up_ms=0, min_runs=3, min_time_ms=0, repeats=1, max_relative_mad=50, max_preempted=1,
     max_drift=50, torch=TorchOptions(batch=4),
 )  # fmt: skip
 SPACES = {

@@ -11,12 +11,11 @@ from __future__ import annotations
 import typing
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from pydantic import BaseModel
 
 from foxnas.config.whole import Config
+from foxnas.section import fields_of, sections_in
 from tests.support.configs import FOLDER, written_out
 from tests.support.dag import DryRuns
 from tests.support.invalidation import BASES, ROWS, Row, changed
@@ -40,18 +39,11 @@ def finished(run: Path, dry_runs: DryRuns, tmp_path_factory: pytest.TempPathFact
     return folders
 
 
-def sections(annotation: Any) -> list[type[BaseModel]]:
-    """The sections that an annotation allows."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [section for part in typing.get_args(annotation) for section in sections(part)]
-
-
-def leaves(section: type[BaseModel] = Config, prefix: str = "") -> Iterator[str]:
+def leaves(section: type = Config, prefix: str = "") -> Iterator[str]:
     """The lines of the config: values, lists, and sections that may be absent."""
-    for name, field in section.model_fields.items():
-        below, listed = sections(field.annotation), typing.get_origin(field.annotation) is list
-        if not below or listed or type(None) in typing.get_args(field.annotation):
+    for name, annotation in fields_of(section).items():
+        below, listed = sections_in(annotation), typing.get_origin(annotation) in (list, tuple)
+        if not below or listed or type(None) in typing.get_args(annotation):
             yield f"{prefix}{name}"
         for inner in below:
             yield from leaves(inner, f"{prefix}{name}{'[]' if listed else ''}.")
