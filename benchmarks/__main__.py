@@ -1,4 +1,4 @@
-"""Run every benchmark: ``make benchmark``. Figures are ratios against a named rival measured in the same run."""
+"""Run the benchmarks: ``make benchmark``. Figures are ratios against a named rival measured in the same run."""
 
 from __future__ import annotations
 
@@ -6,10 +6,15 @@ import subprocess
 import sys
 
 NAMES = (
-    "probe_writing", "evaluation", "delegate", "hard_swish", "predictors", "search", "orchestration", "probe_weights",
-    "repeatability", "rehearsal", "caps", "lookup", "scale", "bias_correction",
+    "probe_writing", "evaluation", "evaluation_variants", "evaluation_memory", "decoding", "delegate", "hard_swish",
+    "predictors", "search", "orchestration", "probe_weights", "repeatability", "rehearsal", "caps", "lookup", "scale",
+    "bias_correction",
 )  # fmt: skip
 
-for name in NAMES:
-    print(f"== {name}", flush=True)
-    subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=True)
+#: Takes as long as all others: 5,000 subnets evaluated and timed.
+BY_ITSELF = ("designs",)
+
+if __name__ == "__main__":
+    for name in NAMES:
+        print(f"== {name}", flush=True)
+        subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=True)

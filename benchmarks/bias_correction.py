@@ -23,7 +23,7 @@ from foxnas.supernet.checkpoint import load_supernet
 
 
 def main() -> None:
-    """Print a line a subnet, and the distribution of both losses."""
+    """Print one line per subnet, and the distribution of both losses."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--config", type=Path, default=Path("config/config.yaml"))
     parser.add_argument("--results", type=Path, default=Path("results"), help="of a finished run")

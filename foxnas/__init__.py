@@ -1,1 +1,1 @@
-"""FOX-NAS: fast, on-device and explainable neural architecture search (arXiv 2108.06501)."""
+"""FOX-NAS: fast, on-device and explainable neural architecture search (arXiv 2108.08189)."""

@@ -37,7 +37,9 @@ log = logging.getLogger(__name__)
 TIMES = "start-up %.2f s, work %.2f s"
 
 #: Packages whose version can change a result.
-RECORDED_PACKAGES = ("foxnas", "numpy", "pandas", "statsmodels", "torch", "tensorflow-cpu", "ai-edge-litert")
+RECORDED_PACKAGES = (
+    "foxnas", "numpy", "pandas", "statsmodels", "torch", "tensorflow-cpu", "tensorflow", "ai-edge-litert",
+)  # fmt: skip
 
 
 def run(main: Callable[..., None]) -> None:

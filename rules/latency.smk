@@ -5,8 +5,8 @@ rule time_subnets:
     """Time one shard of probes on a device; the journal keeps what an interrupted job has measured.
 
     A local device is this machine, so nothing else of the workflow may run beside it: the rule then asks for
-    more threads than any machine has, which Snakemake caps to all cores. A device elsewhere is waited for by
-    one job at a time, beside the workflow's others: its machine is a resource of which there is one.
+    more threads than any machine has, which Snakemake caps to all cores. A device elsewhere is measured by
+    one job at a time, beside the workflow's others: each machine is a resource with capacity 1.
     """
     input:
         script=flow.script("time_subnets"),

@@ -24,6 +24,7 @@ from foxnas.runner.lock import lock_path
 from foxnas.search.landscape import Landscape
 from foxnas.space.layers import UnitSpec
 from foxnas.space.space import SearchSpace
+from tests.support.reporting import pytest_collection_modifyitems, pytest_terminal_summary  # noqa: F401 (hooks)
 
 if TYPE_CHECKING:
     from tests.support.exports import Exported

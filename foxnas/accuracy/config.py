@@ -21,7 +21,7 @@ class EvaluationConfig(AccuracyConfig):
 
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     """What they are compared in; the accuracies reported of deployed models are fp32 always. bf16 and fp16 are for
-    GPUs, bf16 also for processors with AMX (docs/evaluation.md)."""
+    GPUs, bf16 also for processors with AMX (docs/explanation/evaluation.md)."""
 
 
 class DevicedEvaluationConfig(EvaluationConfig):

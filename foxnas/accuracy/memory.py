@@ -35,7 +35,7 @@ def evaluation_mb(
     The largest subnet's activations grow with the batch and with the square of the size; `TOGETHER` subnets' weights
     and, up to `HELD_BYTES`, what the first block makes of the recalibration images are held. The images are mapped:
     the system takes their pages back when it is short, so neither their number nor their size counts. Held against
-    measured peaks in tests/test_jobs.py; figures are in docs/cluster.md.
+    measured peaks in tests/flow/test_resources.py; figures are in docs/evidence/evaluation.md.
     """
     bound = {}
     for size in image_sizes:

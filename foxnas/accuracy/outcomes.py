@@ -1,4 +1,4 @@
-"""What the accuracy stage leaves behind: target columns, and every subnet's outcome per image."""
+"""Results of the accuracy stage: target columns, and every subnet's outcome per image."""
 
 from __future__ import annotations
 

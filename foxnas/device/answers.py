@@ -1,4 +1,4 @@
-"""What a deployed model sees in images, asked of the device and the runtime that will serve it."""
+"""Accuracy of a deployed model, measured on the device with the runtime that will serve it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What runs on a device as one file that any Python runs: a module and what it imports of ours, zipped."""
+"""Packs a module and what it imports of ours into one zip file that any Python runs on a device."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a device's config entry to what measures on it."""
+"""Builds a device and its measuring protocol from a config entry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The host's end of a runner's conversation: questions and answers instead of frames."""
+"""Client of a runner: the host asks questions and gets answers instead of frames."""
 
 from __future__ import annotations
 

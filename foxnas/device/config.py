@@ -59,7 +59,7 @@ class CompilerConfig(Section):
     """The Edge TPU compiler, which runs on this host and not on the device."""
 
     executable: Annotated[str, Field(min_length=1)] = "edgetpu_compiler"
-    """A name on PATH, or a path; x86-64 Linux only. docs/devices-coral.md has the commands that install it."""
+    """A name on PATH, or a path; x86-64 Linux only. docs/how-to/coral.md has the commands that install it."""
     timeout_s: Count = 180
     """Longest time for one model; past it, the model is a row with its reason."""
     runtime: Annotated[int, Field(ge=10, le=14)] = 14

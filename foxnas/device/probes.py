@@ -1,4 +1,4 @@
-"""What is sent to a kind of device to stand for a subnet, or for a file."""
+"""Probes: the models that are sent to each kind of device in place of a subnet or a file."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ class Protocol(Settings):
     max_attempts: Count = 5
     """Then the probe is flagged and left out of the fit."""
     seed: Seed = 0
-    """Of the random input."""
+    """Seed of the random input."""
 
     def __post_init__(self) -> None:
         Settings.__post_init__(self)

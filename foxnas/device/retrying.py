@@ -1,4 +1,4 @@
-"""Trying again when a device goes away, for as long as the config says."""
+"""Retries when a device goes away, for as long as the config says."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a device is doing, in the words that stand beside the progress of a measurement."""
+"""Status of a device (temperature, clock, drift), shown beside the progress of a measurement."""
 
 from __future__ import annotations
 

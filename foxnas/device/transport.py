@@ -1,4 +1,4 @@
-"""Where a runner runs and how its bytes come and go. A transport knows nothing of what they mean."""
+"""Transports start a runner somewhere and carry its bytes, whatever they mean."""
 
 from __future__ import annotations
 

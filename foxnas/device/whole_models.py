@@ -1,4 +1,4 @@
-"""Does a file keep its promise? Latency of whole models over separate sessions, with an upper bound."""
+"""Latency of whole models over separate sessions, with an upper bound: does a file keep its promise?"""
 
 from __future__ import annotations
 

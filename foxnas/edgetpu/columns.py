@@ -1,4 +1,4 @@
-"""Names of what the Edge TPU compiler says of a model, in every table that has it."""
+"""Column names for what the Edge TPU compiler reports of a model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Running the Edge TPU compiler: one model a call, with a time limit, its words kept."""
+"""Runs the Edge TPU compiler: one model per call, with a time limit; its output is kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Compiled models as a table: a row for each, those that failed among them."""
+"""Table of compiled models: one row each, failures included."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Model = tuple[str, str, Callable[[], bytes]]
 
 
 def compile_models(models: Sequence[Model], compiler: Compiler, cache: CompileCache) -> pd.DataFrame:
-    """Return one row a model, in the order given, with the columns `COLUMNS`; failures are rows too.
+    """Return one row per model, in the order given, with the columns `COLUMNS`; failures are rows too.
 
     Raises FoxnasError when there is no compiler.
     """

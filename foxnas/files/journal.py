@@ -1,4 +1,4 @@
-"""Measurements on disk the moment they are made, so that nothing measured is ever measured twice."""
+"""Journals write each measurement to disk at once, so that nothing is measured twice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Say how far a long job is: count, rate and time left, every few seconds, in the log."""
+"""Progress of a long job in its log: count, rate and time left, every few seconds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether an exported model is still the file that was written: it carries the digest of itself."""
+"""Seals an exported model with its own digest, and checks that it is still the file that was written."""
 
 from __future__ import annotations
 

@@ -1,11 +1,10 @@
-"""From stored pixels to what a network sees."""
+"""Converts stored pixels to the input of a network."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
 from torch import Tensor
-from torchvision.transforms.v2 import functional as transforms
 
 from foxnas.images.views import shorter_side
 
@@ -20,6 +19,9 @@ def resize(images: np.ndarray, size: int, centre_share: float = 1.0) -> np.ndarr
     """
     if images.shape[1:3] == (size, size) and centre_share == 1:
         return images
+    # Here, since it takes as long to load as torch, and evaluation and training only need `to_input`.
+    from torchvision.transforms.v2 import functional as transforms
+
     tensor = torch.from_numpy(images).permute(0, 3, 1, 2)
     shorter = shorter_side(size, centre_share)
     parts = [

@@ -1,4 +1,4 @@
-"""What is seen of an image: the standard resize and centre crop."""
+"""The standard resize and centre crop of an image."""
 
 from __future__ import annotations
 

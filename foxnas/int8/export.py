@@ -54,7 +54,7 @@ def export_float(subnet: Subnet) -> bytes:
 def export_int8(subnet: Subnet, calibration_images: np.ndarray, *, corrected: bool = True) -> bytes:
     """Return a full-integer int8 TFLite model that reads raw uint8 pixels and writes uint8 logits.
 
-    Weights of convolutions have one scale a channel, those of the last layer one scale in all, which
+    Weights of convolutions have one scale per channel, those of the last layer one scale in all, which
     is what the Edge TPU compiler and older runtimes read.
 
     Parameters

@@ -1,4 +1,4 @@
-"""Models into FlatBuffers bytes: data on their boundaries, and what tensors share written once."""
+"""Packs models into FlatBuffers bytes: aligned data, and shared data written once."""
 
 from __future__ import annotations
 

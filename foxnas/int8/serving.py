@@ -1,4 +1,4 @@
-"""Run an exported int8 model with the runtime that serves it."""
+"""Runs an exported int8 model with the runtime that serves it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The fits of a target in all of the config's forms, side by side."""
+"""Fits a target in all forms of the config, side by side."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What predictors say of the uniform sample, where another one was measured."""
+"""Predictions for the uniform sample, where another sample was measured."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def draw_quantiles(predictor: Predictor) -> Markup:
 
 
 def draw_knobs(predictor: Predictor) -> Markup:
-    """Draw what every knob is worth, grouped by knob, one row a unit."""
+    """Draw what every knob is worth, grouped by knob, one row per unit."""
     effects = knob_effects(predictor)
     knobs = list(dict.fromkeys(effect.knob for effect in effects))
     units = predictor.formula.knobs.units

@@ -1,4 +1,4 @@
-"""The leads over the two honest baselines: a table whose last column is a forest plot."""
+"""Leads over the two baselines: a table whose last column is a forest plot."""
 
 from __future__ import annotations
 

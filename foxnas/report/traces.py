@@ -1,4 +1,4 @@
-"""What the annealing did: the state it was in, the best it had seen, and the optimum that is proven."""
+"""Traces of annealing: its state, the best it had seen, and the proven optimum."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Twisting on the page: what was changed of the best candidate, why, and what came of it."""
+"""Twists on the page: what was changed of the best candidate, why, and with what result."""
 
 from __future__ import annotations
 

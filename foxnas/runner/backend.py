@@ -1,4 +1,4 @@
-"""What the runner asks of a backend."""
+"""Interface of a backend of the runner."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the machine is, and on which of its CPUs we run."""
+"""Identity of the machine, and the CPUs that the runner uses."""
 
 from __future__ import annotations
 

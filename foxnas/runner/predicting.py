@@ -1,4 +1,4 @@
-"""What a model answers to many images: raw outputs, as the runtime that serves it computes them."""
+"""Raw outputs of a model for many images, as the runtime that serves it computes them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Candidates as rows of a table."""
+"""Table of candidates."""
 
 from __future__ import annotations
 

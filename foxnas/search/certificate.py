@@ -1,4 +1,4 @@
-"""What is proven of a search: its distance to the optimum of the same predictors, under the same caps."""
+"""Certificate of a search: its proven distance to the optimum of the same predictors, under the same caps."""
 
 from __future__ import annotations
 

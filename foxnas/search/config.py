@@ -56,7 +56,7 @@ class ObjectiveConfig(Section):
     """Of weighted: the points of accuracy that a latency which fills the budget must earn; null otherwise."""
     function: Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$")] | None = None
     """Of python: module:function, the module a file in the working directory or in its `config` folder
-    (docs/search-caps.md has an example); null otherwise."""
+    (docs/how-to/goals-and-caps.md has an example); null otherwise."""
 
     @model_validator(mode="after")
     def _consistent(self) -> ObjectiveConfig:
@@ -90,9 +90,9 @@ class SearchConfig(Section):
     """Finding candidates with the predictors."""
 
     strategy: Literal["annealing", "exact", "evolution", "regularised", "differentiable", "random"] = "annealing"
-    """How; docs/search.md compares them. exact: the proven optimum, and the best of tighter budgets."""
+    """How; docs/how-to/search.md compares them. exact: the proven optimum, and the best of tighter budgets."""
     seed: Seed = 0
-    """Of the strategy."""
+    """Seed of the strategy."""
     alike_layers: bool = False
     """true: only units whose layers all have the same K and E are searched, as in the authors' released script."""
     objective: ObjectiveConfig = ObjectiveConfig()

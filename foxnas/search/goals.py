@@ -1,4 +1,4 @@
-"""A config's objective as a goal: what only the predictors can tell is worked out here."""
+"""Turns a config's objective into a goal, with what only the predictors can tell."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Has another round of measurements changed what the predictors promise?"""
+"""Decides whether another round of measurements changed what the predictors promise."""
 
 from __future__ import annotations
 

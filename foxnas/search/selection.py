@@ -1,4 +1,4 @@
-"""Which of the states that a search saw become candidates, and what is said of each."""
+"""Selects candidates among the states that a search saw, and describes each."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """What a subnet is: its value, its text, its id.
 
-Words follow the paper (arXiv 2108.06501, section 3 and figure 3): a *unit* is a run of layers with
+Words follow the paper (arXiv 2108.08189, section 3 and figure 3): a *unit* is a run of layers with
 one output width, a *layer* is one inverted bottleneck with a kernel size K and an expansion ratio E,
 the *depth* D of a unit is its number of layers.
 """

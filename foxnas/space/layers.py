@@ -1,4 +1,4 @@
-"""What the blocks of a network are made of, and where they differ: the fixed part of a space."""
+"""Blocks and layers of a network: the fixed part of a space."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The measured subnets of all image sizes, as one table."""
+"""Table of the measured subnets of all image sizes."""
 
 from __future__ import annotations
 

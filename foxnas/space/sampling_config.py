@@ -14,11 +14,11 @@ class SampleConfig(Section):
     """An endless sequence of subnets per image size, of which the first so many are measured."""
 
     seed: Seed = 0
-    """Of the sample."""
+    """Seed of the sample."""
     design: Design = "uniform"
     """uniform: the paper's, uniform over knobs. i-optimal: the next subnet is the one that best determines predictions
     over the whole space, given those before, until all terms are determined, and uniform from there on; it needs fewer
-    of them (docs/sampling.md). d-optimal: best determines the coefficients, likewise."""
+    of them (docs/explanation/sampling.md). d-optimal: best determines the coefficients, likewise."""
 
 
 class SamplingConfig(SampleConfig):

@@ -1,4 +1,4 @@
-"""Is a search strategy better than luck? Relative improvement over random architectures, measured.
+"""Measured relative improvement of a search strategy over random architectures.
 
 The protocol of Yang, Esperança and Carlucci, *NAS evaluation is frustratingly hard* (ICLR 2020): a strategy's
 worth is 100 x (acc - acc_random) / acc_random, where acc_random is the mean accuracy of random architectures

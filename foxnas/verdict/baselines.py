@@ -1,4 +1,4 @@
-"""The honest rivals of a search: the best subnet measured anyway, and random search at equal cost."""
+"""Baselines of a search: the best subnet measured anyway, and random search at equal cost."""
 
 from __future__ import annotations
 

@@ -39,10 +39,10 @@ class ValidationConfig(Section):
 
 
 class BaselinesConfig(Section):
-    """The honest rivals of the search."""
+    """Baselines that the search has to beat."""
 
     seed: Seed = 0
-    """Of the random searches."""
+    """Seed of the random searches."""
     random_searches: Annotated[int, Field(ge=1)] = 10
     """Random searches, each with as many measurements as the whole method used."""
     extra_subnets: Annotated[int, Field(ge=0)] = 0

@@ -1,4 +1,4 @@
-"""From measured candidates to a winner, and from a validated model to a verdict."""
+"""Chooses the winner among measured candidates, and judges the validated model."""
 
 from __future__ import annotations
 

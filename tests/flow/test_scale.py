@@ -16,7 +16,7 @@ from foxnas.flow.signatures import parameters_of
 from tests.support.configs import written_out
 from tests.support.dag import DryRuns, Job
 
-#: One job a shard of 100 subnets and image size; the Edge TPU's two and the others' one a device.
+#: One job per shard of 100 subnets and image size; the Edge TPU's two and the others' one per device.
 BY_SHARD = {"sample_subnets", "evaluate_subnets", "time_subnets", "compile_probes", "time_compiled"}
 
 #: What a budget adds: a chain of its own, once more for its twists, and nothing else.

@@ -1,4 +1,4 @@
-"""The examples of docs/ecosystem.md as they stand there, and the smallest whole run to try them on."""
+"""The examples of docs/how-to/ecosystem.md as they stand there, and the smallest whole run to try them on."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import yaml
 from tests.support.configs import written_out
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGE = ROOT / "docs" / "ecosystem.md"
+PAGE = ROOT / "docs" / "how-to" / "ecosystem.md"
 
 
 class Example(NamedTuple):

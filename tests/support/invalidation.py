@@ -1,7 +1,7 @@
 """What changing a line of the config runs again: one row a leaf, and more where it depends on the rest of the config.
 
-A new leaf needs a row here, or `tests/test_invalidation.py` fails. `python tests/invalidation_page.py` writes the table
-of docs/invalidation.md anew.
+A new leaf needs a row here, or `tests/workflow/test_invalidation.py` fails. `python -m tests.support.invalidation_page`
+writes the table of docs/explanation/invalidation.md anew.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Write docs/invalidation.md from the rows that are tested: `python tests/invalidation_page.py`."""
+"""Write docs/explanation/invalidation.md from the rows that are tested: `python -m tests.support.invalidation_page`."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 from tests.support.invalidation import ROWS
 from tests.support.stages import ON_THE_PAGE
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "invalidation.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "explanation" / "invalidation.md"
 
 
 def page() -> str:
-    """Return the text of docs/invalidation.md."""
+    """Return the text of docs/explanation/invalidation.md."""
     lines = [_INTRODUCTION, "| change | runs again | where, when |", "|---|---|---|"]
     told: dict[tuple[str, str, str], list[str]] = {}
     for row in ROWS:
@@ -45,9 +45,9 @@ def _shortened(leaves: Iterable[str]) -> list[str]:
 _INTRODUCTION = """# What runs again
 
 Change a line of the config, run the same command: only what depends on that line runs again. `snakemake -n` says what
-and why before anything does. This page is written by `python tests/invalidation_page.py` from the rows of
-`tests/invalidation.py`; every row is held against Snakemake's own answer by `tests/test_invalidation.py`, and two
-swapped numbers of a section by `tests/test_invalidation_pairs.py`.
+and why before anything does. `python -m tests.support.invalidation_page` writes this page from the rows of
+`tests/support/invalidation.py`. `tests/workflow/test_invalidation.py` compares each row with Snakemake's answer, and
+`tests/workflow/test_invalidation_pairs.py` swaps two numbers of each section.
 
 - **Measurements** run again only when their own settings or their own code change. The sampled table that they read
   is `ancient` for them: they go by what defines it (space, seed, design), not by the file. Timings of the sample are
@@ -56,19 +56,20 @@ swapped numbers of a section by `tests/test_invalidation_pairs.py`.
 - **More subnets** are further shards of 100. The first ones stay the same subnets in the same files; with fewer, what
   is there is used again.
 - **How a device is reached** (`ssh.user`, `ssh.port`, `ssh.folder`, ...), how long it is waited for (`patience`) and
-  where the compiler lies are no part of a result. A changed way is tried once, by `provision_device`. `ssh.host` and
+  where the compiler is are no part of a result. A changed way is tried once, by `provision_device`. `ssh.host` and
   `ssh.python` are part of it: another machine, another interpreter. Its journal goes by what the machine says it is,
   so the same one under another host name has no probe timed twice. A board that is swapped behind the same host name
   is noticed when the next shard is measured, and refused: give the new one a `name` of its own.
-- **Code**: a rule runs again when its script, or a module that this imports, directly or not, has changed by a byte,
-  whatever its time stamp says (`tests/test_invalidation_code.py`). Touched files, another checkout in the same place,
-  comments and another order in the config run nothing.
+- **Code**: a rule runs again when its script, or a module that the script imports, directly or not, does something
+  else than before, whatever its time stamp says (`tests/workflow/test_invalidation_code.py`). Comments, docstrings and
+  layout of the code, touched files, another checkout in the same place, and comments and another order in the config
+  run nothing.
 - **Images** are dealt out by one rule, so a change of one split deals out all, and whatever sees an image follows.
   Latency never does.
 - **Budgets in milliseconds** are resolved by the same rule as percentiles, which also checks that a measured subnet
   meets them. Nothing makes that rule run again that does not make the search run again, too.
 - Snakemake 9.27 overlooks what changed downstream of an `ancient` input that is made again in the same call;
-  `foxnas/flow/ancient.py` says how this workflow does not.
+  `foxnas/flow/` says how this workflow does not.
 """
 
 

@@ -1,4 +1,4 @@
-"""Where a rerun begins, and what follows from there: the words of docs/invalidation.md."""
+"""Where a rerun begins, and what follows from there: the words of docs/explanation/invalidation.md."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The workflow in other people's hands: as a module, by snakedeploy, through a shim, with another logger, in a report.
 
-The examples are those of docs/ecosystem.md. One small run is made, through the rich logger's example.
+The examples are those of docs/how-to/ecosystem.md. One small run is made, through the rich logger's example.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def project(logged: tuple[Path, str]) -> Path:
 
 def test_every_example_of_the_page_is_tried_somewhere() -> None:
     assert len(examples()) == 8
-    tried = "".join(path.read_text() for path in (ROOT / "tests").glob("test_*.py"))
+    tried = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
     for one in examples():
         assert f'"{one.heading}"' in tried, one
 

@@ -52,9 +52,10 @@ def leaves(section: type = Config, prefix: str = "") -> Iterator[str]:
 def test_every_leaf_says_what_it_costs() -> None:
     missing = sorted(set(leaves()) - {row.leaf for row in ROWS})
     assert not missing, (
-        f"no row of tests/invalidation.py says what changing {', '.join(missing)} runs again: add one to ROWS, such as "
-        "Row(path, another value, SEARCH), with the stage from which on things run again (NOTHING is one); if a "
-        "result does not depend on the leaf, keep it out of the rules' params. Then: python tests/invalidation_page.py"
+        f"no row of tests/support/invalidation.py says what changing {', '.join(missing)} runs again: add one to ROWS, "
+        "such as Row(path, another value, SEARCH), with the stage from which on things run again (NOTHING is one); if "
+        "a result does not depend on the leaf, keep it out of the rules' params. Then: "
+        "python -m tests.support.invalidation_page"
     )
     unknown = sorted({row.leaf for row in ROWS} - set(leaves()))
     assert not unknown, f"rows of tests/invalidation.py are of no leaf of the config: {', '.join(unknown)}"
@@ -99,4 +100,4 @@ def test_placeholders_answer_as_a_real_run_does(dry_runs: DryRuns, finished: dic
 
 
 def test_the_page_is_this_table() -> None:
-    assert PAGE.read_text() == page(), "run: python tests/invalidation_page.py"
+    assert PAGE.read_text() == page(), "run: python -m tests.support.invalidation_page"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+import types
 from collections.abc import Iterable
 
 import jsonschema
@@ -13,6 +14,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from foxnas import cli
 from tests.support.examples import ROOT, example
 
 HOST = sorted((ROOT / "envs").glob("host-*.txt"))
@@ -37,6 +39,7 @@ def test_an_environment_pins_what_the_project_pins(path: object) -> None:
         (exact,) = pinned.specifier
         assert exact.operator == "=="
         assert name in BESIDE or OURS[name].specifier.contains(exact.version), name
+        assert name in BESIDE or str(OURS[name].marker) == str(pinned.marker), name
 
 
 def test_every_dependency_is_pinned_in_one_way() -> None:
@@ -47,6 +50,26 @@ def test_every_dependency_is_pinned_in_one_way() -> None:
             pins.setdefault(name, set()).add(str(pinned.specifier))
     assert {name: versions for name, versions in pins.items() if len(versions) > 1} == {}
     assert set(pins) - BESIDE == set(OURS)
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+def test_one_tensorflow_is_installed_on_either_architecture(machine: str) -> None:
+    """tensorflow-cpu 2.21 has wheels for x86-64 alone, tensorflow 2.21 for both."""
+    converters = {name: one for name, one in OURS.items() if name.startswith("tensorflow")}
+    (name,) = (n for n, one in converters.items() if one.marker and one.marker.evaluate({"platform_machine": machine}))
+    assert name == {"x86_64": "tensorflow-cpu", "aarch64": "tensorflow"}[machine]
+    assert set(converters) <= set(cli.RECORDED_PACKAGES)
+
+
+def test_make_refuses_the_pythons_that_the_project_refuses() -> None:
+    text = (ROOT / "Makefile").read_text()
+    (check,) = re.findall(r"sys\.exit\((.+ sys\.version_info .+)\)'", text)
+    (named,) = re.findall(r"Python ((?:3\.\d+[, or]*)+) is needed", text)
+    allowed = Requirement(f"python{PROJECT['requires-python']}").specifier
+    for minor in range(9, 20):
+        version = types.SimpleNamespace(version_info=(3, minor, 5))
+        assert bool(eval(check, {"sys": version})) != allowed.contains(f"3.{minor}.5"), minor
+        assert (f"3.{minor}" in re.findall(r"3\.\d+", named)) == allowed.contains(f"3.{minor}.5"), minor
 
 
 def test_devices_get_what_the_host_serves_models_with() -> None:
@@ -83,7 +106,9 @@ def test_the_citation_is_valid_and_names_the_paper() -> None:
     jsonschema.validate(citation, json.loads((ROOT / "tests" / "data" / "cff-1.2.0.json").read_text()))
     assert citation["version"] == PROJECT["version"]
     (paper,) = citation["references"]
-    assert paper["url"].endswith("2108.06501")
+    assert paper["url"].endswith("2108.08189")
+    assert paper["doi"] == "10.1109/ICCVW54120.2021.00093"
+    assert (paper["start"], paper["end"]) == (789, 797)
     assert [author["family-names"] for author in paper["authors"]] == ["Liu", "Han", "Sung", "Lee", "Chiang", "Wu"]
 
 

@@ -1,4 +1,4 @@
-"""Compare the deployed subnets with the honest baselines, on the test split."""
+"""Compare the deployed subnets with the baselines, on the test split."""
 
 from collections import Counter
 from pathlib import Path

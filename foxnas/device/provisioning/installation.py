@@ -1,4 +1,4 @@
-"""Making a device ready: a private environment with the pinned interpreter, the runner, a first model run by both."""
+"""Prepares a device: a private environment with the pinned interpreter, the runner, and a first model run by both."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a device is and has: asked of it in one POSIX shell script, before anything is put there."""
+"""Survey of a device by one POSIX shell script, before anything is installed there."""
 
 from __future__ import annotations
 

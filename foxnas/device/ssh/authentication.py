@@ -1,4 +1,4 @@
-"""Proving who we are: agent keys, key files, and a password that is never stored."""
+"""Authentication: agent keys, key files, and a password that is never stored."""
 
 from __future__ import annotations
 

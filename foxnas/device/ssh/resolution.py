@@ -1,4 +1,4 @@
-"""From a name to the hops that lead there, as OpenSSH would go."""
+"""Resolves a name to the hops that lead there, as OpenSSH does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where an SSH name leads and how to get in: plain values, whoever resolved them."""
+"""Targets of SSH names as plain values: the hops, and how to log in."""
 
 from __future__ import annotations
 

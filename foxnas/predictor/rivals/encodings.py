@@ -32,7 +32,7 @@ def one_hot(space: SearchSpace, archs: Sequence[Arch]) -> FloatArray:
 
 
 def entries(space: SearchSpace, archs: Sequence[Arch]) -> FloatArray:
-    """Return which entries of a table of layers a subnet has: one column a unit, position, K and E."""
+    """Return which entries of a table of layers a subnet has: one column per unit, position, K and E."""
     layers, deepest = space.layers(), space.depths[-1]
     encoded = np.zeros((len(archs), len(space.units) * deepest * len(layers)))
     for row, arch in zip(encoded, archs, strict=True):

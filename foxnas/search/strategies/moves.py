@@ -1,4 +1,4 @@
-"""What a change of one knob leads to, tabulated: a walk of many chains is then a few array look-ups a step."""
+"""Table of what each change of one knob leads to, so that many chains step with a few array look-ups."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A finished training that outlives its job: days of it are not done again because a run was cut a moment too early."""
+"""Keeps a finished training, so that a run cut a moment too early does not train for days again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a supernet is trained: phases of subnets, and how hard each step pulls."""
+"""Recipe of a training: phases of subnets, learning rates and weights."""
 
 from __future__ import annotations
 

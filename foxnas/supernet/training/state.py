@@ -1,4 +1,4 @@
-"""What a training depends on from one step to the next, and the file that it continues from."""
+"""State of a training between steps, and the file from which it continues."""
 
 from __future__ import annotations
 

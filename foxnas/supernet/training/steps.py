@@ -1,4 +1,4 @@
-"""What every step of a training is of, drawn ahead of it: the same in all processes, and after a cut."""
+"""Random choices of each training step, drawn ahead: the same in all processes, and after an interruption."""
 
 from __future__ import annotations
 

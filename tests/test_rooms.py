@@ -1,0 +1,129 @@
+"""Rooms of the library: which may import which, and where heavy or undocumented packages may be met."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "foxnas"
+MODULES = sorted(path.relative_to(ROOT) for path in PACKAGE.rglob("*.py"))
+
+#: A room imports itself and rooms of lower levels.
+LEVELS = [
+    {"errors", "runner", "section"},
+    {"files"},
+    {"cli"},
+    {"space", "images"},
+    {"supernet", "predictor"},
+    {"accuracy", "int8", "search"},
+    {"device", "verdict"},
+    {"edgetpu", "config"},
+    {"report", "flow"},
+]
+LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
+
+#: Packages that only these places may import, by the beginning of their path.
+ONLY = {
+    "torch": ("images", "supernet", "accuracy", "int8", "runner/pytorch", "runner/network", "predictor/rivals"),
+    "tensorflow": ("int8/export",),
+    "snakemake": ("flow",),
+    "paramiko": ("device/ssh",),
+    "jinja2": ("report",),
+    "matplotlib": ("report",),
+    "statsmodels": ("predictor", "search/twists"),
+}
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Dotted names of all modules that a file imports, inside functions too."""
+    for node in ast.walk(ast.parse((ROOT / path).read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path}: a relative import"
+            assert node.module
+            for alias in node.names:
+                full = f"{node.module}.{alias.name}"
+                place = ROOT.joinpath(*full.split("."))
+                yield full if place.is_dir() or place.with_suffix(".py").is_file() else node.module
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) == "importlib.import_module":
+            yield from (word.value for word in node.args if isinstance(word, ast.Constant))
+
+
+def room_of(module: Path) -> str:
+    return module.parts[1].removesuffix(".py")
+
+
+def test_every_module_is_in_a_room() -> None:
+    loose = {path.stem for path in MODULES if len(path.parts) == 2}
+    assert loose - {"__init__", "errors"} == {"section", "cli"}
+    assert {room_of(path) for path in MODULES} - {"__init__"} == LEVEL.keys()
+    assert all((ROOT / path.parent / "__init__.py").is_file() for path in MODULES)
+
+
+@pytest.mark.parametrize("room", LEVEL)
+def test_a_room_imports_only_lower_levels(room: str) -> None:
+    for path in MODULES:
+        if room_of(path) != room:
+            continue
+        for name in imported(path):
+            if name.startswith("foxnas."):
+                other = name.split(".")[1]
+                assert other == room or LEVEL[other] < LEVEL[room], f"{path} imports {name}, which is not below it"
+
+
+def test_no_two_modules_import_each_other() -> None:
+    """Over the whole graph, by taking away what imports nothing that is left."""
+    left = {
+        ".".join(path.with_suffix("").parts).removesuffix(".__init__"): {
+            n for n in imported(path) if n[:7] == "foxnas."
+        }
+        for path in MODULES
+    }
+    while free := [name for name, names in left.items() if not names & left.keys() - {name}]:
+        for name in free:
+            del left[name]
+    assert not left
+
+
+def test_what_runs_on_devices_imports_nothing_of_ours() -> None:
+    for path in MODULES:
+        if room_of(path) == "runner":
+            assert not [n for n in imported(path) if n.startswith("foxnas.") and not n.startswith("foxnas.runner")]
+
+
+@pytest.mark.parametrize("package", ONLY)
+def test_a_heavy_package_is_imported_where_it_belongs(package: str) -> None:
+    found = {path for path in MODULES if any(name.split(".")[0] == package for name in imported(path))}
+    assert found, "nobody imports it"
+    for path in found:
+        assert str(path.relative_to("foxnas")).startswith(ONLY[package]), f"{path} imports {package}"
+
+
+def test_only_the_snakefile_imports_the_rooms_for_the_workflow() -> None:
+    for path in [*MODULES, *(p.relative_to(ROOT) for p in (ROOT / "workflow" / "scripts").glob("*.py"))]:
+        if room_of(path) != "flow":
+            assert not [name for name in imported(path) if name.startswith("foxnas.flow")], path
+
+
+def test_only_the_workflows_side_knows_where_a_checkout_has_its_folders() -> None:
+    for path in MODULES:
+        if room_of(path) != "flow":
+            text = (ROOT / path).read_text()
+            assert not [word for word in ('"workflow"', "workflow/scripts", '"envs"', '"scripts"') if word in text], (
+                path
+            )
+
+
+@pytest.mark.parametrize("folder", [p.name for p in PACKAGE.iterdir() if (p / "__init__.py").is_file()])
+def test_every_room_has_its_tests(folder: str) -> None:
+    assert list((ROOT / "tests" / folder).glob("test_*.py"))
+
+
+def test_benchmarks_import_no_test() -> None:
+    for path in (p.relative_to(ROOT) for p in (ROOT / "benchmarks").glob("*.py")):
+        assert not [n for n in imported(path) if n.startswith("tests.") and not n.startswith("tests.support")], path
