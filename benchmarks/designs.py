@@ -84,7 +84,7 @@ def latencies(config: Config, archs: Sequence[Arch], folder: Path) -> pd.DataFra
     no design's own.
     """
     space = config.space.build()
-    device, protocol = build_device(config.devices[0].measured, config.devices[0].access)
+    device, protocol = build_device(config.devices[0].measured, config.devices[0].access, [])
     writer = ProbeWriter(space)
     tables = []
     mixed = [archs[i] for i in np.random.default_rng(9).permutation(len(archs))]

@@ -30,4 +30,4 @@ rule provision_device:
     message:
         "Making device {wildcards.device} ready"
     shell:
-        "python {input.script} --settings {params.device:q} --ready {output.ready:q} 2>&1 | tee {log}"
+        "python {input.script} --settings {params.settings:q} {params.device:q} --pins {input.pins:q} --ready {output.ready:q} 2>&1 | tee {log}"

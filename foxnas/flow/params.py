@@ -181,8 +181,11 @@ def untracked(**leaves: Callable[[Any], Any]) -> Callable[[Any, Any], str]:
 
 
 def access(config: Config) -> Callable[[Any, Any], str]:
-    """Return the param that says how the wildcard ``device`` is reached and waited for."""
-    return untracked(access=lambda wildcards: config.device(wildcards.device).access)
+    """Return the param that says how the wildcard ``device`` is reached, waited for and, at need, provisioned again."""
+    provisioning = [seen(SCRIPTS / "provision_device.py"), "--pins", *map(str, pinned_environments())]
+    return untracked(
+        access=lambda wildcards: config.device(wildcards.device).access, provisioning=lambda wildcards: provisioning
+    )
 
 
 def evaluated_on(config: Config) -> Callable[[Any, Any], str]:
@@ -213,7 +216,7 @@ def ready(device: DeviceConfig) -> list[str]:
 
 
 def pinned_environments() -> list[str]:
-    """Return what may be installed on devices."""
+    """Return the files that pin what may be installed on devices."""
     pins = sorted(path for path in (BASE / "envs").glob("*.txt") if not path.name.startswith("host-"))
     return [local(seen(path)) for path in pins]
 

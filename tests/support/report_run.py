@@ -5,8 +5,7 @@ Only what needs images, a device or TensorFlow is made up (`made_up`).
 
 from __future__ import annotations
 
-import importlib.util
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from foxnas import cli
 from foxnas.config.whole import Config, read_config
 from foxnas.device.acceptance import COLUMNS
 from foxnas.files.tables import read_json, write_json, write_table
@@ -25,13 +23,13 @@ from tests.support.made_up import (
     DEVICE,
     IDENTITY,
     ROOT,
-    SCRIPTS,
     Truth,
     compare_baselines,
     measure_found,
     time_models,
     verify,
 )
+from tests.support.scripts import made_by, script
 
 _STAGES = ("accuracy", f"latency-{DEVICE}")
 
@@ -49,17 +47,6 @@ class ReportRun:
     def arguments(self) -> tuple[Path, str, list[int], list[str], list[str], list[str]]:
         """Return the arguments of `write_page` but the last."""
         return self.results, self.space, self.sizes, self.devices, self.budgets, ["round-1", "twist"]
-
-
-def script(name: str) -> Callable[..., None]:
-    """Return the function behind a script of the workflow."""
-    spec = importlib.util.spec_from_file_location(f"foxnas_script_{name}", SCRIPTS / f"{name}.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    main: Callable[..., None] = module.main
-    return main
 
 
 def make_run(
@@ -115,9 +102,11 @@ def _measure(folder: Path, config: Config, space: SearchSpace, truth: Truth, siz
             "precision": "fp32",
         }
     )
-    settings = {"space": config.space, "accuracy": config.accuracy, "sample": config.sampling}
+    settings = {"space": config.space, "sample": config.sampling}
     shards = folder / "shards"
-    write_table(shards / "accuracy" / "0.csv", accuracy, cli.made_by(str(SCRIPTS / "evaluate_subnets.py"), settings))
+    write_table(
+        shards / "accuracy" / "0.csv", accuracy, made_by("evaluate_subnets", **settings, accuracy=config.accuracy)
+    )
     np.savez(
         shards / "accuracy" / "0.npz",
         id=np.array(names["id"]), correct=np.packbits(correct, axis=1), probability_folds=folds,
@@ -133,9 +122,8 @@ def _measure(folder: Path, config: Config, space: SearchSpace, truth: Truth, siz
         clock_mhz=truth.rng.uniform(1495, 1500, subnets),
         usable=usable, reason=np.where(usable, None, "timings disagree by 9.3% (limit 5%)"),
     )  # fmt: skip
-    settings = {"space": config.space, "device": config.devices[0], "sample": config.sampling}
-    made_by = cli.made_by(str(SCRIPTS / "time_subnets.py"), settings, identity=IDENTITY)
-    write_table(shards / f"latency-{DEVICE}" / "0.csv", latency, made_by)
+    timed = made_by("time_subnets", **settings, device=config.devices[0]) | {"identity": IDENTITY}
+    write_table(shards / f"latency-{DEVICE}" / "0.csv", latency, timed)
     for stage in ("accuracy", f"latency-{DEVICE}"):
         script("gather_shards")(shards=[shards / stage / "0.csv"], rows=subnets, table=folder / f"{stage}.csv")
     common = {"space": config.space, "folds": config.predictors.folds, "seed": 0, "image_size": size}

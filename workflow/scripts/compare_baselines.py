@@ -25,6 +25,7 @@ from foxnas.verdict.ranking import best_measured, with_costs
 
 def main(
     *,
+    made_by: cli.MadeBy,
     space: SpaceConfig,
     accuracy: AccuracyConfig,
     baselines: BaselinesConfig,
@@ -112,11 +113,10 @@ def main(
             np.stack([np.concatenate([correct[text] for text in searched]) for searched in drawn]),
         ).to_json(),
     }
-    settings = {"space": space, "accuracy": accuracy, "baselines": baselines, "caps": caps, "subnets": subnets}
     write_json(
         comparison,
         {
-            "made_by": cli.made_by(__file__, settings),
+            "made_by": made_by,
             "test_images": len(truth),
             "measurements": measurements,
             "pool": len(everything),

@@ -19,6 +19,7 @@ from foxnas.verdict.against_random import FOUND_COLUMNS
 
 def main(
     *,
+    made_by: cli.MadeBy,
     space: SpaceConfig,
     reserve_percent: float,
     alike_layers: bool,
@@ -59,8 +60,7 @@ def main(
             rows.append(pd.concat([rises, ended]).assign(strategy=strategy, seed=seed))
             ends.append((strategy, seed, result.best))
             progress.reached(len(ends) - 1, f"{strategy}, seed {seed}: {result.best.accuracy:.3f}")
-    settings = {"space": space, "seeds": seeds, "calls": calls, "alike_layers": alike_layers}
-    made_by = cli.made_by(__file__, settings, cap_ms=cap_ms, reserve_percent=reserve_percent)
+    made_by |= {"cap_ms": cap_ms}
     compared = pd.concat(rows, ignore_index=True)
     write_table(trace, compared[["strategy", "seed", "calls", "best"]], made_by)
     ended = [(name, seed, c.arch.id, c.arch.text, c.accuracy, c.latency_ms) for name, seed, c in ends]

@@ -17,6 +17,7 @@ from foxnas.verdict.verification import choose, measured_costs, measurements
 
 def main(
     *,
+    made_by: cli.MadeBy,
     verification: VerificationConfig,
     caps: CapsConfig,
     budget: Path,
@@ -46,7 +47,6 @@ def main(
         "%s (%s): int8 top-1 %.2f%% on verify, %.4f ms (at most %.4f), budget %.4f ms",
         *(best[k] for k in ("arch", "source", "int8_top1_percent", "latency_ms", "latency_upper_ms")), budget_ms,
     )  # fmt: skip
-    made_by = cli.made_by(__file__, {"verification": verification, "caps": caps})
     decision = {
         "made_by": made_by,
         "budget_ms": budget_ms,

@@ -29,6 +29,7 @@ from foxnas.verdict.ranking import best_under, with_costs
 
 def main(
     *,
+    made_by: cli.MadeBy,
     space: SpaceConfig,
     search: SearchConfig,
     caps: CapsConfig,
@@ -86,8 +87,7 @@ def main(
             "reserve %g%%: %s, predicted %.2f%% in %.4g ms; %s",
             reserve, result.best.arch.text, result.best.accuracy, result.best.latency_ms, proven,
         )  # fmt: skip
-    leaves = {"space": space, "search": search, "caps": caps, "target": target}
-    made_by = cli.made_by(__file__, leaves, budget_ms=budget_ms)
+    made_by |= {"budget_ms": budget_ms}
     measured = accuracy_and_latency(measured_accuracy, measured_latency, TARGETS[target])
     best = best_under(
         with_costs(measured, built) if goal.needs_costs or allowed.limits else measured,

@@ -24,6 +24,7 @@ from foxnas.verdict.verification import NoneKeeps, choose, measured_costs, measu
 
 def main(
     *,
+    made_by: cli.MadeBy,
     space: SpaceConfig,
     verification: VerificationConfig,
     caps: CapsConfig,
@@ -62,7 +63,6 @@ def main(
     logging.info("%s leaves %.4f ms of its budget; %d moves, worth trying:", base["arch"], slack_ms, len(listed))
     for move in tried:
         logging.info("%s (%+.2f, %+.4f ms)", move.text, move.accuracy.value, move.latency.value)
-    made_by = cli.made_by(__file__, {"space": space, "verification": verification, "caps": caps, "twists": twists})
     described = describe_as_they_are(Landscape(built, *predictors), [move.arch for move in tried])
     rows = candidate_rows([(f"twist: {m.text}", c) for m, c in zip(tried, described, strict=True)])
     write_table(candidates, with_costs(rows, built), made_by)
