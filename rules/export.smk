@@ -106,7 +106,16 @@ rule deploy_winner:
                 allow_missing=True,
             )
         ),
-        certificate=f"results/{{space}}/search/{{device}}/{{budget}}/{ROUNDS[0]}/certificate.json",
+        accuracy=expand(
+            "results/{space}/{size}/predictors/accuracy.json",
+            size=SIZES,
+            allow_missing=True,
+        ),
+        latency=expand(
+            "results/{space}/{size}/predictors/latency-{device}.json",
+            size=SIZES,
+            allow_missing=True,
+        ),
         objective=flow.objective_file(CONFIG),
     output:
         candidates=report(
@@ -126,6 +135,9 @@ rule deploy_winner:
         runtime=jobs.growing(5),
     params:
         settings=lambda wildcards: flow.settings(
+            space=SPACE,
+            objective=CONFIG.search.objective,
+            alike_layers=CONFIG.search.alike_layers,
             verification=CONFIG.verification,
             caps=flow.caps(CONFIG, wildcards.device),
         ),
@@ -136,4 +148,4 @@ rule deploy_winner:
     shell:
         "python {input.script} --settings {params.settings:q} --budget {input.budget:q}"
         " --candidates {input.candidates:q} --exported {input.exported:q} --latencies {input.latencies:q}"
-        " --models {input.models:q} --certificate {input.certificate:q} {params.more} --table {output.candidates:q} --winner {output.winner:q} --model {output.model:q} 2>&1 | tee {log}"
+        " --models {input.models:q} --accuracy {input.accuracy:q} --latency {input.latency:q} {params.more} --table {output.candidates:q} --winner {output.winner:q} --model {output.model:q} 2>&1 | tee {log}"

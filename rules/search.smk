@@ -217,7 +217,12 @@ rule twist_winner:
             round=ROUNDS,
             allow_missing=True,
         ),
-        certificate=f"results/{{space}}/search/{{device}}/{{budget}}/{ROUNDS[0]}/certificate.json",
+        first_accuracy=lambda wildcards: flow.predictors(
+            wildcards, "accuracy", SIZES, ROUNDS[0]
+        ),
+        first_latency=lambda wildcards: flow.predictors(
+            wildcards, f"latency-{wildcards.device}", SIZES, ROUNDS[0]
+        ),
         objective=flow.objective_file(CONFIG),
     output:
         candidates="results/{space}/search/{device}/{budget}/twist/candidates.csv",
@@ -232,6 +237,8 @@ rule twist_winner:
     params:
         settings=lambda wildcards: flow.settings(
             space=SPACE,
+            objective=CONFIG.search.objective,
+            alike_layers=CONFIG.search.alike_layers,
             verification=CONFIG.verification,
             caps=flow.caps(CONFIG, wildcards.device),
             twists=CONFIG.refinement.twists,
@@ -243,5 +250,6 @@ rule twist_winner:
     shell:
         "python {input.script} --settings {params.settings:q} --budget {input.budget:q} --exported {input.exported:q}"
         " --latencies {input.latencies:q} --accuracy {input.accuracy:q} --latency {input.latency:q}"
-        " --earlier {input.earlier:q} --certificate {input.certificate:q} --candidates {output.candidates:q}"
+        " --earlier {input.earlier:q} --first-accuracy {input.first_accuracy:q}"
+        " --first-latency {input.first_latency:q} --candidates {output.candidates:q}"
         " --moves {output.moves:q} {params.more} 2>&1 | tee {log}"

@@ -162,6 +162,16 @@ rule compare_baselines:
             budget=BUDGETS,
             allow_missing=True,
         ),
+        accuracy_predictors=expand(
+            "results/{space}/{size}/predictors/accuracy.json",
+            size=SIZES,
+            allow_missing=True,
+        ),
+        latency_predictors=expand(
+            "results/{space}/{size}/predictors/latency-{device}.json",
+            size=SIZES,
+            allow_missing=True,
+        ),
         accuracy=expand(
             "results/{space}/{size}/shards/accuracy/{shard}.csv",
             size=SIZES,
@@ -205,6 +215,8 @@ rule compare_baselines:
             space=SPACE,
             accuracy=flow.preparation(CONFIG),
             baselines=CONFIG.baselines,
+            objective=CONFIG.search.objective,
+            alike_layers=CONFIG.search.alike_layers,
             caps=flow.caps(CONFIG, wildcards.device),
             subnets=CONFIG.sampling.subnets,
         ),
@@ -214,6 +226,7 @@ rule compare_baselines:
         "Comparing with the baselines on {wildcards.device}"
     shell:
         "python {input.script} --settings {params.settings:q} --supernet {input.supernet:q} --budgets {input.budgets:q}"
-        " --exported {input.exported:q} --winners {input.winners:q} --accuracy-tables {input.accuracy:q}"
+        " --exported {input.exported:q} --winners {input.winners:q} --accuracy-predictors {input.accuracy_predictors:q}"
+        " --latency-predictors {input.latency_predictors:q} --accuracy-tables {input.accuracy:q}"
         " --latency-tables {input.latency:q} --calibration {input.calibration:q} --images {input.images:q}"
         " --labels {input.labels:q} --threads {threads} {params.more} --comparison {output.comparison:q} 2>&1 | tee {log}"

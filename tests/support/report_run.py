@@ -184,17 +184,19 @@ def _search(folder: Path, config: Config, truth: Truth, sizes: list[int], budget
     )  # fmt: skip
     measure_found(search / "strategies", truth)
     verify(first, config, truth)
+    goal = {"space": config.space, "objective": config.search.objective, "alike_layers": False}
     script("twist_winner")(
-        space=config.space, verification=config.verification, caps=config.search.caps, twists=2,
-        budget=search / "budget.json", earlier=[first / "candidates.csv"], certificate=first / "certificate.json",
+        **goal, verification=config.verification, caps=config.search.caps, twists=2,
+        budget=search / "budget.json", earlier=[first / "candidates.csv"],
+        first_accuracy=predictors["accuracy"], first_latency=predictors["latency"],
         exported=[first / "exported.csv"], latencies=[first / "timed.json"], **predictors,
         candidates=twist / "candidates.csv", moves=twist / "moves.json",
     )  # fmt: skip
     verify(twist, config, truth)
     batches = [first, twist]
     script("deploy_winner")(
-        verification=config.verification, caps=config.search.caps, budget=search / "budget.json",
-        certificate=first / "certificate.json", candidates=[batch / "candidates.csv" for batch in batches],
+        **goal, **predictors, verification=config.verification, caps=config.search.caps, budget=search / "budget.json",
+        candidates=[batch / "candidates.csv" for batch in batches],
         exported=[batch / "exported.csv" for batch in batches],
         latencies=[batch / "timed.json" for batch in batches],
         models=[batch / "exported" for batch in batches], table=search / "candidates.csv",

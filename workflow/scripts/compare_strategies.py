@@ -8,7 +8,6 @@ import pandas as pd
 from foxnas import cli
 from foxnas.files.progress import Progress
 from foxnas.files.tables import read_json, write_table
-from foxnas.predictor.model import Predictor
 from foxnas.search.landscape import Landscape
 from foxnas.search.problem import SearchProblem, TracePoint
 from foxnas.search.selection import Selection
@@ -40,13 +39,7 @@ def main(
     proven optimum is the row of strategy "exact".
     """
     cap_ms = read_json(budget)["budget_ms"] * (1 - reserve_percent / 100)
-    landscape = Landscape(
-        space.build(),
-        {p.image_size: p for p in map(Predictor.load, accuracy)},
-        {p.image_size: p for p in map(Predictor.load, latency)},
-        alike=alike_layers,
-    )
-    problem = SearchProblem(landscape, cap_ms)
+    problem = SearchProblem(Landscape.load(space.build(), accuracy, latency, alike_layers), cap_ms)
     optimum = registry.run("exact", problem, Selection(count=1), np.random.default_rng())
     ends = [("exact", 0, optimum.best)]
     rows = [pd.DataFrame({"strategy": ["exact"], "seed": 0, "calls": optimum.calls, "best": optimum.best.accuracy})]

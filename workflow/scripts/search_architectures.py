@@ -11,7 +11,6 @@ from foxnas import cli
 from foxnas.accuracy.outcomes import TARGETS
 from foxnas.files.progress import follow
 from foxnas.files.tables import read_json, read_table, write_json, write_table
-from foxnas.predictor.model import Predictor
 from foxnas.search.candidates import candidate_rows, describe_as_they_are
 from foxnas.search.certificate import certify, front_of
 from foxnas.search.config import CapsConfig, SearchConfig
@@ -54,12 +53,7 @@ def main(
     """
     built = space.build()
     budget_ms = read_json(budget)["budget_ms"]
-    landscape = Landscape(
-        built,
-        {p.image_size: p for p in map(Predictor.load, accuracy)},
-        {p.image_size: p for p in map(Predictor.load, latency)},
-        alike=search.alike_layers,
-    )
+    landscape = Landscape.load(built, accuracy, latency, search.alike_layers)
     allowed = caps.build()
     goal = goal_of(search.objective, landscape, budget_ms, allowed, objective_file)
     front = front_of(landscape, allowed)
