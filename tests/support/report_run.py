@@ -17,6 +17,7 @@ from foxnas.config.whole import Config, read_config
 from foxnas.device.acceptance import COLUMNS
 from foxnas.files.tables import read_json, write_json, write_table
 from foxnas.predictor.config import FurtherTargetConfig, RivalsConfig
+from foxnas.report.files import PageFiles
 from foxnas.space.arch import Arch
 from foxnas.space.space import SearchSpace
 from tests.support.made_up import (
@@ -36,7 +37,7 @@ _STAGES = ("accuracy", f"latency-{DEVICE}")
 
 @dataclass(frozen=True)
 class ReportRun:
-    """Where the run is, and the arguments of `write_page`."""
+    """Where the run is."""
 
     results: Path
     space: str
@@ -44,9 +45,10 @@ class ReportRun:
     devices: list[str]
     budgets: list[str]
 
-    def arguments(self) -> tuple[Path, str, list[int], list[str], list[str], list[str]]:
-        """Return the arguments of `write_page` but the last."""
-        return self.results, self.space, self.sizes, self.devices, self.budgets, ["round-1", "twist"]
+    @property
+    def files(self) -> PageFiles:
+        """What the page is written of."""
+        return PageFiles(self.results, self.space, self.sizes, self.devices, self.budgets, ["round-1", "twist"])
 
 
 def make_run(
@@ -140,7 +142,7 @@ def _measure(folder: Path, config: Config, space: SearchSpace, truth: Truth, siz
 
 
 def add_predictors(run: ReportRun, config: Config | None = None) -> dict[str, Any]:
-    """Add fits of a further target and comparisons with other predictors; return what `write_page` is to be told."""
+    """Add fits of a further target and comparisons with other predictors; return what `PageFiles` is to be told."""
     folder = run.results / run.space
     config = config or _config(run.sizes, 3, "top1", "paper")
     rivals = RivalsConfig(training_subnets=[30, 60, 90], repeats=1, network_steps=3)
