@@ -111,9 +111,6 @@ rule all:
             device=EDGETPU,
             budget=BUDGETS,
         ),
-        subnets=expand(
-            "results/{space}/{size}/subnets.csv", space=SPACE.name, size=SIZES
-        ),
         report="results/report.html",
     localrule: True
 

@@ -30,7 +30,7 @@ from foxnas.int8.probe import ProbeWriter
 from foxnas.predictor.forms import formula_name
 from foxnas.space.arch import Arch
 from foxnas.space.design_names import DESIGNS, Design
-from foxnas.space.measured import accuracy_and_latency
+from foxnas.space.pooling import accuracy_and_latency
 from foxnas.space.sampling import chosen, subnets
 from foxnas.space.space import SearchSpace
 from foxnas.space.terms import formula

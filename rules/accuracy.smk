@@ -42,7 +42,8 @@ rule evaluate_subnets:
         " --labels {input.labels:q} --threads {threads} --journal {params.journal:q} --table {output.table:q} --outcomes {output.outcomes:q} 2>&1 | tee {log}"
 
 
-use rule gather_subnets as gather_accuracy with:
+rule gather_accuracy:
+    """Join the shards of one image size and keep the first subnets."""
     input:
         script=flow.script("gather_shards"),
         code=flow.closure("gather_shards"),
@@ -62,5 +63,14 @@ use rule gather_subnets as gather_accuracy with:
         "results/logs/{space}/{size}/gather_accuracy.log",
     benchmark:
         "results/benchmarks/{space}/{size}/gather_accuracy.tsv"
+    resources:
+        mem_mb=jobs.growing(500),
+        runtime=jobs.growing(5),
+    params:
+        settings=flow.settings(rows=CONFIG.sampling.subnets),
+        code=flow.code_digest("gather_shards"),
     message:
         "Gathering the accuracies at {wildcards.size} px"
+    shell:
+        "python {input.script} --settings {params.settings:q} --shards {input.shards:q} --table {output.table:q}"
+        " 2>&1 | tee {log}"

@@ -45,7 +45,7 @@ rule time_subnets:
         " --table {output.table:q} --session {output.session:q} 2>&1 | tee {log}"
 
 
-use rule gather_subnets as gather_latency with:
+use rule gather_accuracy as gather_latency with:
     input:
         script=flow.script("gather_shards"),
         code=flow.closure("gather_shards"),

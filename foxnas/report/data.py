@@ -17,7 +17,7 @@ from foxnas.files.tables import read_json, read_provenance, read_table
 from foxnas.predictor.model import Predictor
 from foxnas.report.files import PageFiles
 from foxnas.space.arch import Arch
-from foxnas.space.measured import pool
+from foxnas.space.pooling import both_measured, pool
 from foxnas.space.space import SearchSpace
 from foxnas.verdict.against_random import FOUND_COLUMNS
 
@@ -154,33 +154,27 @@ class Run:
 
 def read_run(files: PageFiles) -> Run:
     """Read a finished run. Raises FoxnasError naming the first file that is missing, damaged or of another version."""
-    accuracy = pool(list(files.accuracy().values()), [*TARGETS.values(), "images"])
-    found = tuple(_device(files, device, accuracy) for device in files.devices)
+    found = tuple(_device(files, device) for device in files.devices)
     first = files.searched(files.devices[0], files.budgets[0])[files.rounds[0]]
     return Run(
         space=_space(first["candidates"]),
         sizes=tuple(files.sizes),
-        fit_images=int(accuracy["images"].max()),
+        fit_images=int(found[0].subnets["images"].max()),
         accuracy=_fits_of(files, "accuracy"),
         devices=found,
     )
 
 
-def _device(files: PageFiles, device: str, accuracy: pd.DataFrame) -> DeviceRun:
+def _device(files: PageFiles, device: str) -> DeviceRun:
     tables = files.latency(device)
     columns = [
         "latency_ms", "mad_ms", "attempts", "disagreement_percent", "drift_percent", "usable", "reason",
         "batch", "dtype", "signedness", "io_dtype", "executor", "fallback_operators", "clock_mhz", "temperature_c",
     ]  # fmt: skip
-    latency = pool(list(tables.values()), columns)
-    if missing := set(accuracy["id"]) ^ set(latency["id"]):
-        raise FoxnasError(
-            f"{files.accuracy()[files.sizes[0]]} and {tables[files.sizes[0]]}: subnet {sorted(missing)[0]} is in one "
-            "of the two measurements only; delete both folders' tables and run again"
-        )
+    accuracies = list(files.accuracy().values())
     return DeviceRun(
         name=device,
-        subnets=accuracy.merge(latency[["id", *columns]], on="id"),
+        subnets=both_measured(accuracies, list(tables.values()), [*TARGETS.values(), "images"], columns),
         latency=_fits_of(files, f"latency-{device}"),
         further={name: _fits_of(files, f"{name}-{device}") for name in files.further_targets},
         scores={name: read_table(path, _SCORE) for name, path in files.compared(device).items()},

@@ -17,7 +17,7 @@ from foxnas.device.whole_models import ModelLatency
 from foxnas.files.seal import UNSEALED, sealed
 from foxnas.files.tables import read_json, read_table, write_json, write_table
 from foxnas.space.arch import Arch
-from foxnas.space.measured import accuracy_and_latency
+from foxnas.space.pooling import accuracy_and_latency
 from foxnas.space.space import SearchSpace
 from foxnas.verdict.baselines import paired_difference, random_search
 from foxnas.verdict.ranking import best_under

@@ -17,7 +17,7 @@ from foxnas.search.config import CapsConfig, ObjectiveConfig
 from foxnas.search.goals import goal_of
 from foxnas.search.landscape import Landscape
 from foxnas.space.config import SpaceConfig
-from foxnas.space.measured import accuracy_and_latency
+from foxnas.space.pooling import accuracy_and_latency
 from foxnas.supernet.checkpoint import load_supernet
 from foxnas.verdict.baselines import paired_difference, random_search
 from foxnas.verdict.config import BaselinesConfig

@@ -3,11 +3,9 @@
 import logging
 from pathlib import Path
 
-import pandas as pd
-
 from foxnas import cli
 from foxnas.files.seal import read_model
-from foxnas.files.tables import read_json, read_table, replacing, write_json, write_table
+from foxnas.files.tables import read_json, read_tables, replacing, write_json, write_table
 from foxnas.search.config import CapsConfig, ObjectiveConfig
 from foxnas.search.goals import goal_of
 from foxnas.search.landscape import Landscape
@@ -43,9 +41,7 @@ def main(
     other lists have one entry per batch of candidates: a round of search, or the twists of its best.
     """
     budget_ms = read_json(budget)["budget_ms"]
-    predicted = pd.concat(
-        [rows for path in candidates if len(rows := read_table(path, ["id", "accuracy", "latency_ms", *COSTS]))]
-    )
+    predicted = read_tables(candidates, ["id", "accuracy", "latency_ms", *COSTS])
     measured = measured_costs(measurements(exported, latencies), predicted)
     landscape, allowed = Landscape.load(space.build(), accuracy, latency, alike_layers), caps.build()
     goal = goal_of(objective, landscape, budget_ms, allowed, objective_file)

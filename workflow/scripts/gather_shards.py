@@ -3,13 +3,13 @@
 from pathlib import Path
 
 from foxnas import cli
-from foxnas.files.shards import join
 from foxnas.files.tables import write_table
+from foxnas.space.pooling import gather
 
 
 def main(*, made_by: cli.MadeBy, shards: list[Path], rows: int, table: Path) -> None:
     """Write the first `rows` rows of the shards, in order."""
-    joined, made = join(shards, rows)
+    joined, made = gather(shards, rows)
     write_table(table, joined, made_by | {"shards": made})
 
 

@@ -15,7 +15,7 @@ from foxnas.search.config import CapsConfig
 from foxnas.search.landscape import Landscape
 from foxnas.search.refinement import moved
 from foxnas.space.config import SpaceConfig
-from foxnas.space.measured import pool
+from foxnas.space.pooling import pool
 
 
 def main(

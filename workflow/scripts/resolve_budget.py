@@ -8,7 +8,7 @@ from foxnas.predictor.model import Predictor
 from foxnas.predictor.population import uniform_predictions
 from foxnas.search.budget import Budget
 from foxnas.space.config import SpaceConfig
-from foxnas.space.measured import pool
+from foxnas.space.pooling import pool
 from foxnas.space.sampling_config import SampleConfig
 
 

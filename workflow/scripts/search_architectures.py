@@ -22,7 +22,7 @@ from foxnas.search.selection import Selection
 from foxnas.search.strategies import registry
 from foxnas.search.strategies.annealing import AnnealingSettings
 from foxnas.space.config import SpaceConfig
-from foxnas.space.measured import accuracy_and_latency
+from foxnas.space.pooling import accuracy_and_latency
 from foxnas.verdict.ranking import best_under, with_costs
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from foxnas import cli
-from foxnas.files.tables import read_json, read_table, write_json, write_table
+from foxnas.files.tables import read_json, read_tables, write_json, write_table
 from foxnas.search.candidates import candidate_rows, describe_as_they_are
 from foxnas.search.config import CapsConfig, ObjectiveConfig
 from foxnas.search.goal import Linear
@@ -52,8 +52,7 @@ def main(
     landscape, allowed = Landscape.load(built, accuracy, latency), caps.build()
     first = Landscape.load(built, first_accuracy, first_latency, alike_layers)
     goal = goal_of(objective, first, budget_ms, allowed, objective_file)
-    proposed = pd.concat([rows for path in earlier if len(rows := read_table(path, ["id", *COSTS]))])
-    measured = measured_costs(measurements(exported, latencies), proposed)
+    measured = measured_costs(measurements(exported, latencies), read_tables(earlier, ["id", *COSTS]))
     try:
         base = choose(measured, budget_ms, verification.margin_percent, goal, allowed)
     except NoneKeeps as error:
