@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
-NAMES = (
-    "probe_writing", "evaluation", "delegate", "hard_swish", "predictors", "search", "orchestration", "probe_weights",
-    "repeatability", "rehearsal", "caps", "lookup", "scale", "bias_correction",
-)  # fmt: skip
-
-for name in NAMES:
-    print(f"== {name}", flush=True)
-    subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=True)
+for path in sorted(Path(__file__).parent.glob("[!_]*.py")):
+    if '__name__ == "__main__"' in path.read_text():
+        print(f"== {path.stem}", flush=True)
+        subprocess.run([sys.executable, "-m", f"benchmarks.{path.stem}"], check=True)

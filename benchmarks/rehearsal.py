@@ -20,7 +20,6 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from tests.sshd import Sshd
 
 from foxnas.device.protocol import MeasurementProtocol
 from foxnas.device.session import measure_probes
@@ -29,6 +28,7 @@ from foxnas.device.ssh.transport import SshTransport
 from foxnas.device.transport import Device
 from foxnas.int8.probe import ProbeWriter
 from foxnas.space.config import read_space
+from tests.support.sshd import Sshd
 
 
 class CountingTransport(SshTransport):

@@ -17,7 +17,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from tests.published import CPU_SPACE, PUBLISHED_ACCURACY, PUBLISHED_LATENCY
 
 from foxnas.predictor.model import Predictor
 from foxnas.search.landscape import Landscape
@@ -26,6 +25,7 @@ from foxnas.search.selection import Selection
 from foxnas.search.strategies import exact
 from foxnas.search.strategies.annealing import AnnealingSettings
 from foxnas.search.strategies.registry import STRATEGIES, UNGUIDED
+from tests.support.published import CPU_SPACE, PUBLISHED_ACCURACY, PUBLISHED_LATENCY
 
 BUDGETS_MS = (45.0, 55.0, 65.0, 80.0)
 WITHOUT_POLISH = "annealing, no polish"

@@ -7,8 +7,7 @@ rule evaluate_subnets:
     The journal keeps what an interrupted job has measured.
     """
     input:
-        script=flow.script("evaluate_subnets"),
-        code=flow.closure("evaluate_subnets"),
+        **flow.script("evaluate_subnets"),
         supernet="results/{space}/supernet.safetensors",
         subnets=ancient("results/{space}/{size}/shards/subnets/{shard}.csv"),
         calibration="results/data/{size}/calibration-images.npy",
@@ -45,13 +44,8 @@ rule evaluate_subnets:
 rule gather_accuracy:
     """Join the shards of one image size and keep the first subnets."""
     input:
-        script=flow.script("gather_shards"),
-        code=flow.closure("gather_shards"),
-        shards=expand(
-            "results/{space}/{size}/shards/accuracy/{shard}.csv",
-            shard=flow.shards_of(CONFIG.sampling.subnets),
-            allow_missing=True,
-        ),
+        **flow.script("gather_shards"),
+        shards=of_shards("results/{space}/{size}/shards/accuracy/{shard}.csv"),
     output:
         table=report(
             "results/{space}/{size}/accuracy.csv",

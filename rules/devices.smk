@@ -7,8 +7,7 @@ rule provision_device:
     Measurements take the file as ancient: a device that is provisioned again keeps what it measured.
     """
     input:
-        script=flow.script("provision_device"),
-        code=flow.closure("provision_device"),
+        **flow.script("provision_device"),
         pins=flow.pinned_environments(),
     output:
         ready="results/devices/{device}/ready.json",

@@ -20,8 +20,7 @@ rule write_report:
     """Write the page that shows why these models were chosen."""
     input:
         **PAGE.inputs(),
-        script=flow.script("write_report"),
-        code=flow.closure("write_report"),
+        **flow.script("write_report"),
     output:
         page=report(
             "results/report.html",

@@ -4,8 +4,7 @@
 rule sample_subnets:
     """Sample one shard of the subnets of one image size, by the design."""
     input:
-        script=flow.script("sample_subnets"),
-        code=flow.closure("sample_subnets"),
+        **flow.script("sample_subnets"),
     output:
         subnets="results/{space}/{size}/shards/subnets/{shard}.csv",
     log:
