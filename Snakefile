@@ -7,6 +7,7 @@ it depends on. See README.md.
 
 import re
 import sys
+from functools import partial
 from pathlib import Path
 
 from snakemake.utils import min_version
@@ -63,6 +64,15 @@ FURTHER_TARGETS = [target.name for target in CONFIG.predictors.further_targets]
 ROUNDS = flow.rounds(CONFIG)
 TWISTS = flow.twists(CONFIG)
 BATCHES = ROUNDS + TWISTS
+SHARDS = flow.shards_of(CONFIG.sampling.subnets)
+# With those that are measured for the baselines alone.
+ALL_SHARDS = flow.shards_of(CONFIG.sampling.subnets + CONFIG.baselines.extra_subnets)
+# A path with a wildcard filled in by every value it has; the others stay.
+at_sizes = partial(expand, size=SIZES, allow_missing=True)
+of_shards = partial(expand, shard=SHARDS, allow_missing=True)
+of_budgets = partial(expand, budget=BUDGETS, allow_missing=True)
+of_rounds = partial(expand, round=ROUNDS, allow_missing=True)
+of_batches = partial(expand, batch=BATCHES, allow_missing=True)
 # Journals outlive their jobs, so Snakemake must not know them: where they lie is a param. Unlike other paths, a
 # param does not follow the prefix of a module (`module: prefix:`), so it is put before them here.
 JOURNAL = workflow.modifier.path_modifier.replace_prefix
@@ -114,9 +124,6 @@ rule all:
             space=SPACE.name,
             device=EDGETPU,
             budget=BUDGETS,
-        ),
-        subnets=expand(
-            "results/{space}/{size}/subnets.csv", space=SPACE.name, size=SIZES
         ),
         report="results/report.html",
     localrule: True

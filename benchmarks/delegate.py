@@ -36,7 +36,7 @@ def main() -> None:
     for xnnpack in (False, True):
         protocol = replace(config.devices[0].protocol, xnnpack=xnnpack)
         measured = config.devices[0].measured.model_copy(update={"protocol": protocol})
-        device, settings = build_device(measured, config.devices[0].access)
+        device, settings = build_device(measured, config.devices[0].access, [])
         timed[xnnpack], _ = measure_models(device, settings, models, 3, np.random.default_rng(0))
     for name in models:
         own, delegate = timed[False][name].median_ms, timed[True][name].median_ms

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -15,15 +17,21 @@ from foxnas.device.transport import Device
 from foxnas.section import canonical
 
 
-def build_device(config: MeasuredConfig, access: AccessConfig) -> tuple[Device, MeasurementProtocol]:
+def build_device(
+    config: MeasuredConfig, access: AccessConfig, provisioning: Sequence[str]
+) -> tuple[Device, MeasurementProtocol]:
     """Return the device, made ready again at need, and its measurement protocol.
 
-    Raises FoxnasError when the protocol contradicts itself.
+    `provisioning` is the script that provisions, with its options but those that say which device. Raises FoxnasError
+    when the protocol contradicts itself.
     """
     device, protocol = connect(config, access)
     if access.ssh and config.python is None:
-        now = {"device": config, "access": access}
-        device = replace(device, transport=Restored(device.transport, Path(ready_file(config.name)), canonical(now)))
+        tracked = {"kind": config.kind, "ssh": access.ssh}
+        settings = [canonical(tracked), canonical({"device": config, "access": access})]
+        ready = ready_file(config.name)
+        command = [sys.executable, *provisioning, "--settings", *settings, "--ready", ready]
+        device = replace(device, transport=Restored(device.transport, Path(ready), command))
     return device, protocol
 
 

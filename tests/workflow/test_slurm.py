@@ -22,7 +22,7 @@ from tests.support.tiny_run import QUICK, ROOT, snakemake
 #: Which jobs go together here: fewer jobs than in the profile, since each waits for the plugin to look at it.
 TOGETHER = {
     "prepare": (
-        "take_checkpoint", "sample_subnets", "gather_subnets", "split_images", "resize_images", "resize_test_images",
+        "take_checkpoint", "sample_subnets", "split_images", "resize_images", "resize_test_images",
     ),
     "decide": (
         "gather_accuracy", "fit_accuracy", "gather_latency", "fit_latency", "compare_accuracy_predictors",
@@ -193,7 +193,8 @@ def test_the_artefacts_are_those_of_a_local_run(run: tuple[Path, str], config: P
     shutil.copytree(folder / journals, tmp_path / journals)
     search = Path("results") / "mini" / "search" / "local" / "p95"
     targets = [
-        "results/mini/16/subnets.csv", str(search / "round-1" / "exported.csv"), str(search / "strategies/accuracy.csv")
+        "results/mini/16/shards/subnets/0.csv",
+        *(str(search / file) for file in ("round-1/exported.csv", "strategies/accuracy.csv")),
     ]  # fmt: skip
     snakemake(tmp_path, *targets, config=config)
     made = sorted(

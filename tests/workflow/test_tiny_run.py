@@ -79,7 +79,7 @@ def test_a_run_ends_with_models_verdicts_and_the_page(run: Path) -> None:
 def test_the_tables_are_whole_and_agree(run: Path) -> None:
     results = run / "results" / "mini"
     for size in (16, 24):
-        subnets = read_table(results / str(size) / "subnets.csv")
+        subnets = read_table(results / str(size) / "shards" / "subnets" / "0.csv")
         accuracy = read_table(results / str(size) / "accuracy.csv")
         latency = read_table(results / str(size) / "latency-local.csv")
         assert len(subnets) == 100
