@@ -17,9 +17,8 @@ sys.path.insert(0, str(workflow.current_basedir))
 from foxnas.flow import configuration
 from foxnas.flow import resources as jobs
 from foxnas.flow import params as flow
-from foxnas.flow.ancient import look_past_ancient_inputs
+from foxnas.flow import snakemake_private
 from foxnas.search.budget import Budget
-from foxnas.flow.signatures import remember_signatures
 from foxnas.flow.run_lock import take_folder
 
 min_version("9.0")
@@ -39,11 +38,9 @@ container: "foxnas.sif"
 
 
 flow.prepare_environment()
-# Not in a job's own process, nor while linting, which alone looks for no environment variables and writes nothing.
-if workflow.is_main_process and workflow.check_envvars:
+if snakemake_private.starts_a_run(workflow):
     HELD = take_folder()
-look_past_ancient_inputs()
-remember_signatures()
+snakemake_private.mend_snakemake()
 
 CONFIG = configuration.configured(workflow, config)
 SIZES = CONFIG.space.image_sizes
@@ -75,7 +72,7 @@ of_rounds = partial(expand, round=ROUNDS, allow_missing=True)
 of_batches = partial(expand, batch=BATCHES, allow_missing=True)
 # Journals outlive their jobs, so Snakemake must not know them: where they lie is a param. Unlike other paths, a
 # param does not follow the prefix of a module (`module: prefix:`), so it is put before them here.
-JOURNAL = workflow.modifier.path_modifier.replace_prefix
+JOURNAL = snakemake_private.module_prefix(workflow)
 
 
 wildcard_constraints:
@@ -137,15 +134,15 @@ onstart:
 
 
 onsuccess:
-    from foxnas.flow import run_end
+    from foxnas.flow import summary
 
-    run_end.succeeded(workflow)
+    summary.succeeded(workflow)
 
 
 onerror:
-    from foxnas.flow import run_end
+    from foxnas.flow import summary
 
-    run_end.failed(workflow)
+    summary.failed(workflow)
 
 
 jobs.share_out(workflow, CONFIG)

@@ -11,9 +11,7 @@ handling of as many jobs that do nothing, by the scheduler of our profiles; the 
 from __future__ import annotations
 
 import argparse
-import base64
 import copy
-import json
 import math
 import os
 import re
@@ -27,6 +25,7 @@ from pathlib import Path
 
 import yaml
 
+from foxnas.flow import snakemake_private
 from tests.support.configs import written_out
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -124,54 +123,20 @@ def jobs_of(said: str) -> Counter[str]:
 
 def finish(folder: Path) -> None:
     """Bring a project to where all has run, with empty outputs; this process is then of no further use."""
-    from snakemake.api import SnakemakeApi
-    from snakemake.settings.enums import Quietness
-    from snakemake.settings.types import (
-        ConfigSettings,
-        DAGSettings,
-        ExecutionSettings,
-        OutputSettings,
-        ResourceSettings,
-        StorageSettings,
-    )  # fmt: skip
-
     threshold = yaml.safe_load((ROOT / "profiles" / "default" / "config.yaml").read_text())["max-checksum-file-size"]
-    with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
-        described = api.workflow(
-            resource_settings=ResourceSettings(cores=1), config_settings=ConfigSettings(),
-            storage_settings=StorageSettings(), snakefile=folder / "Snakefile", workdir=folder,
-        )  # fmt: skip
-        described.dag(DAGSettings(max_checksum_file_size=threshold))
-        workflow = described._workflow  # there is no public way to write metadata without running anything
-        workflow.execution_settings = ExecutionSettings()
-        workflow._prepare_dag(forceall=False, ignore_incomplete=True, lock_warn_only=True, nolock=True)
-        workflow._build_dag()
-        began, jobs = time.process_time(), 0
-        for level in workflow.dag.toposorted():
-            for job in level:
-                if job.output:
-                    for file in job.output:
-                        path = Path(file)
-                        path.parent.mkdir(parents=True, exist_ok=True)
-                        path.mkdir(exist_ok=True) if file.is_directory else path.write_text("")
-                    workflow.async_run(workflow.persistence.finished(job))
-                    jobs += 1
-        print(f"metadata of {jobs} jobs in {time.process_time() - began:.1f} s")
+    with snakemake_private.planned(folder / "Snakefile", folder, max_checksum_file_size=threshold) as workflow:
+        began, jobs = time.process_time(), [job for job in snakemake_private.reasons(workflow) if job.output]
+        snakemake_private.pretend_finished(
+            workflow, jobs, lambda path, is_folder: path.mkdir(exist_ok=True) if is_folder else path.write_text("")
+        )
+        print(f"metadata of {len(jobs)} jobs in {time.process_time() - began:.1f} s")
 
 
 def left_behind(results: Path) -> dict[str, tuple[float, float, float]]:
     """Return, by rule, the files and bytes a job leaves, logs and metadata among them, and its processor seconds."""
     files: dict[str, list[int]] = defaultdict(list)
     jobs: dict[str, dict[str, float]] = defaultdict(dict)
-    metadata = results.parent / ".snakemake" / "metadata"
-    for path in metadata.rglob("*"):
-        if not path.is_file():
-            continue
-        encoded = "".join(part.removeprefix("@") for part in path.relative_to(metadata).parts)
-        output = results.parent / base64.urlsafe_b64decode(encoded).decode()
-        if not output.exists():
-            continue
-        record = json.loads(path.read_text())
+    for output, path, record in snakemake_private.records(results.parent):
         rule, log = record["rule"], (record["log"] or [""])[0]
         inside = [p for p in output.rglob("*") if p.is_file()] if output.is_dir() else [output]
         files[rule] += [*(p.stat().st_size for p in inside), path.stat().st_size]

@@ -14,6 +14,7 @@ from snakemake.utils import update_config
 from foxnas.config.reading import Layer, read_layer, refuse, typed
 from foxnas.config.whole import Config, load_config
 from foxnas.files.tables import replacing
+from foxnas.flow.snakemake_private import config_sources
 
 _SOURCE = "the configuration"
 
@@ -25,10 +26,8 @@ def configured(workflow: Any, config: Mapping[str, Any]) -> Config:
     `--config`, what is a number. So the same files are read again here; where they do not give `config`, because an
     including workflow made it of something else, it is taken as it is. Raises FoxnasError.
     """
-    typed_in = dict(workflow.config_settings.config)
-    given = workflow.overwrite_configfiles
-    # Snakemake appends the files of `configfile:`, over which it lays those of the command line.
-    layers = [read_layer(Path(file)) for file in (*workflow.configfiles[len(given) :], *given)]
+    files, typed_in = config_sources(workflow)
+    layers = [read_layer(file) for file in files]
     if _plain(_merged([*(layer.value for layer in layers), typed_in])) == _plain(config):
         layers.append(typed(typed_in, "--config"))
     else:

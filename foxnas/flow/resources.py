@@ -10,7 +10,7 @@ whatever executor runs the jobs, and no `--resources` of a user or a profile ove
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -18,6 +18,7 @@ from foxnas.accuracy.memory import evaluation_mb
 from foxnas.config.whole import Config
 from foxnas.device.config import DeviceConfig
 from foxnas.errors import FoxnasError
+from foxnas.flow import snakemake_private
 
 #: More threads than any machine has: Snakemake caps it to all cores, and nothing runs beside the job.
 WHOLE_MACHINE = 4096
@@ -46,8 +47,7 @@ def machine(device: DeviceConfig) -> str:
 
 def machines(config: Config) -> dict[str, int]:
     """Return how much of every device's machine there is: of this one as many shares as jobs, of others one."""
-    names = sorted(set(map(machine, config.devices)))
-    return {name: SHARES if name == THIS_MACHINE else 1 for name in names}
+    return {name: SHARES if name == THIS_MACHINE else 1 for name in sorted(set(map(machine, config.devices)))}
 
 
 def measuring(config: Config) -> dict[str, Callable[[Any], int]]:
@@ -73,7 +73,7 @@ def measuring_threads(workflow: Any, config: Config) -> Callable[[Any], int]:
         if device.ssh is not None:
             return 1
         # Asked of each job, since the executor is not known yet while rules are read.
-        return WHOLE_MACHINE if workflow.local_exec else device.protocol.threads
+        return WHOLE_MACHINE if snakemake_private.runs_here(workflow) else device.protocol.threads
 
     return threads
 
@@ -90,20 +90,18 @@ def share_out(workflow: Any, config: Config) -> None:
     FoxnasError
         Some measuring rules have a node and some have none: one device would be measured from two hosts.
     """
-    # Snakemake documents neither registering nor a rule's resources; the tests hold it to what it does.
     sizes = machines(config)
-    for name, whole in sizes.items():
-        workflow.register_resource(name, whole)
-    measuring_rules = [rule.name for rule in workflow.rules if set(sizes) <= set(rule.resources)]
+    resources = snakemake_private.resources_of_rules(workflow)
+    measuring_rules = [name for name, asked in resources.items() if set(sizes) <= set(asked)]
+    snakemake_private.limit_resources(workflow, sizes)
     if THIS_MACHINE in sizes:
-        for rule in workflow.rules:
-            if rule.name not in measuring_rules:
-                rule.resources[THIS_MACHINE] = 1
-    if not placed(measuring_rules, workflow.resource_settings._parsed_overwrite_resources):
-        workflow.localrules(*measuring_rules)
+        for name in set(resources) - set(measuring_rules):
+            resources[name][THIS_MACHINE] = 1
+    if not placed(measuring_rules, snakemake_private.overwritten_resources(workflow)):
+        snakemake_private.keep_here(workflow, measuring_rules)
 
 
-def placed(measuring_rules: Iterable[str], overwritten: dict[str, Any]) -> bool:
+def placed(measuring_rules: Iterable[str], overwritten: Mapping[str, Any]) -> bool:
     """Return whether a profile says on which node measurements run. Raises FoxnasError like `share_out`."""
     having = {rule: bool(set(PLACING) & set(overwritten.get(rule, ()))) for rule in measuring_rules}
     if any(having.values()) and not all(having.values()):
@@ -118,11 +116,7 @@ def placed(measuring_rules: Iterable[str], overwritten: dict[str, Any]) -> bool:
 
 def growing(amount: int) -> Callable[[Any, int], int]:
     """Return a resource that a job asks for twice as much of at its second attempt, three times at its third."""
-    return partial(_grown, amount)
-
-
-def _grown(amount: int, wildcards: Any, attempt: int) -> int:
-    return amount * attempt
+    return lambda wildcards, attempt: amount * attempt
 
 
 def evaluating(config: Config, more_mb: int = 0) -> Callable[[Any, int], int]:
@@ -137,9 +131,9 @@ def evaluating(config: Config, more_mb: int = 0) -> Callable[[Any, int], int]:
     bound = evaluation_mb(
         config.space.build(), config.space.image_sizes, accuracy.batch_size, accuracy.recalibration_images
     )
-    return partial(_evaluating, bound, more_mb)
 
+    def memory_mb(wildcards: Any, attempt: int) -> int:
+        size = getattr(wildcards, "size", None)
+        return attempt * (more_mb + (bound[int(size)] if size else max(bound.values())))
 
-def _evaluating(bound: dict[int, int], more_mb: int, wildcards: Any, attempt: int) -> int:
-    size = getattr(wildcards, "size", None)
-    return attempt * (more_mb + (bound[int(size)] if size else max(bound.values())))
+    return memory_mb

@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 from foxnas.errors import FoxnasError
+from foxnas.flow.snakemake_private import LOCKS
 
 log = logging.getLogger(__name__)
 
 _RESULTS = Path("results")
-_STATE = Path(".snakemake")
-_SNAKEMAKES_LOCKS = _STATE / "locks"
+_STATE = LOCKS.parent
 _OURS = _STATE / "foxnas.lock"
 
 #: Snakemake's own records of a small run; a disk that has not even these free is full.
@@ -70,12 +70,12 @@ def _check_writable(named: Path, folder: Path) -> None:
 
 
 def _release(held: BinaryIO) -> None:
-    stale, host = any(_SNAKEMAKES_LOCKS.glob("*.lock")), socket.gethostname()
+    stale, host = any(LOCKS.glob("*.lock")), socket.gethostname()
     held.seek(0)
     if stale and held.read().decode(errors="replace") != host:
         return
     if stale:
-        shutil.rmtree(_SNAKEMAKES_LOCKS)
+        shutil.rmtree(LOCKS)
         log.warning("The last run in this folder was killed: its lock is released, what it had finished is kept.")
     held.truncate(0)
     held.write(host.encode())

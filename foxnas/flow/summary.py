@@ -1,21 +1,36 @@
 """What a run says when it ends: what was reused, what was measured, where the time went, where the results are.
 
-Works on plain values; `foxnas.flow.run_end` takes them from Snakemake. Nothing here reads a table whole, so that a run
-of thousands of jobs is summed up in well under a second.
+The workflow's `onsuccess` and `onerror` call `succeeded` and `failed`; the rest works on plain values. Nothing here
+reads a table whole, so that a run of thousands of jobs is summed up in well under a second.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+import shlex
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from foxnas.errors import FoxnasError
 from foxnas.files.progress import duration
-from foxnas.files.tables import read_json, row_count
+from foxnas.files.tables import read_json, replacing, row_count
+from foxnas.flow import snakemake_private
 from foxnas.flow.params import SHARD_SIZE
+from foxnas.flow.snakemake_private import Job, logger
+
+#: Where the last summary is kept, whole.
+SUMMARY = Path("results/logs/summary.txt")
+
+#: What a summary reads whole, by rule.
+READ = {"judge_model": "validation", "export_candidates": "table"}
+
+#: Deployed models on the terminal.
+MODELS_SHOWN = 20
 
 #: What is shown where a number is not known.
 UNKNOWN = "-"
@@ -33,39 +48,45 @@ _CANDIDATES = {"export_candidates": "candidates exported for {device}"}
 _Row = tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Job:
-    """One job of a run.
+def succeeded(workflow: Any) -> None:
+    """Say what a finished run did, on the terminal and in `SUMMARY`."""
+    _say(workflow, _success)
 
-    Parameters
-    ----------
-    stage
-        The rule file it stands in.
-    made
-        Whether it ran in this run and ended well; otherwise what it had made before was reused.
-    output
-        Its output files by their names in the rule, where they can be read.
-    seconds
-        Wall time, None if nobody knows.
-    stored
-        Those output files that are kept in a storage, as addresses there.
-    """
 
-    rule: str
-    stage: str
-    made: bool
-    wildcards: Mapping[str, str] = field(default_factory=dict)
-    output: Mapping[str, str] = field(default_factory=dict)
-    log: str | None = None
-    seconds: float | None = None
-    stored: Mapping[str, str] = field(default_factory=dict)
+def failed(workflow: Any) -> None:
+    """Say what stopped a run, and how to go on."""
+    _say(workflow, _failure)
 
-    def __str__(self) -> str:
-        return " ".join([self.rule, *self.wildcards.values()])
 
-    def place(self, name: str) -> str:
-        """Return where the user finds an output file."""
-        return self.stored.get(name, self.output[name])
+def _say(workflow: Any, what: Callable[[Any, datetime, float], None]) -> None:
+    if snakemake_private.only_touches(workflow):
+        return
+    try:
+        began = snakemake_private.started(workflow)
+        what(workflow, began, (datetime.now() - began).total_seconds())
+    except Exception as error:  # a broken summary must not fail the run
+        logger.warning(f"no summary of this run: {type(error).__name__}: {error}")
+
+
+def _success(workflow: Any, began: datetime, wall_s: float) -> None:
+    jobs, utc = snakemake_private.jobs_of(workflow), began.astimezone(UTC).isoformat(timespec="seconds")
+    with snakemake_private.at_hand(workflow, READ):
+        whole, short = (summary(jobs, wall_s, utc, at_most, str(SUMMARY)) for at_most in (None, MODELS_SHOWN))
+    logger.info(f"\n{short}\n")
+    with replacing(SUMMARY) as temporary:
+        temporary.write_text(whole + "\n")
+
+
+def _failure(workflow: Any, began: datetime, wall_s: float) -> None:
+    lost, counts = snakemake_private.failed_jobs(workflow), snakemake_private.done_and_wanted(workflow)
+    logger.error(f"\n{failure(lost, *counts, wall_s, command_line(sys.argv))}\n")
+
+
+def command_line(words: list[str]) -> str:
+    """Return what was typed to start this run."""
+    program = Path(words[0])
+    start = ["python", "-m", "snakemake"] if program.name == "__main__.py" else [program.name]
+    return shlex.join([*start, *words[1:]])
 
 
 @dataclass(frozen=True)
@@ -90,13 +111,10 @@ class StageTime:
 
 
 def measured(jobs: Iterable[Job], began: str = "") -> list[Measured]:
-    """Return what was measured, a line per kind and device, in the order of the jobs.
+    """Return what was measured, one line per kind and device, in the order of the jobs.
 
-    Parameters
-    ----------
-    began
-        The start of the run in ISO 8601, UTC: timings of sessions before it come from the journal of an
-        interrupted job.
+    `began` is the start of the run in ISO 8601, UTC: timings of sessions before it come from the journal of an
+    interrupted job.
     """
     totals: dict[str, list[int]] = {}
     for job in jobs:
@@ -118,12 +136,8 @@ def measured(jobs: Iterable[Job], began: str = "") -> list[Measured]:
 
 
 def _note(flagged: int, kept: int) -> str:
-    notes = []
-    if flagged:
-        notes.append(f"{flagged} flagged")
-    if kept:
-        notes.append(f"{kept} timings kept from before an interruption")
-    return ", ".join(notes)
+    notes = {f"{flagged} flagged": flagged, f"{kept} timings kept from before an interruption": kept}
+    return ", ".join(note for note, count in notes.items() if count)
 
 
 @cache
@@ -160,18 +174,9 @@ def time_by_stage(jobs: Iterable[Job]) -> list[StageTime]:
 
 
 def summary(jobs: Sequence[Job], wall_s: float, began: str = "", at_most: int | None = None, kept: str = "") -> str:
-    """Return the summary of a run that ended well.
+    """Return the summary of a run that ended well and took `wall_s` seconds; `began` is as in `measured`.
 
-    Parameters
-    ----------
-    wall_s
-        How long the run took, in seconds.
-    began
-        See `measured`.
-    at_most
-        Show only so many deployed models, those that break a promise first; None: all.
-    kept
-        Where the whole summary is kept.
+    It shows `at_most` so many deployed models, those that break a promise first, and says where the whole is `kept`.
     """
     made = [job for job in jobs if job.made]
     reused = len(jobs) - len(made)
@@ -247,12 +252,7 @@ def _model(device: str, budget: str, file: str, validation: str | None) -> tuple
 def failure(failed: Sequence[Job], done: int, wanted: int, wall_s: float, command: str, at_most: int = 5) -> str:
     """Return what a run that failed says: which jobs, their last words, their logs, and how to go on.
 
-    Parameters
-    ----------
-    done, wanted
-        Jobs that ran, and that were to run.
-    command
-        What started the run.
+    Of the jobs that were `wanted`, some are `done`; `command` started the run.
     """
     how = f"{_number(len(failed), 'job')} failed" if failed else "it was interrupted"
     so_far = f"{done} of {_number(wanted, 'job')} done{', and kept' * bool(done)}"

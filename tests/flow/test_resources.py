@@ -19,6 +19,7 @@ from foxnas.accuracy.memory import evaluation_mb
 from foxnas.config.whole import Config, load_config
 from foxnas.errors import FoxnasError
 from foxnas.flow import resources as jobs
+from foxnas.flow import snakemake_private
 from foxnas.space.config import read_space
 from tests.support.configs import written_out
 from tests.support.tiny_run import ROOT
@@ -97,39 +98,16 @@ def scheduled(folder: Path, config: Path, **overwritten: dict[str, str]) -> list
 
 
 def _print_scheduled(folder: str, config: str, overwritten: dict[str, dict[str, str]]) -> None:
-    """Snakemake's private interface as of 9.27.1, like `dag.py`; in a process of its own, which it changes."""
-    from snakemake.api import SnakemakeApi
-    from snakemake.resources import Resources
-    from snakemake.settings import types
-    from snakemake_interface_executor_plugins.registry import ExecutorPluginRegistry
-
-    with SnakemakeApi(types.OutputSettings()) as api:
-        described = api.workflow(
-            resource_settings=types.ResourceSettings(
-                nodes=9,
-                overwrite_resources={
-                    rule: Resources.parse([f"{name}={value}" for name, value in given.items()], allow_expressions=True)
-                    for rule, given in overwritten.items()
-                },
-            ),
-            config_settings=types.ConfigSettings(configfiles=[Path(config)]),
-            storage_settings=types.StorageSettings(),
-            snakefile=ROOT / "Snakefile",
-            workdir=Path(folder),
-        )
-        described.dag(types.DAGSettings())
-        workflow = described._workflow
-        workflow._executor_plugin = ExecutorPluginRegistry().get_plugin("slurm")
-        workflow.execution_settings = types.ExecutionSettings()
-        workflow.group_settings = types.GroupSettings()
-        workflow._prepare_dag(forceall=False, ignore_incomplete=True, lock_warn_only=True, nolock=True)
-        workflow._build_dag()
+    """In a process of its own, which it changes."""
+    places = ROOT / "Snakefile", Path(folder), Path(config)
+    with snakemake_private.planned(*places, executor="slurm", overwritten=overwritten) as workflow:
         found = [
             (
                 job.rule.name, job.wildcards_dict.get("device", ""), job.is_local,
                 {k: v for k, v in job.resources.items() if isinstance(v, int | str) and k != "tmpdir"}, job.threads,
             )
-            for job in workflow.dag.needrun_jobs()
+            for job, why in snakemake_private.reasons(workflow).items()
+            if why is not None
         ]  # fmt: skip
     print("\n" + json.dumps(found))
 

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from functools import partial
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from snakemake.resources import Resource
 
-from foxnas.flow.signatures import parameters_of
 from tests.support.configs import written_out
 from tests.support.dag import DryRuns, Job
 
@@ -78,16 +74,3 @@ def test_a_device_measures_alone_what_all_devices_share_nothing_of(dry_runs: Dry
     jobs = dry_runs.plan(tmp_path, config).runs
     assert not {job.rule for job in jobs} & {"sample_subnets", "evaluate_subnets", "fit_accuracy", "take_checkpoint"}
     assert {dict(job.wildcards)["device"] for job in jobs if job.rule != "write_report"} == {"second"}
-
-
-def _grown(amount: int, wildcards: Any, *, attempt: int = 1, **others: int) -> int:
-    return amount * attempt + sum(others.values())
-
-
-@pytest.mark.parametrize(
-    "function",
-    [_grown, partial(_grown, 3), lambda wildcards, input: None, Resource("a", 1).evaluate, DryRuns().plan],
-)
-def test_remembered_signatures_are_those_of_the_functions(function: Callable[..., Any]) -> None:
-    for _ in range(2):
-        assert dict(parameters_of(function)) == dict(inspect.signature(function).parameters)

@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 from foxnas.files.tables import write_json, write_table
-from foxnas.flow.run_end import command_line
-from foxnas.flow.summary import Job, failure, last_words, measured, summary, time_by_stage
+from foxnas.flow.snakemake_private import Job
+from foxnas.flow.summary import command_line, failure, last_words, measured, summary, time_by_stage
 
 ROOT = Path(__file__).resolve().parents[2]
 VERDICT = {
@@ -167,7 +167,7 @@ def test_the_command_to_repeat_is_the_one_that_was_typed() -> None:
 
 
 def test_the_summary_needs_no_torch() -> None:
-    probe = "import foxnas.flow.run_end, sys; print({'torch', 'tensorflow', 'scipy', 'statsmodels'} & set(sys.modules))"
+    probe = "import foxnas.flow.summary, sys; print({'torch', 'tensorflow', 'scipy', 'statsmodels'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, cwd=ROOT, check=True)
     assert done.stdout.strip() == "set()"
 
@@ -193,12 +193,12 @@ rule write_report:
     shell: "touch {output}"
 
 onsuccess:
-    from foxnas import run_end
-    run_end.succeeded(workflow)
+    from foxnas.flow import summary
+    summary.succeeded(workflow)
 
 onerror:
-    from foxnas import run_end
-    run_end.failed(workflow)
+    from foxnas.flow import summary
+    summary.failed(workflow)
 """.replace("ROOT", str(ROOT))
 
 

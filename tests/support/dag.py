@@ -3,7 +3,7 @@
 `DryRuns` keeps one process, in which Snakemake and one tree of this workflow's sources are imported. Every question is
 answered by a fork of it, so no question sees Snakemake's state after another.
 
-The command line has no such answer; `_answer` is the one place that uses Snakemake's private interface (as of 9.27.1).
+The command line has no such answer; `foxnas.flow.snakemake_private` has.
 """
 
 from __future__ import annotations
@@ -158,9 +158,7 @@ def _warm_up(tree: Path, **question: Any) -> None:
 def _answer(
     tree: Path, edited: bool, what: str, folder: str, config: str, targets: list[str]
 ) -> list[tuple[str, list[list[str]], list[str], str | None]]:
-    from snakemake.api import SnakemakeApi
-    from snakemake.settings import types
-    from snakemake.settings.enums import Quietness
+    from foxnas.flow import snakemake_private
 
     if edited:
         from foxnas.files import closures
@@ -169,49 +167,25 @@ def _answer(
             if hasattr(function, "cache_clear") and name not in ("_imported", "_module"):
                 function.cache_clear()
     profile = yaml.safe_load((tree / "profiles" / "default" / "config.yaml").read_text())
-    with SnakemakeApi(types.OutputSettings(quiet={Quietness.ALL})) as api:
-        described = api.workflow(
-            resource_settings=types.ResourceSettings(cores=2),
-            config_settings=types.ConfigSettings(configfiles=[Path(config)]),
-            storage_settings=types.StorageSettings(),
-            snakefile=tree / "Snakefile",
-            workdir=Path(folder),
-        )
-        dag_settings = types.DAGSettings(
-            targets=frozenset(targets), max_checksum_file_size=profile["max-checksum-file-size"]
-        )
-        described.dag(dag_settings)
-        workflow = described._workflow
-        workflow.execution_settings = types.ExecutionSettings()
-        workflow._prepare_dag(forceall=False, ignore_incomplete=True, lock_warn_only=True, nolock=True)
-        workflow._build_dag()
-        dag = workflow.dag
-        jobs = [job for job in dag.jobs if job.rule.name != "all"]
+    threshold = profile["max-checksum-file-size"]
+    with snakemake_private.planned(
+        tree / "Snakefile", Path(folder), Path(config), targets=frozenset(targets), max_checksum_file_size=threshold
+    ) as workflow:
+        jobs = {job: why for job, why in snakemake_private.reasons(workflow).items() if job.rule.name != "all"}
         if what == "pretend":
-            workflow.iocache.deactivate()  # as before real jobs: it would not see, nor checksum, what is written now
-            for level in dag.toposorted({job for job in jobs if dag.needrun(job)}):
-                for job in level:
-                    _pretend(job)
-                    workflow.async_run(workflow.persistence.finished(job))
+            running = [job for job, why in jobs.items() if why is not None]
+            snakemake_private.pretend_finished(workflow, running, _pretend)
         return [
-            (
-                job.rule.name,
-                sorted(map(list, job.wildcards_dict.items())),
-                list(map(str, job.output)),
-                str(dag.reason(job)) if dag.needrun(job) else None,
-            )
-            for job in jobs
+            (job.rule.name, sorted(map(list, job.wildcards_dict.items())), list(map(str, job.output)), why)
+            for job, why in jobs.items()
         ]
 
 
-def _pretend(job: Any) -> None:
-    for file in job.output:
-        path = Path(file)
-        if file.is_directory:
-            path.mkdir(parents=True, exist_ok=True)
-        else:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(f"placeholder of {file}\n")
+def _pretend(path: Path, is_folder: bool) -> None:
+    if is_folder:
+        path.mkdir(exist_ok=True)
+    else:
+        path.write_text(f"placeholder of {path}\n")
 
 
 if __name__ == "__main__":

@@ -69,7 +69,7 @@ and why before anything does. `python -m tests.support.invalidation_page` writes
 - **Budgets in milliseconds** are resolved by the same rule as percentiles, which also checks that a measured subnet
   meets them. Nothing makes that rule run again that does not make the search run again, too.
 - Snakemake 9.27 overlooks what changed downstream of an `ancient` input that is made again in the same call;
-  `foxnas/flow/` says how this workflow does not.
+  `foxnas/flow/snakemake_private.py` says how this workflow does not.
 """
 
 

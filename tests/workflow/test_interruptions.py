@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from foxnas.flow.snakemake_private import LOCKS
 from tests.support import intact
 from tests.support.cut_runs import ROOT, Run, command, start, whole, write_config
 
@@ -60,7 +61,7 @@ def test_a_signal_ends_the_run_and_the_same_command_continues(config: Path, tmp_
         assert not living(run.process.pid)
         assert not finished & run.started.keys()
         finished |= run.finished.keys()
-        assert not list((tmp_path / ".snakemake" / "locks").glob("*")), "the folder is still locked"
+        assert not list((tmp_path / LOCKS).glob("*")), "the folder is still locked"
         intact.check_all(tmp_path / "results")
     run = whole(command(config, tmp_path, EVALUATED))
     assert run.status == 0, run.text
