@@ -118,14 +118,14 @@ rule all:
     output: "done"
     shell: "touch {output}"
 """
-    for name, text in (("demo", "a: {x: 1}"), ("one", "a: {x: 2, y: 2}"), ("two", "a: {x: 3}")):
+    for name, text in (("demo", "our: {x: 1}"), ("one", "our: {x: 2, y: 2}"), ("two", "our: {x: 3}")):
         (tmp_path / f"{name}.yaml").write_text(text)
-    snakemake(tmp_path, "--dry-run", "--config", "a={y: 7}", snakefile=snakefile)
+    snakemake(tmp_path, "--dry-run", "--config", "our={y: 7}", snakefile=snakefile)
     assert facts(tmp_path)[-1] == {
-        "files": ["demo.yaml"], "typed": {"a": {"y": "7"}}, "config": {"a": {"x": 1, "y": "7"}},
+        "files": ["demo.yaml"], "typed": {"our": {"y": "7"}}, "config": {"our": {"x": 1, "y": "7"}},
     }  # fmt: skip
     snakemake(tmp_path, "--dry-run", "--configfile", "one.yaml", "two.yaml")
-    assert facts(tmp_path)[-1] == {"files": ["one.yaml", "two.yaml"], "typed": {}, "config": {"a": {"x": 3, "y": 2}}}
+    assert facts(tmp_path)[-1] == {"files": ["one.yaml", "two.yaml"], "typed": {}, "config": {"our": {"x": 3, "y": 2}}}
     declared = snakefile.replace("if not workflow.overwrite_configfiles:\n    ", "")
     snakemake(tmp_path, "--dry-run", "--configfile", "one.yaml", snakefile=declared)
     assert facts(tmp_path)[-1]["files"] == ["demo.yaml", "one.yaml"]
