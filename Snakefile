@@ -7,22 +7,27 @@ it depends on. See README.md.
 
 import re
 import sys
+from functools import partial
+from pathlib import Path
 
 from snakemake.utils import min_version
 
 sys.path.insert(0, str(workflow.current_basedir))
 
+from foxnas.flow import configuration
 from foxnas.flow import resources as jobs
 from foxnas.flow import params as flow
 from foxnas.flow import snakemake_private
 from foxnas.search.budget import Budget
-from foxnas.config.whole import load_config
 from foxnas.flow.run_lock import take_folder
 
 min_version("9.0")
 
 
-configfile: "config/config.yaml"
+# A file of the user's is laid over the library's defaults, never over the demo.
+if not workflow.overwrite_configfiles:
+
+    configfile: "config/config.yaml"
 
 
 report: "workflow/report/workflow.rst"
@@ -37,7 +42,7 @@ if snakemake_private.starts_a_run(workflow):
     HELD = take_folder()
 snakemake_private.mend_snakemake()
 
-CONFIG = load_config(config, "the configuration")
+CONFIG = configuration.configured(workflow, config)
 SIZES = CONFIG.space.image_sizes
 SPACE = flow.space_at(CONFIG.space, SIZES)
 DEVICES = [device.name for device in CONFIG.devices]
@@ -56,6 +61,15 @@ FURTHER_TARGETS = [target.name for target in CONFIG.predictors.further_targets]
 ROUNDS = flow.rounds(CONFIG)
 TWISTS = flow.twists(CONFIG)
 BATCHES = ROUNDS + TWISTS
+SHARDS = flow.shards_of(CONFIG.sampling.subnets)
+# With those that are measured for the baselines alone.
+ALL_SHARDS = flow.shards_of(CONFIG.sampling.subnets + CONFIG.baselines.extra_subnets)
+# A path with a wildcard filled in by every value it has; the others stay.
+at_sizes = partial(expand, size=SIZES, allow_missing=True)
+of_shards = partial(expand, shard=SHARDS, allow_missing=True)
+of_budgets = partial(expand, budget=BUDGETS, allow_missing=True)
+of_rounds = partial(expand, round=ROUNDS, allow_missing=True)
+of_batches = partial(expand, batch=BATCHES, allow_missing=True)
 # Journals outlive their jobs, so Snakemake must not know them: where they lie is a param. Unlike other paths, a
 # param does not follow the prefix of a module (`module: prefix:`), so it is put before them here.
 JOURNAL = snakemake_private.module_prefix(workflow)
@@ -108,9 +122,6 @@ rule all:
             device=EDGETPU,
             budget=BUDGETS,
         ),
-        subnets=expand(
-            "results/{space}/{size}/subnets.csv", space=SPACE.name, size=SIZES
-        ),
         report="results/report.html",
     localrule: True
 
@@ -119,6 +130,7 @@ onstart:
     from foxnas.flow import interruption
 
     interruption.end_jobs_with_the_run()
+    configuration.keep(CONFIG, Path(JOURNAL("results/config.yaml")))
 
 
 onsuccess:

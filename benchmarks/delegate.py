@@ -7,6 +7,7 @@ turn on this machine. A ratio above 1 means that XNNPACK is slower.
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -33,9 +34,9 @@ def main() -> None:
             models[f"{size} px, K = {kernel}"] = writer.write(Arch(size, (unit,) * len(space.units)))
     timed = {}
     for xnnpack in (False, True):
-        protocol = config.devices[0].protocol.model_copy(update={"xnnpack": xnnpack})
+        protocol = replace(config.devices[0].protocol, xnnpack=xnnpack)
         measured = config.devices[0].measured.model_copy(update={"protocol": protocol})
-        device, settings = build_device(measured, config.devices[0].access)
+        device, settings = build_device(measured, config.devices[0].access, [])
         timed[xnnpack], _ = measure_models(device, settings, models, 3, np.random.default_rng(0))
     for name in models:
         own, delegate = timed[False][name].median_ms, timed[True][name].median_ms

@@ -30,7 +30,7 @@ from foxnas.int8.probe import ProbeWriter
 from foxnas.predictor.forms import formula_name
 from foxnas.space.arch import Arch
 from foxnas.space.design_names import DESIGNS, Design
-from foxnas.space.measured import accuracy_and_latency
+from foxnas.space.pooling import accuracy_and_latency
 from foxnas.space.sampling import chosen, subnets
 from foxnas.space.space import SearchSpace
 from foxnas.space.terms import formula
@@ -84,7 +84,7 @@ def latencies(config: Config, archs: Sequence[Arch], folder: Path) -> pd.DataFra
     no design's own.
     """
     space = config.space.build()
-    device, protocol = build_device(config.devices[0].measured, config.devices[0].access)
+    device, protocol = build_device(config.devices[0].measured, config.devices[0].access, [])
     writer = ProbeWriter(space)
     tables = []
     mixed = [archs[i] for i in np.random.default_rng(9).permutation(len(archs))]

@@ -93,7 +93,7 @@ def main() -> None:
     options = parser.parse_args()
     config = read_config(options.config)
     space = config.space.build()
-    device, protocol = build_device(config.devices[0].measured, config.devices[0].access)
+    device, protocol = build_device(config.devices[0].measured, config.devices[0].access, [])
     sizes = options.sizes or [space.image_sizes[i] for i in (0, len(space.image_sizes) // 2, -1)]
     for size in sizes:
         own = options.results / space.name / str(size)

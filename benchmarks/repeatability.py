@@ -86,7 +86,7 @@ def main() -> None:
     options = parser.parse_args()
     config = read_config(options.config)
     space = config.space.build()
-    device, protocol = build_device(config.devices[0].measured, config.devices[0].access)
+    device, protocol = build_device(config.devices[0].measured, config.devices[0].access, [])
     writer, rng = ProbeWriter(space), np.random.default_rng(0)
     sizes = space.image_sizes
     archs = [space.draw(sizes[number % len(sizes)], rng) for number in range(options.subnets)]

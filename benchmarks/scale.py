@@ -26,6 +26,7 @@ from pathlib import Path
 import yaml
 
 from foxnas.flow import snakemake_private
+from tests.support.configs import written_out
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -71,8 +72,8 @@ class Cost:
 def write_project(folder: Path, scale: Scale) -> None:
     """Write the umbrella workflow and a config a space, with devices that nobody has to reach."""
     folder.mkdir(parents=True)
-    config = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
-    coral = yaml.safe_load((ROOT / "config" / "coral.yaml").read_text())["devices"][0]
+    config = written_out("config")
+    coral = written_out("coral")["devices"][0]
     board = copy.deepcopy(config["devices"][0])
     config["sampling"]["subnets"] = scale.subnets
     config["devices"] = [

@@ -3,7 +3,8 @@
 The command's options are the function's keyword-only parameters. Those that are config leaves come
 together in `--settings`: one JSON object that holds exactly what the rule depends on and, for few
 rules, one with what the result does not depend on. All others (files, wildcards, threads) are
-options of their own.
+options of their own. A parameter `made_by` is given what an artefact records of its making: no script
+writes its settings down itself, so none can forget one.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from types import NoneType
 from typing import Any, get_args, get_origin, get_type_hints
 
 import psutil
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from foxnas.errors import FoxnasError
 from foxnas.files import closures
@@ -39,6 +40,9 @@ TIMES = "start-up %.2f s, work %.2f s"
 RECORDED_PACKAGES = (
     "foxnas", "numpy", "pandas", "statsmodels", "torch", "tensorflow-cpu", "tensorflow", "ai-edge-litert",
 )  # fmt: skip
+
+#: What an artefact records of its making; see `made_by`.
+MadeBy = dict[str, Any]
 
 
 def run(main: Callable[..., None]) -> None:
@@ -72,8 +76,10 @@ def parse(main: Callable[..., None], words: list[str]) -> dict[str, Any]:
     defaults = {n: p.default for n, p in inspect.signature(main).parameters.items() if p.default is not p.empty}
     parser = argparse.ArgumentParser(description=inspect.getdoc(main), add_help=False)
     parser.add_argument("--settings", type=json.loads, nargs="+", default=[], metavar="JSON")
-    settings = {name: value for part in parser.parse_known_args(words)[0].settings for name, value in part.items()}
+    given = parser.parse_known_args(words)[0].settings
+    settings = {name: value for part in given for name, value in part.items()}
     parser.add_argument("--help", action="help")
+    recorded = types.pop("made_by", None) is not None
     for name, kind in types.items():
         if name in settings:
             continue
@@ -94,6 +100,8 @@ def parse(main: Callable[..., None], words: list[str]) -> dict[str, Any]:
             arguments[name] = TypeAdapter(types[name]).validate_python(value)
         except (KeyError, ValidationError) as error:
             parser.error(f"--settings: {name}: {error}")
+    if recorded:
+        arguments["made_by"] = made_by(Path(inspect.getfile(main)), given[0] if given else {})
     return arguments
 
 
@@ -111,10 +119,9 @@ def job_name(script: str, arguments: Mapping[str, Any]) -> str:
     return script
 
 
-def made_by(script: str, settings: Mapping[str, Any], **more: Any) -> dict[str, Any]:
-    """Return what an artefact carries about its making: script, settings, code digest, versions."""
-    plain = {k: v.model_dump(mode="json") if isinstance(v, BaseModel) else v for k, v in settings.items()}
-    text = json.dumps(plain, sort_keys=True)
+def made_by(script: Path, settings: Mapping[str, Any]) -> MadeBy:
+    """Return what an artefact records of its making: script, code digest, versions, and the rule's tracked settings."""
+    text = json.dumps(settings, sort_keys=True)
     versions = {"python": platform.python_version()}
     for package in RECORDED_PACKAGES:
         try:
@@ -122,10 +129,9 @@ def made_by(script: str, settings: Mapping[str, Any], **more: Any) -> dict[str, 
         except metadata.PackageNotFoundError:
             continue
     return {
-        "script": Path(script).name,
-        "code": closures.digest(Path(script)),
-        "settings": plain,
+        "script": script.name,
+        "code": closures.digest(script),
+        "settings": dict(settings),
         "settings_sha256": hashlib.sha256(text.encode()).hexdigest()[:12],
         "versions": versions,
-        **more,
     }

@@ -7,8 +7,7 @@ rule evaluate_subnets:
     The journal keeps what an interrupted job has measured.
     """
     input:
-        script=flow.script("evaluate_subnets"),
-        code=flow.closure("evaluate_subnets"),
+        **flow.script("evaluate_subnets"),
         supernet="results/{space}/supernet.safetensors",
         subnets=ancient("results/{space}/{size}/shards/subnets/{shard}.csv"),
         calibration="results/data/{size}/calibration-images.npy",
@@ -42,15 +41,11 @@ rule evaluate_subnets:
         " --labels {input.labels:q} --threads {threads} --journal {params.journal:q} --table {output.table:q} --outcomes {output.outcomes:q} 2>&1 | tee {log}"
 
 
-use rule gather_subnets as gather_accuracy with:
+rule gather_accuracy:
+    """Join the shards of one image size and keep the first subnets."""
     input:
-        script=flow.script("gather_shards"),
-        code=flow.closure("gather_shards"),
-        shards=expand(
-            "results/{space}/{size}/shards/accuracy/{shard}.csv",
-            shard=flow.shards_of(CONFIG.sampling.subnets),
-            allow_missing=True,
-        ),
+        **flow.script("gather_shards"),
+        shards=of_shards("results/{space}/{size}/shards/accuracy/{shard}.csv"),
     output:
         table=report(
             "results/{space}/{size}/accuracy.csv",
@@ -62,5 +57,14 @@ use rule gather_subnets as gather_accuracy with:
         "results/logs/{space}/{size}/gather_accuracy.log",
     benchmark:
         "results/benchmarks/{space}/{size}/gather_accuracy.tsv"
+    resources:
+        mem_mb=jobs.growing(500),
+        runtime=jobs.growing(5),
+    params:
+        settings=flow.settings(rows=CONFIG.sampling.subnets),
+        code=flow.code_digest("gather_shards"),
     message:
         "Gathering the accuracies at {wildcards.size} px"
+    shell:
+        "python {input.script} --settings {params.settings:q} --shards {input.shards:q} --table {output.table:q}"
+        " 2>&1 | tee {log}"

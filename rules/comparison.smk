@@ -4,19 +4,10 @@
 rule compare_strategies:
     """Run every strategy over several seeds, with the predictors of the first round and the smallest reserve."""
     input:
-        script=flow.script("compare_strategies"),
-        code=flow.closure("compare_strategies"),
+        **flow.script("compare_strategies"),
         budget="results/{space}/search/{device}/{budget}/budget.json",
-        accuracy=expand(
-            "results/{space}/{size}/predictors/accuracy.json",
-            size=SIZES,
-            allow_missing=True,
-        ),
-        latency=expand(
-            "results/{space}/{size}/predictors/latency-{device}.json",
-            size=SIZES,
-            allow_missing=True,
-        ),
+        accuracy=at_sizes("results/{space}/{size}/predictors/accuracy.json"),
+        latency=at_sizes("results/{space}/{size}/predictors/latency-{device}.json"),
     output:
         trace="results/{space}/search/{device}/{budget}/strategies/trace.csv",
         found="results/{space}/search/{device}/{budget}/strategies/found.csv",
@@ -47,12 +38,11 @@ rule compare_strategies:
 
 use rule evaluate_subnets as evaluate_found with:
     input:
-        script=flow.script("evaluate_subnets"),
-        code=flow.closure("evaluate_subnets"),
+        **flow.script("evaluate_subnets"),
         supernet="results/{space}/supernet.safetensors",
         subnets="results/{space}/search/{device}/{budget}/strategies/subnets.csv",
-        calibration=expand("results/data/{size}/calibration-images.npy", size=SIZES),
-        images=expand("results/data/{size}/fit-images.npy", size=SIZES),
+        calibration=at_sizes("results/data/{size}/calibration-images.npy"),
+        images=at_sizes("results/data/{size}/fit-images.npy"),
         labels="results/data/native/fit-labels.npy",
     output:
         table="results/{space}/search/{device}/{budget}/strategies/accuracy.csv",
@@ -76,8 +66,7 @@ use rule evaluate_subnets as evaluate_found with:
 
 use rule time_subnets as time_found with:
     input:
-        script=flow.script("time_subnets"),
-        code=flow.closure("time_subnets"),
+        **flow.script("time_subnets"),
         ready=lambda wildcards: flow.ready(CONFIG.device(wildcards.device)),
         subnets="results/{space}/search/{device}/{budget}/strategies/subnets.csv",
     output:

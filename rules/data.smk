@@ -12,8 +12,7 @@ rule fetch_images:
     A folder cannot be watched; delete results/data/source/images.csv after a change in it.
     """
     input:
-        script=flow.script("fetch_images"),
-        code=flow.closure("fetch_images"),
+        **flow.script("fetch_images"),
     output:
         files=expand("results/data/source/{file}", file=CONFIG.data.source_files),
     log:
@@ -36,8 +35,7 @@ rule fetch_images:
 rule split_images:
     """Deal the published images out to train, fit, verify and test."""
     input:
-        script=flow.script("split_images"),
-        code=flow.closure("split_images"),
+        **flow.script("split_images"),
         files=rules.fetch_images.output.files,
     output:
         images=expand(
@@ -75,8 +73,7 @@ rule split_images:
 rule resize_images:
     """Resize the fit, verify and calibration images to one image size."""
     input:
-        script=flow.script("resize_images"),
-        code=flow.closure("resize_images"),
+        **flow.script("resize_images"),
         train=f"results/data/native/train-images.{CONFIG.data.form}",
         fit=f"results/data/native/fit-images.{CONFIG.data.form}",
         verify=f"results/data/native/verify-images.{CONFIG.data.form}",
@@ -111,8 +108,7 @@ rule resize_images:
 rule resize_test_images:
     """Resize the test images to one image size; only the final validation and the baselines read them."""
     input:
-        script=flow.script("resize_test_images"),
-        code=flow.closure("resize_test_images"),
+        **flow.script("resize_test_images"),
         images=f"results/data/native/test-images.{CONFIG.data.form}",
     output:
         images="results/data/{size}/test-images.npy",

@@ -7,8 +7,7 @@ rule provision_device:
     Measurements take the file as ancient: a device that is provisioned again keeps what it measured.
     """
     input:
-        script=flow.script("provision_device"),
-        code=flow.closure("provision_device"),
+        **flow.script("provision_device"),
         pins=flow.pinned_environments(),
     output:
         ready="results/devices/{device}/ready.json",
@@ -30,4 +29,4 @@ rule provision_device:
     message:
         "Making device {wildcards.device} ready"
     shell:
-        "python {input.script} --settings {params.device:q} --ready {output.ready:q} 2>&1 | tee {log}"
+        "python {input.script} --settings {params.settings:q} {params.device:q} --pins {input.pins:q} --ready {output.ready:q} 2>&1 | tee {log}"

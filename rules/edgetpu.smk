@@ -7,8 +7,7 @@ COMPILED = JOURNAL("results/edgetpu-cache")
 rule compile_probes:
     """Check and compile one shard of probes; a probe that fails is a row with the reason."""
     input:
-        script=flow.script("compile_probes"),
-        code=flow.closure("compile_probes"),
+        **flow.script("compile_probes"),
         subnets=ancient("results/{space}/{size}/shards/subnets/{shard}.csv"),
     output:
         probes="results/{space}/{size}/shards/compiled-{device}/{shard}.csv",
@@ -44,8 +43,7 @@ rule time_compiled:
     The journal goes by the compiled models' content, so a compilation that comes out as before costs no timing.
     """
     input:
-        script=flow.script("time_compiled"),
-        code=flow.closure("time_compiled"),
+        **flow.script("time_compiled"),
         ready=lambda wildcards: flow.ready(CONFIG.device(wildcards.device)),
         probes=rules.compile_probes.output.probes,
         references=rules.compile_probes.output.references,
@@ -85,8 +83,7 @@ rule time_compiled:
 rule compile_candidates:
     """Check and compile the exported candidates."""
     input:
-        script=flow.script("compile_candidates"),
-        code=flow.closure("compile_candidates"),
+        **flow.script("compile_candidates"),
         exported="results/{space}/search/{device}/{budget}/{batch}/exported.csv",
         models=ancient("results/{space}/search/{device}/{budget}/{batch}/exported"),
     output:
@@ -117,8 +114,7 @@ rule compile_candidates:
 
 use rule time_candidates as time_compiled_candidates with:
     input:
-        script=flow.script("time_models"),
-        code=flow.closure("time_models"),
+        **flow.script("time_models"),
         ready=lambda wildcards: flow.ready(CONFIG.device(wildcards.device)),
         listed=rules.compile_candidates.output.table,
         models=ancient(rules.compile_candidates.output.models),
@@ -137,20 +133,13 @@ use rule time_candidates as time_compiled_candidates with:
 rule deploy_compiled:
     """Put the winner's compiled file, as it was timed, beside the winner."""
     input:
-        script=flow.script("deploy_compiled"),
-        code=flow.closure("deploy_compiled"),
+        **flow.script("deploy_compiled"),
         winner="results/{space}/search/{device}/{budget}/winner.json",
         models=ancient(
-            expand(
-                "results/{space}/search/{device}/{budget}/{batch}/compiled",
-                batch=BATCHES,
-                allow_missing=True,
-            )
+            of_batches("results/{space}/search/{device}/{budget}/{batch}/compiled")
         ),
-        tables=expand(
-            "results/{space}/search/{device}/{budget}/{batch}/compiled.csv",
-            batch=BATCHES,
-            allow_missing=True,
+        tables=of_batches(
+            "results/{space}/search/{device}/{budget}/{batch}/compiled.csv"
         ),
     output:
         model="results/{space}/deploy/{device}/{budget}/model_edgetpu.tflite",
@@ -175,8 +164,7 @@ rule deploy_compiled:
 
 use rule time_compiled_candidates as validate_compiled_latency with:
     input:
-        script=flow.script("time_models"),
-        code=flow.closure("time_models"),
+        **flow.script("time_models"),
         ready=lambda wildcards: flow.ready(CONFIG.device(wildcards.device)),
         models=rules.deploy_compiled.output.model,
     output:
@@ -198,8 +186,7 @@ use rule time_compiled_candidates as validate_compiled_latency with:
 
 use rule compile_probes as compile_found with:
     input:
-        script=flow.script("compile_probes"),
-        code=flow.closure("compile_probes"),
+        **flow.script("compile_probes"),
         subnets="results/{space}/search/{device}/{budget}/strategies/subnets.csv",
     output:
         probes="results/{space}/search/{device}/{budget}/strategies/compiled.csv",
@@ -225,8 +212,7 @@ use rule compile_probes as compile_found with:
 
 use rule time_compiled as time_compiled_found with:
     input:
-        script=flow.script("time_compiled"),
-        code=flow.closure("time_compiled"),
+        **flow.script("time_compiled"),
         ready=lambda wildcards: flow.ready(CONFIG.device(wildcards.device)),
         probes=rules.compile_found.output.probes,
         references=rules.compile_found.output.references,

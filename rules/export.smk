@@ -4,12 +4,11 @@
 rule export_candidates:
     """Export every candidate to int8 and measure its top-1 on the verify split with the runtime that serves it."""
     input:
-        script=flow.script("export_candidates"),
-        code=flow.closure("export_candidates"),
+        **flow.script("export_candidates"),
         supernet="results/{space}/supernet.safetensors",
         candidates="results/{space}/search/{device}/{budget}/{batch}/candidates.csv",
-        calibration=expand("results/data/{size}/calibration-images.npy", size=SIZES),
-        images=expand("results/data/{size}/verify-images.npy", size=SIZES),
+        calibration=at_sizes("results/data/{size}/calibration-images.npy"),
+        images=at_sizes("results/data/{size}/verify-images.npy"),
         labels="results/data/native/verify-labels.npy",
     output:
         models=directory("results/{space}/search/{device}/{budget}/{batch}/exported"),
@@ -42,8 +41,7 @@ rule export_candidates:
 rule time_candidates:
     """Time the exported candidates in separate sessions on the device."""
     input:
-        script=flow.script("time_models"),
-        code=flow.closure("time_models"),
+        **flow.script("time_models"),
         ready=lambda wildcards: flow.ready(CONFIG.device(wildcards.device)),
         listed="results/{space}/search/{device}/{budget}/{batch}/exported.csv",
         # Of a folder Snakemake compares times only; what is in it stands in the table, which it compares by content.
@@ -81,32 +79,22 @@ rule deploy_winner:
     Candidates of all rounds, and the twists of the best of them, compete.
     """
     input:
-        script=flow.script("deploy_winner"),
-        code=flow.closure("deploy_winner"),
+        **flow.script("deploy_winner"),
         budget="results/{space}/search/{device}/{budget}/budget.json",
-        candidates=expand(
-            "results/{space}/search/{device}/{budget}/{batch}/candidates.csv",
-            batch=BATCHES,
-            allow_missing=True,
+        candidates=of_batches(
+            "results/{space}/search/{device}/{budget}/{batch}/candidates.csv"
         ),
-        exported=expand(
-            "results/{space}/search/{device}/{budget}/{batch}/exported.csv",
-            batch=BATCHES,
-            allow_missing=True,
+        exported=of_batches(
+            "results/{space}/search/{device}/{budget}/{batch}/exported.csv"
         ),
-        latencies=expand(
-            "results/{space}/search/{device}/{budget}/{batch}/timed.json",
-            batch=BATCHES,
-            allow_missing=True,
+        latencies=of_batches(
+            "results/{space}/search/{device}/{budget}/{batch}/timed.json"
         ),
         models=ancient(
-            expand(
-                "results/{space}/search/{device}/{budget}/{batch}/exported",
-                batch=BATCHES,
-                allow_missing=True,
-            )
+            of_batches("results/{space}/search/{device}/{budget}/{batch}/exported")
         ),
-        certificate=f"results/{{space}}/search/{{device}}/{{budget}}/{ROUNDS[0]}/certificate.json",
+        accuracy=at_sizes("results/{space}/{size}/predictors/accuracy.json"),
+        latency=at_sizes("results/{space}/{size}/predictors/latency-{device}.json"),
         objective=flow.objective_file(CONFIG),
     output:
         candidates=report(
@@ -126,6 +114,9 @@ rule deploy_winner:
         runtime=jobs.growing(5),
     params:
         settings=lambda wildcards: flow.settings(
+            space=SPACE,
+            objective=CONFIG.search.objective,
+            alike_layers=CONFIG.search.alike_layers,
             verification=CONFIG.verification,
             caps=flow.caps(CONFIG, wildcards.device),
         ),
@@ -136,4 +127,4 @@ rule deploy_winner:
     shell:
         "python {input.script} --settings {params.settings:q} --budget {input.budget:q}"
         " --candidates {input.candidates:q} --exported {input.exported:q} --latencies {input.latencies:q}"
-        " --models {input.models:q} --certificate {input.certificate:q} {params.more} --table {output.candidates:q} --winner {output.winner:q} --model {output.model:q} 2>&1 | tee {log}"
+        " --models {input.models:q} --accuracy {input.accuracy:q} --latency {input.latency:q} {params.more} --table {output.candidates:q} --winner {output.winner:q} --model {output.model:q} 2>&1 | tee {log}"

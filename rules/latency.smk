@@ -9,8 +9,7 @@ rule time_subnets:
     one job at a time, beside the workflow's others: each machine is a resource with capacity 1.
     """
     input:
-        script=flow.script("time_subnets"),
-        code=flow.closure("time_subnets"),
+        **flow.script("time_subnets"),
         ready=lambda wildcards: flow.ready(CONFIG.device(wildcards.device)),
         subnets=ancient("results/{space}/{size}/shards/subnets/{shard}.csv"),
     output:
@@ -45,15 +44,10 @@ rule time_subnets:
         " --table {output.table:q} --session {output.session:q} 2>&1 | tee {log}"
 
 
-use rule gather_subnets as gather_latency with:
+use rule gather_accuracy as gather_latency with:
     input:
-        script=flow.script("gather_shards"),
-        code=flow.closure("gather_shards"),
-        shards=expand(
-            "results/{space}/{size}/shards/latency-{device}/{shard}.csv",
-            shard=flow.shards_of(CONFIG.sampling.subnets),
-            allow_missing=True,
-        ),
+        **flow.script("gather_shards"),
+        shards=of_shards("results/{space}/{size}/shards/latency-{device}/{shard}.csv"),
     output:
         table=report(
             "results/{space}/{size}/latency-{device}.csv",

@@ -4,14 +4,9 @@
 rule fit_accuracy:
     """Fit every form to both accuracy targets of one image size, with noise ceilings; keep the one the search uses."""
     input:
-        script=flow.script("fit_accuracy"),
-        code=flow.closure("fit_accuracy"),
+        **flow.script("fit_accuracy"),
         table="results/{space}/{size}/accuracy.csv",
-        outcomes=expand(
-            "results/{space}/{size}/shards/accuracy/{shard}.npz",
-            shard=flow.shards_of(CONFIG.sampling.subnets),
-            allow_missing=True,
-        ),
+        outcomes=of_shards("results/{space}/{size}/shards/accuracy/{shard}.npz"),
     output:
         predictor=report(
             "results/{space}/{size}/predictors/accuracy.json",
@@ -46,8 +41,7 @@ rule fit_accuracy:
 rule fit_latency:
     """Fit every form to the latencies of one image size on a device; keep the one the search uses."""
     input:
-        script=flow.script("fit_latency"),
-        code=flow.closure("fit_latency"),
+        **flow.script("fit_latency"),
         table="results/{space}/{size}/latency-{device}.csv",
     output:
         predictor=report(
@@ -82,11 +76,8 @@ rule fit_latency:
 rule compare_accuracy_predictors:
     """Hold our regressions of accuracy and other people's predictors against subnets that none has seen."""
     input:
-        script=flow.script("compare_predictors"),
-        code=flow.closure("compare_predictors"),
-        tables=expand(
-            "results/{space}/{size}/accuracy.csv", size=SIZES, allow_missing=True
-        ),
+        **flow.script("compare_predictors"),
+        tables=at_sizes("results/{space}/{size}/accuracy.csv"),
     output:
         scores=report(
             "results/{space}/predictors/accuracy-scores.csv",
@@ -118,13 +109,8 @@ rule compare_accuracy_predictors:
 
 use rule compare_accuracy_predictors as compare_latency_predictors with:
     input:
-        script=flow.script("compare_predictors"),
-        code=flow.closure("compare_predictors"),
-        tables=expand(
-            "results/{space}/{size}/latency-{device}.csv",
-            size=SIZES,
-            allow_missing=True,
-        ),
+        **flow.script("compare_predictors"),
+        tables=at_sizes("results/{space}/{size}/latency-{device}.csv"),
     output:
         scores=report(
             "results/{space}/predictors/latency-{device}-scores.csv",
@@ -151,15 +137,10 @@ use rule compare_accuracy_predictors as compare_latency_predictors with:
 rule fit_target:
     """Fit every form to a further target on a device, at all image sizes."""
     input:
-        script=flow.script("fit_target"),
-        code=flow.closure("fit_target"),
+        **flow.script("fit_target"),
         tables=lambda wildcards: flow.target_tables(CONFIG, wildcards, SIZES),
     output:
-        fits=expand(
-            "results/{space}/{size}/predictors/{target}-{device}-fits.json",
-            size=SIZES,
-            allow_missing=True,
-        ),
+        fits=at_sizes("results/{space}/{size}/predictors/{target}-{device}-fits.json"),
     log:
         "results/logs/{space}/fit_{target}-{device}.log",
     benchmark:

@@ -4,8 +4,7 @@
 rule sample_subnets:
     """Sample one shard of the subnets of one image size, by the design."""
     input:
-        script=flow.script("sample_subnets"),
-        code=flow.closure("sample_subnets"),
+        **flow.script("sample_subnets"),
     output:
         subnets="results/{space}/{size}/shards/subnets/{shard}.csv",
     log:
@@ -27,32 +26,3 @@ rule sample_subnets:
     shell:
         "python {input.script} --settings {params.settings:q} --image-size {wildcards.size} --shard {wildcards.shard}"
         " --subnets {output.subnets:q} 2>&1 | tee {log}"
-
-
-rule gather_subnets:
-    """Join the shards of one image size and keep the first subnets."""
-    input:
-        script=flow.script("gather_shards"),
-        code=flow.closure("gather_shards"),
-        shards=expand(
-            "results/{space}/{size}/shards/subnets/{shard}.csv",
-            shard=flow.shards_of(CONFIG.sampling.subnets),
-            allow_missing=True,
-        ),
-    output:
-        table="results/{space}/{size}/subnets.csv",
-    log:
-        "results/logs/{space}/{size}/gather_subnets.log",
-    benchmark:
-        "results/benchmarks/{space}/{size}/gather_subnets.tsv"
-    resources:
-        mem_mb=jobs.growing(500),
-        runtime=jobs.growing(5),
-    params:
-        settings=flow.settings(rows=CONFIG.sampling.subnets),
-        code=flow.code_digest("gather_shards"),
-    message:
-        "Gathering the subnets at {wildcards.size} px"
-    shell:
-        "python {input.script} --settings {params.settings:q} --shards {input.shards:q} --table {output.table:q}"
-        " 2>&1 | tee {log}"

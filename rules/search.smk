@@ -4,8 +4,7 @@
 rule resolve_budget:
     """Turn a budget into milliseconds, once: later growth of the sample does not move a percentile."""
     input:
-        script=flow.script("resolve_budget"),
-        code=flow.closure("resolve_budget"),
+        **flow.script("resolve_budget"),
         tables=expand(
             "results/{space}/{size}/shards/latency-{device}/{shard}.csv",
             size=SIZES if UNIFORM else [],
@@ -49,8 +48,7 @@ rule search_architectures:
     only what is new; when that moved the frontier too little, it proposes nothing.
     """
     input:
-        script=flow.script("search_architectures"),
-        code=flow.closure("search_architectures"),
+        **flow.script("search_architectures"),
         budget="results/{space}/search/{device}/{budget}/budget.json",
         accuracy=lambda wildcards: flow.predictors(wildcards, "accuracy", SIZES),
         latency=lambda wildcards: flow.predictors(
@@ -58,14 +56,8 @@ rule search_architectures:
         ),
         earlier=lambda wildcards: flow.earlier_rounds(wildcards, "candidates.csv"),
         refit=lambda wildcards: flow.refit(wildcards),
-        measured_accuracy=expand(
-            "results/{space}/{size}/accuracy.csv", size=SIZES, allow_missing=True
-        ),
-        measured_latency=expand(
-            "results/{space}/{size}/latency-{device}.csv",
-            size=SIZES,
-            allow_missing=True,
-        ),
+        measured_accuracy=at_sizes("results/{space}/{size}/accuracy.csv"),
+        measured_latency=at_sizes("results/{space}/{size}/latency-{device}.csv"),
         objective=flow.objective_file(CONFIG),
     output:
         candidates="results/{space}/search/{device}/{budget}/{round}/candidates.csv",
@@ -100,12 +92,11 @@ rule search_architectures:
 
 use rule evaluate_subnets as evaluate_candidates with:
     input:
-        script=flow.script("evaluate_subnets"),
-        code=flow.closure("evaluate_subnets"),
+        **flow.script("evaluate_subnets"),
         supernet="results/{space}/supernet.safetensors",
         subnets="results/{space}/search/{device}/{budget}/{round}/candidates.csv",
-        calibration=expand("results/data/{size}/calibration-images.npy", size=SIZES),
-        images=expand("results/data/{size}/fit-images.npy", size=SIZES),
+        calibration=at_sizes("results/data/{size}/calibration-images.npy"),
+        images=at_sizes("results/data/{size}/fit-images.npy"),
         labels="results/data/native/fit-labels.npy",
     output:
         table="results/{space}/search/{device}/{budget}/{round}/accuracy.csv",
@@ -132,17 +123,10 @@ use rule evaluate_subnets as evaluate_candidates with:
 rule refit_predictors:
     """Fit again with what the earlier rounds of this budget measured, and see how far the frontier moved."""
     input:
-        script=flow.script("refit_predictors"),
-        code=flow.closure("refit_predictors"),
+        **flow.script("refit_predictors"),
         budget="results/{space}/search/{device}/{budget}/budget.json",
-        accuracy=expand(
-            "results/{space}/{size}/accuracy.csv", size=SIZES, allow_missing=True
-        ),
-        latency=expand(
-            "results/{space}/{size}/latency-{device}.csv",
-            size=SIZES,
-            allow_missing=True,
-        ),
+        accuracy=at_sizes("results/{space}/{size}/accuracy.csv"),
+        latency=at_sizes("results/{space}/{size}/latency-{device}.csv"),
         before=lambda wildcards: flow.earlier_rounds(wildcards, "frontier.csv")[-1],
         candidates_accuracy=lambda wildcards: flow.earlier_rounds(
             wildcards, "accuracy.csv"
@@ -151,15 +135,11 @@ rule refit_predictors:
             wildcards, "timed.json"
         ),
     output:
-        accuracy=expand(
-            "results/{space}/search/{device}/{budget}/{round}/predictors/{size}/accuracy.json",
-            size=SIZES,
-            allow_missing=True,
+        accuracy=at_sizes(
+            "results/{space}/search/{device}/{budget}/{round}/predictors/{size}/accuracy.json"
         ),
-        latency=expand(
-            "results/{space}/search/{device}/{budget}/{round}/predictors/{size}/latency-{device}.json",
-            size=SIZES,
-            allow_missing=True,
+        latency=at_sizes(
+            "results/{space}/search/{device}/{budget}/{round}/predictors/{size}/latency-{device}.json"
         ),
         refit="results/{space}/search/{device}/{budget}/{round}/refit.json",
     log:
@@ -193,18 +173,13 @@ rule refit_predictors:
 rule twist_winner:
     """List the single-knob moves away from the best measured candidate, and propose the best of them."""
     input:
-        script=flow.script("twist_winner"),
-        code=flow.closure("twist_winner"),
+        **flow.script("twist_winner"),
         budget="results/{space}/search/{device}/{budget}/budget.json",
-        exported=expand(
-            "results/{space}/search/{device}/{budget}/{round}/exported.csv",
-            round=ROUNDS,
-            allow_missing=True,
+        exported=of_rounds(
+            "results/{space}/search/{device}/{budget}/{round}/exported.csv"
         ),
-        latencies=expand(
-            "results/{space}/search/{device}/{budget}/{round}/timed.json",
-            round=ROUNDS,
-            allow_missing=True,
+        latencies=of_rounds(
+            "results/{space}/search/{device}/{budget}/{round}/timed.json"
         ),
         accuracy=lambda wildcards: flow.predictors(
             wildcards, "accuracy", SIZES, ROUNDS[-1]
@@ -212,12 +187,15 @@ rule twist_winner:
         latency=lambda wildcards: flow.predictors(
             wildcards, f"latency-{wildcards.device}", SIZES, ROUNDS[-1]
         ),
-        earlier=expand(
-            "results/{space}/search/{device}/{budget}/{round}/candidates.csv",
-            round=ROUNDS,
-            allow_missing=True,
+        earlier=of_rounds(
+            "results/{space}/search/{device}/{budget}/{round}/candidates.csv"
         ),
-        certificate=f"results/{{space}}/search/{{device}}/{{budget}}/{ROUNDS[0]}/certificate.json",
+        first_accuracy=lambda wildcards: flow.predictors(
+            wildcards, "accuracy", SIZES, ROUNDS[0]
+        ),
+        first_latency=lambda wildcards: flow.predictors(
+            wildcards, f"latency-{wildcards.device}", SIZES, ROUNDS[0]
+        ),
         objective=flow.objective_file(CONFIG),
     output:
         candidates="results/{space}/search/{device}/{budget}/twist/candidates.csv",
@@ -232,6 +210,8 @@ rule twist_winner:
     params:
         settings=lambda wildcards: flow.settings(
             space=SPACE,
+            objective=CONFIG.search.objective,
+            alike_layers=CONFIG.search.alike_layers,
             verification=CONFIG.verification,
             caps=flow.caps(CONFIG, wildcards.device),
             twists=CONFIG.refinement.twists,
@@ -243,5 +223,6 @@ rule twist_winner:
     shell:
         "python {input.script} --settings {params.settings:q} --budget {input.budget:q} --exported {input.exported:q}"
         " --latencies {input.latencies:q} --accuracy {input.accuracy:q} --latency {input.latency:q}"
-        " --earlier {input.earlier:q} --certificate {input.certificate:q} --candidates {output.candidates:q}"
+        " --earlier {input.earlier:q} --first-accuracy {input.first_accuracy:q}"
+        " --first-latency {input.first_latency:q} --candidates {output.candidates:q}"
         " --moves {output.moves:q} {params.more} 2>&1 | tee {log}"

@@ -8,8 +8,7 @@ if CONFIG.supernet.source == "train":
         GPUs are a resource, not a param: what is trained does not depend on how many share it out.
         """
         input:
-            script=flow.script("train_supernet"),
-            code=flow.closure("train_supernet"),
+            **flow.script("train_supernet"),
             images=f"results/data/native/train-images.{CONFIG.data.form}",
             labels="results/data/native/train-labels.npy",
         output:
@@ -46,8 +45,7 @@ else:
     rule take_checkpoint:
         """Check that the given checkpoint is of this space, and take it as the supernet."""
         input:
-            script=flow.script("take_checkpoint"),
-            code=flow.closure("take_checkpoint"),
+            **flow.script("take_checkpoint"),
             checkpoint=flow.checkpoint(CONFIG),
         output:
             supernet="results/{space}/supernet.safetensors",

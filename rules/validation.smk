@@ -4,13 +4,12 @@
 rule validate_accuracy:
     """Measure the deployed model on the test split, and the same subnet in float beside it."""
     input:
-        script=flow.script("validate_accuracy"),
-        code=flow.closure("validate_accuracy"),
+        **flow.script("validate_accuracy"),
         supernet="results/{space}/supernet.safetensors",
         winner="results/{space}/search/{device}/{budget}/winner.json",
         model="results/{space}/deploy/{device}/{budget}/model.tflite",
-        calibration=expand("results/data/{size}/calibration-images.npy", size=SIZES),
-        images=expand("results/data/{size}/test-images.npy", size=SIZES),
+        calibration=at_sizes("results/data/{size}/calibration-images.npy"),
+        images=at_sizes("results/data/{size}/test-images.npy"),
         labels="results/data/native/test-labels.npy",
     output:
         accuracy="results/{space}/deploy/{device}/{budget}/accuracy.json",
@@ -38,8 +37,7 @@ rule validate_accuracy:
 
 use rule time_candidates as validate_latency with:
     input:
-        script=flow.script("time_models"),
-        code=flow.closure("time_models"),
+        **flow.script("time_models"),
         ready=lambda wildcards: flow.ready(CONFIG.device(wildcards.device)),
         models="results/{space}/deploy/{device}/{budget}/model.tflite",
     output:
@@ -62,12 +60,11 @@ use rule time_candidates as validate_latency with:
 rule validate_on_device:
     """Measure the deployed file's top-1 on the test split on the device itself, with the runtime that will serve it."""
     input:
-        script=flow.script("validate_on_device"),
-        code=flow.closure("validate_on_device"),
+        **flow.script("validate_on_device"),
         ready=lambda wildcards: flow.ready(CONFIG.device(wildcards.device)),
         winner="results/{space}/search/{device}/{budget}/winner.json",
         model=lambda wildcards: flow.deployed(CONFIG.device(wildcards.device)),
-        images=expand("results/data/{size}/test-images.npy", size=SIZES),
+        images=at_sizes("results/data/{size}/test-images.npy"),
         labels="results/data/native/test-labels.npy",
     output:
         accuracy="results/{space}/deploy/{device}/{budget}/accuracy-on-device.json",
@@ -100,8 +97,7 @@ rule validate_on_device:
 rule judge_model:
     """Say whether the deployed model keeps its promises."""
     input:
-        script=flow.script("judge_model"),
-        code=flow.closure("judge_model"),
+        **flow.script("judge_model"),
         budget="results/{space}/search/{device}/{budget}/budget.json",
         winner="results/{space}/search/{device}/{budget}/winner.json",
         accuracy="results/{space}/deploy/{device}/{budget}/accuracy.json",
@@ -143,43 +139,27 @@ rule judge_model:
 rule compare_baselines:
     """Compare the deployed subnets with the best measured one and with random searches, on the test split."""
     input:
-        script=flow.script("compare_baselines"),
-        code=flow.closure("compare_baselines"),
+        **flow.script("compare_baselines"),
         supernet="results/{space}/supernet.safetensors",
-        budgets=expand(
-            "results/{space}/search/{device}/{budget}/budget.json",
-            budget=BUDGETS,
-            allow_missing=True,
-        ),
-        exported=expand(
+        budgets=of_budgets("results/{space}/search/{device}/{budget}/budget.json"),
+        exported=of_batches(
             "results/{space}/search/{device}/{budget}/{batch}/exported.csv",
             budget=BUDGETS,
-            batch=BATCHES,
-            allow_missing=True,
         ),
-        winners=expand(
-            "results/{space}/search/{device}/{budget}/winner.json",
-            budget=BUDGETS,
-            allow_missing=True,
+        winners=of_budgets("results/{space}/search/{device}/{budget}/winner.json"),
+        accuracy_predictors=at_sizes("results/{space}/{size}/predictors/accuracy.json"),
+        latency_predictors=at_sizes(
+            "results/{space}/{size}/predictors/latency-{device}.json"
         ),
-        accuracy=expand(
-            "results/{space}/{size}/shards/accuracy/{shard}.csv",
-            size=SIZES,
-            shard=flow.shards_of(
-                CONFIG.sampling.subnets + CONFIG.baselines.extra_subnets
-            ),
-            allow_missing=True,
+        accuracy=at_sizes(
+            "results/{space}/{size}/shards/accuracy/{shard}.csv", shard=ALL_SHARDS
         ),
-        latency=expand(
+        latency=at_sizes(
             "results/{space}/{size}/shards/latency-{device}/{shard}.csv",
-            size=SIZES,
-            shard=flow.shards_of(
-                CONFIG.sampling.subnets + CONFIG.baselines.extra_subnets
-            ),
-            allow_missing=True,
+            shard=ALL_SHARDS,
         ),
-        calibration=expand("results/data/{size}/calibration-images.npy", size=SIZES),
-        images=expand("results/data/{size}/test-images.npy", size=SIZES),
+        calibration=at_sizes("results/data/{size}/calibration-images.npy"),
+        images=at_sizes("results/data/{size}/test-images.npy"),
         labels="results/data/native/test-labels.npy",
         objective=flow.objective_file(CONFIG),
     output:
@@ -205,6 +185,8 @@ rule compare_baselines:
             space=SPACE,
             accuracy=flow.preparation(CONFIG),
             baselines=CONFIG.baselines,
+            objective=CONFIG.search.objective,
+            alike_layers=CONFIG.search.alike_layers,
             caps=flow.caps(CONFIG, wildcards.device),
             subnets=CONFIG.sampling.subnets,
         ),
@@ -214,6 +196,7 @@ rule compare_baselines:
         "Comparing with the baselines on {wildcards.device}"
     shell:
         "python {input.script} --settings {params.settings:q} --supernet {input.supernet:q} --budgets {input.budgets:q}"
-        " --exported {input.exported:q} --winners {input.winners:q} --accuracy-tables {input.accuracy:q}"
+        " --exported {input.exported:q} --winners {input.winners:q} --accuracy-predictors {input.accuracy_predictors:q}"
+        " --latency-predictors {input.latency_predictors:q} --accuracy-tables {input.accuracy:q}"
         " --latency-tables {input.latency:q} --calibration {input.calibration:q} --images {input.images:q}"
         " --labels {input.labels:q} --threads {threads} {params.more} --comparison {output.comparison:q} 2>&1 | tee {log}"

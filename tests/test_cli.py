@@ -79,11 +79,17 @@ def test_the_shipped_checkpoint_is_of_the_default_space(tmp_path: Path) -> None:
     assert target.read_bytes() == (ROOT / config.supernet.checkpoint).read_bytes()
 
 
-def test_what_made_an_artefact_is_recorded() -> None:
-    section = AccuracyConfig(recalibration_images=8, batch_size=4)
-    record = cli.made_by(__file__, {"accuracy": section}, device="cpu")
-    assert record["settings"] == {"accuracy": {"recalibration_images": 8, "batch_size": 4}}
-    assert record["device"] == "cpu"
+def recording(
+    *, made_by: cli.MadeBy, accuracy: AccuracyConfig, folder: str | None, access: dict[str, str], path: Path
+) -> None:
+    """An example that records how it was called."""
+
+
+def test_the_tracked_settings_are_recorded_whatever_the_script_does_with_them() -> None:
+    words = [SETTINGS, '{"access":{"host":"nowhere"}}', "--path", "x"]
+    record = cli.parse(recording, ["--settings", *words])["made_by"]
+    assert record["script"] == Path(__file__).name
+    assert record["settings"] == {"accuracy": {"recalibration_images": 8, "batch_size": 4}, "folder": None}
     assert record["versions"]["numpy"]
-    other = cli.made_by(__file__, {"accuracy": section.model_copy(update={"batch_size": 5})})
+    other = cli.parse(recording, ["--settings", words[0].replace("4", "5"), *words[1:]])["made_by"]
     assert other["settings_sha256"] != record["settings_sha256"]

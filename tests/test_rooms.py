@@ -14,8 +14,8 @@ MODULES = sorted(path.relative_to(ROOT) for path in PACKAGE.rglob("*.py"))
 
 #: A room imports itself and rooms of lower levels.
 LEVELS = [
-    {"errors", "runner", "section"},
-    {"files"},
+    {"errors", "runner"},
+    {"files", "section"},
     {"cli"},
     {"space", "images"},
     {"supernet", "predictor"},

@@ -16,13 +16,36 @@ FOLDER = Path(__file__).parent.parent.parent / "config"
 
 _INTRODUCTION = """# Configuration
 
-`config.yaml` is the default, the demo: complete, and valid on its own. Copy it, change a line, and give it with
-`snakemake --configfile mine.yaml`; only what depends on that line runs again. Every key is required, so that a
-config found alone says everything; unknown keys and impossible combinations are refused at once, by key, with the fix.
-`schema.json` is the same in JSON Schema, for editors. `tiny.yaml` is the smallest real run, which the tests use;
-`coral.yaml` is a Coral device over SSH; `imagenet.yaml` is the paper's scale, on ImageNet.
+A config holds what differs from the defaults below; keys without a default are required. `config.yaml` is the demo, and
+what runs when you name no other file. Copy it, change a line, and give it with `snakemake --configfile mine.yaml`; only
+what depends on that line runs again. Unknown keys and impossible combinations are refused at once, by key and line,
+with the fix. `schema.json` is the same in JSON Schema, for editors. `tiny.yaml` is the smallest real run, which the
+tests use; `coral.yaml` is a Coral device over SSH; `imagenet.yaml` is the paper's scale, on ImageNet.
 
-What to set first, for a device and data of your own: `devices` (`ssh: null` is the machine that the workflow runs
+A config has layers, each laid over the one before, key by key, and lists as a whole:
+
+1. The defaults below, the same in every folder.
+2. The files of `--configfile one.yaml two.yaml`, in this order. Without any, `config/config.yaml` of the working
+   directory. A file that you name is never laid over the demo.
+3. `--config 'search={seed: 3}' 'budgets=[p25, 2.5]'` on the command line, with the numbers as in YAML.
+
+A workflow that uses this one as a module gives its `config:` in place of 2 and 3. The run writes what it used, with
+every key spelt out, to `results/config.yaml`; give that with `--configfile`, and it means the same: nothing runs again.
+
+A device of your own needs three lines here, and a budget:
+
+```yaml
+devices:
+  - name: pi
+    kind: tflite
+    ssh: {host: pi.local}
+budgets: [p50]
+```
+
+Numbers are read as YAML 1.1 has them. What it would take for something else is refused: `1e-3` (a text; write
+`1.0e-3`), `1:30` (90), `010` (8), and a key that is written twice.
+
+What to set first, for a device and data of your own: `devices` (without `ssh`, the machine that the workflow runs
 on), `budgets`, `data.dataset` and `data.folder`, `space`, and `supernet` (a checkpoint of yours, or `source: train`).
 Without any change the workflow runs the demo: Fashion-MNIST, a shipped supernet, and this machine as the device.
 
@@ -54,8 +77,8 @@ def readme_text() -> str:
         lines.append(f"## {section}\n")
         if reference:
             lines.append(definitions[_name(reference)]["description"].replace("\n", " ") + "\n")
-        lines.append("| key | value | meaning |\n|---|---|---|")
-        lines += [f"| `{path}` | {kind} | {meaning} |" for path, kind, meaning in _leaves(value, section, definitions)]
+        lines.append("| key | value | default | meaning |\n|---|---|---|---|")
+        lines += [f"| `{path}` | {' | '.join(said)} |" for path, *said in _leaves(value, section, definitions)]
         lines.append("")
     return "\n".join(lines)
 
@@ -63,28 +86,28 @@ def readme_text() -> str:
 def leaves() -> list[str]:
     """Return the path of every leaf, such as `space.units[].width`."""
     schema = Config.model_json_schema()
-    return [path for path, _, _ in _leaves(schema, "", schema["$defs"])]
+    return [path for path, *_ in _leaves(schema, "", schema["$defs"])]
 
 
 def _name(reference: str) -> str:
     return reference.rsplit("/", 1)[1]
 
 
-def _leaves(node: dict[str, Any], path: str, definitions: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """Yield (path, kind, meaning); a section that may be null, or one of several, is walked into as well."""
+def _leaves(node: dict[str, Any], path: str, definitions: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
+    """Yield (path, kind, default, meaning); a section that may be null, or one of several, is walked into as well."""
     if "$ref" in node:
         yield from _leaves(definitions[_name(node["$ref"])], path, definitions)
     elif "$ref" in node.get("items", {}) or "anyOf" in node.get("items", {}):
         sections = list(_sections(node["items"]))
         if not sections:
-            yield path, _kind(node), _meaning(node)
+            yield path, _kind(node), _default(node), _meaning(node)
         for section in sections:
             yield from _leaves(section, f"{path}[]", definitions)
     elif "properties" in node:
         for key, value in node["properties"].items():
             yield from _leaves(value, f"{path}.{key}" if path else key, definitions)
     else:
-        yield path, _kind(node), _meaning(node)
+        yield path, _kind(node), _default(node), _meaning(node)
         for section in _sections(node):
             if section is not node:
                 yield from _leaves(section, path, definitions)
@@ -99,6 +122,10 @@ def _sections(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _meaning(node: dict[str, Any]) -> str:
     return str(node.get("description", "")).replace("\n", " ")
+
+
+def _default(node: dict[str, Any]) -> str:
+    return f"`{json.dumps(node['default']).replace(chr(34), '')}`" if "default" in node else "required"
 
 
 def _kind(node: dict[str, Any]) -> str:

@@ -8,21 +8,22 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
-from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from foxnas.accuracy.config import DevicedEvaluationConfig
+from foxnas.config.names import check_names
+from foxnas.config.reading import read_layer, refuse
 from foxnas.device.config import DeviceConfig
 from foxnas.errors import FoxnasError
 from foxnas.images.config import DataConfig
 from foxnas.predictor.config import PredictorsConfig
 from foxnas.search.budget import Budget
 from foxnas.search.config import ComparisonConfig, RefinementConfig, SearchConfig
-from foxnas.section import Section
+from foxnas.section import Section, fields_of, sections_in
 from foxnas.space.config import DeclaredSpace
 from foxnas.space.sampling_config import SamplingConfig
 from foxnas.supernet.config import SupernetConfig
@@ -37,19 +38,19 @@ class Config(Section):
     is such a name or path, the keys that are left out are that space's."""
     data: DataConfig
     supernet: SupernetConfig
-    sampling: SamplingConfig
-    accuracy: DevicedEvaluationConfig
+    sampling: SamplingConfig = SamplingConfig()
+    accuracy: DevicedEvaluationConfig = DevicedEvaluationConfig()
     devices: Annotated[list[DeviceConfig], Field(min_length=1)]
-    predictors: PredictorsConfig
+    predictors: PredictorsConfig = PredictorsConfig()
     budgets: Annotated[list[str | float | int], Field(min_length=1)]
     """Latency budgets: milliseconds, or percentiles of the device's measured latencies such as p25."""
-    search: SearchConfig
-    comparison: ComparisonConfig
-    refinement: RefinementConfig
-    verification: VerificationConfig
-    export: ExportConfig
-    validation: ValidationConfig
-    baselines: BaselinesConfig
+    search: SearchConfig = SearchConfig()
+    comparison: ComparisonConfig = ComparisonConfig()
+    refinement: RefinementConfig = RefinementConfig()
+    verification: VerificationConfig = VerificationConfig()
+    export: ExportConfig = ExportConfig()
+    validation: ValidationConfig = ValidationConfig()
+    baselines: BaselinesConfig = BaselinesConfig()
 
     @field_validator("budgets")
     @classmethod
@@ -65,6 +66,7 @@ class Config(Section):
         names = [device.name for device in self.devices]
         if repeated := {n for n in names if names.count(n) > 1}:
             raise FoxnasError(f"devices: two are named {sorted(repeated)[0]!r}; give each a name of its own")
+        check_names(self.space.name, names, [target.name for target in self.predictors.further_targets])
         for i, device in enumerate(self.devices):
             if device.kind != "edgetpu" and device.compiler is not None:
                 raise FoxnasError(
@@ -119,39 +121,47 @@ class Config(Section):
         return next(device for device in self.devices if device.name == name)
 
 
-def load_config(raw: Mapping[str, Any], source: str) -> Config:
-    """Validate a configuration. Raises FoxnasError that lists every problem by key, with the fix."""
+def load_config(raw: Mapping[str, Any], source: str, places: Mapping[str, str] | None = None) -> Config:
+    """Validate a configuration, whose keys stand at `places`.
+
+    Raises FoxnasError that lists every problem by key, with the fix.
+    """
     try:
         return Config.model_validate(dict(raw))
     except ValidationError as error:
-        problems = "\n".join(f"  {_explain(problem)}" for problem in error.errors())
-        raise FoxnasError(f"{source} is not valid:\n{problems}") from None
+        refuse([_explain(problem, places or {}) for problem in error.errors()], source)
+        raise
 
 
 def read_config(path: Path) -> Config:
     """Read and validate a YAML file. Raises FoxnasError."""
-    try:
-        raw = yaml.safe_load(path.read_text())
-    except OSError as error:
-        raise FoxnasError(f"{path}: cannot be read ({error.strerror})") from error
-    except yaml.YAMLError as error:
-        raise FoxnasError(f"{path}: is not YAML: {error}") from error
-    if not isinstance(raw, dict):
-        raise FoxnasError(f"{path}: expected keys and values, found {type(raw).__name__}")
-    return load_config(raw, str(path))
+    layer = read_layer(path)
+    refuse(layer.problems, str(path))
+    return load_config(layer.value, str(path), layer.places)
 
 
-def _explain(problem: Mapping[str, Any]) -> str:
+def _explain(problem: Mapping[str, Any], places: Mapping[str, str]) -> str:
     path = [str(part) for part in problem["loc"] if not re.fullmatch(r"(str|float|int|function.*)", str(part))]
+    text = _said(problem, path)
+    # A check across keys names the first of them itself.
+    named = re.match(r"[\w.]+", text.removeprefix(f"{'.'.join(path)}: "))
+    parts = [*path, *named[0].split(".")] if named and problem["type"] == "value_error" else path
+    for end in range(len(parts), 0, -1):
+        if place := places.get(".".join(parts[:end])):
+            return f"{text} ({place})"
+    return text
+
+
+def _said(problem: Mapping[str, Any], path: Sequence[str]) -> str:
     key = ".".join(path) or "config"
     value = problem["input"]
     match problem["type"]:
-        case "extra_forbidden":
+        case "extra_forbidden" | "unexpected_keyword_argument":
             known = sorted(_fields_at(problem["loc"][:-1]))
             near = difflib.get_close_matches(path[-1], known, 1, 0.5)
             return f"{key}: unknown key; " + (f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}")
         case "missing":
-            return f"{key}: is missing; config/config.yaml has a documented default to copy"
+            return f"{key}: is missing; config/config.yaml has one to copy"
         case "literal_error":
             allowed = problem["ctx"]["expected"]
             choices = re.findall(r"'([^']*)'", allowed)
@@ -164,20 +174,17 @@ def _explain(problem: Mapping[str, Any]) -> str:
         case "value_error":
             text = str(problem["ctx"]["error"])
             return f"{key}: {text}" if path else text
+        case "string_pattern_mismatch":
+            name, allowed = re.sub(r"[^a-z0-9.]+", "-", str(value).lower()).strip("-."), problem["ctx"]["pattern"]
+            fix = f"; {name!r} would do" if re.fullmatch(allowed, name) else ""
+            return f"{key}: {value!r} does not fit: should match pattern '{allowed}'{fix}"
         case _:
             return f"{key}: {value!r} does not fit: {problem['msg'].removeprefix('Input ')}"
 
 
 def _fields_at(location: tuple[int | str, ...]) -> set[str]:
-    model: Any = Config
+    section: type = Config
     for part in location:
-        if isinstance(part, int) or part not in getattr(model, "model_fields", {}):
-            continue
-        model = _section_in(model.model_fields[part].annotation)
-    return set(model.model_fields)
-
-
-def _section_in(annotation: Any) -> Any:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next((s for a in getattr(annotation, "__args__", ()) if (s := _section_in(a)) is not None), None)
+        if part in (fields := fields_of(section)):
+            section = sections_in(fields[str(part)])[0]
+    return set(fields_of(section))

@@ -2,35 +2,42 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from foxnas.device.config import AccessConfig, MeasuredConfig
 from foxnas.device.layout import ready_file
 from foxnas.device.local import LocalTransport
-from foxnas.device.protocol import MeasurementProtocol, TorchOptions
+from foxnas.device.protocol import MeasurementProtocol
 from foxnas.device.provisioning.readiness import Restored
 from foxnas.device.ssh.transport import SshTransport
 from foxnas.device.transport import Device
 from foxnas.section import canonical
 
 
-def build_device(config: MeasuredConfig, access: AccessConfig) -> tuple[Device, MeasurementProtocol]:
+def build_device(
+    config: MeasuredConfig, access: AccessConfig, provisioning: Sequence[str]
+) -> tuple[Device, MeasurementProtocol]:
     """Return the device, made ready again at need, and its measurement protocol.
 
-    Raises FoxnasError when the protocol contradicts itself.
+    `provisioning` is the script that provisions, with its options but those that say which device. Raises FoxnasError
+    when the protocol contradicts itself.
     """
     device, protocol = connect(config, access)
     if access.ssh and config.python is None:
-        now = {"device": config, "access": access}
-        device = replace(device, transport=Restored(device.transport, Path(ready_file(config.name)), canonical(now)))
+        tracked = {"kind": config.kind, "ssh": access.ssh}
+        settings = [canonical(tracked), canonical({"device": config, "access": access})]
+        ready = ready_file(config.name)
+        command = [sys.executable, *provisioning, "--settings", *settings, "--ready", ready]
+        device = replace(device, transport=Restored(device.transport, Path(ready), command))
     return device, protocol
 
 
 def connect(config: MeasuredConfig, access: AccessConfig) -> tuple[Device, MeasurementProtocol]:
     """Return the device as it is, and its measurement protocol; see `build_device`."""
-    options = TorchOptions(**config.torch.model_dump()) if config.torch else None
-    protocol = MeasurementProtocol(**config.protocol.model_dump(), torch=options)
+    protocol = MeasurementProtocol(**asdict(config.protocol), torch=config.torch)
     device = Device(
         config.name,
         SshTransport(access.ssh, config.kind) if access.ssh else LocalTransport(),

@@ -5,121 +5,84 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from foxnas.errors import FoxnasError
+from foxnas.section import Above0, Count, Flag, Index, Least0, Number, Seed, Settings
 
 
 @dataclass(frozen=True, kw_only=True)
-class TorchOptions:
-    """How PyTorch runs a network; every row names the options that are on.
+class TorchOptions(Settings):
+    """How PyTorch runs the networks, in float32; every row of the tables names what is on."""
 
-    Parameters
-    ----------
-    batch
-        Images at once; the paper's GPU table has 64.
-    compile
-        `torch.compile`; its compilation takes seconds to minutes a network.
-    cuda_graphs
-        Replay one captured CUDA graph instead of launching every kernel.
-    tf32
-        Let CUDA round float32 factors to 10 bits of mantissa. cuDNN does so unasked; here it must be asked.
-    channels_last
-        Keep images and weights in NHWC order.
-    """
-
-    batch: int = 64
-    compile: bool = False
-    cuda_graphs: bool = False
-    tf32: bool = False
-    channels_last: bool = False
-
-    def __post_init__(self) -> None:
-        if self.batch < 1:
-            raise FoxnasError(f"torch: batch is {self.batch}, must be at least 1")
+    batch: Count = 64
+    """Images at once; the paper's GPU table has 64."""
+    compile: Flag = False
+    """torch.compile; compiling takes seconds to minutes a network."""
+    cuda_graphs: Flag = False
+    """Replay one CUDA graph instead of launching every kernel; needs a CUDA device."""
+    tf32: Flag = False
+    """Let CUDA round factors to TF32."""
+    channels_last: Flag = False
+    """Images and weights in NHWC order."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class MeasurementProtocol:
-    """Settings of one measurement.
+class Protocol(Settings):
+    """How a model is timed: the settings that a measurement's record must carry to mean something."""
 
-    Parameters
-    ----------
-    warm_up_runs, warm_up_ms
-        Untimed inferences before the timed ones: at least so many, for at least so long.
-    min_runs, min_time_ms, max_time_ms
-        Timed inferences of one timing: at least so many, for at least so long, stopped at `max_time_ms` in
-        any case (a timing that was stopped before `min_runs` is not acceptable).
-    repeats
-        Timings that a probe's latency is the mean of, each in a pass of its own over all probes: some
-        disturbances last longer than one timing and leave its spread small. 50 runs a probe come from
-        `repeats` x `min_runs`.
-    max_disagreement
-        Largest acceptable range of those timings' medians, relative to their mean.
-    threads, cpu
-        Threads of the runtime, and the first of as many CPUs that the process is pinned to;
-        None pins it to the last ones that it may use.
-    xnnpack
-        Run what the XNNPACK delegate takes on it; False: everything on the runtime's own kernels. LiteRT 2.3's
-        XNNPACK has no 7x7 depthwise kernel and falls back to one that was 20 to 60 times slower where it was
-        measured, so a space with K = 7 may be faster, and is far more regular, without.
-    reference_every
-        The reference model is timed at the start, after so many probes, and at the end.
-    max_relative_mad
-        Largest acceptable median absolute deviation of the runs, relative to their median.
-    max_preempted
-        Largest acceptable share of runs in which another process took the CPU. A median stands a few such
-        runs; a model that takes longer than the system's time slice meets one in every run, which leaves
-        spread and agreement small and the median far too large.
-    max_drift
-        Largest acceptable relative deviation of the nearest references from the baseline.
-    max_attempts
-        Timings a probe gets before it is flagged.
-    seed
-        Of the random input.
-    torch
-        For PyTorch devices, and for no others.
-    """
-
-    warm_up_runs: int = 5
-    warm_up_ms: float = 5.0
-    min_runs: int = 25
-    min_time_ms: float = 20.0
-    max_time_ms: float = 30_000.0
-    threads: int = 1
-    cpu: int | None = None
-    xnnpack: bool = True
-    repeats: int = 2
-    reference_every: int = 20
-    max_relative_mad: float = 0.10
-    max_preempted: float = 0.40
-    max_drift: float = 0.10
-    max_disagreement: float = 0.05
-    max_attempts: int = 5
-    seed: int = 0
-    torch: TorchOptions | None = None
+    warm_up_runs: Count = 5
+    """Untimed inferences first, at least so many..."""
+    warm_up_ms: Least0 = 5.0
+    """...and for at least so long."""
+    min_runs: Count = 25
+    """Timed inferences of one timing, at least so many..."""
+    min_time_ms: Least0 = 20.0
+    """...and for at least so long."""
+    max_time_ms: Above0 = 30000.0
+    """Then the timing is stopped in any case."""
+    repeats: Count = 2
+    """Timings a probe's latency is the mean of, each in a pass of its own over all probes."""
+    threads: Count = 1
+    """Threads of the interpreter."""
+    cpu: Index | None = None
+    """Pin to this core; null takes the last one."""
+    xnnpack: Flag = True
+    """true: run on the XNNPACK delegate; false: on the runtime's own kernels. LiteRT 2.3's XNNPACK has no 7x7
+    depthwise kernel and falls back to one that is 20 to 60 times slower, so a space with K = 7 may be faster, and is
+    far more regular, without."""
+    reference_every: Count = 20
+    """Time the reference probe after so many probes, to see drift."""
+    max_relative_mad: Above0 = 0.1
+    """Spread (MAD / median) past which a probe is timed again."""
+    max_preempted: Annotated[Number, Field(gt=0, le=1)] = 0.4
+    """Share of runs in which another process took the core, past which a probe is timed again. A median stands a few
+    such runs; a model that takes longer than the system's time slice meets one in every run."""
+    max_drift: Above0 = 0.1
+    """Deviation of the nearest reference timings from their usual, past which a probe is timed again."""
+    max_disagreement: Above0 = 0.05
+    """Range of a probe's timings, relative to their mean, past which it is timed again."""
+    max_attempts: Count = 5
+    """Then the probe is flagged and left out of the fit."""
+    seed: Seed = 0
+    """Seed of the random input."""
 
     def __post_init__(self) -> None:
-        for name, least in (
-            ("warm_up_runs", 1),
-            ("warm_up_ms", 0),
-            ("min_runs", 1),
-            ("min_time_ms", 0),
-            ("threads", 1),
-            ("repeats", 1),
-            ("reference_every", 1),
-            ("max_attempts", self.repeats),
-            ("seed", 0),
-        ):
-            if getattr(self, name) < least:
-                raise FoxnasError(f"protocol: {name} is {getattr(self, name)}, must be at least {least}")
-        for name in ("max_relative_mad", "max_preempted", "max_drift", "max_disagreement"):
-            if not getattr(self, name) > 0:
-                raise FoxnasError(f"protocol: {name} is {getattr(self, name)}, must be above 0 (0.1 means 10%)")
+        Settings.__post_init__(self)
+        if self.max_attempts < self.repeats:
+            raise FoxnasError(f"max_attempts is {self.max_attempts}, must be at least {self.repeats}, as repeats is")
         if self.max_time_ms <= max(self.min_time_ms, self.warm_up_ms):
-            raise FoxnasError(f"protocol: max_time_ms ({self.max_time_ms}) must exceed min_time_ms and warm_up_ms")
-        if self.cpu is not None and self.cpu < 0:
-            raise FoxnasError(f"protocol: cpu is {self.cpu}, must be a CPU number or empty")
+            raise FoxnasError(f"max_time_ms ({self.max_time_ms}) must exceed min_time_ms and warm_up_ms")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasurementProtocol(Protocol):
+    """The same on a device of any kind."""
+
+    torch: TorchOptions | None = None
+    """For PyTorch devices, and for no others."""
 
     @property
     def timing(self) -> dict[str, Any]:

@@ -119,6 +119,13 @@ def read_table(path: Path, columns: Sequence[str] = ()) -> pd.DataFrame:
     return _read(path, columns)[0]
 
 
+def read_tables(paths: Sequence[Path], columns: Sequence[str] = ()) -> pd.DataFrame:
+    """Return the rows of several tables, in order. Raises FoxnasError like `read_table`."""
+    tables = [read_table(path, columns) for path in paths]
+    # A table without rows has no types, and would take theirs from the others.
+    return pd.concat([table for table in tables if len(table)] or tables[:1], ignore_index=True)
+
+
 def row_count(path: Path) -> int:
     """Return how many rows a table says it has, from its first line alone. Raises FoxnasError like `read_table`."""
     try:

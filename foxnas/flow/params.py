@@ -58,18 +58,17 @@ def prepare_environment() -> None:
     gc.set_threshold(50_000, 20, 100)
 
 
-def script(name: str) -> str:
-    """Return the path of a rule's script; ancient, since `closure` says what of it counts."""
-    return local(ancient(seen(SCRIPTS / f"{name}.py")))
+def script(name: str) -> dict[str, str]:
+    """Return the inputs of a rule that are its program: the `script`, and as `code` the list of all modules of it.
 
-
-def closure(name: str) -> str:
-    """Return the list of the script's modules and their templates inside this package: the rule's `code` input."""
-    return local(recorded(SCRIPTS / f"{name}.py"))
+    The script is ancient, since the list says what of it counts.
+    """
+    path = SCRIPTS / f"{name}.py"
+    return {"script": local(ancient(seen(path))), "code": local(recorded(path))}
 
 
 def code_digest(name: str) -> str:
-    """Return the digest of that closure: the rule's `code` param, for edits with an old time stamp."""
+    """Return the digest of these modules: the rule's `code` param, for edits with an old time stamp."""
     return f"code {closures.digest(SCRIPTS / f'{name}.py')}"
 
 
@@ -149,6 +148,7 @@ def _number(name: str) -> int:
 
 def checkpoint(config: Config) -> str:
     """Return the given checkpoint's path: as it stands, unless only the workflow's folder has such a file."""
+    assert config.supernet.checkpoint
     path = Path(config.supernet.checkpoint)
     return local(seen(BASE / path) if not path.exists() and (BASE / path).exists() else str(path))
 
@@ -181,8 +181,11 @@ def untracked(**leaves: Callable[[Any], Any]) -> Callable[[Any, Any], str]:
 
 
 def access(config: Config) -> Callable[[Any, Any], str]:
-    """Return the param that says how the wildcard ``device`` is reached and waited for."""
-    return untracked(access=lambda wildcards: config.device(wildcards.device).access)
+    """Return the param that says how the wildcard ``device`` is reached, waited for and, at need, provisioned again."""
+    provisioning = [seen(SCRIPTS / "provision_device.py"), "--pins", *map(str, pinned_environments())]
+    return untracked(
+        access=lambda wildcards: config.device(wildcards.device).access, provisioning=lambda wildcards: provisioning
+    )
 
 
 def evaluated_on(config: Config) -> Callable[[Any, Any], str]:
@@ -213,7 +216,7 @@ def ready(device: DeviceConfig) -> list[str]:
 
 
 def pinned_environments() -> list[str]:
-    """Return what may be installed on devices."""
+    """Return the files that pin what may be installed on devices."""
     pins = sorted(path for path in (BASE / "envs").glob("*.txt") if not path.name.startswith("host-"))
     return [local(seen(path)) for path in pins]
 

@@ -3,8 +3,9 @@
 To upgrade Snakemake, open this file and tests/flow/test_snakemake_private.py, which holds Snakemake to every use.
 Documented at https://snakemake.readthedocs.io, and so used anywhere: the directives, what Snakemake hands to functions
 of rules (`wildcards`, `output`, `attempt`), `ancient` and `local` of `snakemake.io`, `snakemake.utils.min_version`.
-Two uses stand elsewhere, since they find this package in the first place: `workflow.current_basedir` in both
-Snakefiles, and the clone of a hosted workflow in workflow/Snakefile, which tests/workflow/test_ecosystem.py holds.
+Three uses stand elsewhere. Two find this package in the first place: `workflow.current_basedir` in both Snakefiles, and
+the clone of a hosted workflow in workflow/Snakefile, which tests/workflow/test_ecosystem.py holds. Both Snakefiles also
+ask `workflow.overwrite_configfiles` whether a file was named, which tests/workflow/test_layers.py holds.
 
 Why the end of a run is read from the DAG and not by a logger plugin, which is documented: only `--logger`, on the
 command line or in a profile, and a package installed beside Snakemake bring a plugin in, before the Snakefile is read.
@@ -93,6 +94,17 @@ def starts_a_run(workflow: Any) -> bool:
     Nothing documented tells these apart. Linting alone looks for no environment variables.
     """
     return workflow.is_main_process and workflow.check_envvars
+
+
+def config_sources(workflow: Any) -> tuple[list[Path], dict[str, Any]]:
+    """Return the config files in the order in which they are laid over one another, and what `--config` says.
+
+    `config`, which is documented, is all of it merged: it knows no lines and no repeated keys, and what stands below
+    the first level in `--config` is a text in it. In Snakemake's list the files of the command line come first.
+    """
+    named = list(workflow.overwrite_configfiles)
+    files = [*workflow.configfiles[len(named) :], *named]
+    return [Path(file) for file in files], dict(workflow.config_settings.config)
 
 
 def module_prefix(workflow: Any) -> Callable[[str], str]:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from foxnas.errors import FoxnasError
-from foxnas.section import Count, Section
+from foxnas.section import Count, Section, Seed
 
 #: Fashion-MNIST's files, as published.
 _IDX = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
@@ -69,18 +69,18 @@ class DataConfig(Section):
     """fashion-mnist: the demo's. folder: image files, one folder a class, or train/ and val/ with such folders
     (ImageNet). arrays: train-images.npy, train-labels.npy and, if there are any, test-images.npy and
     test-labels.npy. Others: torchvision's data set of that name. See docs/how-to/own-data.md."""
-    folder: str | None
+    folder: str | None = None
     """The folder that already holds the data set; null fetches it, where that is possible."""
-    scene: SceneConfig | None
+    scene: SceneConfig | None = None
     """null: the images as published."""
-    centre_share: Annotated[float, Field(ge=0.1, le=1)]
+    centre_share: Annotated[float, Field(ge=0.1, le=1)] = 1.0
     """What an evaluated image shows of its shorter side, around the centre: 0.875 is the usual 224 of 256; 1: all."""
-    corrupt_images: Literal["fail", "skip"]
+    corrupt_images: Literal["fail", "skip"] = "fail"
     """An image file that cannot be read stops the run, or is replaced by another one, named and counted."""
-    evaluate_on: Literal["train", "held-out"]
+    evaluate_on: Literal["train", "held-out"] = "train"
     """Where fit and verify come from: the published training images, or the held-out ones, as test does; the latter for
     a supernet that was trained with all training images."""
-    seed: int
+    seed: Seed = 0
     """Deals the published images out to the splits."""
     splits: SplitsConfig
     """How many images go where; lower them for less disk, memory and time."""

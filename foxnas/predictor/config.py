@@ -8,17 +8,17 @@ from pydantic import Field, field_validator
 
 from foxnas.errors import FoxnasError
 from foxnas.predictor.forms import Form
-from foxnas.section import Count, Name, Section
+from foxnas.section import Count, Name, Section, Seed
 
 
 class RivalsConfig(Section):
     """Other predictors on the same measurements: Once-for-All's network, boosted trees, ridge, a lookup table."""
 
-    training_subnets: Annotated[list[Annotated[int, Field(ge=20)]], Field(min_length=1)]
+    training_subnets: list[Annotated[int, Field(ge=20)]] = Field(default=[50, 100, 200, 300], min_length=1)
     """Numbers of subnets a size that all learn from; a tenth of those measured is held out and never among them."""
-    repeats: Count
+    repeats: Count = 1
     """How often, each time with other held-out subnets; ten hold each out once."""
-    network_steps: Count
+    network_steps: Count = 300
     """Steps of the neural network's training."""
 
 
@@ -31,30 +31,30 @@ class FurtherTargetConfig(Section):
     """Its column in the table."""
     unit: str
     """For axes and tables, such as ms, mJ or MB."""
-    form: Form
+    form: Form = "paper"
     """Of the fit that is shown in full; the others stand beside it."""
-    table: str | None
-    """A CSV file of your own with columns arch (as in subnets.csv) and the above, where {device} and {size} stand for
+    table: str | None = None
+    """A CSV file of your own with columns arch (as in accuracy.csv) and the above, where {device} and {size} stand for
     their names, such as energy/{device}-{size}.csv; null: the device's latency table (p10_ms, p90_ms, mad_ms, ...)."""
 
 
 class PredictorsConfig(Section):
     """The regressions. All targets and forms are fitted and reported; these are the ones the search uses."""
 
-    accuracy_target: Literal["top1", "probability"]
+    accuracy_target: Literal["top1", "probability"] = "top1"
     """What the search maximises: top-1, or the (less noisy) mean probability of the correct class."""
-    accuracy_form: Form
+    accuracy_form: Form = "quadratic"
     """paper: equation 2's terms; quadratic-k: and a curved effect of K; quadratic: of K and E; layers: every layer adds
     its own share. -shrunk: the same terms, drawn towards zero as far as cross-validation likes it; for few subnets."""
-    latency_form: Form
+    latency_form: Form = "paper"
     """Likewise for latency."""
-    folds: Annotated[int, Field(ge=2)]
+    folds: Annotated[int, Field(ge=2)] = 10
     """Folds of the cross-validation."""
-    seed: int
+    seed: Seed = 0
     """Deals the subnets out to the folds."""
-    rivals: RivalsConfig | None
+    rivals: RivalsConfig | None = None
     """null compares with none."""
-    further_targets: list[FurtherTargetConfig]
+    further_targets: list[FurtherTargetConfig] = Field(default=[])
     """Energy, memory, another latency statistic."""
 
     @field_validator("further_targets")

@@ -15,15 +15,13 @@ from foxnas.edgetpu.columns import FIGURES
 from foxnas.errors import FoxnasError
 from foxnas.files.tables import read_json, read_provenance, read_table
 from foxnas.predictor.model import Predictor
+from foxnas.report.files import PageFiles
 from foxnas.space.arch import Arch
-from foxnas.space.measured import pool
+from foxnas.space.pooling import both_measured, pool
 from foxnas.space.space import SearchSpace
 from foxnas.verdict.against_random import FOUND_COLUMNS
 
 MadeBy = Mapping[str, Any]
-
-#: The batch of candidates that are single-knob moves away from the best of the others.
-TWIST = "twist"
 
 _CANDIDATE = ["id", "arch", "source", "accuracy", "latency_ms"]
 _INTERVALS = [
@@ -81,13 +79,13 @@ class BudgetRun:
     verified: pd.DataFrame
     """What was measured of each candidate: verify split, exported file on the device."""
     trace: pd.DataFrame
+    """Of all rounds, named by `round`."""
     strategies: pd.DataFrame
     """What every search strategy had found after so many predictor calls: strategy, seed, calls, best."""
     found: pd.DataFrame
     """What each strategy and seed ended with."""
     found_measured: pd.DataFrame
     """Accuracies (fit split, float) and latency of each of those."""
-    """Of all rounds, named by `round`."""
     frontier: pd.DataFrame
     """Of the last round."""
     certificates: Sequence[Mapping[str, Any]]
@@ -154,112 +152,75 @@ class Run:
         return predicted
 
 
-def read_run(
-    results: Path,
-    space: str,
-    sizes: Sequence[int],
-    devices: Sequence[str],
-    budgets: Sequence[str],
-    batches: Sequence[str],
-    further_targets: Sequence[str] = (),
-    scores: bool = False,
-) -> Run:
+def read_run(files: PageFiles) -> Run:
     """Read a finished run. Raises FoxnasError naming the first file that is missing, damaged or of another version."""
-    folder = results / space
-    accuracy_tables = [folder / str(size) / "accuracy.csv" for size in sizes]
-    accuracy = pool(accuracy_tables, [*TARGETS.values(), "images"])
-    found = tuple(
-        _device(folder, device, sizes, budgets, batches, accuracy, accuracy_tables, further_targets, scores)
-        for device in devices
-    )
+    found = tuple(_device(files, device) for device in files.devices)
+    first = files.searched(files.devices[0], files.budgets[0])[files.rounds[0]]
     return Run(
-        space=_space(folder / "search" / devices[0] / budgets[0] / batches[0] / "candidates.csv"),
-        sizes=tuple(sizes),
-        fit_images=int(accuracy["images"].max()),
-        accuracy=_fits_of(folder, "accuracy", sizes),
+        space=_space(first["candidates"]),
+        sizes=tuple(files.sizes),
+        fit_images=int(found[0].subnets["images"].max()),
+        accuracy=_fits_of(files, "accuracy"),
         devices=found,
     )
 
 
-def _device(
-    folder: Path,
-    device: str,
-    sizes: Sequence[int],
-    budgets: Sequence[str],
-    batches: Sequence[str],
-    accuracy: pd.DataFrame,
-    accuracy_tables: Sequence[Path],
-    further_targets: Sequence[str],
-    scores: bool,
-) -> DeviceRun:
-    tables = {size: folder / str(size) / f"latency-{device}.csv" for size in sizes}
+def _device(files: PageFiles, device: str) -> DeviceRun:
+    tables = files.latency(device)
     columns = [
         "latency_ms", "mad_ms", "attempts", "disagreement_percent", "drift_percent", "usable", "reason",
         "batch", "dtype", "signedness", "io_dtype", "executor", "fallback_operators", "clock_mhz", "temperature_c",
     ]  # fmt: skip
-    latency = pool(list(tables.values()), columns)
-    if missing := set(accuracy["id"]) ^ set(latency["id"]):
-        raise FoxnasError(
-            f"{accuracy_tables[0]} and {tables[sizes[0]]}: subnet {sorted(missing)[0]} is in one of the two "
-            "measurements only; delete both folders' tables and run again"
-        )
+    accuracies = list(files.accuracy().values())
     return DeviceRun(
         name=device,
-        subnets=accuracy.merge(latency[["id", *columns]], on="id"),
-        latency=_fits_of(folder, f"latency-{device}", sizes),
-        further={name: _fits_of(folder, f"{name}-{device}", sizes) for name in further_targets},
-        scores={
-            name: read_table(folder / "predictors" / f"{file}-scores.csv", _SCORE)
-            for name, file in (("accuracy", "accuracy"), ("latency", f"latency-{device}"))
-            if scores
-        },
-        budgets=tuple(_budget(folder, device, budget, batches) for budget in budgets),
-        baselines=_json(folder / "baselines" / f"{device}.json", _BASELINES),
+        subnets=both_measured(accuracies, list(tables.values()), [*TARGETS.values(), "images"], columns),
+        latency=_fits_of(files, f"latency-{device}"),
+        further={name: _fits_of(files, f"{name}-{device}") for name in files.further_targets},
+        scores={name: read_table(path, _SCORE) for name, path in files.compared(device).items()},
+        budgets=tuple(_budget(files, device, budget) for budget in files.budgets),
+        baselines=_json(files.baselines(device), _BASELINES),
         made_by={size: _shards(read_provenance(table)) for size, table in tables.items()},
-        compiled=pool(list(tables.values()), FIGURES) if FIGURES[0] in read_table(tables[sizes[0]]) else None,
+        compiled=pool(list(tables.values()), FIGURES) if FIGURES[0] in read_table(tables[files.sizes[0]]) else None,
     )
 
 
-def _budget(folder: Path, device: str, budget: str, batches: Sequence[str]) -> BudgetRun:
-    search, deploy = folder / "search" / device / budget, folder / "deploy" / device / budget
-    limit = _json(search / "budget.json", ("name", "budget_ms", "made_by"))
-    decision = _json(search / "winner.json", _DECISION)
-    rounds = [search / batch for batch in batches if batch != TWIST]
-    searched = [_json(folder / "certificate.json", ("certificates", "made_by")) for folder in rounds]
-    traces = [read_table(folder / "trace.csv", _TRACE).assign(round=folder.name) for folder in rounds]
-    validation = _json(deploy / "validation.json", _VALIDATION)
+def _budget(files: PageFiles, device: str, budget: str) -> BudgetRun:
+    search, rounds = files.search(device, budget), files.searched(device, budget)
+    limit = _json(search["budget"], ("name", "budget_ms", "made_by"))
+    decision = _json(search["winner"], _DECISION)
+    searched = {name: _json(one["certificate"], ("certificates", "made_by")) for name, one in rounds.items()}
+    traces = [read_table(one["trace"], _TRACE).assign(round=name) for name, one in rounds.items()]
+    validation = _json(search["validation"], _VALIDATION)
+    last = files.rounds[-1]
     return BudgetRun(
         name=limit["name"],
         budget_ms=float(limit["budget_ms"]),
-        candidates=read_table(search / "candidates.csv", [*_CANDIDATE, *_INTERVALS]),
+        candidates=read_table(search["candidates"], [*_CANDIDATE, *_INTERVALS]),
         verified=pd.DataFrame(decision["candidates"]),
         trace=pd.concat(traces, ignore_index=True),
-        strategies=read_table(search / "strategies" / "trace.csv", ["strategy", "seed", "calls", "best"]),
-        found=read_table(search / "strategies" / "found.csv", FOUND_COLUMNS),
-        found_measured=read_table(search / "strategies" / "accuracy.csv", ["id", *TARGETS.values()]).merge(
-            read_table(search / "strategies" / "latency.csv", ["id", "latency_ms"])[["id", "latency_ms"]], on="id"
+        strategies=read_table(search["trace"], ["strategy", "seed", "calls", "best"]),
+        found=read_table(search["found"], FOUND_COLUMNS),
+        found_measured=read_table(search["accuracy"], ["id", *TARGETS.values()]).merge(
+            read_table(search["latency"], ["id", "latency_ms"])[["id", "latency_ms"]], on="id"
         ),
-        frontier=read_table(rounds[-1] / "frontier.csv", _CANDIDATE),
-        certificates=[
-            {"round": folder.name, **certificate}
-            for folder, found in zip(rounds, searched, strict=True)
-            for certificate in found["certificates"]
-        ],
-        twist=_json(search / TWIST / "moves.json", _MOVES) if TWIST in batches else None,
+        frontier=read_table(rounds[last]["frontier"], _CANDIDATE),
+        certificates=[{"round": name, **one} for name, found in searched.items() for one in found["certificates"]],
+        twist=_json(search["moves"], _MOVES) if "moves" in search else None,
         winner=decision["winner"],
         validation=validation,
-        model=deploy / "model.tflite",
+        model=files.model(device, budget),
         made_by={
             "budget": limit["made_by"],
-            "search": searched[-1]["made_by"],
+            "search": searched[last]["made_by"],
             "winner": decision["made_by"],
             "validation": validation["made_by"],
         },
     )
 
 
-def _fits_of(folder: Path, name: str, sizes: Sequence[int]) -> dict[int, Fits]:
-    return {size: _fits(folder / str(size) / "predictors" / f"{name}-fits.json") for size in sizes}
+def _fits_of(files: PageFiles, name: str) -> dict[int, Fits]:
+    return {size: _fits(path) for size, path in files.fits(name).items()}
 
 
 def _fits(path: Path) -> Fits:

@@ -21,6 +21,7 @@ from foxnas.report import provenance
 from foxnas.report.architecture import draw_architecture
 from foxnas.report.contenders import DRAWN, Comparison, compare
 from foxnas.report.data import BudgetRun, DeviceRun, Run, read_run
+from foxnas.report.files import PageFiles
 from foxnas.report.findings import findings
 from foxnas.report.leads import RIVALS, leads
 from foxnas.report.numbers import decimals, milliseconds, p_value, r2, signed, significant, span
@@ -52,39 +53,12 @@ class Section:
         return fitted.difference_unit(self.rows[0].predictor.unit)
 
 
-def write_page(
-    results: Path,
-    space: str,
-    sizes: list[int],
-    devices: list[str],
-    budgets: list[str],
-    batches: list[str],
-    page: Path,
-    *,
-    further_targets: Sequence[str] = (),
-    scores: bool = False,
-) -> None:
-    """Write the page from the files of a finished run below `results`.
+def write_page(files: PageFiles, page: Path) -> None:
+    """Write the page, one HTML file that loads nothing; its links to the deployed models are relative to it.
 
-    Parameters
-    ----------
-    sizes, devices, budgets
-        Image sizes in pixels, and names as in the folders below `results`/`space`.
-    batches
-        The batches of candidates of every budget, in order: "round-1" and so on, then "twist" if there is one.
-    page
-        The HTML file. It loads nothing; its links to the deployed models are relative to it.
-    further_targets
-        Names of what else was fitted.
-    scores
-        Whether the predictors were compared with others.
-
-    Raises
-    ------
-    FoxnasError
-        A file is missing, damaged or of another version; it is named.
+    Raises FoxnasError when a file is missing, damaged or of another version; it is named.
     """
-    run = read_run(results, space, sizes, devices, budgets, batches, further_targets, scores)
+    run = read_run(files)
     environment = Environment(
         loader=PackageLoader("foxnas.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,

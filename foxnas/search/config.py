@@ -8,51 +8,53 @@ from pydantic import Field, model_validator
 
 from foxnas.errors import FoxnasError
 from foxnas.search.goal import Caps
-from foxnas.section import Count, Percent, Section
+from foxnas.section import Count, Percent, Section, Seed
 
 
 class AnnealingConfig(Section):
     """Simulated annealing, Algorithm 1 of the paper; `foxnas.search.strategies.annealing` says more of each."""
 
-    initial_temperature: Count
+    initial_temperature: Count = 4
     """T: the temperature, and the largest number of knobs changed in a step."""
-    proposals_per_temperature: Count
+    proposals_per_temperature: Count = 60
     """n: the temperature falls by one after so many proposals of a chain."""
-    boltzmann: Annotated[float, Field(gt=0)]
+    boltzmann: Annotated[float, Field(gt=0)] = 0.01
     """k, in points of accuracy: a loss of k x T is accepted with probability 1/e."""
-    switch_after: Annotated[int, Field(ge=0)] | None
+    switch_after: Annotated[int, Field(ge=0)] | None = None
     """Proposals after which the guidance switches to its second set of weights; null: 2n."""
-    rounds: Count
+    rounds: Count = 8
     """How often the schedule runs."""
-    chains: Count
+    chains: Count = 32
     """Walks side by side, each on the whole schedule."""
-    guided: bool
+    guided: bool = True
     """false: every knob and every value is equally likely."""
-    polish: bool
+    polish: bool = True
     """End with the best changes of one or two knobs, until none improves the best states."""
 
 
 class ComparisonConfig(Section):
     """All strategies side by side, for the page: best so far against predictor calls."""
 
-    seeds: Count
+    seeds: Count = 5
     """Runs of each strategy under each budget."""
-    calls: Count
+    calls: Count = 10000
     """Predictor calls of each run, about."""
 
 
 class ObjectiveConfig(Section):
     """What is best among the subnets that keep budget and caps: of predictions in the search, of measurements after."""
 
-    kind: Literal["accuracy-under-latency", "latency-under-accuracy", "knee", "weighted", "python"]
+    kind: Literal["accuracy-under-latency", "latency-under-accuracy", "knee", "weighted", "python"] = (
+        "accuracy-under-latency"
+    )
     """accuracy-under-latency: the paper's. latency-under-accuracy: the fastest of at least `accuracy_floor`. knee:
     where the frontier bends. weighted: accuracy less `points_per_budget` x latency / budget. python: your own
     `function`. The budget is kept by all of them."""
-    accuracy_floor: Annotated[float, Field(ge=0, le=100)] | None
+    accuracy_floor: Annotated[float, Field(ge=0, le=100)] | None = None
     """Of latency-under-accuracy: int8 top-1, in percent; null otherwise."""
-    points_per_budget: Annotated[float, Field(gt=0)] | None
+    points_per_budget: Annotated[float, Field(gt=0)] | None = None
     """Of weighted: the points of accuracy that a latency which fills the budget must earn; null otherwise."""
-    function: Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$")] | None
+    function: Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$")] | None = None
     """Of python: module:function, the module a file in the working directory or in its `config` folder
     (docs/how-to/goals-and-caps.md has an example); null otherwise."""
 
@@ -70,13 +72,13 @@ class ObjectiveConfig(Section):
 class CapsConfig(Section):
     """What a subnet may cost besides time; null: any. `foxnas.space.costs` says how it is counted."""
 
-    max_parameters: Count | None
+    max_parameters: Count | None = None
     """Weights and biases, batch norms folded."""
-    max_macs: Count | None
+    max_macs: Count | None = None
     """Multiply-accumulates of one inference."""
-    max_int8_bytes: Count | None
+    max_int8_bytes: Count | None = None
     """Size of the .tflite file. Where a device has `max_model_bytes`, the smaller of the two counts."""
-    max_activation_bytes: Count | None
+    max_activation_bytes: Count | None = None
     """The most int8 activations alive at once; an interpreter's arena is at least so large."""
 
     def build(self) -> Caps:
@@ -87,29 +89,29 @@ class CapsConfig(Section):
 class SearchConfig(Section):
     """Finding candidates with the predictors."""
 
-    strategy: Literal["annealing", "exact", "evolution", "regularised", "differentiable", "random"]
+    strategy: Literal["annealing", "exact", "evolution", "regularised", "differentiable", "random"] = "annealing"
     """How; docs/how-to/search.md compares them. exact: the proven optimum, and the best of tighter budgets."""
-    seed: int
+    seed: Seed = 0
     """Seed of the strategy."""
-    alike_layers: bool
+    alike_layers: bool = False
     """true: only units whose layers all have the same K and E are searched, as in the authors' released script."""
-    objective: ObjectiveConfig
-    caps: CapsConfig
-    reserves_percent: Annotated[list[Percent], Field(min_length=1)]
+    objective: ObjectiveConfig = ObjectiveConfig()
+    caps: CapsConfig = CapsConfig()
+    reserves_percent: list[Percent] = Field(default=[3.0, 6.0, 10.0], min_length=1)
     """Search this far below the budget (and above an accuracy floor): predictors err, and a promise has to be kept."""
-    candidates: Count
+    candidates: Count = 4
     """Candidates per reserve."""
-    incumbents: Annotated[int, Field(ge=0)]
+    incumbents: Annotated[int, Field(ge=0)] = 2
     """Best subnets among those measured anyway that are verified beside the candidates."""
-    annealing: AnnealingConfig
+    annealing: AnnealingConfig = AnnealingConfig()
 
 
 class RefinementConfig(Section):
     """What follows the first measured candidates."""
 
-    rounds: Annotated[int, Field(ge=1, le=9)]
+    rounds: Annotated[int, Field(ge=1, le=9)] = 1
     """Rounds of search at most; each further one adds what was measured to the fit first. 1: the fit stays as it is."""
-    settled_points: Annotated[float, Field(ge=0)]
+    settled_points: Annotated[float, Field(ge=0)] = 0.05
     """A further round is left out when adding those measurements moved the frontier by less, in points of accuracy."""
-    twists: Annotated[int, Field(ge=0)]
+    twists: Annotated[int, Field(ge=0)] = 2
     """Single-knob moves away from the best measured candidate that are measured, too (section 3.3 of the paper)."""

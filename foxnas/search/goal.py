@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,14 +45,6 @@ class Caps:
     def limits(self) -> dict[str, int]:
         """The caps that there are, by cost."""
         return {name: limit for name, limit in asdict(self).items() if limit is not None}
-
-    def merged(self, other: Caps) -> Caps:
-        """Return the tighter of both, cost by cost: a device's caps with those of a config."""
-        tighter = {}
-        for field in fields(self):
-            both = [limit for caps in (self, other) if (limit := getattr(caps, field.name)) is not None]
-            tighter[field.name] = min(both, default=None)
-        return Caps(**tighter)
 
 
 #: No caps at all.
@@ -152,14 +144,6 @@ class Goal:
             "accuracy_floor": self.accuracy_floor,
             "function": self.function,
         }
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any], file: Path | None) -> Goal:
-        """Inverse of `to_json`; a user's own function is loaded from its `file`. Raises FoxnasError."""
-        if value["function"] is not None:
-            assert file is not None
-            return load_goal(file, value["function"])
-        return cls(value["kind"], Linear(**value["weights"]), value["accuracy_floor"])
 
     def admits(self, figures: Figures, caps: Caps) -> NDArray[np.bool_]:
         """Return which subnets have the accuracy asked for and keep every cap."""

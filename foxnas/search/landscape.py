@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations_with_replacement
+from pathlib import Path
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,6 +99,12 @@ class Landscape:
     latency: Mapping[int, Predictor]
     alike: bool = False
     merged: bool = True
+
+    @classmethod
+    def load(cls, space: SearchSpace, accuracy: Sequence[Path], latency: Sequence[Path], alike: bool = False) -> Self:
+        """Return the landscape of predictors in files, one for each image size."""
+        accurate, timed = ({p.image_size: p for p in map(Predictor.load, paths)} for paths in (accuracy, latency))
+        return cls(space, accurate, timed, alike)
 
     def __post_init__(self) -> None:
         if not self.accuracy or set(self.accuracy) != set(self.latency):

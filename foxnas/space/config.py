@@ -29,22 +29,22 @@ class UnitConfig(Section):
     """Stride of the unit's first layer."""
     type: Literal[1, 2, 3]
     """1: separable inverted bottleneck with squeeze-and-excitation; 2: the same without; 3: fused (K = 3 only)."""
-    activation: ActivationName
+    activation: ActivationName = "relu6"
     """After every convolution of a layer but the last."""
-    first_type: Literal[0, 1, 2, 3]
+    first_type: Literal[0, 1, 2, 3] = 0
     """Type of the unit's first layer, if it is another; 0: the same."""
 
 
 class SqueezeConfig(Section):
     """Inside of the squeeze-and-excitation gates, which end in a hard-sigmoid."""
 
-    reduction: Count
+    reduction: Count = 4
     """The hidden width is divided by this..."""
-    divisor: Count
+    divisor: Count = 1
     """...rounded to a multiple of this..."""
-    minimum: Count
+    minimum: Count = 4
     """...and is at least this."""
-    activation: Literal["relu", "relu6"]
+    activation: Literal["relu", "relu6"] = "relu6"
     """Between the gate's two convolutions."""
 
 
@@ -55,7 +55,7 @@ class SpaceConfig(Section):
     """Names the folder under results/."""
     image_sizes: list[Count]
     """Input sizes, in pixels, ascending."""
-    size_divisor: Count
+    size_divisor: Count = 1
     """What every image size must be a multiple of; 1: any size."""
     kernel_sizes: list[Count]
     """Choices of K for every layer."""
@@ -63,35 +63,35 @@ class SpaceConfig(Section):
     """Choices of E for every layer."""
     depths: list[Count]
     """Choices of D, the number of layers of a unit, for every unit."""
-    padding: Literal["same", "symmetric"]
+    padding: Literal["same", "symmetric"] = "same"
     """same: TFLite's SAME; symmetric: K // 2 on every side, as in PyTorch and Once-for-All."""
     stem_width: Count
     """Output channels of the stem convolution and of the separable block after it."""
     stem_stride: Literal[1, 2]
     """Stride of the stem convolution."""
-    stem_activation: ActivationName
+    stem_activation: ActivationName = "relu6"
     """After the stem convolution."""
-    first_activation: ActivationName
+    first_activation: ActivationName = "relu6"
     """Inside the separable block after the stem."""
-    first_residual: bool
+    first_residual: bool = True
     """Whether that block adds its input."""
     units: list[UnitConfig]
     """The searchable units, from input to output."""
-    squeeze: SqueezeConfig
+    squeeze: SqueezeConfig = SqueezeConfig()
     """Inside of the squeeze-and-excitation gates."""
     head_width: Count
     """Output channels of the 1x1 convolution before global average pooling."""
-    head_activation: ActivationName
+    head_activation: ActivationName = "relu6"
     """After that convolution, and after the one below."""
-    mix_width: Annotated[int, Field(ge=0)]
+    mix_width: Annotated[int, Field(ge=0)] = 0
     """Output channels of a 1x1 convolution between pooling and classifier (MobileNetV3); 0: none."""
-    normalisation: Literal["none", "imagenet"]
+    normalisation: Literal["none", "imagenet"] = "none"
     """none: pixels in [0, 1]; imagenet: less ImageNet's mean, over its deviation (what published weights expect)."""
     image_channels: Count
     """1 for grey, 3 for colour."""
     classes: Annotated[int, Field(ge=2)]
     """Number of classes."""
-    kernel_transforms: bool
+    kernel_transforms: bool = False
     """false: a smaller kernel is the centre of the larger; true: and a learned linear map of it (Once-for-All)."""
 
     def build(self) -> SearchSpace:

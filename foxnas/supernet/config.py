@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from foxnas.errors import FoxnasError
-from foxnas.section import Count, Section
+from foxnas.section import Count, Section, Seed
 
 Weights = list[Annotated[float, Field(ge=0, le=1)]] | None
 
@@ -25,11 +25,11 @@ class PhaseConfig(Section):
     """Choices of E in this phase."""
     depths: list[Count]
     """Choices of D in this phase."""
-    kernel_weights: Weights
+    kernel_weights: Weights = None
     """Probabilities of those kernel sizes; null: all equal."""
-    expansion_weights: Weights
+    expansion_weights: Weights = None
     """Probabilities of those expansion ratios; null: all equal."""
-    depth_weights: Weights
+    depth_weights: Weights = None
     """Probabilities of those depths; null: all equal."""
 
     @model_validator(mode="after")
@@ -49,38 +49,44 @@ class PhaseConfig(Section):
 class TrainingConfig(Section):
     """How the supernet is trained when supernet.source is train."""
 
-    seed: int
+    seed: Seed = 0
     """Initial weights, order of the images, subnets of the steps."""
-    batch_size: Count
+    batch_size: Count = 256
     """Images per step, over all GPUs."""
-    batch_parts: Count
+    batch_parts: Count = 1
     """Parts that a batch is cut into, each with its own batch-norm statistics: what GPUs share out, and what fits one's
     memory. More parts are another training, more GPUs are not."""
-    weight_decay: Annotated[float, Field(ge=0)]
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0001
     """Of AdamW, on convolutions and the classifier."""
-    distillation: Annotated[float, Field(ge=0, le=1)]
+    distillation: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Weight of the largest subnet's soft labels against the true ones, after the first phase."""
-    average_decay: Annotated[float, Field(ge=0, lt=1)]
+    average_decay: Annotated[float, Field(ge=0, lt=1)] = 0.998
     """Decay per step of the moving average of the weights."""
-    precision: Literal["fp32", "bf16", "fp16"]
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     """What GPUs compute in, weights staying fp32; fp16 with a scaled loss. Without effect where gpus is 0."""
-    phases: Annotated[list[PhaseConfig], Field(min_length=1)]
-    """In order; the largest subnet after the first becomes the teacher of the others."""
+    phases: list[PhaseConfig] = Field(default=[])
+    """In order, at least one where supernet.source is train; the largest subnet after the first becomes the teacher of
+    the others."""
 
 
 class SupernetConfig(Section):
     """Where the supernet comes from."""
 
-    source: Literal["checkpoint", "train"]
+    source: Literal["checkpoint", "train"] = "checkpoint"
     """checkpoint: take supernet.checkpoint; train: train one by supernet.training (minutes to hours)."""
-    checkpoint: str
-    """A file of this space: safetensors or torch.save, named as ours or as the supernets of Once-for-All."""
-    gpus: Annotated[int, Field(ge=0)]
+    checkpoint: str | None = None
+    """A file of this space, for source: checkpoint. It is of safetensors or torch.save, with the tensors named as ours
+    are or as in the supernets of Once-for-All."""
+    gpus: Annotated[int, Field(ge=0)] = 0
     """GPUs of one machine that train together, a process each; 0: its processors. Changing it trains nothing again."""
-    training: TrainingConfig
+    training: TrainingConfig = TrainingConfig()
 
     @model_validator(mode="after")
     def _shares_are_equal(self) -> SupernetConfig:
+        if self.source == "checkpoint" and self.checkpoint is None:
+            raise FoxnasError("checkpoint is null; write the file's path, or source: train and training.phases")
+        if self.source == "train" and not self.training.phases:
+            raise FoxnasError("training.phases is empty, but source is train; config/config.yaml has two to copy")
         size, parts, gpus = self.training.batch_size, self.training.batch_parts, self.gpus
         if self.source == "train" and size % parts:
             raise FoxnasError(f"training.batch_parts is {parts}, which batch_size {size} is not a multiple of")

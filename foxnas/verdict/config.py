@@ -6,33 +6,33 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from foxnas.section import Count, Percent, Section
+from foxnas.section import Count, Percent, Section, Seed
 
 
 class VerificationConfig(Section):
     """Measuring the candidates for real."""
 
-    sessions: Annotated[int, Field(ge=3)]
+    sessions: Annotated[int, Field(ge=3)] = 5
     """Separate device sessions per candidate."""
-    margin_percent: Percent
+    margin_percent: Percent = 1.0
     """A candidate wins only if its upper 95% latency bound lies this far below the budget."""
 
 
 class ExportConfig(Section):
     """int8 export."""
 
-    calibration_images: Count
+    calibration_images: Count = 256
     """Images of the train split that set the int8 ranges."""
 
 
 class ValidationConfig(Section):
     """The last word on a deployed model."""
 
-    sessions: Annotated[int, Field(ge=3)]
+    sessions: Annotated[int, Field(ge=3)] = 5
     """New device sessions for the deployed file."""
-    max_drop_percent: Annotated[float, Field(gt=0)]
+    max_drop_percent: Annotated[float, Field(gt=0)] = 1.0
     """int8 may lose at most this many points of top-1 against float."""
-    accuracy_on: Literal["device", "host"]
+    accuracy_on: Literal["device", "host"] = "device"
     """Who is asked what the deployed file sees in the test images. device: a device over SSH itself, with the runtime
     that will serve the file. host: this host's runtime, which may differ in the last places but is faster than a small
     board. An Edge TPU is asked in any case."""
@@ -41,9 +41,9 @@ class ValidationConfig(Section):
 class BaselinesConfig(Section):
     """Baselines that the search has to beat."""
 
-    seed: int
+    seed: Seed = 0
     """Seed of the random searches."""
-    random_searches: Annotated[int, Field(ge=1)]
+    random_searches: Annotated[int, Field(ge=1)] = 10
     """Random searches, each with as many measurements as the whole method used."""
-    extra_subnets: Annotated[int, Field(ge=0)]
+    extra_subnets: Annotated[int, Field(ge=0)] = 0
     """Further random subnets per image size, measured only for the random searches; 0 resamples the measured ones."""

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
+import functools
+import math
+import operator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,16 +19,18 @@ from snakemake.utils import update_config
 
 from foxnas.config import documents
 from foxnas.config.whole import load_config, read_config
-from foxnas.device.config import TorchConfig
+from foxnas.device.config import SshConfig
 from foxnas.device.protocol import MeasurementProtocol, TorchOptions
 from foxnas.errors import FoxnasError
 from foxnas.flow import params as flow
 from foxnas.section import canonical
 from foxnas.space.config import read_space
+from foxnas.space.layers import SqueezeExcite
 from foxnas.space.space import SearchSpace
+from tests.support.configs import written_out
 
 ROOT = Path(__file__).resolve().parents[2]
-DEFAULT = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+DEFAULT = written_out("config")
 
 TPU = read_space("tpu")
 
@@ -49,10 +56,10 @@ def test_the_schema_and_the_page_of_every_leaf_are_the_models() -> None:
 
 
 def test_every_leaf_is_explained() -> None:
-    rows = [line.split("|")[1:4] for line in documents.readme_text().splitlines() if line.startswith("| `")]
-    assert [path.strip(" `") for path, _, _ in rows] == documents.leaves()
+    rows = [line.split("|")[1:5] for line in documents.readme_text().splitlines() if line.startswith("| `")]
+    assert [path.strip(" `") for path, *_ in rows] == documents.leaves()
     assert {"space.units[].width", "data.scene.canvas", "budgets"} <= set(documents.leaves())
-    assert [path for path, _, meaning in rows if not meaning.strip()] == []
+    assert [path for path, _, default, meaning in rows if not (default.strip() and meaning.strip())] == []
 
 
 @pytest.mark.parametrize(
@@ -85,12 +92,100 @@ def test_every_leaf_is_explained() -> None:
             changed("devices.0.torch", dataclasses.asdict(TorchOptions())),
             r"devices.0.torch is for torch devices, local is tflite: write null",
         ),
-        (changed("devices.0.name", "pi 4; rm -rf"), r"devices.0.name: 'pi 4; rm -rf' does not fit"),
+        (
+            changed("devices.0.name", "pi 4; rm -rf"),
+            r"devices.0.name: 'pi 4; rm -rf' does not fit.*; 'pi-4-rm-rf' would",
+        ),
+        (changed("devices.0.name", "a/b"), r"devices.0.name: 'a/b' does not fit.*; 'a-b' would do"),
+        (changed("space.name", "Mine/1.2"), r"space.name: 'Mine/1.2' does not fit.*; 'mine-1.2' would do"),
+        (changed("space.name", "logs"), r"space.name: 'logs' is another file's in results/"),
+        (changed("space.name", "report.html"), r"space.name: 'report.html' is another file's in results/"),
+        *(
+            (changed(f"{section}.seed", -1), rf"{section}.seed: -1 is out of range: .* nearest limit is 0")
+            for section in ("data", "supernet.training", "sampling", "predictors", "search", "baselines")
+        ),
+        (changed("validation.max_drop_percent", math.inf), r"validation.max_drop_percent: inf .*finite"),
+        (changed("verification.margin_percent", math.nan), r"verification.margin_percent: nan .*finite"),
+        (changed("budgets", [math.inf]), r"budgets.0: inf .*finite"),
+        (
+            changed("supernet.checkpoint", None),
+            r"supernet: checkpoint is null; write the file's path, or source: train",
+        ),
     ],
 )
 def test_bad_values_are_refused_with_key_value_and_fix(raw: dict[str, Any], message: str) -> None:
     with pytest.raises(FoxnasError, match=message):
         load_config(raw, "test.yaml")
+
+
+@pytest.mark.parametrize(
+    ("devices", "targets", "message"),
+    [
+        (
+            ["local", "x-local"],
+            ["p90", "p90-x"],
+            r"further_targets.1.name: target 'p90-x' on 'local' and target 'p90' on",
+        ),
+        (["a", "a-fits"], [], r"devices.1.name: device 'a-fits' and device 'a' would both write .*latency-a-fits.json"),
+        (["a", "x-a"], ["latency-x"], r"further_targets.0.name: target 'latency-x' on 'a' and device 'x-a' would both"),
+        (["a", "b"], ["p90", "p90"], r"further_targets: 'p90' is taken"),
+    ],
+)
+def test_names_that_would_be_one_file_are_refused(devices: list[str], targets: list[str], message: str) -> None:
+    raw = changed("devices", [DEFAULT["devices"][0] | {"name": name} for name in devices])
+    raw["predictors"]["further_targets"] = [{"name": name, "column": "p90_ms", "unit": "ms"} for name in targets]
+    with pytest.raises(FoxnasError, match=message):
+        load_config(raw, "test.yaml")
+    for device in raw["devices"]:  # any one of them is fine
+        load_config(raw | {"devices": [device], "predictors": DEFAULT["predictors"]}, "test.yaml")
+
+
+def test_a_device_needs_its_name_kind_and_host() -> None:
+    by_kind = {}
+    for kind in ("tflite", "edgetpu", "torch"):
+        raw = changed("devices", [{"name": "board", "kind": kind, "ssh": {"host": "board.local"}}])
+        (by_kind[kind],) = load_config(raw, "test.yaml").devices
+    for device in by_kind.values():
+        assert device.ssh == SshConfig(host="board.local")
+        assert dataclasses.asdict(device.protocol) | {"torch": None} == dataclasses.asdict(MeasurementProtocol())
+    assert [kind for kind, device in by_kind.items() if device.compiler] == ["edgetpu"]
+    assert [kind for kind, device in by_kind.items() if device.max_model_bytes] == ["edgetpu"]
+    assert by_kind["torch"].torch == TorchOptions()
+
+
+def keys(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """Paths of all keys that stand in a file."""
+    below = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for part, item in below:
+        if isinstance(part, str):
+            yield (*path, part)
+        yield from keys(item, (*path, part))
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "config").glob("*.yaml")), ids=lambda p: p.name)
+def test_a_shipped_config_holds_only_what_differs(path: Path) -> None:
+    """Without any one of its keys it is refused, or means something else."""
+    raw, meant = yaml.safe_load(path.read_text()), read_config(path)
+    for *parents, last in keys(raw):
+        less = copy.deepcopy(raw)
+        del functools.reduce(operator.getitem, parents, less)[last]
+        with contextlib.suppress(FoxnasError):
+            assert load_config(less, "less") != meant, (parents, last)
+
+
+def test_a_space_written_out_has_neutral_defaults_not_the_demos() -> None:
+    """Its stem width was the demo's 8 where a user left it out: it has none that suits every space."""
+    whole = {key: value for key, value in DEFAULT["space"].items() if key not in ("stem_width", "padding", "squeeze")}
+    with pytest.raises(FoxnasError, match=r"space.stem_width: is missing"):
+        load_config(changed("space", whole), "test.yaml")
+    space = load_config(changed("space", {**whole, "stem_width": 24}), "test.yaml").space
+    named = {field.name: field.default for field in dataclasses.fields(SearchSpace)}
+    assert (space.padding, space.build().squeeze) == (named["padding"], SqueezeExcite())
+
+
+def test_photographs_have_no_scene_unless_it_is_written() -> None:
+    data = {"dataset": "folder", "folder": "photos", "splits": DEFAULT["data"]["splits"]}
+    assert load_config(changed("data", data), "test.yaml").data.scene is None
 
 
 def test_a_phase_outside_the_space_is_refused_when_it_would_train() -> None:
@@ -112,8 +207,8 @@ def test_a_phase_outside_the_space_is_refused_when_it_would_train() -> None:
     ],
 )
 def test_a_config_names_a_space_or_starts_from_one(given: object, expected: SearchSpace) -> None:
-    # Snakemake lays a user's file over the default one, key by key.
-    raw = copy.deepcopy(DEFAULT)
+    # Two files of --configfile are laid over one another, key by key.
+    raw = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
     update_config(raw, {"space": given})
     assert load_config(raw, "test.yaml").space.build() == expected
 
@@ -136,12 +231,6 @@ def test_canonical_text_sees_swapped_values_and_ignores_order() -> None:
     swapped = changed("devices.0.protocol.min_runs", DEFAULT["devices"][0]["protocol"]["warm_up_runs"])
     swapped["devices"][0]["protocol"]["warm_up_runs"] = DEFAULT["devices"][0]["protocol"]["min_runs"]
     assert canonical({"c": one}) != canonical({"c": load_config(swapped, "swapped")})
-
-
-def test_the_protocol_section_is_the_librarys_protocol() -> None:
-    section = load_config(DEFAULT, "default").devices[0].protocol
-    assert {*type(section).model_fields, "torch"} == set(MeasurementProtocol.__dataclass_fields__)
-    assert set(TorchConfig.model_fields) == set(TorchOptions.__dataclass_fields__)
 
 
 def test_a_checkpoint_is_the_users_or_the_one_that_is_shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,14 +13,14 @@ import pytest
 from packaging.requirements import Requirement
 
 from foxnas.device.local import LocalTransport
-from foxnas.device.provisioning import compatibility
-from foxnas.device.provisioning.compatibility import choose, known_combinations, open_questions, pinned, read_pins
+from foxnas.device.provisioning.compatibility import choose, known_combinations, open_questions, pinned
 from foxnas.device.provisioning.survey import survey
 from foxnas.device.provisioning.wheels import fetch_wheels, platforms, wheels_in
 from foxnas.device.transport import Finished
 from foxnas.errors import FoxnasError
 from foxnas.files import closures
 from foxnas.runner import installer
+from tests.support.pins import ENVIRONMENTS, read_pins
 from tests.support.surveyed import a_device, a_python
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -30,10 +30,10 @@ def test_device_environments_pin_what_the_project_pins():
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
     host = {r.name: str(r.specifier).removeprefix("==") for r in map(Requirement, project["dependencies"])}
     for kind, of_host in (("tflite", "ai-edge-litert"), ("edgetpu", "ai-edge-litert"), ("torch", "torch")):
-        pins = read_pins(compatibility.ENVIRONMENTS / f"{kind}-device.txt")
+        pins = read_pins(ENVIRONMENTS / f"{kind}-device.txt")
         assert host[of_host] in pins[of_host]
         assert host["numpy"] in pins["numpy"]
-    assert pinned("tflite", a_python("3.11")) == (
+    assert pinned("tflite", a_python("3.11"), ENVIRONMENTS) == (
         f"ai-edge-litert=={host['ai-edge-litert']}",
         f"numpy=={host['numpy']}",
     )
@@ -57,7 +57,7 @@ DISTRIBUTIONS = {"yaml": "pyyaml", "sklearn": "scikit-learn", "ai_edge_litert": 
 def test_every_stage_of_the_host_imports_what_its_environment_pins_and_the_project_allows(stage):
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
     allowed = {r.name: r.specifier for r in map(Requirement, project["dependencies"])}
-    pins = read_pins(compatibility.ENVIRONMENTS / f"host-{stage}.txt")
+    pins = read_pins(ENVIRONMENTS / f"host-{stage}.txt")
     for name, versions in pins.items():
         assert name in allowed or name == "markupsafe", name  # what jinja2 is made of
         assert name not in allowed or all(allowed[name].contains(version) for version in versions), name
@@ -85,7 +85,7 @@ def foreign_imports(script: Path) -> set[str]:
 
 
 def test_no_environment_has_the_unrelated_package_of_the_name_pycoral():
-    for path in compatibility.ENVIRONMENTS.glob("*.txt"):
+    for path in ENVIRONMENTS.glob("*.txt"):
         assert "pycoral" not in read_pins(path)
 
 
@@ -105,7 +105,7 @@ def test_no_environment_has_the_unrelated_package_of_the_name_pycoral():
     ],
 )
 def test_every_python_gets_one_interpreter_and_a_numpy_that_fits(minor, machine, interpreter):
-    choice = choose(a_device(a_python(minor, machine, numpy="1.24.2")), "tflite")
+    choice = choose(a_device(a_python(minor, machine, numpy="1.24.2")), "tflite", ENVIRONMENTS)
     assert choice.requirements[0] == interpreter
     numpy = [r for r in choice.requirements if r.startswith("numpy==")]
     assert len(choice.requirements) == 1 + len(numpy)
@@ -117,8 +117,8 @@ def test_every_python_gets_one_interpreter_and_a_numpy_that_fits(minor, machine,
 
 def test_the_newest_interpreter_wins_and_of_equals_the_default_python():
     device = a_device(a_python("3.9"), a_python("3.12"), a_python("3.11"))
-    assert choose(device, "tflite").python.minor == "3.12"
-    assert choose(a_device(a_python("3.8"), a_python("3.9")), "tflite").python.minor == "3.9"
+    assert choose(device, "tflite", ENVIRONMENTS).python.minor == "3.12"
+    assert choose(a_device(a_python("3.8"), a_python("3.9")), "tflite", ENVIRONMENTS).python.minor == "3.9"
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_the_newest_interpreter_wins_and_of_equals_the_default_python():
 )
 def test_what_cannot_be_done_is_said_with_the_command_that_helps(device, said):
     with pytest.raises(FoxnasError, match=said):
-        choose(device, "tflite")
+        choose(device, "tflite", ENVIRONMENTS)
 
 
 def test_a_stick_needs_a_library_that_fits_a_udev_rule_and_a_group():
@@ -187,7 +187,7 @@ def test_a_32_bit_python_on_a_64_bit_kernel_is_seen_as_what_it_is():
     shell = FakeShell("a greeting\n" + "".join(f"foxnas-survey {name}\t{value}\n" for name, value in lines.items()))
     found = survey(shell, ".foxnas")
     assert found.pythons[0].machine == "armv7l"
-    assert choose(found, "tflite").requirements == ("tflite-runtime==2.14.0",)
+    assert choose(found, "tflite", ENVIRONMENTS).requirements == ("tflite-runtime==2.14.0",)
     with pytest.raises(FoxnasError, match=r"cannot be surveyed.*no such shell"):
         survey(FakeShell("This account is closed."), ".foxnas")
 

@@ -13,19 +13,20 @@ import pytest
 
 from foxnas.config.whole import read_config
 from foxnas.device.answers import predict_images
+from foxnas.device.building import build_device
 from foxnas.device.client import Runner
 from foxnas.device.protocol import MeasurementProtocol
 from foxnas.device.provisioning.compatibility import pinned
 from foxnas.device.provisioning.installation import provision
-from foxnas.device.provisioning.readiness import Restored
 from foxnas.device.session import measure_probes
 from foxnas.device.ssh.transport import SshTransport
 from foxnas.device.transport import Device, NotProvisioned
 from foxnas.int8.probe import ProbeWriter
 from foxnas.int8.serving import Int8Model
-from foxnas.section import canonical
 from tests.support.emulated_arm import ArmBoard, Missing, arm_board
 from tests.support.int8_model import real_model
+from tests.support.pins import ENVIRONMENTS
+from tests.support.scripts import SCRIPTS
 from tests.support.surveyed import a_python
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -62,8 +63,7 @@ def ready(board: ArmBoard, tmp_path_factory: pytest.TempPathFactory) -> dict:
         assert done.returncode == 0, done.stdout + done.stderr
     assert "Nothing to be done" in done.stdout + done.stderr
     path = folder / "results/devices/pi/ready.json"
-    settings = canonical({"device": pi.measured, "access": pi.access})
-    return {"path": str(path), "settings": settings, **json.loads(path.read_text())}
+    return {"folder": folder, "config": pi, **json.loads(path.read_text())}
 
 
 @pytest.fixture
@@ -77,14 +77,14 @@ def test_the_rule_makes_the_board_ready(ready):
     assert ready["identity"]["architecture"] == "aarch64"
     assert ready["identity"]["cpu"] == "Cortex-A72"
     assert ready["identity"]["runtime"] == "ai_edge_litert"
-    assert ready["requirements"] == list(pinned("tflite", a_python("3.11")))
+    assert ready["requirements"] == list(pinned("tflite", a_python("3.11"), ENVIRONMENTS))
     assert ready["survey"]["os"].startswith("Debian GNU/Linux 12")
     assert not ready["survey"]["root"]
     assert ready["survey"]["pythons"][0]["ensurepip"] is False  # as on every Debian: the wheel of pip was needed
 
 
 def test_a_second_time_everything_is_in_its_place(pi):
-    again = provision(pi, ONCE, ".foxnas")
+    again = provision(pi, ONCE, ".foxnas", ENVIRONMENTS)
     assert not again.made
 
 
@@ -135,11 +135,14 @@ def test_without_xnnpack_outputs_differ_by_a_few_units_at_most(pi):
     assert np.abs(there - here).max() <= 8 * described["scale"]
 
 
-def test_a_board_that_lost_its_environment_is_provisioned_again_and_measures_on(pi, board, ready, mini):
+def test_a_board_that_lost_its_environment_is_provisioned_again_and_measures_on(pi, board, ready, mini, monkeypatch):
     (board.home / ".foxnas" / "tflite").unlink()
     with pytest.raises(NotProvisioned, match="provision the device"):
         pi.transport.start()
-    restored = dataclasses.replace(pi, transport=Restored(pi.transport, Path(ready["path"]), ready["settings"]))
+    monkeypatch.chdir(ready["folder"])
+    provisioning = [SCRIPTS / "provision_device.py", "--pins", *ENVIRONMENTS.glob("*.txt")]
+    again, _ = build_device(ready["config"].measured, ready["config"].access, list(map(str, provisioning)))
+    restored = dataclasses.replace(pi, transport=again.transport)
     with Runner(restored, ONCE) as runner:
         row = runner.measure("small", ProbeWriter(mini).write(mini.smallest(16)))
     assert row["runs"] == 2

@@ -3,6 +3,7 @@
 import ast
 import dataclasses
 import io
+import json
 import logging
 import subprocess
 import sys
@@ -14,9 +15,11 @@ from pathlib import Path
 
 import pytest
 
+from foxnas import cli
 from foxnas.config.whole import read_config
 from foxnas.device import layout
 from foxnas.device.archive import archive
+from foxnas.device.building import build_device
 from foxnas.device.config import SshConfig
 from foxnas.device.local import LocalTransport
 from foxnas.device.protocol import MeasurementProtocol
@@ -30,6 +33,9 @@ from foxnas.errors import FoxnasError
 from foxnas.files import closures
 from foxnas.runner import installer
 from foxnas.runner.lock import acquire_lock, lock_path
+from foxnas.section import canonical
+from tests.support.pins import ENVIRONMENTS
+from tests.support.scripts import main_of
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 ONCE = MeasurementProtocol(
@@ -62,7 +68,11 @@ def wheels() -> Path:
     """A folder with what this machine needs, fetched once; where there is no network, what installs is skipped."""
     (python,) = survey(LocalTransport(), ".").pythons[:1]
     try:
-        found = fetch_wheels([*pinned("tflite", python), *pinned("installer", python)], python, cache_folder())
+        found = fetch_wheels(
+            [*pinned("tflite", python, ENVIRONMENTS), *pinned("installer", python, ENVIRONMENTS)],
+            python,
+            cache_folder(),
+        )
     except FoxnasError as error:
         pytest.skip(f"needs wheels: {error}")
     return found[0].parent
@@ -71,7 +81,7 @@ def wheels() -> Path:
 def test_a_machine_becomes_ready_stays_so_and_recovers(here, wheels, caplog):
     device, folder = here
     caplog.set_level(logging.INFO)
-    make = partial(provision, device, ONCE, folder, wheels=wheels)
+    make = partial(provision, device, ONCE, folder, ENVIRONMENTS, wheels=wheels)
     first = make()
     assert first.made
     assert first.identity["runtime"] == "ai_edge_litert"
@@ -95,17 +105,17 @@ def test_installing_waits_for_who_measures_and_says_who_that_is(here, wheels, tm
     device, _ = here
     holding = acquire_lock(device.lock, "a colleague on laptop", lambda holder: None)
     with holding, pytest.raises(FoxnasError, match=r"somebody measures there .a colleague on laptop"):
-        provision(device, ONCE, str(tmp_path / "device"), wheels=wheels)
+        provision(device, ONCE, str(tmp_path / "device"), ENVIRONMENTS, wheels=wheels)
 
 
 def test_a_folder_that_cannot_be_written_and_a_full_disk_are_sentences(here, wheels, tmp_path, monkeypatch):
     device, _ = here
     with pytest.raises(FoxnasError, match=r"device here .*may not be written to .*set ssh.folder"):
-        provision(device, ONCE, "/proc/foxnas", wheels=wheels)
+        provision(device, ONCE, "/proc/foxnas", ENVIRONMENTS, wheels=wheels)
     full = dataclasses.replace(survey(device.transport, "."), free_mb=20)
     monkeypatch.setattr("foxnas.device.provisioning.installation.survey", lambda *_: full)
     with pytest.raises(FoxnasError, match=r"needs about \d+ MiB and its disk has 20 free"):
-        provision(device, ONCE, str(tmp_path / "device"), wheels=wheels)
+        provision(device, ONCE, str(tmp_path / "device"), ENVIRONMENTS, wheels=wheels)
 
 
 def test_a_crashing_interpreter_becomes_a_sentence(here, wheels):
@@ -114,7 +124,7 @@ def test_a_crashing_interpreter_becomes_a_sentence(here, wheels):
     with (package / "interpreter.py").open("a") as source:
         source.write("\nimport os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n")
     with pytest.raises(FoxnasError, match=r"does not work there: the runner was killed by SIGSEGV"):
-        provision(device, ONCE, None)
+        provision(device, ONCE, None, ENVIRONMENTS)
 
 
 @pytest.mark.parametrize(("accuracy_on", "asked"), [("device", True), ("host", False)])
@@ -152,10 +162,7 @@ def test_a_device_is_made_ready_first_and_asked_for_its_accuracy_where_the_confi
     assert jobs.get("validate_on_device") == ("1" if asked else None)
 
 
-SETTINGS = '{"device":{"name":"forgetful"}}'
-
-
-def test_a_device_that_lost_its_environment_is_provisioned_again(tmp_path, monkeypatch):
+def test_a_device_that_lost_its_environment_is_provisioned_again(tmp_path):
     started = []
 
     class FakeForgetful:
@@ -168,18 +175,35 @@ def test_a_device_that_lost_its_environment_is_provisioned_again(tmp_path, monke
             return "a stream"
 
     ready = tmp_path / "ready.json"
-    with pytest.raises(NotProvisioned):
-        Restored(FakeForgetful(), ready, SETTINGS).start()  # it was never ready: the rule has its turn first
-    ready.write_text("{}")
     script = tmp_path / "fake_provision.py"
-    script.write_text(
-        f"import pathlib, sys\nassert sys.argv[1:3] == ['--settings', {SETTINGS!r}]\n"
-        "folder = pathlib.Path(sys.argv[4]).parent\n(folder / 'environment').touch()\n"
-    )
-    monkeypatch.setattr("foxnas.device.provisioning.readiness._SCRIPT", script)
-    assert Restored(FakeForgetful(), ready, SETTINGS).start() == "a stream"
+    command = [sys.executable, str(script), "--ready", str(ready)]
+    with pytest.raises(NotProvisioned):
+        Restored(FakeForgetful(), ready, command).start()  # it was never ready: the rule has its turn first
+    ready.write_text("{}")
+    script.write_text("import pathlib, sys\npathlib.Path(sys.argv[2]).with_name('environment').touch()\n")
+    assert Restored(FakeForgetful(), ready, command).start() == "a stream"
     assert len(started) == 3
     (tmp_path / "environment").unlink()
     script.write_text("raise SystemExit(1)\n")
     with pytest.raises(FoxnasError, match=r"has no Python at x.*did not succeed"):
-        Restored(FakeForgetful(), ready, SETTINGS).start()
+        Restored(FakeForgetful(), ready, command).start()
+
+
+def test_it_is_provisioned_again_by_the_rules_own_command(monkeypatch):
+    ssh = SshConfig(
+        host="nowhere", user=None, port=None, config_file=None, password=None, folder=".foxnas", python=None,
+        wheels=None,
+    )  # fmt: skip
+    (local,) = read_config(REPOSITORY / "config" / "tiny.yaml").devices
+    pi = local.model_copy(update={"name": "pi", "ssh": ssh})
+    commands = []
+    monkeypatch.setattr("foxnas.device.building.Restored", lambda transport, ready, command: commands.append(command))
+    build_device(pi.measured, pi.access, ["provision_device.py", "--pins", "envs/tflite-device.txt"])
+    ((python, path, *words),) = commands
+    assert (python, path) == (sys.executable, "provision_device.py")
+    arguments = cli.parse(main_of("provision_device"), words)
+    assert arguments.pop("made_by")["settings"] == json.loads(canonical({"kind": "tflite", "ssh": ssh}))
+    assert arguments == {
+        "kind": "tflite", "ssh": ssh, "device": pi.measured, "access": pi.access,
+        "pins": [Path("envs/tflite-device.txt")], "ready": Path("results/devices/pi/ready.json"),
+    }  # fmt: skip

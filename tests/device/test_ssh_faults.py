@@ -34,7 +34,7 @@ MODEL = (Path(__file__).resolve().parents[1] / "data" / "tiny_int8.tflite").read
 #: One timing of 30 ms a probe and never a second one for its spread, so that attempts count the faults alone.
 BRIEF = MeasurementProtocol(
     warm_up_ms=0, min_runs=10, min_time_ms=30, max_time_ms=500, repeats=1, reference_every=5,
-    max_relative_mad=50, max_preempted=2, max_drift=50, max_disagreement=50,
+    max_relative_mad=50, max_preempted=1, max_drift=50, max_disagreement=50,
 )  # fmt: skip
 
 

@@ -28,6 +28,7 @@ from foxnas.space.costs import costs_of
 from foxnas.space.space import SearchSpace
 from foxnas.supernet.checkpoint import save_supernet
 from foxnas.supernet.model import Supernet
+from tests.support.configs import written_out
 
 ROOT = Path(__file__).resolve().parents[2]
 FAKES = Path(__file__).resolve().parents[1] / "support"
@@ -38,7 +39,7 @@ LARGEST_BYTES = 90_000
 
 def coral_slice(folder: Path) -> dict[str, Any]:
     """config/coral.yaml with one image size, two units, few images, and its device on this machine."""
-    raw: dict[str, Any] = yaml.safe_load((ROOT / "config" / "coral.yaml").read_text())
+    raw: dict[str, Any] = written_out("coral")
     raw["space"] |= {"image_sizes": [16], "units": raw["space"]["units"][1:3], "expansion_ratios": [4, 6]}
     splits = {"train": 200, "fit": 100, "verify": 100, "test": 100}
     raw["data"] |= {"folder": str(folder / "data"), "scene": None, "splits": splits}

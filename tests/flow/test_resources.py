@@ -14,13 +14,15 @@ import numpy as np
 import pytest
 import yaml
 
+from benchmarks.orchestration import WHOLE_MACHINE
 from foxnas.accuracy.memory import evaluation_mb
 from foxnas.config.whole import Config, load_config
 from foxnas.errors import FoxnasError
 from foxnas.flow import resources as jobs
 from foxnas.flow import snakemake_private
 from foxnas.space.config import read_space
-from tests.support.tiny_run import ROOT, TINY
+from tests.support.configs import written_out
+from tests.support.tiny_run import ROOT
 
 MEASURING = ("time_subnets", "time_found", "time_candidates", "validate_latency", "validate_on_device")
 
@@ -33,7 +35,7 @@ BOARD = {
 
 def raw_config() -> dict:
     """The tiny config with more of everything that makes jobs: two rounds, three budgets, a second device over SSH."""
-    raw = yaml.safe_load(TINY.read_text())
+    raw = written_out("tiny")
     (local,) = raw["devices"]
     raw["devices"] = [local, {**local, "name": "board", "ssh": BOARD}, {**local, "name": "again", "ssh": BOARD}]
     raw["budgets"] = ["p25", "p50", "p75"]
@@ -138,9 +140,9 @@ def test_a_measurement_elsewhere_is_submitted(config: Path, tmp_path: Path) -> N
         assert (resources["slurm_partition"], resources["gpu"]) == ("gpu", 1)
         assert resources["slurm_extra"] == "--nodelist=node17 --exclusive"
         assert resources["this_machine"] == (jobs.SHARES if device == "local" else 1)
-    raw = yaml.safe_load((ROOT / "config" / "coral.yaml").read_text())
+    raw = written_out("coral")
     every = {*MEASURING, "validate_on_device", "time_compiled", "time_compiled_found", "time_compiled_candidates"}
-    assert set(profile) == every | {"validate_compiled_latency"}
+    assert set(profile) == set(WHOLE_MACHINE) == every | {"validate_compiled_latency"}
     assert raw["devices"][0]["kind"] == "edgetpu"
 
 

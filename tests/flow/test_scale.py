@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from tests.support.dag import ROOT, DryRuns, Job
+from tests.support.configs import written_out
+from tests.support.dag import DryRuns, Job
 
 #: One job per shard of 100 subnets and image size; the Edge TPU's two and the others' one per device.
 BY_SHARD = {"sample_subnets", "evaluate_subnets", "time_subnets", "compile_probes", "time_compiled"}
@@ -33,8 +33,8 @@ def dry_runs() -> Iterator[DryRuns]:
 
 def scaled(subnets: int, budgets: int = 2) -> dict[str, Any]:
     """The demo at another scale, on a board and on a Coral."""
-    config: dict[str, Any] = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
-    coral = yaml.safe_load((ROOT / "config" / "coral.yaml").read_text())["devices"][0]
+    config: dict[str, Any] = written_out("config")
+    coral = written_out("coral")["devices"][0]
     config["sampling"]["subnets"] = subnets
     config["devices"] = [config["devices"][0] | {"name": "board", "ssh": coral["ssh"] | {"host": "board"}}, coral]
     config["budgets"] = [f"p{10 + i}" for i in range(budgets)]

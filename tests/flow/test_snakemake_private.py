@@ -107,6 +107,31 @@ def values(changed: str = "", mend: bool = True) -> list[str]:
     return ["--config", f"mend={mend}", *(f"of_{name}={'new' if name in changed else 'old'}" for name in "abc")]
 
 
+def test_config_files_and_the_command_line_are_told_apart(tmp_path: Path) -> None:
+    """By itself, `config` has all of it merged, and a number of `--config` as a text where it is nested."""
+    snakefile = """
+if not workflow.overwrite_configfiles:
+    configfile: "demo.yaml"
+files, typed = private.config_sources(workflow)
+say(files=[file.name for file in files], typed=typed, config=config)
+rule all:
+    output: "done"
+    shell: "touch {output}"
+"""
+    for name, text in (("demo", "our: {x: 1}"), ("one", "our: {x: 2, y: 2}"), ("two", "our: {x: 3}")):
+        (tmp_path / f"{name}.yaml").write_text(text)
+    snakemake(tmp_path, "--dry-run", "--config", "our={y: 7}", snakefile=snakefile)
+    assert facts(tmp_path)[-1] == {
+        "files": ["demo.yaml"], "typed": {"our": {"y": "7"}}, "config": {"our": {"x": 1, "y": "7"}},
+    }  # fmt: skip
+    snakemake(tmp_path, "--dry-run", "--configfile", "one.yaml", "two.yaml")
+    assert facts(tmp_path)[-1] == {"files": ["one.yaml", "two.yaml"], "typed": {}, "config": {"our": {"x": 3, "y": 2}}}
+    declared = snakefile.replace("if not workflow.overwrite_configfiles:\n    ", "")
+    snakemake(tmp_path, "--dry-run", "--configfile", "one.yaml", snakefile=declared)
+    assert facts(tmp_path)[-1]["files"] == ["demo.yaml", "one.yaml"]
+    assert facts(tmp_path) == []
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("ancient")

@@ -158,11 +158,19 @@ def test_too_few_subnets_leave_a_regression_out_and_a_shrunk_one_in(space, measu
     assert not {"quadratic", "layers"} & names
 
 
-def test_page_shows_the_comparison_and_the_further_target(tmp_path: Path):
-    run = make_run(tmp_path, budgets=("p50",))
-    options = add_predictors(run)
+def test_page_shows_the_comparison_and_the_further_target_from_the_files_of_its_rule(tmp_path: Path, monkeypatch):
+    run = make_run(tmp_path, budgets=("p50", "p25"))
+    files = dataclasses.replace(run.files, **add_predictors(run))
+    read, read_text = set(), Path.read_text
+    monkeypatch.setattr(Path, "read_text", lambda path, *how: read.add(str(path)) or read_text(path, *how))
     page = tmp_path / "report.html"
-    write_page(*run.arguments(), page, **options)
+    write_page(files, page)
+    monkeypatch.undo()
+    asked = {path for paths in files.inputs().values() for path in paths}
+    assert read <= asked
+    # Of a space's candidates one table is enough to tell which space it is.
+    assert {Path(path).name for path in asked - read} == {"candidates.csv"}
+    assert len(asked - read) == len(run.budgets) * len(files.rounds) - 1
     html = page.read_text()
     scores = read_table(run.results / run.space / "predictors" / "accuracy-scores.csv")
     last = scores[(scores["requested_subnets"] == 90) & (scores["predictor"] == "boosted trees")]

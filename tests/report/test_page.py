@@ -36,7 +36,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> ReportRun:
 @pytest.fixture(scope="module")
 def html(finished: ReportRun) -> str:
     page = finished.results / "report.html"
-    write_page(*finished.arguments(), page)
+    write_page(finished.files, page)
     return page.read_text(encoding="utf-8")
 
 
@@ -167,7 +167,7 @@ def test_a_broken_promise_is_said(finished: ReportRun, tmp_path: Path) -> None:
     kept = read_json(path)
     try:
         write_json(path, {**kept, "latency_kept": False, "latency_upper_ms": 2 * kept["budget_ms"]})
-        write_page(*finished.arguments(), tmp_path / "page.html")
+        write_page(finished.files, tmp_path / "page.html")
     finally:
         write_json(path, kept)
     html = (tmp_path / "page.html").read_text(encoding="utf-8")
@@ -196,7 +196,7 @@ def test_a_missing_or_damaged_file_is_named(
     try:
         spoil(path)
         with pytest.raises(FoxnasError, match=re.escape(str(path))):
-            write_page(*finished.arguments(), tmp_path / "page.html")
+            write_page(finished.files, tmp_path / "page.html")
     finally:
         path.write_bytes(content)
     assert not list(tmp_path.iterdir())
@@ -205,8 +205,8 @@ def test_a_missing_or_damaged_file_is_named(
 def test_search_for_another_target_keeps_top1_on_the_plane(tmp_path: Path) -> None:
     """The frontier of the probability is drawn at the top-1 that is predicted for its architectures."""
     finished = make_run(tmp_path, budgets=("p50",), target="probability", form="quadratic-k", subnets=82)
-    write_page(*finished.arguments(), tmp_path / "report.html")
-    run = read_run(*finished.arguments())
+    write_page(finished.files, tmp_path / "report.html")
+    run = read_run(finished.files)
     budget = run.devices[0].budgets[0]
     assert run.searched_for == "probability"
     _, top1 = frontier_of(run, budget)
@@ -219,7 +219,7 @@ def test_search_for_another_target_keeps_top1_on_the_plane(tmp_path: Path) -> No
 
 def test_a_knobs_effect_is_the_change_of_the_mean_prediction(finished: ReportRun) -> None:
     """Against predictions of sampled subnets; the interval against the covariance of that difference."""
-    run = read_run(*finished.arguments())
+    run = read_run(finished.files)
     predictor = run.devices[0].latency[16].predictor
     effects = {(effect.knob, effect.unit): effect for effect in knob_effects(predictor)}
     assert len(effects) == 5 * 3
@@ -267,7 +267,7 @@ def test_leads_say_what_their_interval_allows() -> None:
 
 
 def test_findings_count_what_the_searches_missed(finished: ReportRun) -> None:
-    run = read_run(*finished.arguments())
+    run = read_run(finished.files)
     rows, _ = leads(run.devices[0].baselines)
     said = findings(run, run.devices[0], rows)
     gaps = [one["gap"] for budget in run.devices[0].budgets for one in budget.certificates]
@@ -279,7 +279,7 @@ def test_findings_count_what_the_searches_missed(finished: ReportRun) -> None:
 
 
 def test_findings_say_what_an_edge_tpu_cannot_hold(finished: ReportRun) -> None:
-    run = read_run(*finished.arguments())
+    run = read_run(finished.files)
     (device,) = run.devices
     rows, _ = leads(device.baselines)
     assert not any("Edge TPU" in sentence for sentence in findings(run, device, rows))
@@ -295,7 +295,7 @@ def test_findings_say_what_an_edge_tpu_cannot_hold(finished: ReportRun) -> None:
 
 def test_plane_places_every_subnet_by_its_own_values(finished: ReportRun) -> None:
     """Pixels, turned back by the axes' own tick marks, are the measurements; subnets on one spot share a dot."""
-    run = read_run(*finished.arguments())
+    run = read_run(finished.files)
     plane = draw_plane(run, run.devices[0])
     subnets = run.devices[0].subnets
     counts = {look: count for look, _, count in plane.kinds}
@@ -316,7 +316,7 @@ def test_plane_places_every_subnet_by_its_own_values(finished: ReportRun) -> Non
 
 
 def test_trace_marks_the_optimum_above_everything_found(finished: ReportRun) -> None:
-    budget = read_run(*finished.arguments()).devices[0].budgets[0]
+    budget = read_run(finished.files).devices[0].budgets[0]
     svg = draw_trace(budget, budget.certificates[0], "top-1, %")
     optimum = re.search(r'class="line optimum" d="M[\d.]+ ([\d.]+)H', svg)
     best = re.search(r'class="line best" d="M([^"]+)"', svg)

@@ -21,7 +21,7 @@ from foxnas.runner.frames import encode_frame
 from foxnas.runner.lock import acquire_lock, lock_path
 
 QUICK = MeasurementProtocol(
-    warm_up_ms=0, min_runs=30, min_time_ms=1, repeats=1, max_relative_mad=50, max_preempted=2, max_drift=50
+    warm_up_ms=0, min_runs=30, min_time_ms=1, repeats=1, max_relative_mad=50, max_preempted=1, max_drift=50
 )
 
 

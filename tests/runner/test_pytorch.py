@@ -11,7 +11,6 @@ import pytest
 import torch
 from torch import nn
 
-from foxnas import cli
 from foxnas.config.whole import read_config
 from foxnas.device.client import Runner
 from foxnas.device.float_probe import write_float
@@ -30,11 +29,12 @@ from foxnas.space.space import SearchSpace
 from foxnas.supernet.model import Supernet
 from foxnas.supernet.subnet import Subnet
 from tests.support import kinds
+from tests.support.scripts import made_by
 
 ROOT = Path(__file__).resolve().parents[2]
 
 QUICK = MeasurementProtocol(
-    warm_up_runs=1, warm_up_ms=0, min_runs=3, min_time_ms=0, repeats=1, max_relative_mad=50, max_preempted=2,
+    warm_up_runs=1, warm_up_ms=0, min_runs=3, min_time_ms=0, repeats=1, max_relative_mad=50, max_preempted=1,
     max_drift=50, torch=TorchOptions(batch=4),
 )  # fmt: skip
 SPACES = {
@@ -82,8 +82,8 @@ def test_an_exported_file_is_timed_as_the_float32_subnet_it_came_from(tmp_path: 
     space = read_space("mini")
     arch = space.largest(28)
     config = read_config(ROOT / "config" / "config.yaml").space
-    made_by = {**cli.made_by(__file__, {"space": config}), "arch": arch.text}
-    exported = with_metadata(ProbeWriter(space).write(arch), made_by)
+    made = {**made_by("export_candidates", space=config), "arch": arch.text}
+    exported = with_metadata(ProbeWriter(space).write(arch), made)
     path = tmp_path / "model.tflite"
     path.write_bytes(exported)
     assert exported_model("torch", path) == write_float(space, arch)

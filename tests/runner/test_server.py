@@ -32,7 +32,7 @@ from foxnas.space.config import read_space
 # out, 16x16x1, written by TensorFlow 2.21's converter from an untrained Keras model.
 MODEL = (Path(__file__).resolve().parents[1] / "data" / "tiny_int8.tflite").read_bytes()
 QUICK = MeasurementProtocol(
-    warm_up_ms=0, min_runs=30, min_time_ms=1, repeats=1, max_relative_mad=50, max_preempted=2, max_drift=50
+    warm_up_ms=0, min_runs=30, min_time_ms=1, repeats=1, max_relative_mad=50, max_preempted=1, max_drift=50
 )
 
 

@@ -187,12 +187,30 @@ def test_a_weight_is_in_points_a_budget() -> None:
     assert Goal.weighted(5.0, 20.0).score == Linear(1.0, -0.25)
 
 
-def test_goals_survive_json(tmp_path: Path) -> None:
+@pytest.mark.parametrize("alike", [False, True])
+def test_a_config_and_the_predictors_files_give_every_job_the_same_goal(tmp_path: Path, alike: bool) -> None:
+    seen = random_landscape(3)
+    seen = Landscape(seen.space, seen.accuracy, seen.latency, alike=alike)
+    files: dict[str, list[Path]] = {"accuracy": [], "latency": []}
+    for name, predictors in (("accuracy", seen.accuracy), ("latency", seen.latency)):
+        for size, predictor in predictors.items():
+            files[name].append(tmp_path / f"{name}-{size}.json")
+            predictor.save(files[name][-1], {})
+    again = Landscape.load(seen.space, **files, alike=alike)
+    budget_ms = float(np.median(figures_of(ARCHS, seen)["latency_ms"]))
+    for wanted in (
+        config("accuracy-under-latency"), config("latency-under-accuracy", accuracy_floor=75.0), config("knee"),
+        config("weighted", points_per_budget=5.0),
+    ):  # fmt: skip
+        goal = goal_of(wanted, again, budget_ms, Caps(), None)
+        assert goal == goal_of(wanted, seen, budget_ms, Caps(), None)
+        told = json.loads(json.dumps(goal.to_json()))
+        assert told["kind"] == wanted.kind
+        assert Linear(**told["weights"]) == goal.score
     file = user_file(tmp_path, "def score(subnets):\n    return subnets['accuracy'] ** 2\n")
-    for goal in (Goal.fastest(75.0), Goal.weighted(5.0, 20.0), Goal.knee((60.0, 70.0), (1.0, 3.0))):
-        assert Goal.from_json(json.loads(json.dumps(goal.to_json())), None) == goal
-    again = Goal.from_json(load_goal(file, "score").to_json(), file)
-    assert again.scores({"accuracy": np.array([3.0])}).tolist() == [9.0]
+    own = goal_of(config("python", function="mine:score"), again, budget_ms, Caps(), file)
+    assert own.scores({"accuracy": np.array([3.0])}).tolist() == [9.0]
+    assert own.to_json() == {"kind": "python", "weights": None, "accuracy_floor": None, "function": "score"}
 
 
 def test_a_reserve_raises_the_accuracy_floor() -> None:

@@ -16,6 +16,8 @@ from pathlib import Path
 import numpy as np
 import yaml
 
+from tests.support.configs import written_out
+
 ROOT = Path(__file__).resolve().parents[2]
 
 _STARTED = re.compile(r"^(?:Job (\d+): (.+)|localrule (\w+):)$")
@@ -33,7 +35,7 @@ def write_config(folder: Path) -> Path:
         noise = rng.integers(0, 56, (count, 28, 28))
         np.save(images / f"{part}-images.npy", (patterns[labels] + noise).astype(np.uint8))
         np.save(images / f"{part}-labels.npy", labels)
-    raw = yaml.safe_load((ROOT / "config" / "tiny.yaml").read_text())
+    raw = written_out("tiny")
     raw["space"]["image_sizes"] = [16]
     raw["data"] |= {"dataset": "arrays", "folder": str(images), "scene": None}
     raw["data"]["splits"] = {"train": 500, "fit": 100, "verify": 100, "test": 100}

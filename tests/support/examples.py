@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from tests.support.configs import written_out
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "how-to" / "ecosystem.md"
 
@@ -43,7 +45,7 @@ def example(heading: str, containing: str) -> str:
 
 def smallest() -> dict[str, Any]:
     """config/tiny.yaml with all that takes time cut down, and a budget that any machine keeps, however busy."""
-    config: dict[str, Any] = yaml.safe_load((ROOT / "config" / "tiny.yaml").read_text())
+    config: dict[str, Any] = written_out("tiny")
     config["space"]["image_sizes"] = [16]
     config["data"] |= {"scene": None, "splits": {"train": 1000, "fit": 200, "verify": 200, "test": 200}}
     config["accuracy"]["recalibration_images"] = 32

@@ -20,7 +20,7 @@ QUICK = MeasurementProtocol(
     repeats=1,
     reference_every=4,
     max_relative_mad=50,
-    max_preempted=2,
+    max_preempted=1,
     max_drift=50,
 )
 ONCE = MeasurementProtocol(repeats=1, reference_every=5, max_attempts=3)

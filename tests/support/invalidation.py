@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from foxnas.config.whole import read_config
+from tests.support.configs import written_out
 from tests.support.stages import (
     ACCURACY,
     ACCURACY_FIT,
@@ -113,7 +113,7 @@ _SSH = {
     "host": "pi.local", "user": None, "port": None, "config_file": None, "password": None, "folder": ".foxnas",
     "python": None, "wheels": None,
 }  # fmt: skip
-_TINY = read_config(Path(__file__).resolve().parents[2] / "config" / "tiny.yaml").model_dump(mode="json")
+_TINY = written_out("tiny")
 _DEVICE = _TINY["devices"][0]
 _TORCH = {"batch": 64, "compile": False, "cuda_graphs": False, "tf32": False, "channels_last": False}
 _COMPILER = {"executable": "edgetpu_compiler", "timeout_s": 180, "runtime": 14}

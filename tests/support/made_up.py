@@ -12,19 +12,18 @@ from typing import Any
 
 import numpy as np
 
-from foxnas import cli
 from foxnas.config.whole import Config
 from foxnas.device.whole_models import ModelLatency
 from foxnas.files.seal import UNSEALED, sealed
 from foxnas.files.tables import read_json, read_table, write_json, write_table
 from foxnas.space.arch import Arch
-from foxnas.space.measured import accuracy_and_latency
+from foxnas.space.pooling import accuracy_and_latency
 from foxnas.space.space import SearchSpace
 from foxnas.verdict.baselines import paired_difference, random_search
 from foxnas.verdict.ranking import best_under
+from tests.support.scripts import made_by
 
 ROOT = Path(__file__).resolve().parents[2]
-SCRIPTS = ROOT / "workflow" / "scripts"
 IDENTITY = {
     "system": "Linux", "architecture": "x86_64", "board": None, "cpu": "A processor of the test's", "cores": 2,
     "machine": "0123456789ab", "backend": "tflite", "runtime": "ai-edge-litert", "runtime_version": "2.3.0",
@@ -83,7 +82,7 @@ def verify(batch: Path, config: Config, truth: Truth) -> None:
         model_bytes=[60_000 + len(arch.text) for arch in archs],
     )
     settings: dict[str, Any] = {"space": config.space, "accuracy": config.accuracy, "export": config.export}
-    write_table(batch / "exported.csv", exported, cli.made_by(str(SCRIPTS / "export_candidates.py"), settings))
+    write_table(batch / "exported.csv", exported, made_by("export_candidates", **settings))
     (batch / "exported").mkdir()
     for arch in archs:
         (batch / "exported" / f"{arch.id}.tflite").write_bytes(sealed(f"{arch.text} {json.dumps(UNSEALED)}".encode()))
@@ -97,8 +96,8 @@ def time_models(path: Path, config: Config, truth: Truth, archs: dict[str, Arch]
         sessions = truth.latency_ms(arch) * truth.rng.lognormal(0, 0.004, 5)
         one = ModelLatency(tuple(sessions.tolist()), 2, 40.0)
         described[name] = {**asdict(one), "median_ms": one.median_ms, "upper_ms": one.upper_ms}
-    made_by = cli.made_by(str(SCRIPTS / "time_models.py"), {"device": config.devices[0], "sessions": 5})
-    write_json(path, {"made_by": made_by, "models": described, "device": DEVICE, "identity": IDENTITY, "sessions": []})
+    made = made_by("time_models", device=config.devices[0], sessions=5)
+    write_json(path, {"made_by": made, "models": described, "device": DEVICE, "identity": IDENTITY, "sessions": []})
 
 
 def compare_baselines(
@@ -153,7 +152,7 @@ def compare_baselines(
     write_json(
         folder / "baselines" / f"{DEVICE}.json",
         {
-            "made_by": cli.made_by(str(SCRIPTS / "compare_baselines.py"), settings),
+            "made_by": made_by("compare_baselines", **settings),
             "test_images": truth.images,
             "measurements": measurements,
             "pool": len(everything),

@@ -5,8 +5,7 @@ Only what needs images, a device or TensorFlow is made up (`made_up`).
 
 from __future__ import annotations
 
-import importlib.util
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,31 +13,31 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from foxnas import cli
 from foxnas.config.whole import Config, read_config
 from foxnas.device.acceptance import COLUMNS
 from foxnas.files.tables import read_json, write_json, write_table
 from foxnas.predictor.config import FurtherTargetConfig, RivalsConfig
+from foxnas.report.files import PageFiles
 from foxnas.space.arch import Arch
 from foxnas.space.space import SearchSpace
 from tests.support.made_up import (
     DEVICE,
     IDENTITY,
     ROOT,
-    SCRIPTS,
     Truth,
     compare_baselines,
     measure_found,
     time_models,
     verify,
 )
+from tests.support.scripts import made_by, script
 
 _STAGES = ("accuracy", f"latency-{DEVICE}")
 
 
 @dataclass(frozen=True)
 class ReportRun:
-    """Where the run is, and the arguments of `write_page`."""
+    """Where the run is."""
 
     results: Path
     space: str
@@ -46,20 +45,10 @@ class ReportRun:
     devices: list[str]
     budgets: list[str]
 
-    def arguments(self) -> tuple[Path, str, list[int], list[str], list[str], list[str]]:
-        """Return the arguments of `write_page` but the last."""
-        return self.results, self.space, self.sizes, self.devices, self.budgets, ["round-1", "twist"]
-
-
-def script(name: str) -> Callable[..., None]:
-    """Return the function behind a script of the workflow."""
-    spec = importlib.util.spec_from_file_location(f"foxnas_script_{name}", SCRIPTS / f"{name}.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    main: Callable[..., None] = module.main
-    return main
+    @property
+    def files(self) -> PageFiles:
+        """What the page is written of."""
+        return PageFiles(self.results, self.space, self.sizes, self.devices, self.budgets, ["round-1", "twist"])
 
 
 def make_run(
@@ -115,9 +104,11 @@ def _measure(folder: Path, config: Config, space: SearchSpace, truth: Truth, siz
             "precision": "fp32",
         }
     )
-    settings = {"space": config.space, "accuracy": config.accuracy, "sample": config.sampling}
+    settings = {"space": config.space, "sample": config.sampling}
     shards = folder / "shards"
-    write_table(shards / "accuracy" / "0.csv", accuracy, cli.made_by(str(SCRIPTS / "evaluate_subnets.py"), settings))
+    write_table(
+        shards / "accuracy" / "0.csv", accuracy, made_by("evaluate_subnets", **settings, accuracy=config.accuracy)
+    )
     np.savez(
         shards / "accuracy" / "0.npz",
         id=np.array(names["id"]), correct=np.packbits(correct, axis=1), probability_folds=folds,
@@ -133,9 +124,8 @@ def _measure(folder: Path, config: Config, space: SearchSpace, truth: Truth, siz
         clock_mhz=truth.rng.uniform(1495, 1500, subnets),
         usable=usable, reason=np.where(usable, None, "timings disagree by 9.3% (limit 5%)"),
     )  # fmt: skip
-    settings = {"space": config.space, "device": config.devices[0], "sample": config.sampling}
-    made_by = cli.made_by(str(SCRIPTS / "time_subnets.py"), settings, identity=IDENTITY)
-    write_table(shards / f"latency-{DEVICE}" / "0.csv", latency, made_by)
+    timed = made_by("time_subnets", **settings, device=config.devices[0]) | {"identity": IDENTITY}
+    write_table(shards / f"latency-{DEVICE}" / "0.csv", latency, timed)
     for stage in ("accuracy", f"latency-{DEVICE}"):
         script("gather_shards")(shards=[shards / stage / "0.csv"], rows=subnets, table=folder / f"{stage}.csv")
     common = {"space": config.space, "folds": config.predictors.folds, "seed": 0, "image_size": size}
@@ -152,7 +142,7 @@ def _measure(folder: Path, config: Config, space: SearchSpace, truth: Truth, siz
 
 
 def add_predictors(run: ReportRun, config: Config | None = None) -> dict[str, Any]:
-    """Add fits of a further target and comparisons with other predictors; return what `write_page` is to be told."""
+    """Add fits of a further target and comparisons with other predictors; return what `PageFiles` is to be told."""
     folder = run.results / run.space
     config = config or _config(run.sizes, 3, "top1", "paper")
     rivals = RivalsConfig(training_subnets=[30, 60, 90], repeats=1, network_steps=3)
@@ -196,17 +186,19 @@ def _search(folder: Path, config: Config, truth: Truth, sizes: list[int], budget
     )  # fmt: skip
     measure_found(search / "strategies", truth)
     verify(first, config, truth)
+    goal = {"space": config.space, "objective": config.search.objective, "alike_layers": False}
     script("twist_winner")(
-        space=config.space, verification=config.verification, caps=config.search.caps, twists=2,
-        budget=search / "budget.json", earlier=[first / "candidates.csv"], certificate=first / "certificate.json",
+        **goal, verification=config.verification, caps=config.search.caps, twists=2,
+        budget=search / "budget.json", earlier=[first / "candidates.csv"],
+        first_accuracy=predictors["accuracy"], first_latency=predictors["latency"],
         exported=[first / "exported.csv"], latencies=[first / "timed.json"], **predictors,
         candidates=twist / "candidates.csv", moves=twist / "moves.json",
     )  # fmt: skip
     verify(twist, config, truth)
     batches = [first, twist]
     script("deploy_winner")(
-        verification=config.verification, caps=config.search.caps, budget=search / "budget.json",
-        certificate=first / "certificate.json", candidates=[batch / "candidates.csv" for batch in batches],
+        **goal, **predictors, verification=config.verification, caps=config.search.caps, budget=search / "budget.json",
+        candidates=[batch / "candidates.csv" for batch in batches],
         exported=[batch / "exported.csv" for batch in batches],
         latencies=[batch / "timed.json" for batch in batches],
         models=[batch / "exported" for batch in batches], table=search / "candidates.csv",

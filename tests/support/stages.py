@@ -87,7 +87,7 @@ LATENCY = _stage(
 )  # fmt: skip
 COMPILATION = _stage("compilation onward", "compile_probes", then=[LATENCY])
 PROVISION = _stage("a check of the device", "provision_device")
-SAMPLE = _stage("sampling onward", "sample_subnets", "gather_subnets", then=[ACCURACY, COMPILATION])
+SAMPLE = _stage("sampling onward", "sample_subnets", then=[ACCURACY, COMPILATION])
 SUPERNET = _stage("the supernet, accuracy onward", "take_checkpoint", "train_supernet", then=[ACCURACY])
 SPACE = _stage("everything but the images", then=[SUPERNET, SAMPLE])
 RESIZED = _stage("resizing, accuracy onward", "resize_images", "resize_test_images", then=[ACCURACY])
@@ -98,7 +98,7 @@ FETCH = _stage("the images anew, onward", "fetch_images", then=[SPLIT])
 GROWTH = _stage(
     "the new subnets alone are evaluated and timed; fits onward",
     "sample_subnets shard=1", "evaluate_subnets shard=1", "time_subnets shard=1", "compile_probes shard=1",
-    "time_compiled shard=1", "gather_subnets", "gather_accuracy", "gather_latency", "compare_accuracy_predictors",
+    "time_compiled shard=1", "gather_accuracy", "gather_latency", "compare_accuracy_predictors",
     "compare_latency_predictors", "fit_target", then=[ACCURACY_FIT, LATENCY_FIT, BUDGET],
 )  # fmt: skip
 EXTRA = _stage(
@@ -113,7 +113,7 @@ NEW_SIZE_TRAINED = _stage(
     *(
         f"{rule} size=20"
         for rule in (
-            "resize_images", "resize_test_images", "sample_subnets", "gather_subnets", "time_subnets", "time_compiled",
+            "resize_images", "resize_test_images", "sample_subnets", "time_subnets", "time_compiled",
             "compile_probes", "gather_latency", "fit_latency",
         )
     ),

@@ -14,7 +14,7 @@ from foxnas.files.tables import write_json, write_table
 from foxnas.search.goal import MOST_ACCURATE, NO_CAPS, Caps, Goal
 from foxnas.search.refinement import moved
 from foxnas.space.costs import costs_of
-from foxnas.space.measured import accuracy_and_latency, pool
+from foxnas.space.pooling import accuracy_and_latency, pool
 from foxnas.space.space import SearchSpace
 from foxnas.verdict.baselines import paired_difference, random_search
 from foxnas.verdict.ranking import best_measured, best_under, with_costs

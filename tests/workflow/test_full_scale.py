@@ -32,6 +32,7 @@ from foxnas.int8.serving import Int8Model
 from foxnas.section import canonical
 from foxnas.supernet.checkpoint import save_supernet
 from foxnas.supernet.model import Supernet
+from tests.support.configs import written_out
 
 ROOT = Path(__file__).resolve().parents[2]
 SCENARIO = ROOT / "config" / "imagenet.yaml"
@@ -65,7 +66,7 @@ def test_the_scenario_plans_all_it_does_without_any_data(tmp_path: Path) -> None
 
 @pytest.fixture(scope="module")
 def config() -> Config:
-    raw = yaml.safe_load(SCENARIO.read_text())
+    raw = written_out("imagenet")
     raw["space"] |= {"image_sizes": list(SIZES), "classes": 4}
     raw["data"] |= {"corrupt_images": "skip", "splits": {"train": 40, "fit": 12, "verify": 8, "test": 11}}
     raw["accuracy"] |= {"recalibration_images": 16, "batch_size": 8}

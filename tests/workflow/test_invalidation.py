@@ -11,12 +11,12 @@ from __future__ import annotations
 import typing
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from pydantic import BaseModel
 
 from foxnas.config.whole import Config
+from foxnas.section import fields_of, sections_in
+from tests.support.configs import FOLDER, written_out
 from tests.support.dag import DryRuns
 from tests.support.invalidation import BASES, ROWS, Row, changed
 from tests.support.invalidation_page import PAGE, page
@@ -39,18 +39,11 @@ def finished(run: Path, dry_runs: DryRuns, tmp_path_factory: pytest.TempPathFact
     return folders
 
 
-def sections(annotation: Any) -> list[type[BaseModel]]:
-    """The sections that an annotation allows."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [section for part in typing.get_args(annotation) for section in sections(part)]
-
-
-def leaves(section: type[BaseModel] = Config, prefix: str = "") -> Iterator[str]:
+def leaves(section: type = Config, prefix: str = "") -> Iterator[str]:
     """The lines of the config: values, lists, and sections that may be absent."""
-    for name, field in section.model_fields.items():
-        below, listed = sections(field.annotation), typing.get_origin(field.annotation) is list
-        if not below or listed or type(None) in typing.get_args(field.annotation):
+    for name, annotation in fields_of(section).items():
+        below, listed = sections_in(annotation), typing.get_origin(annotation) in (list, tuple)
+        if not below or listed or type(None) in typing.get_args(annotation):
             yield f"{prefix}{name}"
         for inner in below:
             yield from leaves(inner, f"{prefix}{name}{'[]' if listed else ''}.")
@@ -71,6 +64,16 @@ def test_every_leaf_says_what_it_costs() -> None:
 def test_a_finished_run_has_nothing_to_do(dry_runs: DryRuns, finished: dict[str, Path]) -> None:
     for name, folder in finished.items():
         assert not dry_runs.plan(folder, BASES[name].config()).runs
+
+
+@pytest.mark.parametrize("name", ["config", "tiny", "imagenet", "coral"])
+def test_a_default_may_be_written_out_or_left_out(name: str, dry_runs: DryRuns, tmp_path: Path) -> None:
+    """A finished run of a config with every key, as all were before there were defaults, is one of the short config."""
+    (tmp_path / "imagenet").mkdir()
+    dry_runs.pretend(tmp_path, written_out(name))
+    plan = dry_runs.plan(tmp_path, FOLDER / f"{name}.yaml")
+    assert len(plan.jobs) > 30
+    assert not plan.runs
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.base}-{row.path}-{row.note}".replace(" ", "_"))

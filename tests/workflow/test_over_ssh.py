@@ -9,8 +9,9 @@ from pathlib import Path
 import yaml
 
 from foxnas.files.tables import read_json, read_table
+from tests.support.configs import written_out
 from tests.support.sshd import Sshd
-from tests.support.tiny_run import QUICK, TINY, snakemake
+from tests.support.tiny_run import QUICK, snakemake
 
 
 def test_one_measurement_at_a_time_on_a_machine(tmp_path: Path) -> None:
@@ -18,7 +19,7 @@ def test_one_measurement_at_a_time_on_a_machine(tmp_path: Path) -> None:
     try:
         first = server.client(name="board").model_dump()
         second = server.client(name="elsewhere").model_dump()
-        raw = yaml.safe_load(TINY.read_text())
+        raw = written_out("tiny")
         (local,) = raw["devices"]
         protocol = {**local["protocol"], **QUICK}
         raw["devices"] = [

@@ -15,13 +15,14 @@ import pytest
 import yaml
 
 from tests.support import intact
+from tests.support.configs import written_out
 from tests.support.slurm import Slurm, SlurmJob
-from tests.support.tiny_run import QUICK, ROOT, TINY, snakemake
+from tests.support.tiny_run import QUICK, ROOT, snakemake
 
 #: Which jobs go together here: fewer jobs than in the profile, since each waits for the plugin to look at it.
 TOGETHER = {
     "prepare": (
-        "take_checkpoint", "sample_subnets", "gather_subnets", "split_images", "resize_images", "resize_test_images",
+        "take_checkpoint", "sample_subnets", "split_images", "resize_images", "resize_test_images",
     ),
     "decide": (
         "gather_accuracy", "fit_accuracy", "gather_latency", "fit_latency", "compare_accuracy_predictors",
@@ -47,7 +48,7 @@ MEASURING = ("time_subnets", "time_found", "time_candidates", "validate_latency"
 @pytest.fixture(scope="module")
 def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny run's config, at one image size, with fewer images and candidates."""
-    raw = yaml.safe_load(TINY.read_text())
+    raw = written_out("tiny")
     raw["space"]["image_sizes"] = [16]
     raw["data"]["splits"] |= {"fit": 300, "verify": 300, "test": 300}
     raw["accuracy"] |= {"recalibration_images": 64, "batch_size": 256}
@@ -192,7 +193,8 @@ def test_the_artefacts_are_those_of_a_local_run(run: tuple[Path, str], config: P
     shutil.copytree(folder / journals, tmp_path / journals)
     search = Path("results") / "mini" / "search" / "local" / "p95"
     targets = [
-        "results/mini/16/subnets.csv", str(search / "round-1" / "exported.csv"), str(search / "strategies/accuracy.csv")
+        "results/mini/16/shards/subnets/0.csv",
+        *(str(search / file) for file in ("round-1/exported.csv", "strategies/accuracy.csv")),
     ]  # fmt: skip
     snakemake(tmp_path, *targets, config=config)
     made = sorted(

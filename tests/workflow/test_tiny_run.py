@@ -14,6 +14,7 @@ import yaml
 from foxnas.files.tables import read_json, read_table
 from foxnas.int8.reading import read_metadata
 from foxnas.int8.serving import Int8Model
+from tests.support.configs import written_out
 from tests.support.tiny_run import ROOT, TINY, snakemake
 
 
@@ -78,7 +79,7 @@ def test_a_run_ends_with_models_verdicts_and_the_page(run: Path) -> None:
 def test_the_tables_are_whole_and_agree(run: Path) -> None:
     results = run / "results" / "mini"
     for size in (16, 24):
-        subnets = read_table(results / str(size) / "subnets.csv")
+        subnets = read_table(results / str(size) / "shards" / "subnets" / "0.csv")
         accuracy = read_table(results / str(size) / "accuracy.csv")
         latency = read_table(results / str(size) / "latency-local.csv")
         assert len(subnets) == 100
@@ -101,7 +102,7 @@ def test_the_same_command_again_has_nothing_to_do(run: Path) -> None:
 
 def test_a_goal_of_ones_own_and_caps_reach_the_winner(run: Path, tmp_path: Path) -> None:
     """Its file is an input: editing it searches again. A missing one is said before anything runs."""
-    raw = yaml.safe_load(TINY.read_text())
+    raw = written_out("tiny")
     raw["search"]["objective"] |= {"kind": "python", "function": "mine:score"}
     raw["search"]["caps"]["max_int8_bytes"] = 10**6
     config = tmp_path / "goal.yaml"
@@ -130,7 +131,7 @@ def test_a_goal_of_ones_own_and_caps_reach_the_winner(run: Path, tmp_path: Path)
 
 def test_further_rounds_propose_what_is_new_and_stop_when_the_frontier_settles(run: Path, tmp_path: Path) -> None:
     """A second round fits again and searches again; a third finds the frontier settled and measures nothing."""
-    raw = yaml.safe_load(TINY.read_text())
+    raw = written_out("tiny")
     search = run / "results" / "mini" / "search" / "local" / "p50"
     snakemake(run, "results/mini/search/local/p50/round-1/candidates.csv")  # other tests search for other goals
     first = (search / "round-1" / "candidates.csv").read_bytes()
@@ -156,7 +157,7 @@ def test_further_rounds_propose_what_is_new_and_stop_when_the_frontier_settles(r
 
 
 def test_a_budget_that_nothing_meets_says_the_fastest(run: Path, tmp_path: Path) -> None:
-    raw = yaml.safe_load(TINY.read_text())
+    raw = written_out("tiny")
     raw["budgets"] = [0.0001]
     config = tmp_path / "impossible.yaml"
     config.write_text(yaml.safe_dump(raw))

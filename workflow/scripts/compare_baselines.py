@@ -13,10 +13,11 @@ from foxnas.accuracy.outcomes import TARGETS
 from foxnas.files.arrays import ArraysBySize, load_array
 from foxnas.files.progress import follow
 from foxnas.files.tables import read_json, read_table, write_json
-from foxnas.search.config import CapsConfig
-from foxnas.search.goal import Goal
+from foxnas.search.config import CapsConfig, ObjectiveConfig
+from foxnas.search.goals import goal_of
+from foxnas.search.landscape import Landscape
 from foxnas.space.config import SpaceConfig
-from foxnas.space.measured import accuracy_and_latency
+from foxnas.space.pooling import accuracy_and_latency
 from foxnas.supernet.checkpoint import load_supernet
 from foxnas.verdict.baselines import paired_difference, random_search
 from foxnas.verdict.config import BaselinesConfig
@@ -25,15 +26,20 @@ from foxnas.verdict.ranking import best_measured, with_costs
 
 def main(
     *,
+    made_by: cli.MadeBy,
     space: SpaceConfig,
     accuracy: AccuracyConfig,
     baselines: BaselinesConfig,
+    objective: ObjectiveConfig,
+    alike_layers: bool,
     caps: CapsConfig,
     subnets: int,
     supernet: Path,
     budgets: list[Path],
     exported: list[Path],
     winners: list[Path],
+    accuracy_predictors: list[Path],
+    latency_predictors: list[Path],
     objective_file: Path | None = None,
     accuracy_tables: list[Path],
     latency_tables: list[Path],
@@ -50,12 +56,14 @@ def main(
     torch.set_num_threads(threads)
     target = TARGETS["top1"]
     everything = accuracy_and_latency(accuracy_tables, latency_tables, target)
-    goals, allowed = [Goal.from_json(read_json(path)["goal"], objective_file) for path in winners], caps.build()
-    if allowed.limits or any(goal.needs_costs for goal in goals):
-        everything = with_costs(everything, space.build())
-    measured = everything.groupby("image_size", sort=False).head(subnets)
     limits = [read_json(path) for path in budgets]
     budgets_ms = [limit["budget_ms"] for limit in limits]
+    built, allowed = space.build(), caps.build()
+    landscape = Landscape.load(built, accuracy_predictors, latency_predictors, alike_layers)
+    goals = [goal_of(objective, landscape, budget_ms, allowed, objective_file) for budget_ms in budgets_ms]
+    if allowed.limits or any(goal.needs_costs for goal in goals):
+        everything = with_costs(everything, built)
+    measured = everything.groupby("image_size", sort=False).head(subnets)
     ours = [read_json(path)["winner"]["arch"] for path in winners]
     verified = Counter[Path]()
     for path in exported:  # <budget>/<batch>/exported.csv
@@ -71,7 +79,6 @@ def main(
         for budget_ms, goal in zip(budgets_ms, goals, strict=True)
     ]
 
-    built = space.build()
     preparation = Preparation(
         load_supernet(built, supernet), ArraysBySize(calibration), accuracy.recalibration_images, accuracy.batch_size
     )
@@ -112,11 +119,10 @@ def main(
             np.stack([np.concatenate([correct[text] for text in searched]) for searched in drawn]),
         ).to_json(),
     }
-    settings = {"space": space, "accuracy": accuracy, "baselines": baselines, "caps": caps, "subnets": subnets}
     write_json(
         comparison,
         {
-            "made_by": cli.made_by(__file__, settings),
+            "made_by": made_by,
             "test_images": len(truth),
             "measurements": measurements,
             "pool": len(everything),

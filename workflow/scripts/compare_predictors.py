@@ -17,6 +17,7 @@ from foxnas.space.config import SpaceConfig
 
 def main(
     *,
+    made_by: cli.MadeBy,
     space: SpaceConfig,
     target: str,
     rivals: RivalsConfig,
@@ -39,8 +40,7 @@ def main(
     found = compare(
         built, measured, contenders(base, built, rivals.network_steps), rivals.training_subnets, rivals.repeats, seed
     )
-    settings = {"space": space, "target": target, "rivals": rivals, "seed": seed}
-    write_table(scores, pd.DataFrame(map(asdict, found)), cli.made_by(__file__, settings))
+    write_table(scores, pd.DataFrame(map(asdict, found)), made_by)
 
 
 if __name__ == "__main__":

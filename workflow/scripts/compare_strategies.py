@@ -8,7 +8,6 @@ import pandas as pd
 from foxnas import cli
 from foxnas.files.progress import Progress
 from foxnas.files.tables import read_json, write_table
-from foxnas.predictor.model import Predictor
 from foxnas.search.landscape import Landscape
 from foxnas.search.problem import SearchProblem, TracePoint
 from foxnas.search.selection import Selection
@@ -19,6 +18,7 @@ from foxnas.verdict.against_random import FOUND_COLUMNS
 
 def main(
     *,
+    made_by: cli.MadeBy,
     space: SpaceConfig,
     reserve_percent: float,
     alike_layers: bool,
@@ -39,13 +39,7 @@ def main(
     proven optimum is the row of strategy "exact".
     """
     cap_ms = read_json(budget)["budget_ms"] * (1 - reserve_percent / 100)
-    landscape = Landscape(
-        space.build(),
-        {p.image_size: p for p in map(Predictor.load, accuracy)},
-        {p.image_size: p for p in map(Predictor.load, latency)},
-        alike=alike_layers,
-    )
-    problem = SearchProblem(landscape, cap_ms)
+    problem = SearchProblem(Landscape.load(space.build(), accuracy, latency, alike_layers), cap_ms)
     optimum = registry.run("exact", problem, Selection(count=1), np.random.default_rng())
     ends = [("exact", 0, optimum.best)]
     rows = [pd.DataFrame({"strategy": ["exact"], "seed": 0, "calls": optimum.calls, "best": optimum.best.accuracy})]
@@ -59,8 +53,7 @@ def main(
             rows.append(pd.concat([rises, ended]).assign(strategy=strategy, seed=seed))
             ends.append((strategy, seed, result.best))
             progress.reached(len(ends) - 1, f"{strategy}, seed {seed}: {result.best.accuracy:.3f}")
-    settings = {"space": space, "seeds": seeds, "calls": calls, "alike_layers": alike_layers}
-    made_by = cli.made_by(__file__, settings, cap_ms=cap_ms, reserve_percent=reserve_percent)
+    made_by |= {"cap_ms": cap_ms}
     compared = pd.concat(rows, ignore_index=True)
     write_table(trace, compared[["strategy", "seed", "calls", "best"]], made_by)
     ended = [(name, seed, c.arch.id, c.arch.text, c.accuracy, c.latency_ms) for name, seed, c in ends]

@@ -15,6 +15,7 @@ from foxnas.files.tables import read_table, replacing, write_table
 
 def main(
     *,
+    made_by: cli.MadeBy,
     limits: CompilerLimits,
     executable: str,
     exported: Path,
@@ -35,7 +36,7 @@ def main(
     for row in usable.itertuples():
         with replacing(compiled_models / f"{row.id}.tflite") as temporary:
             temporary.write_bytes(kept.read(str(row.key)))
-    write_table(table, rows, cli.made_by(__file__, {"limits": limits}, edgetpu_compiler=program.version))
+    write_table(table, rows, made_by | {"edgetpu_compiler": program.version})
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from foxnas.space.sampling_config import SampleConfig
 
 def main(
     *,
+    made_by: cli.MadeBy,
     space: SpaceConfig,
     limits: CompilerLimits,
     executable: str,
@@ -32,8 +33,7 @@ def main(
     archs = [built.parse(str(text)) for text in chosen["arch"]]
     extremes = [built.largest(built.image_sizes[0]), built.smallest(built.image_sizes[0])]
     program, kept = Compiler(executable, **limits.model_dump()), CompileCache(cache)
-    settings = {"space": space, "limits": limits, "sample": sample}
-    made_by = cli.made_by(__file__, settings, edgetpu_compiler=program.version)
+    made_by |= {"edgetpu_compiler": program.version}
     for models, table in ((archs, probes), (extremes, references)):
         described = [(arch.id, arch.text, partial(writer.write, arch)) for arch in models]
         write_table(table, compile_models(described, program, kept), made_by)

@@ -9,7 +9,9 @@ from foxnas.files.tables import read_json, read_table, replacing, write_json
 from foxnas.int8.reading import read_summary
 
 
-def main(*, winner: Path, tables: list[Path], compiled_models: list[Path], model: Path, summary: Path) -> None:
+def main(
+    *, made_by: cli.MadeBy, winner: Path, tables: list[Path], compiled_models: list[Path], model: Path, summary: Path
+) -> None:
     """Copy the compiled file that was measured, once it reads back, and write what the compiler said of it.
 
     The lists have one entry per batch of candidates.
@@ -23,7 +25,7 @@ def main(*, winner: Path, tables: list[Path], compiled_models: list[Path], model
         raise FoxnasError(f"{folder}/{identifier}.tflite: is not the file that {table} describes; delete both")
     with replacing(model) as temporary:
         temporary.write_bytes(content)
-    write_json(summary, {"made_by": cli.made_by(__file__, {}), **said})
+    write_json(summary, {"made_by": made_by, **said})
 
 
 if __name__ == "__main__":

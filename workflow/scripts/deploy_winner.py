@@ -3,13 +3,13 @@
 import logging
 from pathlib import Path
 
-import pandas as pd
-
 from foxnas import cli
 from foxnas.files.seal import read_model
-from foxnas.files.tables import read_json, read_table, replacing, write_json, write_table
-from foxnas.search.config import CapsConfig
-from foxnas.search.goal import Goal
+from foxnas.files.tables import read_json, read_tables, replacing, write_json, write_table
+from foxnas.search.config import CapsConfig, ObjectiveConfig
+from foxnas.search.goals import goal_of
+from foxnas.search.landscape import Landscape
+from foxnas.space.config import SpaceConfig
 from foxnas.space.costs import COSTS
 from foxnas.verdict.config import VerificationConfig
 from foxnas.verdict.verification import choose, measured_costs, measurements
@@ -17,6 +17,10 @@ from foxnas.verdict.verification import choose, measured_costs, measurements
 
 def main(
     *,
+    made_by: cli.MadeBy,
+    space: SpaceConfig,
+    objective: ObjectiveConfig,
+    alike_layers: bool,
     verification: VerificationConfig,
     caps: CapsConfig,
     budget: Path,
@@ -24,7 +28,8 @@ def main(
     exported: list[Path],
     latencies: list[Path],
     models: list[Path],
-    certificate: Path,
+    accuracy: list[Path],
+    latency: list[Path],
     objective_file: Path | None = None,
     table: Path,
     winner: Path,
@@ -32,21 +37,19 @@ def main(
 ) -> None:
     """Write the decision, every candidate's predictions and measurements, and the winner's file as it was measured.
 
-    The best is so by the goal that the search had, which its first `certificate` tells, within the same caps. The lists
-    have one entry per batch of candidates: a round of search, or the twists of its best.
+    The best is so by the search's own goal and caps; a knee is that of the predictors that the first round had. The
+    other lists have one entry per batch of candidates: a round of search, or the twists of its best.
     """
     budget_ms = read_json(budget)["budget_ms"]
-    predicted = pd.concat(
-        [rows for path in candidates if len(rows := read_table(path, ["id", "accuracy", "latency_ms", *COSTS]))]
-    )
+    predicted = read_tables(candidates, ["id", "accuracy", "latency_ms", *COSTS])
     measured = measured_costs(measurements(exported, latencies), predicted)
-    goal = Goal.from_json(read_json(certificate)["goal"], objective_file)
-    best = choose(measured, budget_ms, verification.margin_percent, goal, caps.build())
+    landscape, allowed = Landscape.load(space.build(), accuracy, latency, alike_layers), caps.build()
+    goal = goal_of(objective, landscape, budget_ms, allowed, objective_file)
+    best = choose(measured, budget_ms, verification.margin_percent, goal, allowed)
     logging.info(
         "%s (%s): int8 top-1 %.2f%% on verify, %.4f ms (at most %.4f), budget %.4f ms",
         *(best[k] for k in ("arch", "source", "int8_top1_percent", "latency_ms", "latency_upper_ms")), budget_ms,
     )  # fmt: skip
-    made_by = cli.made_by(__file__, {"verification": verification, "caps": caps})
     decision = {
         "made_by": made_by,
         "budget_ms": budget_ms,

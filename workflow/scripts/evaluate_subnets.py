@@ -23,6 +23,7 @@ from foxnas.supernet.checkpoint import load_supernet
 
 def main(
     *,
+    made_by: cli.MadeBy,
     space: SpaceConfig,
     accuracy: EvaluationConfig,
     sample: SampleConfig,
@@ -50,8 +51,7 @@ def main(
         load_supernet(built, supernet), ArraysBySize(calibration), recalibration, batch_size, hardware
     )
     pixels, truth = ArraysBySize(images), load_array(labels)
-    settings = {"space": space, "accuracy": accuracy, "sample": sample}
-    made_by = cli.made_by(__file__, settings, precision=hardware.precision, device=hardware.name)
+    made_by |= {"precision": hardware.precision, "device": hardware.name}
     key = {
         "code": made_by["code"],
         "settings": made_by["settings_sha256"],

@@ -24,6 +24,7 @@ from foxnas.verdict.verification import EXPORTED_COLUMNS
 
 def main(
     *,
+    made_by: cli.MadeBy,
     space: SpaceConfig,
     accuracy: AccuracyConfig,
     export: ExportConfig,
@@ -49,7 +50,6 @@ def main(
         load_supernet(built, supernet), calibrating, accuracy.recalibration_images, accuracy.batch_size
     )
     truth = load_array(labels)
-    made_by = cli.made_by(__file__, {"space": space, "accuracy": accuracy, "export": export})
     models.mkdir(parents=True, exist_ok=True)
     rows = []
     for row in follow(chosen.itertuples(), len(chosen), "candidates"):

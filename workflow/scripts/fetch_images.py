@@ -9,7 +9,7 @@ from foxnas.images.folders import list_images
 from foxnas.images.labelled import copy_arrays, fetch_torchvision
 
 
-def main(*, dataset: str, folder: str | None, files: list[Path]) -> None:
+def main(*, made_by: cli.MadeBy, dataset: str, folder: str | None, files: list[Path]) -> None:
     """Copy, download, unpack or list the data set, into the folder of its files."""
     target = files[0].parent
     given = Path(folder) if folder else None
@@ -17,8 +17,7 @@ def main(*, dataset: str, folder: str | None, files: list[Path]) -> None:
         fetch_fashion_mnist(given, target)
     elif dataset == "folder" and given:
         listed = list_images(given)
-        settings = {"dataset": dataset, "folder": folder}
-        write_table(target / "images.csv", listed.images, cli.made_by(__file__, settings, classes=listed.classes))
+        write_table(target / "images.csv", listed.images, made_by | {"classes": listed.classes})
     elif dataset == "arrays" and given:
         copy_arrays(given, target)
     else:

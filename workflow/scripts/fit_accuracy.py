@@ -18,6 +18,7 @@ from foxnas.space.config import SpaceConfig
 
 def main(
     *,
+    made_by: cli.MadeBy,
     space: SpaceConfig,
     target: str,
     form: Form,
@@ -49,8 +50,6 @@ def main(
         name: split_half_reliability(values, np.random.default_rng(seed))
         for name, values in read_outcomes(outcomes, list(rows["id"])).items()
     }
-    settings = {"space": space, "target": target, "form": form, "folds": folds, "seed": seed}
-    made_by = cli.made_by(__file__, settings)
     chosen = f"{target}/{form}"
     fitted[chosen].save(predictor, made_by)
     described = {name: one.to_json() for name, one in fitted.items()}

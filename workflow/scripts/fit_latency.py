@@ -13,6 +13,7 @@ from foxnas.space.config import SpaceConfig
 
 def main(
     *,
+    made_by: cli.MadeBy,
     space: SpaceConfig,
     form: Form,
     folds: int,
@@ -37,7 +38,7 @@ def main(
             y=rows["latency_ms"].to_numpy(), target="latency", unit="ms", folds=folds, seed=seed,
         ),
     )  # fmt: skip
-    made_by = cli.made_by(__file__, {"space": space, "form": form, "folds": folds, "seed": seed}, flagged=flagged)
+    made_by |= {"flagged": flagged}
     fitted[form].save(predictor, made_by)
     described = {f"latency/{shape}": one.to_json() for shape, one in fitted.items()}
     write_json(fits, {"made_by": made_by, "chosen": f"latency/{form}", "flagged": flagged, "fits": described})

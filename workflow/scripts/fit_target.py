@@ -15,6 +15,7 @@ from foxnas.space.config import SpaceConfig
 
 def main(
     *,
+    made_by: cli.MadeBy,
     space: SpaceConfig,
     target: FurtherTargetConfig,
     folds: int,
@@ -24,7 +25,6 @@ def main(
 ) -> None:
     """Write every form of the target, one file an image size, in the order of the tables."""
     built = space.build()
-    made_by = cli.made_by(__file__, {"space": space, "target": target, "folds": folds, "seed": seed})
     for size, table, path in zip(built.image_sizes, tables, fits, strict=True):
         texts, values = read_target(table, target.column, own=target.table is not None)
         of_size = partial(

@@ -3,14 +3,14 @@
 from pathlib import Path
 
 from foxnas import cli
-from foxnas.files.shards import join
 from foxnas.files.tables import write_table
+from foxnas.space.pooling import gather
 
 
-def main(*, shards: list[Path], rows: int, table: Path) -> None:
+def main(*, made_by: cli.MadeBy, shards: list[Path], rows: int, table: Path) -> None:
     """Write the first `rows` rows of the shards, in order."""
-    joined, made_by = join(shards, rows)
-    write_table(table, joined, cli.made_by(__file__, {"rows": rows}, shards=made_by))
+    joined, made = gather(shards, rows)
+    write_table(table, joined, made_by | {"shards": made})
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from foxnas.verdict.verification import judge
 
 def main(
     *,
+    made_by: cli.MadeBy,
     max_drop_percent: float,
     budget: Path,
     winner: Path,
@@ -49,7 +50,7 @@ def main(
     write_json(
         validation,
         {
-            "made_by": cli.made_by(__file__, {"max_drop_percent": max_drop_percent}),
+            "made_by": made_by,
             "budget": promised["name"],
             "budget_ms": promised["budget_ms"],
             "arch": scored["arch"],

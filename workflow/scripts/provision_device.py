@@ -5,21 +5,33 @@ from pathlib import Path
 
 from foxnas import cli
 from foxnas.device.building import connect
-from foxnas.device.config import AccessConfig, MeasuredConfig
+from foxnas.device.config import AccessConfig, Kind, MeasuredConfig, SshConfig
 from foxnas.device.provisioning.installation import provision
 from foxnas.device.retrying import persist
 from foxnas.files.tables import write_json
 
 
-def main(*, device: MeasuredConfig, access: AccessConfig, ready: Path) -> None:
-    """Write what the device is, what was installed there, and what is left to its owner."""
+def main(
+    *,
+    made_by: cli.MadeBy,
+    kind: Kind,
+    ssh: SshConfig | None,
+    device: MeasuredConfig,
+    access: AccessConfig,
+    pins: list[Path],
+    ready: Path,
+) -> None:
+    """Write what the device is, what was installed there, and what is left to its owner.
+
+    `kind` and `ssh`, which `device` and `access` hold too, are what makes the rule run again.
+    """
+    assert (kind, ssh) == (device.kind, access.ssh)
     target, protocol = connect(device, access)
-    ssh = access.ssh
     folder = ssh.folder if ssh and ssh.python is None else None
     wheels = Path(ssh.wheels) if ssh and ssh.wheels else None
-    found = persist(target, lambda: provision(target, protocol, folder, wheels), lambda: 0)
+    found = persist(target, lambda: provision(target, protocol, folder, pins[0].parent, wheels), lambda: 0)
     target.transport.close()
-    write_json(ready, {"made_by": cli.made_by(__file__, {"kind": device.kind, "ssh": ssh}), **asdict(found)})
+    write_json(ready, {"made_by": made_by, **asdict(found)})
 
 
 if __name__ == "__main__":

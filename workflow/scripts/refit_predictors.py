@@ -15,11 +15,12 @@ from foxnas.search.config import CapsConfig
 from foxnas.search.landscape import Landscape
 from foxnas.search.refinement import moved
 from foxnas.space.config import SpaceConfig
-from foxnas.space.measured import pool
+from foxnas.space.pooling import pool
 
 
 def main(
     *,
+    made_by: cli.MadeBy,
     space: SpaceConfig,
     target: str,
     accuracy_form: Form,
@@ -61,11 +62,7 @@ def main(
             pd.concat([timed[timed["usable"]], candidates_timed], ignore_index=True), latency_predictors,
         ),
     }  # fmt: skip
-    settings = {
-        "space": space, "target": target, "accuracy_form": accuracy_form, "latency_form": latency_form,
-        "folds": folds, "seed": seed, "caps": caps,
-    }  # fmt: skip
-    made_by = cli.made_by(__file__, settings, added=sorted(set(evaluated["id"])))
+    made_by |= {"added": sorted(set(evaluated["id"]))}
     fitted = {}
     for base, (name, unit, form, values, rows, paths) in targets.items():
         by_size = {}

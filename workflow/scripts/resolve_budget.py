@@ -8,12 +8,13 @@ from foxnas.predictor.model import Predictor
 from foxnas.predictor.population import uniform_predictions
 from foxnas.search.budget import Budget
 from foxnas.space.config import SpaceConfig
-from foxnas.space.measured import pool
+from foxnas.space.pooling import pool
 from foxnas.space.sampling_config import SampleConfig
 
 
 def main(
     *,
+    made_by: cli.MadeBy,
     requested: str | float,
     rows: int,
     space: SpaceConfig,
@@ -37,11 +38,10 @@ def main(
         latencies_ms = pool(tables, ["latency_ms", "usable"], rows).query("usable")["latency_ms"].to_numpy()
     budget_ms = parsed.resolve(latencies_ms)
     parsed.check_reachable(budget_ms, float(latencies_ms.min()), kind)
-    settings = {"requested": requested, "rows": rows, "space": space, "sample": sample}
     write_json(
         budget,
         {
-            "made_by": cli.made_by(__file__, settings),
+            "made_by": made_by,
             "name": parsed.name,
             "budget_ms": budget_ms,
             "kind": kind,

@@ -11,7 +11,6 @@ from foxnas import cli
 from foxnas.accuracy.outcomes import TARGETS
 from foxnas.files.progress import follow
 from foxnas.files.tables import read_json, read_table, write_json, write_table
-from foxnas.predictor.model import Predictor
 from foxnas.search.candidates import candidate_rows, describe_as_they_are
 from foxnas.search.certificate import certify, front_of
 from foxnas.search.config import CapsConfig, SearchConfig
@@ -23,12 +22,13 @@ from foxnas.search.selection import Selection
 from foxnas.search.strategies import registry
 from foxnas.search.strategies.annealing import AnnealingSettings
 from foxnas.space.config import SpaceConfig
-from foxnas.space.measured import accuracy_and_latency
+from foxnas.space.pooling import accuracy_and_latency
 from foxnas.verdict.ranking import best_under, with_costs
 
 
 def main(
     *,
+    made_by: cli.MadeBy,
     space: SpaceConfig,
     search: SearchConfig,
     caps: CapsConfig,
@@ -53,12 +53,7 @@ def main(
     """
     built = space.build()
     budget_ms = read_json(budget)["budget_ms"]
-    landscape = Landscape(
-        built,
-        {p.image_size: p for p in map(Predictor.load, accuracy)},
-        {p.image_size: p for p in map(Predictor.load, latency)},
-        alike=search.alike_layers,
-    )
+    landscape = Landscape.load(built, accuracy, latency, search.alike_layers)
     allowed = caps.build()
     goal = goal_of(search.objective, landscape, budget_ms, allowed, objective_file)
     front = front_of(landscape, allowed)
@@ -86,8 +81,7 @@ def main(
             "reserve %g%%: %s, predicted %.2f%% in %.4g ms; %s",
             reserve, result.best.arch.text, result.best.accuracy, result.best.latency_ms, proven,
         )  # fmt: skip
-    leaves = {"space": space, "search": search, "caps": caps, "target": target}
-    made_by = cli.made_by(__file__, leaves, budget_ms=budget_ms)
+    made_by |= {"budget_ms": budget_ms}
     measured = accuracy_and_latency(measured_accuracy, measured_latency, TARGETS[target])
     best = best_under(
         with_costs(measured, built) if goal.needs_costs or allowed.limits else measured,

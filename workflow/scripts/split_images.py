@@ -12,6 +12,7 @@ from foxnas.images.split_files import split_files
 
 def main(
     *,
+    made_by: cli.MadeBy,
     data: DataConfig,
     channels: int,
     classes: int,
@@ -26,8 +27,7 @@ def main(
         recorded = split_files(data, channels, classes, source / "images.csv", target, threads)
     else:
         recorded = split_arrays(data, channels, classes, source, target)
-    settings = {"seed": data.seed, "scene": data.scene, "splits": data.splits, "evaluate_on": data.evaluate_on}
-    made_by = cli.made_by(__file__, settings, pillow=metadata.version("pillow"))  # which decodes the files
+    made_by |= {"pillow": metadata.version("pillow")}  # which decodes the files
     write_json(record, {"made_by": made_by, "splits": recorded})
 
 

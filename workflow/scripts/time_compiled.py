@@ -16,8 +16,10 @@ from foxnas.space.sampling_config import SampleConfig
 
 def main(
     *,
+    made_by: cli.MadeBy,
     device: MeasuredConfig,
     access: AccessConfig,
+    provisioning: list[str],
     sample: SampleConfig,
     probes: Path,
     references: Path,
@@ -28,7 +30,7 @@ def main(
 ) -> None:
     """Write one row per subnet, those that were not compiled flagged, and what is to be known about the sessions."""
     models, kept = read_table(probes), CompileCache(cache)
-    target, protocol = build_device(device, access)
+    target, protocol = build_device(device, access, provisioning)
     rows, info = measure_probes(
         target,
         protocol,
@@ -37,8 +39,7 @@ def main(
         journal,
         np.random.default_rng([sample.seed, *str(models["id"].iloc[0]).encode()]),
     )
-    settings = {"device": device, "sample": sample}
-    made_by = cli.made_by(__file__, settings, identity=info["identity"], compiled=read_provenance(probes))
+    made_by |= {"identity": info["identity"], "compiled": read_provenance(probes)}
     write_json(session, {"made_by": made_by, **info})
     write_table(table, timing.latency_rows(rows, models), made_by)
 

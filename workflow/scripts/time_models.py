@@ -13,14 +13,22 @@ from foxnas.device.whole_models import measure_models
 from foxnas.files.tables import write_json
 
 
-def main(*, device: MeasuredConfig, access: AccessConfig, sessions: int, models: Path, latencies: Path) -> None:
+def main(
+    *,
+    made_by: cli.MadeBy,
+    device: MeasuredConfig,
+    access: AccessConfig,
+    provisioning: list[str],
+    sessions: int,
+    models: Path,
+    latencies: Path,
+) -> None:
     """Write every model's session medians, their median, and its upper 95% bound."""
     files = sorted(models.glob("*.tflite")) if models.is_dir() else [models]
-    made_by = cli.made_by(__file__, {"device": device, "sessions": sessions})
     if not files:  # a round of search, or a twist, had nothing new to propose
         write_json(latencies, {"made_by": made_by, "models": {}})
         return
-    target, protocol = build_device(device, access)
+    target, protocol = build_device(device, access, provisioning)
     contents = {path.stem: exported_model(device.kind, path) for path in files}
     measured, info = measure_models(target, protocol, contents, sessions, np.random.default_rng(protocol.seed))
     described = {

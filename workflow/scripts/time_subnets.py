@@ -17,9 +17,11 @@ from foxnas.space.sampling_config import SampleConfig
 
 def main(
     *,
+    made_by: cli.MadeBy,
     space: SpaceConfig,
     device: MeasuredConfig,
     access: AccessConfig,
+    provisioning: list[str],
     sample: SampleConfig,
     subnets: Path,
     journal: Path,
@@ -31,7 +33,7 @@ def main(
     write, written_by = probe_writer(device.kind, built)
     chosen = read_table(subnets, ["id", "arch"])
     archs = [built.parse(str(text)) for text in chosen["arch"]]
-    target, protocol = build_device(device, access)
+    target, protocol = build_device(device, access, provisioning)
     rows, info = measure_probes(
         target,
         protocol,
@@ -41,7 +43,7 @@ def main(
         np.random.default_rng([sample.seed, *archs[0].id.encode()]),
         made_from=written_by,
     )
-    made_by = cli.made_by(__file__, {"space": space, "device": device, "sample": sample}, identity=info["identity"])
+    made_by |= {"identity": info["identity"]}
     write_json(session, {"made_by": made_by, **info})
     write_table(table, rows, made_by)
 

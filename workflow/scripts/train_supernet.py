@@ -1,7 +1,6 @@
 """Train the supernet."""
 
 import logging
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +21,7 @@ from foxnas.supernet.training.training import train_supernet
 
 def main(
     *,
+    made_by: cli.MadeBy,
     space: SpaceConfig,
     training: TrainingConfig,
     view: ViewConfig,
@@ -40,7 +40,6 @@ def main(
     settings = training.model_dump()
     settings["phases"] = [Phase(**phase) for phase in settings["phases"]]
     recipe = Recipe(**settings)
-    made_by = cli.made_by(__file__, {"space": space, "training": asdict(recipe)})
     state.parent.mkdir(parents=True, exist_ok=True)
     with join_processes(gpus) as processes:
         if not processes.first:

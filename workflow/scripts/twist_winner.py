@@ -8,11 +8,11 @@ from pathlib import Path
 import pandas as pd
 
 from foxnas import cli
-from foxnas.files.tables import read_json, read_table, write_json, write_table
-from foxnas.predictor.model import Predictor
+from foxnas.files.tables import read_json, read_tables, write_json, write_table
 from foxnas.search.candidates import candidate_rows, describe_as_they_are
-from foxnas.search.config import CapsConfig
-from foxnas.search.goal import Goal, Linear
+from foxnas.search.config import CapsConfig, ObjectiveConfig
+from foxnas.search.goal import Linear
+from foxnas.search.goals import goal_of
 from foxnas.search.landscape import Landscape
 from foxnas.search.twists import MORE_ACCURACY, single_moves, worth_trying
 from foxnas.space.config import SpaceConfig
@@ -24,8 +24,11 @@ from foxnas.verdict.verification import NoneKeeps, choose, measured_costs, measu
 
 def main(
     *,
+    made_by: cli.MadeBy,
     space: SpaceConfig,
     verification: VerificationConfig,
+    objective: ObjectiveConfig,
+    alike_layers: bool,
     caps: CapsConfig,
     twists: int,
     budget: Path,
@@ -34,25 +37,29 @@ def main(
     accuracy: list[Path],
     latency: list[Path],
     earlier: list[Path],
-    certificate: Path,
+    first_accuracy: list[Path],
+    first_latency: list[Path],
     objective_file: Path | None = None,
     candidates: Path,
     moves: Path,
 ) -> None:
-    """Write every move with its contrasts, and as candidates the best ones that were not measured yet."""
+    """Write every move with its contrasts, and as candidates the best ones that were not measured yet.
+
+    A knee, as a goal, is that of the predictors that the first round had.
+    """
     built = space.build()
     budget_ms = read_json(budget)["budget_ms"]
-    goal, allowed = Goal.from_json(read_json(certificate)["goal"], objective_file), caps.build()
-    proposed = pd.concat([rows for path in earlier if len(rows := read_table(path, ["id", *COSTS]))])
-    measured = measured_costs(measurements(exported, latencies), proposed)
+    landscape, allowed = Landscape.load(built, accuracy, latency), caps.build()
+    first = Landscape.load(built, first_accuracy, first_latency, alike_layers)
+    goal = goal_of(objective, first, budget_ms, allowed, objective_file)
+    measured = measured_costs(measurements(exported, latencies), read_tables(earlier, ["id", *COSTS]))
     try:
         base = choose(measured, budget_ms, verification.margin_percent, goal, allowed)
     except NoneKeeps as error:
         logging.warning("%s", error)
         base = error.closest
-    predictors = [{p.image_size: p for p in map(Predictor.load, paths)} for paths in (accuracy, latency)]
     slack_ms = budget_ms * (1 - verification.margin_percent / 100) - base["latency_upper_ms"]
-    listed = single_moves(built, built.parse(base["arch"]), *predictors)
+    listed = single_moves(built, built.parse(base["arch"]), landscape.accuracy, landscape.latency)
     known = set(measured["id"])
     new = pd.DataFrame([(m.arch.text, m) for m in listed if m.arch.id not in known], columns=["arch", "move"])
     new = with_costs(new, built).assign(accuracy=math.inf)
@@ -62,8 +69,7 @@ def main(
     logging.info("%s leaves %.4f ms of its budget; %d moves, worth trying:", base["arch"], slack_ms, len(listed))
     for move in tried:
         logging.info("%s (%+.2f, %+.4f ms)", move.text, move.accuracy.value, move.latency.value)
-    made_by = cli.made_by(__file__, {"space": space, "verification": verification, "caps": caps, "twists": twists})
-    described = describe_as_they_are(Landscape(built, *predictors), [move.arch for move in tried])
+    described = describe_as_they_are(landscape, [move.arch for move in tried])
     rows = candidate_rows([(f"twist: {m.text}", c) for m, c in zip(tried, described, strict=True)])
     write_table(candidates, with_costs(rows, built), made_by)
     write_json(

@@ -17,6 +17,7 @@ from foxnas.supernet.checkpoint import load_supernet
 
 def main(
     *,
+    made_by: cli.MadeBy,
     space: SpaceConfig,
     accuracy: AccuracyConfig,
     xnnpack: bool,
@@ -42,7 +43,7 @@ def main(
     write_json(
         result,
         {
-            "made_by": cli.made_by(__file__, {"space": space, "accuracy": accuracy}),
+            "made_by": made_by,
             "arch": arch.text,
             "float_top1_percent": seen.top1_percent,
             "int8_top1_percent": top1_percent(read_model(model), pixels, truth, threads, xnnpack),

@@ -14,8 +14,10 @@ from foxnas.space.arch import Arch
 
 def main(
     *,
+    made_by: cli.MadeBy,
     device: MeasuredConfig,
     access: AccessConfig,
+    provisioning: list[str],
     winner: Path,
     model: Path,
     images: list[Path],
@@ -27,12 +29,12 @@ def main(
     arch = Arch.parse(read_json(winner)["winner"]["arch"])
     truth = load_array(labels)
     content = model.read_bytes() if device.kind == "edgetpu" else read_model(model)
-    target, protocol = build_device(device, access)
+    target, protocol = build_device(device, access, provisioning)
     seen = predict_images(target, protocol, content, ArraysBySize(images).at(arch.image_size), journal)
     write_json(
         result,
         {
-            "made_by": cli.made_by(__file__, {"device": device}, identity=dict(seen.identity)),
+            "made_by": made_by | {"identity": dict(seen.identity)},
             "arch": arch.text,
             "model": model.name,
             "images": len(truth),

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from foxnas import cli
+from foxnas.report.files import PageFiles
 from foxnas.report.page import write_page
 
 
@@ -20,7 +21,7 @@ def main(
 ) -> None:
     """Write the page from the files of a finished run, which lie below one folder with the accuracy tables."""
     results = accuracy[0].parents[2]
-    write_page(results, space, sizes, devices, budgets, batches, page, further_targets=further_targets, scores=scores)
+    write_page(PageFiles(results, space, sizes, devices, budgets, batches, further_targets, scores), page)
 
 
 if __name__ == "__main__":

@@ -11,9 +11,7 @@ from packaging.requirements import Requirement
 
 from foxnas.device.provisioning.survey import Python, Survey
 from foxnas.errors import FoxnasError
-from foxnas.files.closures import PACKAGE
 
-ENVIRONMENTS = PACKAGE.parent / "envs"
 _INTERPRETERS = {"tflite": {"ai-edge-litert", "tflite-runtime"}, "torch": {"torch"}}
 _INTERPRETERS["edgetpu"] = _INTERPRETERS["tflite"]
 _STICK_GROUP = "plugdev"
@@ -89,10 +87,13 @@ class Choice:
     system_packages: bool
 
 
-def pinned(kind: str, python: Python) -> tuple[str, ...]:
-    """Return the requirements of a kind of device (or ``installer``) that apply to one of its Pythons."""
+def pinned(kind: str, python: Python, environments: Path) -> tuple[str, ...]:
+    """Return the requirements of a kind of device (or ``installer``) that apply to one of its Pythons.
+
+    `environments` is the folder of the files that pin them.
+    """
     name = f"{kind}-device.txt" if kind in _INTERPRETERS else f"{kind}.txt"
-    lines = (line.split("#")[0].strip() for line in (ENVIRONMENTS / name).read_text().splitlines())
+    lines = (line.split("#")[0].strip() for line in (environments / name).read_text().splitlines())
     target = {
         "python_version": python.minor,
         "python_full_version": ".".join(map(str, python.version)),
@@ -103,12 +104,12 @@ def pinned(kind: str, python: Python) -> tuple[str, ...]:
     return tuple(f"{r.name}{r.specifier}" for r in parsed if r.marker is None or r.marker.evaluate(target))
 
 
-def choose(found: Survey, kind: str) -> Choice:
+def choose(found: Survey, kind: str, environments: Path) -> Choice:
     """Return the newest interpreter that one of a device's Pythons can have.
 
     Raises FoxnasError that says what is in the way, with the commands that remove it.
     """
-    choices = [c for python in found.pythons if (c := _choice(found, kind, python))]
+    choices = [c for python in found.pythons if (c := _choice(found, kind, python, environments))]
     if not choices:
         raise FoxnasError(_refusal(found, kind))
     best = max(choices, key=lambda c: _rank(c.requirements))  # the first of equals: what `python3` means
@@ -120,8 +121,8 @@ def choose(found: Survey, kind: str) -> Choice:
     return best
 
 
-def _choice(found: Survey, kind: str, python: Python) -> Choice | None:
-    requirements = pinned(kind, python)
+def _choice(found: Survey, kind: str, python: Python, environments: Path) -> Choice | None:
+    requirements = pinned(kind, python, environments)
     names = {name_of(r) for r in requirements}
     if not names & _INTERPRETERS[kind] or not python.venv or python.libc[0] != "glibc":
         return None
@@ -215,13 +216,3 @@ def known_combinations(interpreter: str) -> str:
     return "known: " + "; ".join(
         f"{c.interpreter} (Python {c.python}) with libedgetpu {c.libedgetpu} {words[c.works]}" for c in rows
     )
-
-
-def read_pins(path: Path) -> dict[str, set[str]]:
-    """Return every version that an environment file pins, by name, whatever the marker."""
-    pins: dict[str, set[str]] = {}
-    for line in path.read_text().splitlines():
-        if text := line.split("#")[0].strip():
-            requirement = Requirement(text)
-            pins.setdefault(requirement.name, set()).add(str(requirement.specifier).removeprefix("=="))
-    return pins

@@ -62,6 +62,7 @@ def provision(
     device: Device,
     protocol: MeasurementProtocol,
     folder: str | None,
+    environments: Path,
     wheels: Path | None = None,
     cache: Path | None = None,
 ) -> Readiness:
@@ -79,6 +80,8 @@ def provision(
     folder
         Where the environment lies on the device; None when a Python of the user's own is to be proven, and
         nothing is to be installed.
+    environments
+        The folder of the files that pin what is installed.
     wheels
         A folder with a wheel of everything; None lets this host fetch them, or, where it cannot, the device.
     cache
@@ -98,8 +101,8 @@ def provision(
             return Readiness(found, (), False, (), _prove(device, protocol, ()))
         if not found.writable:
             raise FoxnasError(f"{folder} may not be written to by {found.user}: set ssh.folder to one that may")
-        choice = choose(found, device.backend)
-        setup = _Setup(device, folder, choice, found, wheels, cache or cache_folder())
+        choice = choose(found, device.backend, environments)
+        setup = _Setup(device, folder, environments, choice, found, wheels, cache or cache_folder())
         made = setup.install(anew=False)
         try:
             identity = _prove(device, protocol, choice.requirements)
@@ -126,6 +129,7 @@ class _Setup:
 
     device: Device
     folder: str
+    environments: Path
     choice: Choice
     found: Survey
     wheels: Path | None
@@ -165,7 +169,7 @@ class _Setup:
     def _sources(self) -> list[Path] | None:
         """Return the wheels to send, None when the device must install from its own index."""
         python = self.choice.python
-        wanted = (*self.choice.requirements, *pinned("installer", python))
+        wanted = (*self.choice.requirements, *pinned("installer", python, self.environments))
         if self.wheels is not None:
             return wheels_in(self.wheels, wanted, python)
         if self.choice.dependencies:

@@ -7,26 +7,24 @@ from __future__ import annotations
 
 import logging
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from foxnas.device.transport import Finished, NotProvisioned, Stream, Transport
 from foxnas.errors import FoxnasError
-from foxnas.files.closures import PACKAGE
 
 _log = logging.getLogger(__name__)
-_SCRIPT = PACKAGE.parent / "workflow" / "scripts" / "provision_device.py"
 
 
 class Restored:
     """A transport to a device that was ready: whatever it has lost since then is put there again, once a start.
 
-    `settings` are those of the rule that provisions, as they are now: it may be reached otherwise than it was then.
+    `command` provisions it and writes `ready`, with its settings as they are now: it may be reached otherwise than it
+    was then.
     """
 
-    def __init__(self, transport: Transport, ready: Path, settings: str) -> None:
-        self._transport, self._ready, self._settings = transport, ready, settings
+    def __init__(self, transport: Transport, ready: Path, command: Sequence[str]) -> None:
+        self._transport, self._ready, self._command = transport, ready, command
 
     @property
     def host(self) -> str:
@@ -41,8 +39,7 @@ class Restored:
             if not self._ready.exists():
                 raise
             _log.warning("%s. It was ready once, so it is provisioned again", error)
-            command = [sys.executable, str(_SCRIPT), "--settings", self._settings, "--ready", str(self._ready)]
-            if subprocess.run(command, stdin=subprocess.DEVNULL).returncode:
+            if subprocess.run(self._command, stdin=subprocess.DEVNULL).returncode:
                 raise FoxnasError(f"{error}, which did not succeed; the lines above say why") from error
         return self._transport.start()
 

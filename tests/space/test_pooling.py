@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from foxnas.errors import FoxnasError
-from foxnas.files.shards import join
 from foxnas.files.tables import write_table
+from foxnas.space.pooling import gather
 
 BOARD = {"board": "Raspberry Pi 4", "machine": "4f2a", "runtime_version": "2.3"}
 
@@ -23,13 +23,13 @@ def shard(folder: Path, number: int, ids: str, **made_by: Any) -> Path:
 
 def test_the_first_rows_in_order(tmp_path: Path) -> None:
     shards = [shard(tmp_path, 0, "abc", identity=BOARD), shard(tmp_path, 1, "def", identity=BOARD)]
-    joined, made_by = join(shards, 4)
+    joined, made_by = gather(shards, 4)
     assert "".join(joined["id"]) == "abcd"
     assert [record["identity"] for record in made_by] == [BOARD] * 2
     with pytest.raises(FoxnasError, match="hold 6 rows, 7 are needed"):
-        join(shards, 7)
+        gather(shards, 7)
     with pytest.raises(FoxnasError, match="subnet a is in it and the others twice"):
-        join([shards[0], shards[0]], 4)
+        gather([shards[0], shards[0]], 4)
 
 
 @pytest.mark.parametrize("other", [{"machine": "77b1"}, {"runtime_version": "2.4"}])
@@ -37,9 +37,9 @@ def test_shards_of_two_devices_or_runtimes_are_not_one_sample(tmp_path: Path, ot
     shards = [shard(tmp_path, 0, "abc", identity=BOARD), shard(tmp_path, 1, "def", identity={**BOARD, **other})]
     ((name, value),) = other.items()
     with pytest.raises(FoxnasError, match=rf'1.csv: was measured where {name} is "{value}", which .*name of its own'):
-        join(shards, 6)
+        gather(shards, 6)
 
 
 def test_shards_that_were_not_measured_on_a_device_have_no_identity(tmp_path: Path) -> None:
-    joined, _ = join([shard(tmp_path, 0, "abc"), shard(tmp_path, 1, "def")], 6)
+    joined, _ = gather([shard(tmp_path, 0, "abc"), shard(tmp_path, 1, "def")], 6)
     assert len(joined) == 6

@@ -1,0 +1,72 @@
+"""Tables of subnets joined: the shards of a stage, the image sizes of a measurement, two measurements."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from foxnas.errors import FoxnasError
+from foxnas.files.tables import read_provenance, read_tables
+
+
+def gather(shards: Sequence[Path], rows: int) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
+    """Return the first `rows` rows of the shards, in order, and what each shard says of its making.
+
+    Raises FoxnasError when there are fewer, when a subnet occurs twice, or when timings are of two devices or runtimes,
+    which are no sample of either: a board may have been swapped behind one name before the sample grew.
+    """
+    joined = read_tables(shards, ["id", "arch"]).head(rows)
+    if len(joined) < rows:
+        raise FoxnasError(f"{shards[0]}: it and the others hold {len(joined)} rows, {rows} are needed; delete them all")
+    if (repeated := joined["id"].duplicated()).any():
+        twice = joined["id"][repeated].iloc[0]
+        raise FoxnasError(f"{shards[0]}: subnet {twice} is in it and the others twice; delete them all and run again")
+    made_by = [read_provenance(shard) for shard in shards]
+    first = made_by[0].get("identity") or {}
+    for shard, record in zip(shards, made_by, strict=True):
+        identity = record.get("identity") or {}
+        if differing := [name for name in {**first, **identity} if first.get(name) != identity.get(name)]:
+            said = ", ".join(f"{name} is {json.dumps(identity.get(name))}" for name in differing)
+            raise FoxnasError(
+                f"{shard}: was measured where {said}, which it is not for {shards[0]}; give the new device a name of "
+                "its own, or delete the shards of the old one to measure them again"
+            )
+    return joined, made_by
+
+
+def pool(tables: Sequence[Path], columns: Sequence[str], rows: int | None = None) -> pd.DataFrame:
+    """Join tables or shards of all image sizes, at most the first `rows` subnets of every size, in order.
+
+    The image size is read off the architectures and added as `image_size`.
+    """
+    joined = read_tables(tables, ["id", "arch", *columns])
+    joined["image_size"] = joined["arch"].str.extract(r"^r(\d+)_", expand=False).astype(int)
+    if rows is not None:
+        joined = joined.groupby("image_size", sort=False).head(rows)
+    return joined[["id", "arch", "image_size", *columns]].reset_index(drop=True)
+
+
+def both_measured(
+    accuracy: Sequence[Path], latency: Sequence[Path], targets: Sequence[str], timings: Sequence[str]
+) -> pd.DataFrame:
+    """Return the subnets with these columns of both measurements.
+
+    Raises FoxnasError when the two sets of tables do not hold the same subnets.
+    """
+    one, other = pool(accuracy, targets), pool(latency, timings)
+    if missing := set(one["id"]) ^ set(other["id"]):
+        raise FoxnasError(
+            f"{accuracy[0]} and {latency[0]}: subnet {sorted(missing)[0]} is in one of the two measurements only; "
+            "delete both folders' tables and run again"
+        )
+    return one.merge(other[["id", *timings]], on="id")
+
+
+def accuracy_and_latency(accuracy: Sequence[Path], latency: Sequence[Path], target: str) -> pd.DataFrame:
+    """Return the subnets of `both_measured` with a usable latency."""
+    both = both_measured(accuracy, latency, [target], ["latency_ms", "usable"])
+    return both[both["usable"]].drop(columns="usable").reset_index(drop=True)

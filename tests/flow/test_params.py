@@ -1,0 +1,23 @@
+"""What the rules are told of the configuration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from foxnas.config.whole import Config, read_config
+from foxnas.flow import params
+from foxnas.search.goal import Caps
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize(("own", "limit", "tighter"), [(9, 7, 7), (7, 9, 7), (None, 7, 7), (9, None, 9)])
+def test_the_tighter_cap_counts_when_a_device_has_its_own(own: int | None, limit: int | None, tighter: int) -> None:
+    value = read_config(ROOT / "config" / "config.yaml").model_dump()
+    value["search"]["caps"] |= {"max_parameters": 5, "max_macs": 3, "max_int8_bytes": own}
+    value["devices"][0]["max_model_bytes"] = limit
+    config = Config.model_validate(value)
+    merged = params.caps(config, config.devices[0].name).build()
+    assert merged == Caps(parameters=5, macs=3, int8_bytes=tighter)

@@ -1,0 +1,70 @@
+"""What a rule depends on is what its artefacts say of their making."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+from ast import literal_eval
+from base64 import urlsafe_b64decode
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from foxnas.files.tables import read_json, read_provenance
+from foxnas.int8.reading import read_metadata
+from foxnas.section import canonical
+from tests.support.scripts import SCRIPTS, main_of
+from tests.support.tiny_run import ROOT
+
+#: Their files are arrays, somebody else's files or a page, which have no place for it.
+WITHOUT = {"fetch_images", "resize_images", "resize_test_images", "take_checkpoint", "write_report"}
+
+
+def jobs(run: Path) -> Iterator[tuple[str, Path, list[str]]]:
+    """Rule, output and params of every file that was made, as Snakemake remembers them."""
+    memory = run / ".snakemake" / "metadata"
+    for path in filter(Path.is_file, memory.rglob("*")):
+        name = "".join(part.lstrip("@") for part in path.relative_to(memory).parts)
+        record = json.loads(path.read_text())
+        params = [str(literal_eval(param)) for param in record["params"]]
+        yield record["rule"], run / urlsafe_b64decode(name).decode(), params
+
+
+def records(path: Path) -> Iterator[dict[str, Any]]:
+    """What an artefact, or every model in a folder of them, says of its making."""
+    if path.suffix == ".csv":
+        yield read_provenance(path)
+    elif path.suffix == ".json":
+        yield read_json(path)["made_by"]
+    elif path.is_dir():
+        yield from (read_metadata(model.read_bytes()) for model in path.glob("*.tflite"))
+
+
+def test_every_artefact_records_what_its_rule_was_given(run: Path) -> None:
+    recorded, ran = set(), set()
+    for rule, path, params in jobs(run):
+        ran.add(rule)
+        for made_by in records(path):
+            assert canonical(made_by["settings"]) in params, (rule, path)
+            assert f"code {made_by['code']}" in params, (rule, path)
+            recorded.add(rule)
+    assert len(recorded) >= 24
+    assert ran - recorded == WITHOUT
+
+
+@pytest.mark.parametrize("script", sorted(path.stem for path in SCRIPTS.glob("*.py")))
+def test_a_script_that_records_takes_what_it_is_given(script: str) -> None:
+    source = (SCRIPTS / f"{script}.py").read_text()
+    assert "cli.made_by(" not in source
+    writes = re.search(r"\b(write_table|write_json|save|KeptSupernet|with_metadata)\(", source)
+    assert bool(writes) == ("made_by" in inspect.signature(main_of(script)).parameters)
+
+
+def test_what_a_rule_depends_on_comes_first() -> None:
+    """Of two objects of settings the first is recorded; the other may name hosts, and changes no result."""
+    shells = re.findall(r"--settings (\S+)", "".join(path.read_text() for path in (ROOT / "rules").glob("*.smk")))
+    assert len(shells) >= 25
+    assert set(shells) == {"{params.settings:q}"}
