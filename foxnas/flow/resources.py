@@ -116,9 +116,9 @@ def placed(measuring_rules: Iterable[str], overwritten: dict[str, Any]) -> bool:
     return any(having.values())
 
 
-def growing(amount: int) -> Callable[[Any, int], int]:
-    """Return a resource that a job asks for twice as much of at its second attempt, three times at its third."""
-    return partial(_grown, amount)
+def growing(**amounts: int) -> dict[str, Callable[[Any, int], int]]:
+    """Return resources that a job asks for twice as much of at its second attempt, three times at its third."""
+    return {name: partial(_grown, amount) for name, amount in amounts.items()}
 
 
 def _grown(amount: int, wildcards: Any, attempt: int) -> int:
