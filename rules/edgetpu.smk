@@ -158,7 +158,7 @@ rule deploy_compiled:
         " --model {output.model:q} --summary {output.summary:q} 2>&1 | tee {log}"
 
 
-use rule time_compiled_candidates as validate_compiled_latency with:
+use rule validate_latency as validate_compiled_latency with:
     input:
         **flow.script("time_models"),
         ready=lambda wildcards: flow.ready(CONFIG.device(wildcards.device)),
@@ -169,13 +169,8 @@ use rule time_compiled_candidates as validate_compiled_latency with:
         "results/logs/{space}/{device}/{budget}/validate_compiled_latency.log",
     benchmark:
         "results/benchmarks/{space}/{device}/{budget}/validate_compiled_latency.tsv"
-    params:
-        settings=lambda wildcards: flow.settings(
-            device=CONFIG.device(wildcards.device).measured,
-            sessions=CONFIG.validation.sessions,
-        ),
-        access=flow.access(CONFIG),
-        code=flow.code_digest("time_models"),
+    wildcard_constraints:
+        device=flow.any_of(EDGETPU),
     message:
         "Validating the compiled model's latency for budget {wildcards.budget} on {wildcards.device}"
 
