@@ -95,8 +95,8 @@ include: "rules/predictors.smk"
 include: "rules/search.smk"
 include: "rules/comparison.smk"
 include: "rules/export.smk"
-include: "rules/edgetpu.smk"
 include: "rules/validation.smk"
+include: "rules/edgetpu.smk"
 include: "rules/report.smk"
 
 

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from foxnas.accuracy.evaluation import evaluate, prepare_subnet
+from foxnas.accuracy.evaluation import evaluate
 from foxnas.accuracy.outcomes import TARGETS
 from foxnas.config.whole import Config, read_config
 from foxnas.device.building import build_device
@@ -35,6 +35,7 @@ from foxnas.space.sampling import chosen, subnets
 from foxnas.space.space import SearchSpace
 from foxnas.space.terms import formula
 from foxnas.supernet.checkpoint import load_supernet
+from tests.support.prepared import prepare_subnet
 
 #: What is uniform in a sequence is drawn out of a common measured sample of this many; what is chosen, all measured.
 POOL, LONGEST = 1200, 300

@@ -21,9 +21,9 @@ rule evaluate_subnets:
     benchmark:
         "results/benchmarks/{space}/{size}/evaluate_subnets/{shard}.tsv"
     resources:
+        **jobs.growing(runtime=240),
         gpu=int(CONFIG.accuracy.device == "cuda"),
         mem_mb=jobs.evaluating(CONFIG),
-        runtime=jobs.growing(240),
     params:
         settings=lambda wildcards: flow.settings(
             space=flow.space_at(SPACE, [int(wildcards.size)]),
@@ -58,8 +58,7 @@ rule gather_accuracy:
     benchmark:
         "results/benchmarks/{space}/{size}/gather_accuracy.tsv"
     resources:
-        mem_mb=jobs.growing(500),
-        runtime=jobs.growing(5),
+        **jobs.growing(mem_mb=500, runtime=5),
     params:
         settings=flow.settings(rows=CONFIG.sampling.subnets),
         code=flow.code_digest("gather_shards"),

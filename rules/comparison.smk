@@ -17,8 +17,7 @@ rule compare_strategies:
     benchmark:
         "results/benchmarks/{space}/{device}/{budget}/compare_strategies.tsv"
     resources:
-        mem_mb=jobs.growing(1000),
-        runtime=jobs.growing(30),
+        **jobs.growing(mem_mb=1000, runtime=30),
     params:
         settings=flow.settings(
             space=SPACE,

@@ -21,8 +21,7 @@ rule fetch_images:
         "results/benchmarks/fetch_images.tsv"
     localrule: True
     resources:
-        mem_mb=jobs.growing(2000),
-        runtime=jobs.growing(30),
+        **jobs.growing(mem_mb=2000, runtime=30),
     params:
         settings=flow.settings(dataset=CONFIG.data.dataset, folder=CONFIG.data.folder),
         code=flow.code_digest("fetch_images"),
@@ -54,8 +53,7 @@ rule split_images:
         "results/benchmarks/split_images.tsv"
     threads: DECODING_THREADS
     resources:
-        mem_mb=jobs.growing(2000),
-        runtime=jobs.growing(60),
+        **jobs.growing(mem_mb=2000, runtime=60),
     params:
         settings=flow.settings(
             data=CONFIG.data.dealt,
@@ -87,8 +85,7 @@ rule resize_images:
         "results/benchmarks/{size}/resize_images.tsv"
     threads: DECODING_THREADS
     resources:
-        mem_mb=jobs.growing(2000),
-        runtime=jobs.growing(60),
+        **jobs.growing(mem_mb=2000, runtime=60),
         # What all sizes take on the disk; not a param, since another size must not touch this one.
         whole_mb=flow.prepared_mb(CONFIG),
     params:
@@ -118,8 +115,7 @@ rule resize_test_images:
         "results/benchmarks/{size}/resize_test_images.tsv"
     threads: DECODING_THREADS
     resources:
-        mem_mb=jobs.growing(2000),
-        runtime=jobs.growing(60),
+        **jobs.growing(mem_mb=2000, runtime=60),
         # What all sizes take on the disk; not a param, since another size must not touch this one.
         whole_mb=flow.prepared_mb(CONFIG),
     params:

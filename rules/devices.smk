@@ -17,8 +17,7 @@ rule provision_device:
         "results/benchmarks/devices/{device}/provision_device.tsv"
     localrule: True
     resources:
-        mem_mb=jobs.growing(500),
-        runtime=jobs.growing(60),
+        **jobs.growing(mem_mb=500, runtime=60),
     params:
         settings=lambda wildcards: flow.settings(
             kind=CONFIG.device(wildcards.device).kind,

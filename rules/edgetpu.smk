@@ -19,8 +19,7 @@ rule compile_probes:
     wildcard_constraints:
         device=flow.any_of(EDGETPU),
     resources:
-        mem_mb=jobs.growing(2000),
-        runtime=jobs.growing(240),
+        **jobs.growing(mem_mb=2000, runtime=240),
     params:
         settings=lambda wildcards: flow.settings(
             space=flow.space_at(SPACE, [int(wildcards.size)]),
@@ -59,8 +58,7 @@ rule time_compiled:
     threads: jobs.measuring_threads(workflow, CONFIG)
     resources:
         **jobs.measuring(CONFIG),
-        mem_mb=jobs.growing(1000),
-        runtime=jobs.growing(60),
+        **jobs.growing(mem_mb=1000, runtime=60),
     params:
         settings=lambda wildcards: flow.settings(
             device=CONFIG.device(wildcards.device).measured,
@@ -96,8 +94,7 @@ rule compile_candidates:
     wildcard_constraints:
         device=flow.any_of(EDGETPU),
     resources:
-        mem_mb=jobs.growing(1000),
-        runtime=jobs.growing(60),
+        **jobs.growing(mem_mb=1000, runtime=60),
     params:
         settings=lambda wildcards: flow.settings(
             limits=CONFIG.device(wildcards.device).compiler.limits
@@ -151,8 +148,7 @@ rule deploy_compiled:
     wildcard_constraints:
         device=flow.any_of(EDGETPU),
     resources:
-        mem_mb=jobs.growing(500),
-        runtime=jobs.growing(5),
+        **jobs.growing(mem_mb=500, runtime=5),
     params:
         code=flow.code_digest("deploy_compiled"),
     message:
@@ -162,7 +158,7 @@ rule deploy_compiled:
         " --model {output.model:q} --summary {output.summary:q} 2>&1 | tee {log}"
 
 
-use rule time_compiled_candidates as validate_compiled_latency with:
+use rule validate_latency as validate_compiled_latency with:
     input:
         **flow.script("time_models"),
         ready=lambda wildcards: flow.ready(CONFIG.device(wildcards.device)),
@@ -173,13 +169,8 @@ use rule time_compiled_candidates as validate_compiled_latency with:
         "results/logs/{space}/{device}/{budget}/validate_compiled_latency.log",
     benchmark:
         "results/benchmarks/{space}/{device}/{budget}/validate_compiled_latency.tsv"
-    params:
-        settings=lambda wildcards: flow.settings(
-            device=CONFIG.device(wildcards.device).measured,
-            sessions=CONFIG.validation.sessions,
-        ),
-        access=flow.access(CONFIG),
-        code=flow.code_digest("time_models"),
+    wildcard_constraints:
+        device=flow.any_of(EDGETPU),
     message:
         "Validating the compiled model's latency for budget {wildcards.budget} on {wildcards.device}"
 

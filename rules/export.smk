@@ -18,9 +18,9 @@ rule export_candidates:
     benchmark:
         "results/benchmarks/{space}/{device}/{budget}/{batch}/export_candidates.tsv"
     resources:
+        **jobs.growing(runtime=60),
         # TensorFlow, its converter and the interpreter.
         mem_mb=jobs.evaluating(CONFIG, more_mb=1500),
-        runtime=jobs.growing(60),
     params:
         settings=lambda wildcards: flow.settings(
             space=SPACE,
@@ -57,8 +57,7 @@ rule time_candidates:
     threads: jobs.measuring_threads(workflow, CONFIG)
     resources:
         **jobs.measuring(CONFIG),
-        mem_mb=jobs.growing(1000),
-        runtime=jobs.growing(30),
+        **jobs.growing(mem_mb=1000, runtime=30),
     params:
         settings=lambda wildcards: flow.settings(
             device=CONFIG.device(wildcards.device).measured,
@@ -110,8 +109,7 @@ rule deploy_winner:
     benchmark:
         "results/benchmarks/{space}/{device}/{budget}/deploy_winner.tsv"
     resources:
-        mem_mb=jobs.growing(500),
-        runtime=jobs.growing(5),
+        **jobs.growing(mem_mb=500, runtime=5),
     params:
         settings=lambda wildcards: flow.settings(
             space=SPACE,

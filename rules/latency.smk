@@ -24,8 +24,7 @@ rule time_subnets:
     threads: jobs.measuring_threads(workflow, CONFIG)
     resources:
         **jobs.measuring(CONFIG),
-        mem_mb=jobs.growing(1000),
-        runtime=jobs.growing(60),
+        **jobs.growing(mem_mb=1000, runtime=60),
     params:
         settings=lambda wildcards: flow.settings(
             space=flow.space_at(SPACE, [int(wildcards.size)]),

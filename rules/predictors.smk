@@ -20,8 +20,7 @@ rule fit_accuracy:
     benchmark:
         "results/benchmarks/{space}/{size}/fit_accuracy.tsv"
     resources:
-        mem_mb=jobs.growing(1000),
-        runtime=jobs.growing(5),
+        **jobs.growing(mem_mb=1000, runtime=5),
     params:
         settings=lambda wildcards: flow.settings(
             space=flow.space_at(SPACE, [int(wildcards.size)]),
@@ -56,8 +55,7 @@ rule fit_latency:
     benchmark:
         "results/benchmarks/{space}/{size}/fit_latency-{device}.tsv"
     resources:
-        mem_mb=jobs.growing(1000),
-        runtime=jobs.growing(5),
+        **jobs.growing(mem_mb=1000, runtime=5),
     params:
         settings=lambda wildcards: flow.settings(
             space=flow.space_at(SPACE, [int(wildcards.size)]),
@@ -90,8 +88,7 @@ rule compare_accuracy_predictors:
     benchmark:
         "results/benchmarks/{space}/compare_accuracy_predictors.tsv"
     resources:
-        mem_mb=jobs.growing(2000),
-        runtime=jobs.growing(60),
+        **jobs.growing(mem_mb=2000, runtime=60),
     params:
         settings=flow.settings(
             space=SPACE,
@@ -148,8 +145,7 @@ rule fit_target:
     wildcard_constraints:
         target=flow.any_of(FURTHER_TARGETS),
     resources:
-        mem_mb=jobs.growing(1000),
-        runtime=jobs.growing(5),
+        **jobs.growing(mem_mb=1000, runtime=5),
     params:
         settings=lambda wildcards: flow.settings(
             space=SPACE,

@@ -34,8 +34,7 @@ rule write_report:
     benchmark:
         "results/benchmarks/write_report.tsv"
     resources:
-        mem_mb=jobs.growing(1000),
-        runtime=jobs.growing(10),
+        **jobs.growing(mem_mb=1000, runtime=10),
     params:
         settings=flow.settings(
             **{name: value for name, value in vars(PAGE).items() if name != "results"}

@@ -12,8 +12,7 @@ rule sample_subnets:
     benchmark:
         "results/benchmarks/{space}/{size}/sample_subnets/{shard}.tsv"
     resources:
-        mem_mb=jobs.growing(500),
-        runtime=jobs.growing(5),
+        **jobs.growing(mem_mb=500, runtime=5),
     params:
         settings=lambda wildcards: flow.settings(
             space=flow.space_at(SPACE, [int(wildcards.size)]),

@@ -23,8 +23,7 @@ rule resolve_budget:
     benchmark:
         "results/benchmarks/{space}/{device}/{budget}/resolve_budget.tsv"
     resources:
-        mem_mb=jobs.growing(500),
-        runtime=jobs.growing(5),
+        **jobs.growing(mem_mb=500, runtime=5),
     params:
         settings=lambda wildcards: flow.settings(
             requested=BUDGETS[wildcards.budget],
@@ -69,8 +68,7 @@ rule search_architectures:
     benchmark:
         "results/benchmarks/{space}/{device}/{budget}/{round}/search_architectures.tsv"
     resources:
-        mem_mb=jobs.growing(1000),
-        runtime=jobs.growing(10),
+        **jobs.growing(mem_mb=1000, runtime=10),
     params:
         settings=lambda wildcards: flow.settings(
             space=SPACE,
@@ -147,8 +145,7 @@ rule refit_predictors:
     benchmark:
         "results/benchmarks/{space}/{device}/{budget}/{round}/refit_predictors.tsv"
     resources:
-        mem_mb=jobs.growing(1000),
-        runtime=jobs.growing(5),
+        **jobs.growing(mem_mb=1000, runtime=5),
     params:
         settings=lambda wildcards: flow.settings(
             space=SPACE,
@@ -205,8 +202,7 @@ rule twist_winner:
     benchmark:
         "results/benchmarks/{space}/{device}/{budget}/twist/twist_winner.tsv"
     resources:
-        mem_mb=jobs.growing(1000),
-        runtime=jobs.growing(5),
+        **jobs.growing(mem_mb=1000, runtime=5),
     params:
         settings=lambda wildcards: flow.settings(
             space=SPACE,

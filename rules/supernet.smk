@@ -20,10 +20,9 @@ if CONFIG.supernet.source == "train":
         # Each GPU waits for the processors that decode its images.
         threads: max(1, 8 * CONFIG.supernet.gpus)
         resources:
+            **jobs.growing(mem_mb=4000 + 8000 * CONFIG.supernet.gpus, runtime=1440),
             gpu=CONFIG.supernet.gpus,
             # Each of a GPU's processes and of its readers holds the list of images.
-            mem_mb=jobs.growing(4000 + 8000 * CONFIG.supernet.gpus),
-            runtime=jobs.growing(1440),
         params:
             settings=flow.settings(
                 space=SPACE,
@@ -54,8 +53,7 @@ else:
         benchmark:
             "results/benchmarks/{space}/take_checkpoint.tsv"
         resources:
-            mem_mb=jobs.growing(1000),
-            runtime=jobs.growing(10),
+            **jobs.growing(mem_mb=1000, runtime=10),
         params:
             settings=flow.settings(space=flow.shape_of(SPACE)),
             code=flow.code_digest("take_checkpoint"),

@@ -18,8 +18,8 @@ rule validate_accuracy:
     benchmark:
         "results/benchmarks/{space}/{device}/{budget}/validate_accuracy.tsv"
     resources:
+        **jobs.growing(runtime=30),
         mem_mb=jobs.evaluating(CONFIG, more_mb=500),
-        runtime=jobs.growing(30),
     params:
         settings=lambda wildcards: flow.settings(
             space=SPACE,
@@ -77,8 +77,7 @@ rule validate_on_device:
     threads: jobs.measuring_threads(workflow, CONFIG)
     resources:
         **jobs.measuring(CONFIG),
-        mem_mb=jobs.growing(1000),
-        runtime=jobs.growing(240),
+        **jobs.growing(mem_mb=1000, runtime=240),
     params:
         settings=lambda wildcards: flow.settings(
             device=CONFIG.device(wildcards.device).measured
@@ -120,8 +119,7 @@ rule judge_model:
     benchmark:
         "results/benchmarks/{space}/{device}/{budget}/judge_model.tsv"
     resources:
-        mem_mb=jobs.growing(500),
-        runtime=jobs.growing(5),
+        **jobs.growing(mem_mb=500, runtime=5),
     params:
         settings=flow.settings(max_drop_percent=CONFIG.validation.max_drop_percent),
         code=flow.code_digest("judge_model"),
@@ -178,8 +176,8 @@ rule compare_baselines:
     benchmark:
         "results/benchmarks/{space}/{device}/compare_baselines.tsv"
     resources:
+        **jobs.growing(runtime=60),
         mem_mb=jobs.evaluating(CONFIG, more_mb=500),
-        runtime=jobs.growing(60),
     params:
         settings=lambda wildcards: flow.settings(
             space=SPACE,

@@ -96,11 +96,6 @@ def _recalibrated(subnet: Subnet, part: Callable[[Tensor], Tensor], batches: Ite
     return subnet.eval()
 
 
-def prepare_subnet(supernet: Supernet, arch: Arch, calibration: Tensor, batch_size: int) -> Subnet:
-    """Return the folded static subnet with its own statistics."""
-    return recalibrate(Subnet(supernet, arch), calibration.split(batch_size)).fold()
-
-
 class Preparation:
     """How every subnet of a job is made ready: out of one supernet, with the same calibration images.
 

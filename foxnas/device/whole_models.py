@@ -6,7 +6,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from statistics import mean, median, stdev
 from typing import Any
 
@@ -62,9 +62,9 @@ class ModelLatency:
         """Upper 95% confidence bound of the median over sessions; see `upper_bound`."""
         return upper_bound(self.session_medians_ms)
 
-    def meets(self, budget_ms: float) -> bool:
-        """Return whether the promise is kept: the upper bound, not the median, is within the budget."""
-        return self.upper_ms <= budget_ms
+    def to_json(self) -> dict[str, Any]:
+        """Return a plain dict, with both."""
+        return {**asdict(self), "median_ms": self.median_ms, "upper_ms": self.upper_ms}
 
 
 def upper_bound(session_medians: Sequence[float], confidence: float = 0.95) -> float:
@@ -181,10 +181,3 @@ def _one_session(
             _log.warning("%s: model %s was disturbed in %d of %d timings; all of them count", runner.device, name,
                          len(every[name]) - len(calm[name]), len(every[name]))  # fmt: skip
     return {name: calm[name] if len(calm[name]) == rounds else every[name] for name in models}
-
-
-def measure_model(
-    device: Device, protocol: MeasurementProtocol, model: bytes, sessions: int, rng: np.random.Generator
-) -> ModelLatency:
-    """Return the latency of one model over separate sessions; see `measure_models`."""
-    return measure_models(device, protocol, {"model": model}, sessions, rng)[0]["model"]

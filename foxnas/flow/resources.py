@@ -114,9 +114,13 @@ def placed(measuring_rules: Iterable[str], overwritten: Mapping[str, Any]) -> bo
     return any(having.values())
 
 
-def growing(amount: int) -> Callable[[Any, int], int]:
-    """Return a resource that a job asks for twice as much of at its second attempt, three times at its third."""
-    return lambda wildcards, attempt: amount * attempt
+def growing(**amounts: int) -> dict[str, Callable[[Any, int], int]]:
+    """Return resources that a job asks for twice as much of at its second attempt, three times at its third."""
+    return {name: partial(_grown, amount) for name, amount in amounts.items()}
+
+
+def _grown(amount: int, wildcards: Any, attempt: int) -> int:
+    return amount * attempt
 
 
 def evaluating(config: Config, more_mb: int = 0) -> Callable[[Any, int], int]:

@@ -30,27 +30,6 @@ PIXEL_SCALE = float(np.float32(1 / 255))
 _DEAD_SCALE = 1e-6
 
 
-def export_float(subnet: Subnet) -> bytes:
-    """Return a float32 TFLite model: (1, H, W, C) image in [0, 1] -> (1, classes) logits.
-
-    Parameters
-    ----------
-    subnet
-        Folded.
-
-    Raises
-    ------
-    FoxnasError
-        The subnet is not folded, or what the converter wrote is not this network.
-    """
-    with _quiet():
-        content = _converter(subnet).convert()
-    summary = read_summary(content)
-    _check_operators(summary, subnet)
-    _check_ends(summary, subnet, "FLOAT32")
-    return content
-
-
 def export_int8(subnet: Subnet, calibration_images: np.ndarray, *, corrected: bool = True) -> bytes:
     """Return a full-integer int8 TFLite model that reads raw uint8 pixels and writes uint8 logits.
 
@@ -81,7 +60,7 @@ def export_int8(subnet: Subnet, calibration_images: np.ndarray, *, corrected: bo
         content = correct_biases(subnet, content, images, {*dead, *(number + 1 for number in dead)})
     summary = read_summary(content)
     _check_operators(summary, subnet)
-    _check_ends(summary, subnet, "UINT8")
+    _check_ends(summary, subnet)
     _check_quantisation(summary, subnet)
     # XNNPACK has no int8 hard-swish: each one runs outside it, beside the QUANTIZE at each end.
     expected = 2 + sum(operator.name == "HARD_SWISH" for operator in summary.operators)
@@ -214,9 +193,9 @@ def _check_operators(summary: Summary, subnet: Subnet) -> None:
         )
 
 
-def _check_ends(summary: Summary, subnet: Subnet, type: str) -> None:
+def _check_ends(summary: Summary, subnet: Subnet) -> None:
     image, logits = summary.image, summary.logits
-    expected = (input_shape(subnet.space, subnet.arch), type), ((1, subnet.space.classes), type)
+    expected = (input_shape(subnet.space, subnet.arch), "UINT8"), ((1, subnet.space.classes), "UINT8")
     if ((image.shape, image.type), (logits.shape, logits.type)) != expected:
         raise FoxnasError(
             f"{subnet.arch.text}: the converter wrote a model {image.type} {image.shape} -> {logits.type} "

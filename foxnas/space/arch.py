@@ -71,17 +71,6 @@ class Arch:
         """Return this subnet with one unit replaced."""
         return Arch(self.image_size, (*self.units[:unit], layers, *self.units[unit + 1 :]))
 
-    @property
-    def representative(self) -> Arch:
-        """The lexicographically smallest member of this subnet's permutation class.
-
-        Layers after the first of a unit may change places, and K and E may be dealt out anew among
-        them, without any of the paper's variables moving; only the permutations of whole layers are
-        one network's worth of operators, and those are what is normalised here.
-        """
-        units = tuple((unit[0], *sorted(unit[1:])) for unit in self.units)
-        return Arch(self.image_size, units)
-
 
 def draw_unit(
     depths: Sequence[int],

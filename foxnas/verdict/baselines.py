@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -73,3 +73,41 @@ def random_search(
             )
         chosen.append(str(best["arch"].iloc[0]))
     return chosen
+
+
+def compare(
+    ours: Sequence[str], measured: Sequence[str], drawn: Sequence[Sequence[str]], correct: Mapping[str, np.ndarray]
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Return our subnets beside both rivals, budget by budget, and our average leads.
+
+    Parameters
+    ----------
+    ours, measured
+        Architectures, one per budget: those deployed, and the best measured anyway.
+    drawn
+        What each random search would deploy, likewise.
+    correct
+        bool (images,) for each architecture: what it got right.
+    """
+
+    def top1(text: str) -> float:
+        return float(100 * correct[text].mean())
+
+    def lead(mine: Sequence[str], rivals: Sequence[Sequence[str]]) -> dict[str, Any]:
+        """Over all budgets given: one long vector of images, every budget's after the other's."""
+        right, *theirs = (np.concatenate([correct[text] for text in texts]) for texts in (mine, *rivals))
+        return paired_difference(right, np.stack(theirs)).to_json()
+
+    rows = [
+        {
+            "ours": {"arch": own, "top1_percent": top1(own)},
+            "best_measured": {"arch": best, "top1_percent": top1(best), "lead": lead([own], [[best]])},
+            "random_search": {
+                "archs": list(found),
+                "top1_percent": [top1(text) for text in found],
+                "lead": lead([own], [[text] for text in found]),
+            },
+        }
+        for own, best, found in zip(ours, measured, zip(*drawn, strict=True), strict=True)
+    ]
+    return rows, {"best_measured": lead(ours, [measured]), "random_search": lead(ours, drawn)}

@@ -19,7 +19,7 @@ from ofa.imagenet_classification.elastic_nn.utils import set_running_statistics
 from torch import Tensor, nn
 
 from foxnas.accuracy import evaluation
-from foxnas.accuracy.evaluation import Preparation, evaluate, measure, outcome_of, prepare_subnet
+from foxnas.accuracy.evaluation import Preparation, evaluate, measure, outcome_of
 from foxnas.accuracy.hardware import PROCESSORS, Hardware
 from foxnas.accuracy.memory import TOGETHER
 from foxnas.accuracy.outcomes import CIRCUMSTANCES, Outcome
@@ -36,6 +36,7 @@ from foxnas.supernet.model import Supernet
 from foxnas.supernet.ofa import to_ofa
 from foxnas.supernet.statistics import batch_statistics, widened_statistics
 from tests.support.kinds import KINDS
+from tests.support.prepared import prepare_subnet
 
 CPU = torch.device("cpu")
 ROOT = Path(__file__).resolve().parents[2]

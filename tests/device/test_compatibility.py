@@ -64,7 +64,7 @@ def test_every_stage_of_the_host_imports_what_its_environment_pins_and_the_proje
     home = {file: owner for owner, files in STAGES.items() for file in files}
     imported = set()
     for rules in (REPOSITORY / "rules").glob("*.smk"):
-        for script in set(re.findall(r'flow\.closure\("(\w+)"\)', rules.read_text())):
+        for script in set(re.findall(r'flow\.script\("(\w+)"\)', rules.read_text())):
             if ELSEWHERE.get(script, home.get(rules.stem)) == stage:
                 imported |= foreign_imports(REPOSITORY / "workflow" / "scripts" / f"{script}.py")
     assert "pandas" in imported

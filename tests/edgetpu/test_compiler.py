@@ -18,7 +18,6 @@ import pytest
 import torch
 from ai_edge_litert import schema_py_generated as schema
 
-from foxnas.accuracy.evaluation import prepare_subnet
 from foxnas.device.acceptance import COLUMNS as LATENCY_COLUMNS
 from foxnas.edgetpu.cache import CompileCache
 from foxnas.edgetpu.check import Consequence, blocking, check_model
@@ -35,6 +34,7 @@ from foxnas.int8.probe import ProbeWriter
 from foxnas.space.space import SearchSpace, UnitSpec
 from foxnas.supernet.model import Supernet
 from tests.support.int8_model import shapes
+from tests.support.prepared import prepare_subnet
 
 FAKE = str(Path(__file__).resolve().parents[1] / "support" / "fake_edgetpu_compiler")
 SPACE = SearchSpace(

@@ -173,7 +173,7 @@ def test_placing_some_measuring_rules_is_refused_with_the_rest() -> None:
 
 
 def test_memory_and_time_grow_with_the_attempt() -> None:
-    amount = jobs.growing(700)
+    amount = jobs.growing(mem_mb=700)["mem_mb"]
     assert [amount(wildcards=None, attempt=n) for n in (1, 2, 3)] == [700, 1400, 2100]
 
 

@@ -11,7 +11,6 @@ import torch
 from foxnas.int8.computing import values_of
 from foxnas.int8.correction import correct_biases
 from foxnas.int8.export import export_int8
-from foxnas.int8.noise import inner_values, layer_noise
 from foxnas.int8.packing import pack
 from foxnas.int8.reading import read_model, read_summary
 from foxnas.int8.serving import Int8Model
@@ -21,6 +20,7 @@ from foxnas.space.space import SearchSpace
 from foxnas.supernet.subnet import Subnet
 from tests.support.exports import blobs, folded
 from tests.support.kinds import KINDS, every_layer
+from tests.support.noise import inner_values, layer_noise
 
 
 def on_a_plain_ground(n: int, shape: tuple[int, ...], seed: int) -> np.ndarray:

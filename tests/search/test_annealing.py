@@ -11,7 +11,10 @@ import pytest
 from foxnas.errors import FoxnasError
 from foxnas.predictor.fit import fit
 from foxnas.predictor.model import Predictor
+from foxnas.search.certificate import certify
+from foxnas.search.goal import MOST_ACCURATE, NO_CAPS
 from foxnas.search.landscape import Landscape
+from foxnas.search.objectives import problem_of
 from foxnas.search.problem import InfeasibleBudget, Objective, SearchProblem
 from foxnas.search.selection import Selection
 from foxnas.search.strategies import annealing, exact, random
@@ -44,10 +47,12 @@ def test_comes_near_the_proven_optimum(budget, alike):
     landscape = Landscape(CPU_SPACE, {192: PUBLISHED_ACCURACY}, {192: PUBLISHED_LATENCY}, alike=alike)
     front = exact.frontier(landscape)
     for seed in range(2):
-        result = annealing.search(SearchProblem(landscape, budget), AnnealingSettings(), np.random.default_rng(seed))
-        certificate = exact.certify(front, budget, result.best)
-        assert 0 <= certificate.gap < 0.05
-        assert certificate.optimum == front.best_under(budget)
+        problem = problem_of(landscape, budget, MOST_ACCURATE, NO_CAPS)
+        result = annealing.search(problem, AnnealingSettings(), np.random.default_rng(seed))
+        certificate, optimum = certify(problem, result), front.best_under(budget)
+        assert 0 <= optimum.accuracy - result.best.accuracy < 0.05
+        assert certificate["gap"] == pytest.approx(optimum.accuracy - result.best.accuracy, abs=1e-9)
+        assert certificate["optimum"] == optimum.arch.text
 
 
 def test_guidance_needs_at_most_half_the_calls(published):

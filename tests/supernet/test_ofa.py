@@ -14,11 +14,10 @@ from ofa.imagenet_classification.elastic_nn.networks import OFAMobileNetV3
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from foxnas.accuracy.evaluation import evaluate, prepare_subnet
+from foxnas.accuracy.evaluation import evaluate
 from foxnas.errors import FoxnasError
 from foxnas.images.pixels import to_input
-from foxnas.int8.export import export_float, export_int8
-from foxnas.int8.noise import layer_noise
+from foxnas.int8.export import export_int8
 from foxnas.int8.probe import ProbeWriter
 from foxnas.int8.reading import read_summary
 from foxnas.space.arch import Arch
@@ -30,6 +29,9 @@ from foxnas.supernet.elastic import ElasticBatchNorm
 from foxnas.supernet.model import Supernet
 from foxnas.supernet.ofa import to_ofa
 from foxnas.supernet.subnet import Subnet
+from tests.support.exports import export_float
+from tests.support.noise import layer_noise
+from tests.support.prepared import prepare_subnet
 
 W10, W12 = "ofa_mbv3_d234_e346_k357_w1.0", "ofa_mbv3_d234_e346_k357_w1.2"
 

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from foxnas.accuracy.evaluation import Preparation, evaluate, fold_means, prepare_subnet, recalibrate
+from foxnas.accuracy.evaluation import Preparation, evaluate, fold_means, recalibrate
 from foxnas.errors import FoxnasError
 from foxnas.files.arrays import ArraysBySize
 from foxnas.images.pixels import to_input
@@ -26,6 +26,7 @@ from foxnas.supernet.elastic import ElasticBatchNorm, ElasticDepthwise
 from foxnas.supernet.model import Supernet
 from foxnas.supernet.subnet import Subnet
 from tests.support.kinds import KINDS
+from tests.support.prepared import prepare_subnet
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from foxnas.int8.export import export_int8
+from foxnas.int8.export import _check_operators, _converter, _quiet, export_int8
+from foxnas.int8.reading import read_summary
 from foxnas.space.arch import Arch
 from foxnas.space.operators import input_shape
 from foxnas.space.space import SearchSpace
@@ -36,6 +37,14 @@ def folded(space: SearchSpace, arch: Arch, images: np.ndarray, seed: int) -> Sub
     subnet.train()
     torch_logits(subnet, images)
     return subnet.fold()
+
+
+def export_float(subnet: Subnet) -> bytes:
+    """A folded subnet as a float32 TFLite model: (1, H, W, C) image in [0, 1] -> (1, classes) logits."""
+    with _quiet():
+        content: bytes = _converter(subnet).convert()
+    _check_operators(read_summary(content), subnet)
+    return content
 
 
 def blobs(n: int, shape: tuple[int, ...], seed: int) -> np.ndarray:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from foxnas.accuracy.evaluation import prepare_subnet
 from foxnas.config.whole import read_config
 from foxnas.images.pixels import to_input
 from foxnas.int8.export import export_int8
 from foxnas.supernet.checkpoint import load_supernet
+from tests.support.prepared import prepare_subnet
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 

@@ -6,7 +6,6 @@ Files are written with the keys that the stages which need images, a device or T
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from foxnas.files.tables import read_json, read_table, write_json, write_table
 from foxnas.space.arch import Arch
 from foxnas.space.pooling import accuracy_and_latency
 from foxnas.space.space import SearchSpace
-from foxnas.verdict.baselines import paired_difference, random_search
+from foxnas.verdict.baselines import compare, random_search
 from foxnas.verdict.ranking import best_under
 from tests.support.scripts import made_by
 
@@ -94,8 +93,7 @@ def time_models(path: Path, config: Config, truth: Truth, archs: dict[str, Arch]
     described = {}
     for name, arch in archs.items():
         sessions = truth.latency_ms(arch) * truth.rng.lognormal(0, 0.004, 5)
-        one = ModelLatency(tuple(sessions.tolist()), 2, 40.0)
-        described[name] = {**asdict(one), "median_ms": one.median_ms, "upper_ms": one.upper_ms}
+        described[name] = ModelLatency(tuple(sessions.tolist()), 2, 40.0).to_json()
     made = made_by("time_models", device=config.devices[0], sessions=5)
     write_json(path, {"made_by": made, "models": described, "device": DEVICE, "identity": IDENTITY, "sessions": []})
 
@@ -118,36 +116,8 @@ def compare_baselines(
     drawn = [random_search(everything, "top1_percent", limits_ms, measurements, rng) for _ in range(10)]
     anyway = [str(best_under(everything, "top1_percent", limit, 1)["arch"].iloc[0]) for limit in limits_ms]
 
-    def right(text: str) -> np.ndarray:
-        return truth.correct(Arch.parse(text), "test")
-
-    rows = [
-        {
-            "budget": limit["name"],
-            "budget_ms": limit["budget_ms"],
-            "ours": {"arch": ours[i], "top1_percent": float(100 * right(ours[i]).mean())},
-            "best_measured": {
-                "arch": anyway[i],
-                "top1_percent": float(100 * right(anyway[i]).mean()),
-                "lead": paired_difference(right(ours[i]), right(anyway[i])[None]).to_json(),
-            },
-            "random_search": {
-                "archs": [searched[i] for searched in drawn],
-                "top1_percent": [float(100 * right(searched[i]).mean()) for searched in drawn],
-                "lead": paired_difference(
-                    right(ours[i]), np.stack([right(searched[i]) for searched in drawn])
-                ).to_json(),
-            },
-        }
-        for i, limit in enumerate(limits)
-    ]
-    mine = np.concatenate([right(text) for text in ours])
-    average = {
-        "best_measured": paired_difference(mine, np.concatenate([right(text) for text in anyway])[None]).to_json(),
-        "random_search": paired_difference(
-            mine, np.stack([np.concatenate([right(text) for text in searched]) for searched in drawn])
-        ).to_json(),
-    }
+    texts = {*ours, *anyway, *(text for searched in drawn for text in searched)}
+    rows, average = compare(ours, anyway, drawn, {text: truth.correct(Arch.parse(text), "test") for text in texts})
     settings: dict[str, Any] = {"space": config.space, "baselines": config.baselines, "subnets": subnets}
     write_json(
         folder / "baselines" / f"{DEVICE}.json",
@@ -157,7 +127,10 @@ def compare_baselines(
             "measurements": measurements,
             "pool": len(everything),
             "random_searches": 10,
-            "budgets": rows,
+            "budgets": [
+                {"budget": limit["name"], "budget_ms": limit["budget_ms"], **row}
+                for limit, row in zip(limits, rows, strict=True)
+            ],
             "average": average,
         },
     )

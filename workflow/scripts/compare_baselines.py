@@ -19,7 +19,7 @@ from foxnas.search.landscape import Landscape
 from foxnas.space.config import SpaceConfig
 from foxnas.space.pooling import accuracy_and_latency
 from foxnas.supernet.checkpoint import load_supernet
-from foxnas.verdict.baselines import paired_difference, random_search
+from foxnas.verdict.baselines import compare, random_search
 from foxnas.verdict.config import BaselinesConfig
 from foxnas.verdict.ranking import best_measured, with_costs
 
@@ -86,39 +86,7 @@ def main(
     needed = sorted({*ours, *anyway, *(text for searched in drawn for text in searched)})
     measured_again = measure(preparation, [built.parse(text) for text in needed], testing, truth, accuracy.batch_size)
     seen = dict(follow(zip(needed, measured_again, strict=True), len(needed), "subnets"))
-    correct = {text: one.correct for text, one in seen.items()}
-
-    rows = [
-        {
-            "budget": limit["name"],
-            "budget_ms": limit["budget_ms"],
-            "ours": {"arch": ours[i], "top1_percent": float(100 * correct[ours[i]].mean())},
-            "best_measured": {
-                "arch": anyway[i],
-                "top1_percent": float(100 * correct[anyway[i]].mean()),
-                "lead": paired_difference(correct[ours[i]], correct[anyway[i]][None]).to_json(),
-            },
-            "random_search": {
-                "archs": [searched[i] for searched in drawn],
-                "top1_percent": [float(100 * correct[searched[i]].mean()) for searched in drawn],
-                "lead": paired_difference(
-                    correct[ours[i]], np.stack([correct[searched[i]] for searched in drawn])
-                ).to_json(),
-            },
-        }
-        for i, limit in enumerate(limits)
-    ]
-    # The average over budgets: one long vector of images, every budget's after the other's.
-    average = {
-        "best_measured": paired_difference(
-            np.concatenate([correct[text] for text in ours]),
-            np.concatenate([correct[text] for text in anyway])[None],
-        ).to_json(),
-        "random_search": paired_difference(
-            np.concatenate([correct[text] for text in ours]),
-            np.stack([np.concatenate([correct[text] for text in searched]) for searched in drawn]),
-        ).to_json(),
-    }
+    rows, average = compare(ours, anyway, drawn, {text: one.correct for text, one in seen.items()})
     write_json(
         comparison,
         {
@@ -127,7 +95,10 @@ def main(
             "measurements": measurements,
             "pool": len(everything),
             "random_searches": baselines.random_searches,
-            "budgets": rows,
+            "budgets": [
+                {"budget": limit["name"], "budget_ms": limit["budget_ms"], **row}
+                for limit, row in zip(limits, rows, strict=True)
+            ],
             "average": average,
             "evaluated": [
                 {"arch": text, "top1_percent": one.top1_percent, **one.circumstances()} for text, one in seen.items()

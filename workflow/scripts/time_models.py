@@ -1,6 +1,5 @@
 """Time one model, or every model of a folder, in separate sessions on a device."""
 
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -31,9 +30,7 @@ def main(
     target, protocol = build_device(device, access, provisioning)
     contents = {path.stem: exported_model(device.kind, path) for path in files}
     measured, info = measure_models(target, protocol, contents, sessions, np.random.default_rng(protocol.seed))
-    described = {
-        name: {**asdict(one), "median_ms": one.median_ms, "upper_ms": one.upper_ms} for name, one in measured.items()
-    }
+    described = {name: one.to_json() for name, one in measured.items()}
     write_json(latencies, {"made_by": made_by, "models": described, **info})
 
 

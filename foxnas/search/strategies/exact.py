@@ -75,17 +75,6 @@ class Frontier:
         return describe(self.landscape, [self.point(self.index_under(budget_ms))])[0]
 
 
-@dataclass(frozen=True)
-class Certificate:
-    """How far a search ended from the proven optimum of the same predictors."""
-
-    budget_ms: float
-    optimum: Candidate
-    found: Candidate
-    gap: float
-    """Predicted accuracy of the optimum minus that of what was found, in the accuracy's unit; 0 is optimal."""
-
-
 def frontier(landscape: Landscape) -> Frontier:
     """Return the exact frontier over all image sizes of the landscape."""
     parts = [_frontier_of_size(landscape, size) for size in range(len(landscape.image_sizes))]
@@ -95,12 +84,6 @@ def frontier(landscape: Landscape) -> Frontier:
     classes = np.concatenate([p[2] for p in parts])
     kept = pareto(latency_ms, accuracy)
     return Frontier(landscape, latency_ms[kept], accuracy[kept], sizes[kept], classes[kept])
-
-
-def certify(front: Frontier, budget_ms: float, found: Candidate) -> Certificate:
-    """Return the distance of `found` to the proven optimum under the budget. Raises InfeasibleBudget."""
-    optimum = front.best_under(budget_ms)
-    return Certificate(budget_ms, optimum, found, optimum.accuracy - found.accuracy)
 
 
 def search(problem: SearchProblem, settings: Selection, rng: np.random.Generator) -> SearchResult:

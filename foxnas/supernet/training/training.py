@@ -91,7 +91,7 @@ def train_supernet(
         state.load(resume_from)
         log.info("continuing after epoch %d and %d steps of %s", state.epoch, state.step, resume_from)
     processes.agree(state.supernet)
-    progress = Progress(recipe, steps, state.epoch * steps + state.step, silent=not processes.first)
+    progress = StepLog(recipe, steps, state.epoch * steps + state.step, silent=not processes.first)
     saved = time.monotonic()
 
     def read(draw: Draw) -> list[Piece]:
@@ -195,7 +195,7 @@ def _way_out(what: str, recipe: Recipe, at: Moment, steps: int, rate: float, kep
     return message
 
 
-class Progress:
+class StepLog:
     """Says how far a training is, how fast, and how long it will take."""
 
     def __init__(self, recipe: Recipe, steps: int, done: int, silent: bool) -> None:
