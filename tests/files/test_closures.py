@@ -131,7 +131,7 @@ def test_whatever_python_would_do_otherwise_changes_the_digest(tmp_path: Path, b
 
 
 @pytest.mark.parametrize(
-    "path", [p for folder in ("foxnas", "workflow/scripts") for p in (ROOT / folder).rglob("*.py")]
+    "path", sorted(p for folder in ("foxnas", "workflow/scripts") for p in (ROOT / folder).rglob("*.py"))
 )
 def test_equal_digests_are_equal_trees(path: Path, tmp_path: Path) -> None:
     """Second implementation: the standard library's dump of the tree, for the module as printed anew from its tree."""
