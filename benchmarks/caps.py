@@ -29,10 +29,10 @@ from tests.support.published import CPU_SPACE, PUBLISHED_ACCURACY, PUBLISHED_LAT
 #: Budgets in ms, and caps that bind at them.
 CASES = [
     (65.0, Caps()),
-    (65.0, Caps(parameters=2_500_000)),
-    (65.0, Caps(macs=120_000_000)),
-    (65.0, Caps(int8_bytes=3_000_000)),
-    (65.0, Caps(activation_bytes=600_000)),
+    (65.0, Caps(max_parameters=2_500_000)),
+    (65.0, Caps(max_macs=120_000_000)),
+    (65.0, Caps(max_int8_bytes=3_000_000)),
+    (65.0, Caps(max_activation_bytes=600_000)),
     (45.0, Caps(2_500_000, 120_000_000, 3_000_000, 800_000)),
     (65.0, Caps(2_500_000, 120_000_000, 3_000_000, 800_000)),
 ]
@@ -68,7 +68,7 @@ def main(repeats: int = 5) -> None:
             f"| {1000 * np.median(theirs):.0f} | {np.median(np.divide(theirs, ours)):.0f} "
             f"| {min(gaps):.4f} to {max(gaps):.4f} |"
         )
-    for caps in (Caps(parameters=2_500_000), CASES[-1][1]):
+    for caps in (Caps(max_parameters=2_500_000), CASES[-1][1]):
         problem = problem_of(landscape, 65.0, MOST_ACCURATE, caps)
         seconds, (front, above) = _timed(lambda problem=problem: frontier(problem))
         print(f"frontier under {caps.limits}: {len(front)} points in {seconds:.2f} s, between them {above:.3f} points")
@@ -88,7 +88,7 @@ def random_problems(landscape: Landscape, seconds: float) -> list[float]:
     began = time.perf_counter()
     while time.perf_counter() - began < seconds:
         limits = {
-            name: int(np.quantile(costs[:, i], rng.uniform(0.02, 0.7)))
+            f"max_{name}": int(np.quantile(costs[:, i], rng.uniform(0.02, 0.7)))
             for i, name in enumerate(COSTS)
             if rng.random() < 0.5
         }

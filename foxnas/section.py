@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import types
 from collections.abc import Callable
 from dataclasses import asdict, is_dataclass
@@ -59,13 +60,13 @@ class Settings:
 @cache
 def _rules(kind: Any) -> dict[str, list[tuple[Callable[[Any], bool], str]]]:
     """Return what each number of the settings must be: a check, and words."""
-    found = {}
+    found: dict[str, list[tuple[Callable[[Any], bool], str]]] = {}
     for name, hint in get_type_hints(kind, include_extras=True).items():
         for part in get_args(hint) if get_origin(hint) in (Union, types.UnionType) else [hint]:
             if get_origin(part) is Annotated and get_args(part)[0] in (int, float):
                 rules = [rule for field in part.__metadata__ for rule in getattr(field, "metadata", ())]
-                whole = [(_is_whole, "a whole number")] if get_args(part)[0] is int else []
-                found[name] = [*whole, *map(_limit, rules)]
+                kind_of = (_is_whole, "a whole number") if get_args(part)[0] is int else (math.isfinite, "finite")
+                found[name] = [kind_of, *map(_limit, rules)]
     return found
 
 

@@ -15,6 +15,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from foxnas.device.layout import ready_file
 from foxnas.errors import FoxnasError
 from foxnas.files import closures
 from foxnas.flow.checkout import BASE, recorded, seen
-from foxnas.search.config import CapsConfig
+from foxnas.search.goal import Caps
 from foxnas.section import canonical
 from foxnas.space.config import SpaceConfig
 from foxnas.space.sampling_config import SampleConfig
@@ -221,11 +222,11 @@ def pinned_environments() -> list[str]:
     return [local(seen(path)) for path in pins]
 
 
-def caps(config: Config, device: str) -> CapsConfig:
+def caps(config: Config, device: str) -> Caps:
     """Return what a subnet may cost on a device: the search's caps, and the device's own on the file, the tighter."""
     own, limit = config.search.caps, config.device(device).max_model_bytes
     both = [size for size in (own.max_int8_bytes, limit) if size is not None]
-    return own.model_copy(update={"max_int8_bytes": min(both, default=None)})
+    return replace(own, max_int8_bytes=min(both, default=None))
 
 
 def objective_file(config: Config) -> list[str]:

@@ -2,33 +2,35 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from foxnas.errors import FoxnasError
 from foxnas.search.goal import Caps
-from foxnas.section import Count, Percent, Section, Seed
+from foxnas.section import Above0, Count, Flag, Index, Percent, Section, Seed, Settings
 
 
-class AnnealingConfig(Section):
-    """Simulated annealing, Algorithm 1 of the paper; `foxnas.search.strategies.annealing` says more of each."""
+@dataclass(frozen=True)
+class Annealing(Settings):
+    """Simulated annealing, Algorithm 1 of the paper; rounds x chains x T x n proposals, and the polish."""
 
     initial_temperature: Count = 4
     """T: the temperature, and the largest number of knobs changed in a step."""
     proposals_per_temperature: Count = 60
     """n: the temperature falls by one after so many proposals of a chain."""
-    boltzmann: Annotated[float, Field(gt=0)] = 0.01
+    boltzmann: Above0 = 0.01
     """k, in points of accuracy: a loss of k x T is accepted with probability 1/e."""
-    switch_after: Annotated[int, Field(ge=0)] | None = None
+    switch_after: Index | None = None
     """Proposals after which the guidance switches to its second set of weights; null: 2n."""
     rounds: Count = 8
     """How often the schedule runs."""
     chains: Count = 32
     """Walks side by side, each on the whole schedule."""
-    guided: bool = True
+    guided: Flag = True
     """false: every knob and every value is equally likely."""
-    polish: bool = True
+    polish: Flag = True
     """End with the best changes of one or two knobs, until none improves the best states."""
 
 
@@ -69,23 +71,6 @@ class ObjectiveConfig(Section):
         return self
 
 
-class CapsConfig(Section):
-    """What a subnet may cost besides time; null: any. `foxnas.space.costs` says how it is counted."""
-
-    max_parameters: Count | None = None
-    """Weights and biases, batch norms folded."""
-    max_macs: Count | None = None
-    """Multiply-accumulates of one inference."""
-    max_int8_bytes: Count | None = None
-    """Size of the .tflite file. Where a device has `max_model_bytes`, the smaller of the two counts."""
-    max_activation_bytes: Count | None = None
-    """The most int8 activations alive at once; an interpreter's arena is at least so large."""
-
-    def build(self) -> Caps:
-        """Return the library's value."""
-        return Caps(**{name.removeprefix("max_"): limit for name, limit in self.model_dump().items()})
-
-
 class SearchConfig(Section):
     """Finding candidates with the predictors."""
 
@@ -96,14 +81,14 @@ class SearchConfig(Section):
     alike_layers: bool = False
     """true: only units whose layers all have the same K and E are searched, as in the authors' released script."""
     objective: ObjectiveConfig = ObjectiveConfig()
-    caps: CapsConfig = CapsConfig()
+    caps: Caps = Caps()
     reserves_percent: list[Percent] = Field(default=[3.0, 6.0, 10.0], min_length=1)
     """Search this far below the budget (and above an accuracy floor): predictors err, and a promise has to be kept."""
     candidates: Count = 4
     """Candidates per reserve."""
     incumbents: Annotated[int, Field(ge=0)] = 2
     """Best subnets among those measured anyway that are verified beside the candidates."""
-    annealing: AnnealingConfig = AnnealingConfig()
+    annealing: Annealing = Annealing()
 
 
 class RefinementConfig(Section):

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foxnas.errors import FoxnasError
+from foxnas.section import Count, Settings
 from foxnas.space.costs import COSTS
 from foxnas.space.terms import FloatArray
 
@@ -28,23 +29,22 @@ Figures = Mapping[str, FloatArray]
 
 
 @dataclass(frozen=True)
-class Caps:
-    """The most a subnet may cost; None: any. The fields are those of `foxnas.space.costs.Costs`."""
+class Caps(Settings):
+    """What a subnet may cost besides time; null: any. `foxnas.space.costs` says how it is counted."""
 
-    parameters: int | None = None
-    macs: int | None = None
-    int8_bytes: int | None = None
-    activation_bytes: int | None = None
-
-    def __post_init__(self) -> None:
-        for name, limit in self.limits.items():
-            if limit < 1:
-                raise FoxnasError(f"cap {name} {limit} must be at least 1")
+    max_parameters: Count | None = None
+    """Weights and biases, batch norms folded."""
+    max_macs: Count | None = None
+    """Multiply-accumulates of one inference."""
+    max_int8_bytes: Count | None = None
+    """Size of the .tflite file. Where a device has `max_model_bytes`, the smaller of the two counts."""
+    max_activation_bytes: Count | None = None
+    """The most int8 activations alive at once; an interpreter's arena is at least so large."""
 
     @property
     def limits(self) -> dict[str, int]:
         """The caps that there are, by cost."""
-        return {name: limit for name, limit in asdict(self).items() if limit is not None}
+        return {name.removeprefix("max_"): limit for name, limit in asdict(self).items() if limit is not None}
 
 
 #: No caps at all.

@@ -19,5 +19,5 @@ def test_the_tighter_cap_counts_when_a_device_has_its_own(own: int | None, limit
     value["search"]["caps"] |= {"max_parameters": 5, "max_macs": 3, "max_int8_bytes": own}
     value["devices"][0]["max_model_bytes"] = limit
     config = Config.model_validate(value)
-    merged = params.caps(config, config.devices[0].name).build()
-    assert merged == Caps(parameters=5, macs=3, int8_bytes=tighter)
+    merged = params.caps(config, config.devices[0].name)
+    assert merged == Caps(max_parameters=5, max_macs=3, max_int8_bytes=tighter)

@@ -231,7 +231,7 @@ def test_predictors_that_see_no_difference_still_search():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"initial_temperature": 2.5}, "initial_temperature 2.5 must be a whole number"),
+        ({"initial_temperature": 2.5}, "initial_temperature is 2.5, must be a whole number"),
         ({"proposals_per_temperature": 0}, "at least 1"),
         ({"boltzmann": 0.0}, "boltzmann"),
         ({"switch_after": -1}, "switch_after"),

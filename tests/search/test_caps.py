@@ -69,7 +69,7 @@ def test_capped_optima_are_those_of_brute_force(costs: dict[str, np.ndarray], se
     landscape = random_landscape(seed)
     predicted = figures_of(ARCHS, landscape)
     names = [name for name in COSTS if rng.random() < 0.6] or ["parameters"]
-    caps = Caps(**{name: int(np.quantile(costs[name], rng.uniform(0.05, 0.6))) for name in names})
+    caps = Caps(**{f"max_{name}": int(np.quantile(costs[name], rng.uniform(0.05, 0.6))) for name in names})
     budget_ms = float(np.quantile(predicted["latency_ms"], rng.uniform(0.1, 0.9)))
     allowed = predicted["latency_ms"] <= budget_ms
     for name, limit in caps.limits.items():
@@ -94,7 +94,7 @@ def test_capped_optima_are_those_of_brute_force(costs: dict[str, np.ndarray], se
 
 def test_the_optimum_under_caps_can_lie_off_the_latency_accuracy_frontier(published: Landscape) -> None:
     front = exact.frontier(published)
-    best = solver.best(problem_of(published, 65.0, ACCURATE, Caps(parameters=2_500_000)))
+    best = solver.best(problem_of(published, 65.0, ACCURATE, Caps(max_parameters=2_500_000)))
     within = range(front.index_under(65.0) + 1)
     kept = [i for i in within if costs_of(CPU_SPACE, published.arch(front.point(i))).parameters <= 2_500_000]
     assert best.values[0] > front.accuracy[kept].max() + 0.1
@@ -122,7 +122,9 @@ def test_a_problem_with_too_much_to_list_is_split(published: Landscape, monkeypa
 
 @pytest.mark.parametrize("seed", range(4))
 def test_splitting_loses_nothing(costs: dict[str, np.ndarray], seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    caps = Caps(parameters=int(np.quantile(costs["parameters"], 0.3)), macs=int(np.quantile(costs["macs"], 0.4)))
+    caps = Caps(
+        max_parameters=int(np.quantile(costs["parameters"], 0.3)), max_macs=int(np.quantile(costs["macs"], 0.4))
+    )
     problem = problem_of(random_landscape(seed), 100.0, ACCURATE, caps)
     whole = solver.best(problem)
     monkeypatch.setattr(solver, "_LIMIT", 3)
@@ -143,7 +145,7 @@ def test_annealing_keeps_caps_and_stays_below_the_proof(published: Landscape) ->
 
 
 def test_search_gives_diverse_candidates_and_the_optimum_first(published: Landscape) -> None:
-    problem = problem_of(published, 65.0, ACCURATE, Caps(parameters=2_500_000))
+    problem = problem_of(published, 65.0, ACCURATE, Caps(max_parameters=2_500_000))
     result = solver.search(problem, Selection(count=5, min_difference=2, pool=200), np.random.default_rng(0))
     assert len(result.candidates) == 5
     assert result.values[0] == solver.best(problem).bound
@@ -156,8 +158,8 @@ def test_the_capped_frontier_is_optimal_at_its_points_and_bounded_between(
 ) -> None:
     landscape = random_landscape(seed)
     predicted = figures_of(ARCHS, landscape)
-    caps = Caps(parameters=int(np.quantile(costs["parameters"], 0.3)))
-    allowed = costs["parameters"] <= caps.parameters
+    caps = Caps(max_parameters=int(np.quantile(costs["parameters"], 0.3)))
+    allowed = costs["parameters"] <= caps.max_parameters
     latency_ms, accuracy = predicted["latency_ms"][allowed], predicted["accuracy"][allowed]
     front, above = frontier(problem_of(landscape, 1.0, ACCURATE, caps), steps=20)
     assert front.latency_ms[0] == pytest.approx(latency_ms.min(), abs=1e-9)
@@ -178,11 +180,11 @@ def test_what_cannot_be_is_said_with_what_could_be(published: Landscape) -> None
     with pytest.raises(InfeasibleBudget, match=r"27\.99 ms"):
         search(20.0, Caps())
     with pytest.raises(Infeasible, match=r"the fastest that keeps them.*raise the budget"):
-        search(20.0, Caps(parameters=2_000_000))
+        search(20.0, Caps(max_parameters=2_000_000))
     with pytest.raises(Infeasible, match=r"smallest subnets of the space have parameters 1\.54"):
-        search(80.0, Caps(parameters=1_000_000))
+        search(80.0, Caps(max_parameters=1_000_000))
     with pytest.raises(Infeasible, match="accuracy >= 90"):
-        search(80.0, Caps(parameters=2_000_000), Goal.fastest(90.0))
+        search(80.0, Caps(max_parameters=2_000_000), Goal.fastest(90.0))
 
 
 def test_caps_that_exact_search_does_not_know_are_refused(published: Landscape) -> None:
@@ -192,7 +194,7 @@ def test_caps_that_exact_search_does_not_know_are_refused(published: Landscape) 
 
 
 def test_costs_of_batches_are_those_of_architectures() -> None:
-    landscape = problem_of(random_landscape(0), 1.0, ACCURATE, Caps(parameters=1)).landscape
+    landscape = problem_of(random_landscape(0), 1.0, ACCURATE, Caps(max_parameters=1)).landscape
     archs = [ARCHS[i] for i in np.random.default_rng(1).integers(len(ARCHS), size=50)]
     batch = landscape.batch_of([landscape.point_of(arch) for arch in archs])
     for row, arch in zip(ClassCosts(landscape).of(batch).tolist(), archs, strict=True):
@@ -201,5 +203,5 @@ def test_costs_of_batches_are_those_of_architectures() -> None:
 
 
 def test_a_cap_that_admits_nothing_is_refused() -> None:
-    with pytest.raises(FoxnasError, match="parameters 0"):
-        Caps(parameters=0)
+    with pytest.raises(FoxnasError, match="max_parameters is 0, must be at least 1"):
+        Caps(max_parameters=0)

@@ -49,7 +49,7 @@ def brute_force(
 def test_every_linear_kind_is_solved_as_brute_force_solves_it(
     costs: dict[str, np.ndarray], seed: int, share: float | None
 ) -> None:
-    caps = Caps(parameters=share and int(np.quantile(costs["parameters"], share)))
+    caps = Caps(max_parameters=share and int(np.quantile(costs["parameters"], share)))
     landscape, budget_ms, figures, allowed = brute_force(seed, 0.6, costs, caps)
     accuracy, latency_ms = figures["accuracy"], figures["latency_ms"]
 
@@ -174,7 +174,7 @@ def test_annealing_serves_every_goal_within_the_proof(published: Landscape, kind
         "weighted": Goal.weighted(5.0, 80.0),
         "knee": knee_of(published, 80.0, Caps()),
     }
-    problem = problem_of(published, 80.0, goals[kind], Caps(parameters=3_000_000))
+    problem = problem_of(published, 80.0, goals[kind], Caps(max_parameters=3_000_000))
     unit = unit_of(problem, np.random.default_rng(0))
     result = annealing.search(
         problem, annealing.AnnealingSettings(rounds=2, boltzmann=0.01 * unit), np.random.default_rng(0)

@@ -41,12 +41,12 @@ def test_the_winner_follows_goal_and_caps() -> None:
     assert choose(table, 1.0, 0.0, Goal.fastest(84.0))["arch"] == "good"
     assert choose(table, 1.0, 0.0, Goal.fastest(70.0))["arch"] == "fast"
     assert choose(table, 1.0, 0.0, Goal.weighted(30.0, 1.0))["arch"] == "fast"
-    assert choose(table, 1.0, 1.0, caps=Caps(int8_bytes=60))["arch"] == "fast"
+    assert choose(table, 1.0, 1.0, caps=Caps(max_int8_bytes=60))["arch"] == "fast"
     assert choose(table, 1.0, 0.0, Goal("python", lambda figures: figures["parameters"]))["arch"] == "good"
     with pytest.raises(NoneKeeps, match=r"of the 2 candidates within the budget none keeps an int8 top-1 of 86%"):
         choose(table, 1.0, 1.0, Goal.fastest(86.0))
     with pytest.raises(NoneKeeps, match=r"none keeps int8_bytes 40"):
-        choose(table, 1.0, 1.0, caps=Caps(int8_bytes=40))
+        choose(table, 1.0, 1.0, caps=Caps(max_int8_bytes=40))
 
 
 def test_the_file_counts_as_it_was_measured() -> None:
@@ -63,7 +63,7 @@ def test_the_best_measured_are_ranked_by_the_goal(mini: SearchSpace) -> None:
     assert table["parameters"].tolist() == [costs_of(mini, arch).parameters for arch in archs]
     assert best_measured(table, "top1", 3.0, MOST_ACCURATE, NO_CAPS) == archs[1].text
     assert best_measured(table, "top1", 3.0, Goal.fastest(65.0), NO_CAPS) == archs[2].text
-    cap = Caps(parameters=int(table["parameters"].min()))
+    cap = Caps(max_parameters=int(table["parameters"].min()))
     assert best_under(table, "top1", 3.0, 5, caps=cap)["arch"].tolist() == [archs[2].text, archs[0].text]
     with pytest.raises(FoxnasError, match=r"of the 3 measured subnets none is within 0\.5 ms"):
         best_measured(table, "top1", 0.5, MOST_ACCURATE, NO_CAPS)

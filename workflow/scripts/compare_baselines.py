@@ -13,7 +13,8 @@ from foxnas.accuracy.outcomes import TARGETS
 from foxnas.files.arrays import ArraysBySize, load_array
 from foxnas.files.progress import follow
 from foxnas.files.tables import read_json, read_table, write_json
-from foxnas.search.config import CapsConfig, ObjectiveConfig
+from foxnas.search.config import ObjectiveConfig
+from foxnas.search.goal import Caps
 from foxnas.search.goals import goal_of
 from foxnas.search.landscape import Landscape
 from foxnas.space.config import SpaceConfig
@@ -32,7 +33,7 @@ def main(
     baselines: BaselinesConfig,
     objective: ObjectiveConfig,
     alike_layers: bool,
-    caps: CapsConfig,
+    caps: Caps,
     subnets: int,
     supernet: Path,
     budgets: list[Path],
@@ -58,7 +59,7 @@ def main(
     everything = accuracy_and_latency(accuracy_tables, latency_tables, target)
     limits = [read_json(path) for path in budgets]
     budgets_ms = [limit["budget_ms"] for limit in limits]
-    built, allowed = space.build(), caps.build()
+    built, allowed = space.build(), caps
     landscape = Landscape.load(built, accuracy_predictors, latency_predictors, alike_layers)
     goals = [goal_of(objective, landscape, budget_ms, allowed, objective_file) for budget_ms in budgets_ms]
     if allowed.limits or any(goal.needs_costs for goal in goals):

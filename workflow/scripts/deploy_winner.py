@@ -6,7 +6,8 @@ from pathlib import Path
 from foxnas import cli
 from foxnas.files.seal import read_model
 from foxnas.files.tables import read_json, read_tables, replacing, write_json, write_table
-from foxnas.search.config import CapsConfig, ObjectiveConfig
+from foxnas.search.config import ObjectiveConfig
+from foxnas.search.goal import Caps
 from foxnas.search.goals import goal_of
 from foxnas.search.landscape import Landscape
 from foxnas.space.config import SpaceConfig
@@ -22,7 +23,7 @@ def main(
     objective: ObjectiveConfig,
     alike_layers: bool,
     verification: VerificationConfig,
-    caps: CapsConfig,
+    caps: Caps,
     budget: Path,
     candidates: list[Path],
     exported: list[Path],
@@ -43,7 +44,7 @@ def main(
     budget_ms = read_json(budget)["budget_ms"]
     predicted = read_tables(candidates, ["id", "accuracy", "latency_ms", *COSTS])
     measured = measured_costs(measurements(exported, latencies), predicted)
-    landscape, allowed = Landscape.load(space.build(), accuracy, latency, alike_layers), caps.build()
+    landscape, allowed = Landscape.load(space.build(), accuracy, latency, alike_layers), caps
     goal = goal_of(objective, landscape, budget_ms, allowed, objective_file)
     best = choose(measured, budget_ms, verification.margin_percent, goal, allowed)
     logging.info(

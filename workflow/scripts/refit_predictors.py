@@ -11,7 +11,7 @@ from foxnas.files.tables import read_json, read_table, write_json
 from foxnas.predictor.fit import fit
 from foxnas.predictor.forms import Form, shape_of
 from foxnas.search.certificate import front_of
-from foxnas.search.config import CapsConfig
+from foxnas.search.goal import Caps
 from foxnas.search.landscape import Landscape
 from foxnas.search.refinement import moved
 from foxnas.space.config import SpaceConfig
@@ -27,7 +27,7 @@ def main(
     latency_form: Form,
     folds: int,
     seed: int,
-    caps: CapsConfig,
+    caps: Caps,
     settled_points: float,
     budget: Path,
     accuracy: list[Path],
@@ -74,7 +74,7 @@ def main(
             )  # fmt: skip
             by_size[size].save(path, made_by)
         fitted[base] = by_size
-    after = front_of(Landscape(built, fitted["accuracy"], fitted["latency"]), caps.build())
+    after = front_of(Landscape(built, fitted["accuracy"], fitted["latency"]), caps)
     points = moved(
         read_table(before, ["accuracy", "latency_ms"]),
         pd.DataFrame([(c.accuracy, c.latency_ms) for c in after.candidates], columns=["accuracy", "latency_ms"]),

@@ -1,7 +1,7 @@
 """Search for the best architectures under one latency budget."""
 
 import logging
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,8 @@ from foxnas.files.progress import follow
 from foxnas.files.tables import read_json, read_table, write_json, write_table
 from foxnas.search.candidates import candidate_rows, describe_as_they_are
 from foxnas.search.certificate import certify, front_of
-from foxnas.search.config import CapsConfig, SearchConfig
+from foxnas.search.config import SearchConfig
+from foxnas.search.goal import Caps
 from foxnas.search.goals import goal_of
 from foxnas.search.landscape import Landscape
 from foxnas.search.objectives import problem_of, unit_of
@@ -31,7 +32,7 @@ def main(
     made_by: cli.MadeBy,
     space: SpaceConfig,
     search: SearchConfig,
-    caps: CapsConfig,
+    caps: Caps,
     target: str,
     budget: Path,
     accuracy: list[Path],
@@ -54,10 +55,10 @@ def main(
     built = space.build()
     budget_ms = read_json(budget)["budget_ms"]
     landscape = Landscape.load(built, accuracy, latency, search.alike_layers)
-    allowed = caps.build()
+    allowed = caps
     goal = goal_of(search.objective, landscape, budget_ms, allowed, objective_file)
     front = front_of(landscape, allowed)
-    settings = AnnealingSettings(**search.annealing.model_dump())
+    settings = AnnealingSettings(**asdict(search.annealing))
     found, traces, certificates = [], [], []
     for reserve in follow(search.reserves_percent, len(search.reserves_percent), "reserves searched"):
         cap_ms = budget_ms * (1 - reserve / 100)

@@ -10,8 +10,8 @@ import pandas as pd
 from foxnas import cli
 from foxnas.files.tables import read_json, read_tables, write_json, write_table
 from foxnas.search.candidates import candidate_rows, describe_as_they_are
-from foxnas.search.config import CapsConfig, ObjectiveConfig
-from foxnas.search.goal import Linear
+from foxnas.search.config import ObjectiveConfig
+from foxnas.search.goal import Caps, Linear
 from foxnas.search.goals import goal_of
 from foxnas.search.landscape import Landscape
 from foxnas.search.twists import MORE_ACCURACY, single_moves, worth_trying
@@ -29,7 +29,7 @@ def main(
     verification: VerificationConfig,
     objective: ObjectiveConfig,
     alike_layers: bool,
-    caps: CapsConfig,
+    caps: Caps,
     twists: int,
     budget: Path,
     exported: list[Path],
@@ -49,7 +49,7 @@ def main(
     """
     built = space.build()
     budget_ms = read_json(budget)["budget_ms"]
-    landscape, allowed = Landscape.load(built, accuracy, latency), caps.build()
+    landscape, allowed = Landscape.load(built, accuracy, latency), caps
     first = Landscape.load(built, first_accuracy, first_latency, alike_layers)
     goal = goal_of(objective, first, budget_ms, allowed, objective_file)
     measured = measured_costs(measurements(exported, latencies), read_tables(earlier, ["id", *COSTS]))

@@ -21,20 +21,20 @@ unit. Layers need not be alike: a move on the layers after the first changes one
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 
-from foxnas.errors import FoxnasError
+from foxnas.search.config import Annealing
 from foxnas.search.landscape import IndexArray
 from foxnas.search.problem import SearchProblem, SearchResult
 from foxnas.search.record import Record
 from foxnas.search.selection import Selection
 from foxnas.search.strategies.guidance import main_effects, phase_weights, value_weights
 from foxnas.search.strategies.moves import Moves
+from foxnas.section import Count
 from foxnas.space.terms import FloatArray
 
 #: States that are polished.
@@ -45,54 +45,13 @@ _POLISHES = 1000
 
 
 @dataclass(frozen=True)
-class AnnealingSettings:
-    """Settings of annealing; a run makes at most rounds x chains x T0 x n proposals, and the polish some more.
+class AnnealingSettings(Annealing):
+    """Settings of a run: those of a config, of which k is in the objective's unit, and what it gives back."""
 
-    Attributes
-    ----------
-    initial_temperature
-        T0, an integer of at least 1.
-    proposals_per_temperature
-        n: T falls by one after so many proposals of a chain.
-    boltzmann
-        k, in the objective's unit (points of top-1): a loss of k x T is accepted with probability 1/e.
-    switch_after
-        Proposals of a round after which the second weights take over; None: 2n.
-    rounds
-        How often the schedule runs.
-    chains
-        Walks side by side; the image sizes that can keep the caps take turns as their homes.
-    guided
-        False: every parameter and every value is equally likely in both phases.
-    polish
-        Improve the best ends of the chains by the best change of one or two knobs until none improves them.
-    trace_every
-        Proposals of a chain between two points of the trace, which follow the first chain; improvements are always
-        in it.
-    selection
-        Which states become candidates.
-    """
-
-    initial_temperature: int = 4
-    proposals_per_temperature: int = 60
-    boltzmann: float = 0.01
-    switch_after: int | None = None
-    rounds: int = 8
-    chains: int = 32
-    guided: bool = True
-    polish: bool = True
-    trace_every: int = 10
+    trace_every: Count = 10
+    """Proposals of a chain between two points of the trace, of the first chain; improvements always are points."""
     selection: Selection = field(default_factory=Selection)
-
-    def __post_init__(self) -> None:
-        for name in ("initial_temperature", "proposals_per_temperature", "rounds", "chains", "trace_every"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise FoxnasError(f"annealing: {name} {value!r} must be a whole number of at least 1")
-        if not (math.isfinite(self.boltzmann) and self.boltzmann > 0):
-            raise FoxnasError(f"annealing: boltzmann {self.boltzmann} must be above 0, in points of accuracy")
-        if self.switch_after is not None and self.switch_after < 0:
-            raise FoxnasError(f"annealing: switch_after {self.switch_after} must be at least 0, or null for 2n")
+    """Which states become candidates."""
 
     @property
     def proposals(self) -> int:
