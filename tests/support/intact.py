@@ -7,6 +7,7 @@ import zipfile
 from pathlib import Path
 
 from foxnas.accuracy.outcomes import read_outcomes
+from foxnas.config.whole import read_config
 from foxnas.files.arrays import load_array
 from foxnas.files.journal import Journal
 from foxnas.files.seal import read_model
@@ -68,6 +69,8 @@ def check(path: Path, lines: int | None = None) -> None:
                 found = len(journal.records)
             wanted = len(content) if lines is None else lines
             assert found == wanted, f"{path.name}: {wanted - found} damaged lines"
+        case ".yaml":
+            read_config(path)
         case ".html":
             assert path.read_text().rstrip().endswith("</html>")
         case "":

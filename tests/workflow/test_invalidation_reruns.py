@@ -27,6 +27,10 @@ def dry_runs() -> Iterator[DryRuns]:
         yield ready
 
 
+#: The merged config, written by every run.
+CONFIG = "results/config.yaml"
+
+
 def artefacts(folder: Path) -> dict[str, tuple[bytes, int]]:
     """Bytes and modification times of all that the run holds, but for logs, times and journals."""
     aside = {"logs", "benchmarks", "journals"}
@@ -54,21 +58,21 @@ def test_rows_of_the_table_run_and_leave_the_rest_alone(run: Path, dry_runs: Dry
         execute(run, config)
         after = artefacts(run)
         made = {file for job in plan.runs for file in plan.jobs[job]}
-        assert {name for name in after if after[name] != before.get(name)} == made
+        assert {name for name in after if after[name] != before.get(name)} == made | {CONFIG}
         assert not dry_runs.plan(run, config).runs
 
 
 def test_growth_measures_the_growth_and_shrinking_nothing(run: Path, dry_runs: DryRuns) -> None:
     """100 to 200 subnets of one size, really sampled, evaluated and timed; back to 100, and to 200 again."""
     small, large = BASES["tiny"].config(), changed(BASES["tiny"].config(), {"sampling.subnets": 200})
-    tables = [f"results/mini/16/{name}.csv" for name in ("subnets", "accuracy", "latency-local")]
+    tables = [f"results/mini/16/{name}.csv" for name in ("accuracy", "latency-local")]
     execute(run, small, *tables)
     before, first = artefacts(run), [read_table(run / name) for name in tables]
     execute(run, large, *tables)
     after = artefacts(run)
     shards = {name for name in after if "/16/shards/" in name}
     assert {name for name in shards if after[name] != before.get(name)} == {name for name in shards if "/1." in name}
-    assert {name for name in after if after[name] != before.get(name)} - shards == set(tables)
+    assert {name for name in after if after[name] != before.get(name)} - shards == {*tables, CONFIG}
     for name, known in zip(tables, first, strict=True):
         grown = read_table(run / name)
         assert len(grown) == 200
@@ -77,5 +81,5 @@ def test_growth_measures_the_growth_and_shrinking_nothing(run: Path, dry_runs: D
     measuring = {"sample_subnets", "evaluate_subnets", "time_subnets"}
     assert not dry_runs.plan(run, small, tables).rules & measuring
     execute(run, small, *tables)
-    assert [read_table(run / name).equals(known) for name, known in zip(tables, first, strict=True)] == [True] * 3
+    assert [read_table(run / name).equals(known) for name, known in zip(tables, first, strict=True)] == [True] * 2
     assert not dry_runs.plan(run, large, tables).rules & measuring

@@ -74,7 +74,10 @@ def test_everything_but_journals_is_in_the_store(finished: tuple[Path, str], sto
     assert verdict["arch"].split("_")[0].encode() in read(store, "report.html")
     assert b"start-up" in read(store, "logs/write_report.log")
     local = {path.relative_to(finished[0]) for path in (finished[0] / "results").rglob("*") if path.is_file()}
-    assert {str(path) for path in local if "journals" not in path.parts} <= {"results/logs/summary.txt"}
+    assert {str(path) for path in local if "journals" not in path.parts} <= {
+        "results/logs/summary.txt",
+        "results/config.yaml",
+    }
     assert not [one.key for one in store.objects.all() if "journal" in one.key]
 
 
