@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from foxnas.space.costs import costs_of
 from foxnas.space.space import SearchSpace
 
-#: Python with torch and pandas, and what their allocators take besides: 0.84 to 0.95 GB, measured with small networks.
-BASE_MB = 1200
+#: Python with torch and pandas, and what their allocators take besides: 0.62 to 0.64 GB with small networks.
+BASE_MB = 1000
 
 #: Activations that a float32 pass holds at its peak, relative to those that an operator-by-operator plan of the same
 #: network does: it keeps an operator's input, its output, what the batch norm made of it, and scratch of the kernels.

@@ -50,7 +50,10 @@ ELSEWHERE = {
     "compare_predictors": "training", "evaluate_subnets": "training", "compare_baselines": "training",
     "time_subnets": "measuring", "time_models": "measuring", "validate_on_device": "measuring",
 }  # fmt: skip
-DISTRIBUTIONS = {"yaml": "pyyaml", "sklearn": "scikit-learn", "ai_edge_litert": "ai-edge-litert", "PIL": "pillow"}
+DISTRIBUTIONS = {
+    "yaml": "pyyaml", "sklearn": "scikit-learn", "ai_edge_litert": "ai-edge-litert", "PIL": "pillow",
+    "annotated_types": "annotated-types",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -52,7 +53,7 @@ def ready(board: ArmBoard, tmp_path_factory: pytest.TempPathFactory) -> dict:
     config = read_config(REPOSITORY / "config" / "tiny.yaml")
     (local,) = config.devices
     patience = local.patience.model_copy(update={"silence_s": 120.0})
-    protocol = local.protocol.model_copy(update={"xnnpack": True})
+    protocol = replace(local.protocol, xnnpack=True)
     pi = local.model_copy(update={"name": "pi", "ssh": board.ssh, "patience": patience, "protocol": protocol})
     (folder / "config.yaml").write_text(config.model_copy(update={"devices": [pi]}).model_dump_json())
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile"), "--cores", "1"]
