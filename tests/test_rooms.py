@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.reporting import LONG_FIRST, LONG_TESTS
+
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "foxnas"
 MODULES = sorted(path.relative_to(ROOT) for path in PACKAGE.rglob("*.py"))
@@ -127,3 +129,14 @@ def test_every_room_has_its_tests(folder: str) -> None:
 def test_benchmarks_import_no_test() -> None:
     for path in (p.relative_to(ROOT) for p in (ROOT / "benchmarks").glob("*.py")):
         assert not [n for n in imported(path) if n.startswith("tests.") and not n.startswith("tests.support")], path
+
+
+def test_long_tests_are_there_and_every_room_has_others() -> None:
+    """What `make quick` leaves out; what is left covers every room."""
+    for name in (*LONG_FIRST, *LONG_TESTS):
+        path, _, test = name.partition("::")
+        assert f"def {test}" in (ROOT / "tests" / path).read_text(), name
+    short = {path.relative_to(ROOT / "tests") for path in (ROOT / "tests").rglob("test_*.py")} - set(
+        map(Path, LONG_FIRST)
+    )
+    assert {path.parts[0] for path in short if len(path.parts) > 1} >= LEVEL.keys() - {"errors", "section", "cli"}

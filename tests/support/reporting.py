@@ -7,19 +7,24 @@ from pathlib import Path
 
 import pytest
 
-#: Files of more than a minute, longest first: started first, so that all workers end together.
+#: Files of more than ten seconds, longest first: started first, so that all workers end together.
 LONG_FIRST = (
-    "workflow/test_kills.py",
-    "workflow/test_slurm.py",
-    "workflow/test_remote_storage.py",
-    "workflow/test_tiny_run.py",
-    "workflow/test_ecosystem.py",
-    "workflow/test_invalidation.py",
-    "workflow/test_interruptions.py",
-    "workflow/test_invalidation_reruns.py",
-    "workflow/test_invalidation_code.py",
-    "edgetpu/test_edgetpu_run.py",
-    "flow/test_resources.py",
+    "workflow/test_slurm.py", "workflow/test_kills.py", "workflow/test_tiny_run.py", "workflow/test_ecosystem.py",
+    "workflow/test_invalidation_reruns.py", "workflow/test_interruptions.py", "workflow/test_remote_storage.py",
+    "flow/test_snakemake_private.py", "workflow/test_invalidation.py", "edgetpu/test_edgetpu_run.py",
+    "device/test_ssh_faults.py", "device/test_emulated_arm.py", "supernet/test_training.py",
+    "workflow/test_invalidation_code.py", "flow/test_resources.py", "test_docs.py", "int8/test_export.py",
+    "workflow/test_full_scale.py", "supernet/test_ofa.py", "workflow/test_layers.py", "flow/test_checkout.py",
+    "workflow/test_over_ssh.py", "int8/test_correction.py", "device/test_provisioning.py", "flow/test_summary.py",
+    "workflow/test_invalidation_pairs.py", "workflow/test_provenance.py", "space/test_sampling.py",
+    "report/test_page.py", "predictor/test_rivals.py", "device/test_ssh_connection.py",
+)  # fmt: skip
+
+#: Of other files the tests of more than three seconds. `make quick` leaves these and the long files out.
+LONG_TESTS = (
+    "files/test_closures.py::test_the_closure_holds_all_that_importing_loads",
+    "accuracy/test_evaluation.py::test_predictions_are_those_of_once_for_alls_own_evaluation",
+    "runner/test_lock.py::test_waiting_for_another_says_whom_and_has_an_end",
 )
 
 
@@ -31,8 +36,12 @@ def room_of(nodeid: str) -> str:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put long files first; the order within a file stays. `--dist loadfile --no-loadscope-reorder` keeps to it."""
+    """Mark what is slow, and put long files first. `--dist loadfile --no-loadscope-reorder` keeps to the order."""
     place = {name: number for number, name in enumerate(LONG_FIRST)}
+    for item in items:
+        name = item.nodeid.removeprefix("tests/")
+        if name.split("::")[0] in place or name.startswith(LONG_TESTS):
+            item.add_marker("slow")
     items.sort(key=lambda item: place.get(item.nodeid.split("::")[0].removeprefix("tests/"), len(place)))
 
 
