@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -109,6 +110,21 @@ def test_resizing_is_torchvisions_bit_for_bit(size: int) -> None:
     images = np.random.default_rng(0).integers(0, 256, (5, 28, 28, 1), dtype=np.uint8)
     expected = Resize([size, size], antialias=True)(Image(torch.from_numpy(images).permute(0, 3, 1, 2)))
     assert (resize(images, size) == expected.permute(0, 2, 3, 1).numpy()).all()
+
+
+def test_resizing_gives_the_same_bytes_on_every_processor(tmp_path: Path) -> None:
+    """Also without AVX2, where torchvision rounds otherwise (findings/torchvision_resize_by_processor.sh)."""
+    images = np.random.default_rng(0).integers(0, 256, (4, 40, 52, 3)).astype(np.uint8)
+    np.save(tmp_path / "images.npy", images)
+    program = (
+        "import sys, numpy as np, torch; from foxnas.images.pixels import resize; "
+        "assert torch.backends.cpu.get_cpu_capability() == 'DEFAULT'; "
+        "np.save(sys.argv[1] + '/resized.npy', resize(np.load(sys.argv[1] + '/images.npy'), 24, 0.875))"
+    )
+    root = Path(__file__).resolve().parents[2]
+    narrow = {**os.environ, "ATEN_CPU_CAPABILITY": "default", "PYTHONPATH": str(root)}
+    subprocess.run([sys.executable, "-c", program, str(tmp_path)], env=narrow, check=True)
+    assert np.array_equal(np.load(tmp_path / "resized.npy"), resize(images, 24, 0.875))
 
 
 def test_scenes_place_the_whole_image_somewhere_on_the_canvas() -> None:
