@@ -33,23 +33,37 @@ def end_jobs_with_the_run() -> None:
 def _end(number: int, frame: FrameType | None) -> None:
     # Once is enough: who signals again signals the jobs again.
     for other in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(other, lambda *_: _terminate())
-    told, until = _terminate(), time.monotonic() + PATIENCE_S
+        signal.signal(other, lambda *_: _terminate(set()))
+    told: set[psutil.Process] = set()
+    until = time.monotonic() + PATIENCE_S
+    _terminate(told)
     # Nobody may write to the folder once it is unlocked. Looked at, not waited for: how they ended is for Snakemake.
     while (left := [process for process in told if _lives(process)]) and time.monotonic() < until:
         time.sleep(0.05)
+        _terminate(told)
     for process in left:
         with contextlib.suppress(psutil.Error):
             process.kill()
     raise KeyboardInterrupt
 
 
-def _terminate() -> list[psutil.Process]:
-    told = psutil.Process(os.getpid()).children(recursive=True)
-    for process in told:
+def _terminate(told: set[psutil.Process]) -> None:
+    """Tell all processes below this one to end, but those in `told`, to which they are added.
+
+    They stand still meanwhile: a shell that was told might have started its program a moment ago, and nobody would find
+    that one any more.
+    """
+    new: set[psutil.Process] = set()
+    while found := set(psutil.Process(os.getpid()).children(recursive=True)) - told - new:
+        for process in found:
+            with contextlib.suppress(psutil.Error):
+                process.suspend()
+        new |= found
+    for process in new:
         with contextlib.suppress(psutil.Error):
             process.terminate()
-    return told
+            process.resume()
+    told |= new
 
 
 def _lives(process: psutil.Process) -> bool:
