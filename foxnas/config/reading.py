@@ -23,6 +23,16 @@ class Layer(NamedTuple):
     problems: list[str]
     """What must not be used, one sentence each."""
 
+    def section(self, key: str) -> Layer:
+        """Return what stands below a key of the first level: problems keep the key, places do not."""
+        value = self.value.get(key)
+        below = {path: place for path, place in self.places.items() if path.startswith(f"{key}.")}
+        return Layer(
+            value if isinstance(value, dict) else {},
+            {path.removeprefix(f"{key}."): place for path, place in below.items()},
+            [problem for problem in self.problems if problem.startswith((f"{key}.", f"{key}:"))],
+        )
+
 
 def read_layer(path: Path) -> Layer:
     """Read a YAML or JSON file. Raises FoxnasError when it is neither, or holds no keys."""
