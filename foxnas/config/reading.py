@@ -108,10 +108,15 @@ def _walk(node: yaml.Node, key: str, name: str, places: dict[str, str], above: s
         first: dict[str, int] = {}
         for named, value in node.value:
             line = named.start_mark.line + 1
-            if named.value in first and named.tag != "tag:yaml.org,2002:merge":
+            if not isinstance(named, yaml.ScalarNode):
+                continue  # not hashable, which the loader says
+            if (kind := named.tag.rpartition(":")[2]) not in ("str", "merge"):
+                said = f"is no text; write '{named.value}' in quotes"
+                yield f"{_join(key, named.value)}: {said} ({name}, line {line})"
+            if named.value in first and kind != "merge":
                 said = f"is written twice, first in line {first[named.value]}; remove one"
                 yield f"{_join(key, named.value)}: {said} ({name}, line {line})"
-            first[str(named.value)] = line
+            first[named.value] = line
             below.append((named.value, value, line))
     else:
         below = [(number, value, value.start_mark.line + 1) for number, value in enumerate(node.value)]
