@@ -180,7 +180,9 @@ def _said(problem: Mapping[str, Any], path: Sequence[str]) -> str:
             near = difflib.get_close_matches(path[-1], known, 1, 0.5)
             return f"{key}: unknown key; " + (f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}")
         case "missing":
-            return f"{key}: is missing; config/config.yaml has one to copy"
+            return f"{key}: is missing; " + (
+                "config/config.yaml has one to copy" if len(path) == 1 else "config/README.md says what it takes"
+            )
         case "literal_error":
             allowed = problem["ctx"]["expected"]
             choices = re.findall(r"'([^']*)'", allowed)

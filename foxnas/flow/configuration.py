@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,11 @@ def keep(config: Config, file: Path) -> None:
 
 def _loaded(layers: list[Layer]) -> Config:
     refuse([problem for layer in layers for problem in layer.problems], _SOURCE)
-    places = {key: place for layer in layers for key, place in layer.places.items()}
+    places: dict[str, str] = {}
+    for layer in layers:
+        # A list replaces another as a whole, and with it the lines of what stood there.
+        lists = tuple({found[1] for found in map(re.compile(r"(.+?\.)\d+(?:\.|$)").match, layer.places) if found})
+        places = {key: place for key, place in places.items() if not key.startswith(lists)} | layer.places
     return load_config(_merged([layer.value for layer in layers]), _SOURCE, places)
 
 

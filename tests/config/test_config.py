@@ -100,6 +100,7 @@ def test_every_leaf_is_explained() -> None:
         (changed("space.image_sizes", [16, 22]), r"space mini: image size 22 is not a multiple .* take 20 or 24"),
         (changed("space.padding", "sam"), r"space.padding: 'sam' is not .*; did you mean same\?"),
         ({k: v for k, v in DEFAULT.items() if k != "data"}, r"data: is missing; config/config.yaml has"),
+        (changed("devices.0.ssh", {}), r"devices.0.ssh.host: is missing; config/README.md says what it takes"),
         (
             changed("devices.0.kind", "torch"),
             r"devices.0.torch is null, but local is a torch device: write {",

@@ -102,6 +102,18 @@ def test_two_files_are_layered_in_order(mine: Path, tmp_path: Path) -> None:
     assert used((mine, last, other)).budgets == [2]
 
 
+def test_a_list_that_is_replaced_leaves_no_lines(mine: Path, tmp_path: Path) -> None:
+    """The last list's line is said, also of a key that only an earlier one has, and of one on the command line."""
+    other = write(tmp_path / "other.yaml", "search: {}\ndevices:\n  - {name: local, ssh: {}}\n")
+    with pytest.raises(FoxnasError) as caught:
+        used((mine, other))
+    said = str(caught.value).splitlines()[1:]
+    assert [line.partition(": is missing; ")[0].strip() for line in said] == ["devices.0.kind", "devices.0.ssh.host"]
+    assert [line.rpartition(" (")[2] for line in said] == [f"{other}, line 3)"] * 2
+    with pytest.raises(FoxnasError, match=r"devices.0.kind: is missing; .* \(--config\)"):
+        used((mine, other), ("devices=[{name: local}]",))
+
+
 def test_the_config_of_an_including_workflow_is_laid_over_the_defaults(mine: Path, tmp_path: Path) -> None:
     umbrella = write(tmp_path / "umbrella.yaml", {"foxnas": MINE, "others": {"seed": "3"}})
     words = ("foxnas={search: {seed: 3}}",)
