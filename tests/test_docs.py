@@ -20,7 +20,7 @@ import pytest
 import yaml
 
 from benchmarks.__main__ import BY_ITSELF, NAMES
-from foxnas.config.whole import Config
+from foxnas.config.whole import Config, read_config
 from foxnas.predictor.fit import fit
 from foxnas.space.config import read_space
 from tests.support.pages import INDEX, PAGES, ROOT, Command, Snippet, anchors, code, commands, links, name, snippets
@@ -132,6 +132,13 @@ def test_every_config_snippet_is_of_the_schema(snippet: Snippet) -> None:
     value = yaml.safe_load(snippet.text)
     assert value
     jsonschema.validate(value, SCHEMA)
+
+
+def test_the_snippets_of_readme_are_a_whole_config_together(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("".join(one.text for one in YAML if one.page == "README.md"))
+    config = read_config(file)
+    assert (config.devices[0].ssh is None, config.supernet.source, config.space.classes) == (False, "train", 100)
 
 
 def test_the_schema_would_notice() -> None:

@@ -46,7 +46,8 @@ Numbers are read as YAML 1.1 has them. What it would take for something else is 
 `1.0e-3`), `1:30` (90), `010` (8), and a key that is written twice.
 
 What to set first, for a device and data of your own: `devices` (without `ssh`, the machine that the workflow runs
-on), `budgets`, `data.dataset` and `data.folder`, `space`, and `supernet` (a checkpoint of yours, or `source: train`).
+on), `budgets`, `data.dataset` and `data.folder`, `space`, and `supernet` (a checkpoint of yours, or `source: train`
+and `training.phases`).
 Without any change the workflow runs the demo: Fashion-MNIST, a shipped supernet, and this machine as the device.
 
 Reordering keys or changing comments reruns nothing. This page is written by `make documents`.

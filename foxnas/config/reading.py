@@ -23,6 +23,16 @@ class Layer(NamedTuple):
     problems: list[str]
     """What must not be used, one sentence each."""
 
+    def section(self, key: str) -> Layer:
+        """Return what stands below a key of the first level: problems keep the key, places do not."""
+        value = self.value.get(key)
+        below = {path: place for path, place in self.places.items() if path.startswith(f"{key}.")}
+        return Layer(
+            value if isinstance(value, dict) else {},
+            {path.removeprefix(f"{key}."): place for path, place in below.items()},
+            [problem for problem in self.problems if problem.startswith((f"{key}.", f"{key}:"))],
+        )
+
 
 def read_layer(path: Path) -> Layer:
     """Read a YAML or JSON file. Raises FoxnasError when it is neither, or holds no keys."""
@@ -98,10 +108,15 @@ def _walk(node: yaml.Node, key: str, name: str, places: dict[str, str], above: s
         first: dict[str, int] = {}
         for named, value in node.value:
             line = named.start_mark.line + 1
-            if named.value in first and named.tag != "tag:yaml.org,2002:merge":
+            if not isinstance(named, yaml.ScalarNode):
+                continue  # not hashable, which the loader says
+            if (kind := named.tag.rpartition(":")[2]) not in ("str", "merge"):
+                said = f"is no text; write '{named.value}' in quotes"
+                yield f"{_join(key, named.value)}: {said} ({name}, line {line})"
+            if named.value in first and kind != "merge":
                 said = f"is written twice, first in line {first[named.value]}; remove one"
                 yield f"{_join(key, named.value)}: {said} ({name}, line {line})"
-            first[str(named.value)] = line
+            first[named.value] = line
             below.append((named.value, value, line))
     else:
         below = [(number, value, value.start_mark.line + 1) for number, value in enumerate(node.value)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -129,7 +130,7 @@ def load_config(raw: Mapping[str, Any], source: str, places: Mapping[str, str] |
     try:
         return Config.model_validate(dict(raw))
     except ValidationError as error:
-        refuse([_explain(problem, places or {}) for problem in error.errors()], source)
+        refuse([_explain(problem, places or {}) for problem in _of_one_value(error)], source)
         raise
 
 
@@ -140,8 +141,26 @@ def read_config(path: Path) -> Config:
     return load_config(layer.value, str(path), layer.places)
 
 
+def _of_one_value(error: ValidationError) -> list[Mapping[str, Any]]:
+    """Return one problem per value: of what may be a text or a number, pydantic says that it is neither, singly."""
+    told: dict[tuple[str, ...], Any] = {}
+    for problem in error.errors():
+        path = tuple(_path(problem))
+        before = told.get(path, {"type": "none_type"})
+        if path in told and problem["type"].endswith("_type") and before["type"].endswith("_type"):
+            kinds = f"{before['msg']} or {problem['msg'].removeprefix('Input should be ')}"
+            told[path] = {**before, "type": "union_type", "msg": kinds}
+        elif before["type"].endswith("_type"):
+            told[path] = problem
+    return list(told.values())
+
+
+def _path(problem: Mapping[str, Any]) -> list[str]:
+    return [str(part) for part in problem["loc"] if not re.fullmatch(r"(str|float|int|function.*)", str(part))]
+
+
 def _explain(problem: Mapping[str, Any], places: Mapping[str, str]) -> str:
-    path = [str(part) for part in problem["loc"] if not re.fullmatch(r"(str|float|int|function.*)", str(part))]
+    path = _path(problem)
     text = _said(problem, path)
     # A check across keys names the first of them itself.
     named = re.match(r"[\w.]+", text.removeprefix(f"{'.'.join(path)}: "))
@@ -161,7 +180,9 @@ def _said(problem: Mapping[str, Any], path: Sequence[str]) -> str:
             near = difflib.get_close_matches(path[-1], known, 1, 0.5)
             return f"{key}: unknown key; " + (f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}")
         case "missing":
-            return f"{key}: is missing; config/config.yaml has one to copy"
+            return f"{key}: is missing; " + (
+                "config/config.yaml has one to copy" if len(path) == 1 else "config/README.md says what it takes"
+            )
         case "literal_error":
             allowed = problem["ctx"]["expected"]
             choices = re.findall(r"'([^']*)'", allowed)
@@ -178,8 +199,26 @@ def _said(problem: Mapping[str, Any], path: Sequence[str]) -> str:
             name, allowed = re.sub(r"[^a-z0-9.]+", "-", str(value).lower()).strip("-."), problem["ctx"]["pattern"]
             fix = f"; {name!r} would do" if re.fullmatch(allowed, name) else ""
             return f"{key}: {value!r} does not fit: should match pattern '{allowed}'{fix}"
+        case "model_type" | "dataclass_type":
+            said = "should be a section, with keys and values"
+        case "list_type" if isinstance(value, str | float | int):
+            said = f"should be a list; write [{_written(value)}]"
+        case "bool_type":
+            said = "should be true or false"
+        case "string_type" if value is not None:
+            said = "should be a text; in a file, write it in quotes"
+        case "too_short":
+            said = f"should have at least {problem['ctx']['min_length']} item"
         case _:
-            return f"{key}: {value!r} does not fit: {problem['msg'].removeprefix('Input ')}"
+            said = problem["msg"].removeprefix("Input ")
+    return f"{key}: {_written(value)} does not fit: {said}"
+
+
+def _written(value: Any) -> str:
+    """Return a value as it stands in YAML; numbers, texts and lists are alike in Python."""
+    if value is None or isinstance(value, bool):
+        return str(value).lower().replace("none", "null")
+    return str(value) if isinstance(value, date) else repr(value)
 
 
 def _fields_at(location: tuple[int | str, ...]) -> set[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,12 +25,15 @@ def configured(workflow: Any, config: Mapping[str, Any]) -> Config:
 
     Snakemake lays config files over one another, then `--config`, and keeps neither lines nor repeated keys nor, in
     `--config`, what is a number. So the same files are read again here; where they do not give `config`, because an
-    including workflow made it of something else, it is taken as it is. Raises FoxnasError.
+    including workflow made it of something else than a section of them, it is taken as it is. Raises FoxnasError.
     """
     files, typed_in = config_sources(workflow)
     layers = [read_layer(file) for file in files]
-    if _plain(_merged([*(layer.value for layer in layers), typed_in])) == _plain(config):
+    whole, wanted = _merged([*(layer.value for layer in layers), typed_in]), _plain(config)
+    if _plain(whole) == wanted:
         layers.append(typed(typed_in, "--config"))
+    elif sections := [key for key, value in whole.items() if _plain(value) == wanted]:
+        layers = [layer.section(sections[0]) for layer in (*layers, typed(typed_in, "--config"))]
     else:
         layers = [typed(config, "in the including workflow's config", set(_texts(typed_in)))]
     return _loaded(layers)
@@ -45,7 +49,11 @@ def keep(config: Config, file: Path) -> None:
 
 def _loaded(layers: list[Layer]) -> Config:
     refuse([problem for layer in layers for problem in layer.problems], _SOURCE)
-    places = {key: place for layer in layers for key, place in layer.places.items()}
+    places: dict[str, str] = {}
+    for layer in layers:
+        # A list replaces another as a whole, and with it the lines of what stood there.
+        lists = tuple({found[1] for found in map(re.compile(r"(.+?\.)\d+(?:\.|$)").match, layer.places) if found})
+        places = {key: place for key, place in places.items() if not key.startswith(lists)} | layer.places
     return load_config(_merged([layer.value for layer in layers]), _SOURCE, places)
 
 
@@ -56,7 +64,7 @@ def _merged(values: list[dict[str, Any]]) -> dict[str, Any]:
     return whole
 
 
-def _plain(value: Mapping[str, Any]) -> Any:
+def _plain(value: Any) -> Any:
     """Return the value such that equal ones are equal, also where they hold a NaN."""
     return json.loads(json.dumps(value, default=str), parse_constant=str)
 

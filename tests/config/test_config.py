@@ -10,6 +10,7 @@ import math
 import operator
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,21 @@ def test_every_leaf_is_explained() -> None:
         (changed("budgets", ["p25", "q50"]), r"budget 'q50' is not understood"),
         (changed("budgets", ["p25", "p25.0"]), r"p25 is listed twice"),
         (changed("budgets", []), r"budgets: \[\] does not fit"),
+        (changed("budgets", []), r"budgets: \[\] does not fit: should have at least 1 item$"),
+        (changed("budgets", "p25"), r"budgets: 'p25' does not fit: should be a list; write \['p25'\]$"),
+        (
+            changed("budgets", [True]),
+            r":\n  budgets.0: true does not fit: should be a valid string or a valid number.*$",
+        ),
+        (changed("search", None), r"search: null does not fit: should be a section, with keys and values$"),
+        (
+            changed("devices.0.ssh", "pi"),
+            r"devices.0.ssh: 'pi' does not fit: should be a section, with keys and values$",
+        ),
+        (changed("devices.0.protocol", [3]), r"devices.0.protocol: \[3\] does not fit: should be a section, .*$"),
+        (changed("search.annealing.guided", 1), r"search.annealing.guided: 1 does not fit: should be true or false$"),
+        (changed("search.seed", date(2021, 8, 8)), r"search.seed: 2021-08-08 does not fit: should be a valid integer$"),
+        (changed("data.folder", 3), r"data.folder: 3 does not fit: should be a text; in a file, write it in quotes$"),
         (changed("space.kernel_sizes", [3, 4]), r"kernel_sizes \[3, 4\] must be odd"),
         (
             changed("accuracy.recalibration_images", 99999),
@@ -84,6 +100,7 @@ def test_every_leaf_is_explained() -> None:
         (changed("space.image_sizes", [16, 22]), r"space mini: image size 22 is not a multiple .* take 20 or 24"),
         (changed("space.padding", "sam"), r"space.padding: 'sam' is not .*; did you mean same\?"),
         ({k: v for k, v in DEFAULT.items() if k != "data"}, r"data: is missing; config/config.yaml has"),
+        (changed("devices.0.ssh", {}), r"devices.0.ssh.host: is missing; config/README.md says what it takes"),
         (
             changed("devices.0.kind", "torch"),
             r"devices.0.torch is null, but local is a torch device: write {",
@@ -106,7 +123,7 @@ def test_every_leaf_is_explained() -> None:
         ),
         (changed("validation.max_drop_percent", math.inf), r"validation.max_drop_percent: inf .*finite"),
         (changed("verification.margin_percent", math.nan), r"verification.margin_percent: nan .*finite"),
-        (changed("budgets", [math.inf]), r"budgets.0: inf .*finite"),
+        (changed("budgets", [math.inf]), r":\n  budgets.0: inf .*finite.*$"),
         (
             changed("supernet.checkpoint", None),
             r"supernet: checkpoint is null; write the file's path, or source: train",

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from snakemake.common.configfile import load_configfile
 
-from foxnas.config.reading import read_layer, typed
+from foxnas.config.reading import read_layer, refuse, typed
 from foxnas.config.whole import read_config
 from foxnas.errors import FoxnasError
 from tests.support.configs import FOLDER, written_out
@@ -88,6 +88,15 @@ def test_ordinary_values_are_not_refused(tmp_path: Path) -> None:
 )
 def test_a_key_that_is_written_twice_is_refused(text: str, expected: str, tmp_path: Path) -> None:
     assert layer(tmp_path, text).problems == [expected.format(tmp_path / "mine.yaml")]
+
+
+@pytest.mark.parametrize("key", ["no", "3", "null", "1.5", "2021-08-08"])
+def test_a_key_that_is_no_text_is_refused(key: str, tmp_path: Path) -> None:
+    for text in (f"search: {{}}\n? {key}\n: 3\n", f"search: {{}}\nsearch-more:\n  ? {key}\n  : 3\n"):
+        with pytest.raises(FoxnasError, match=r"is no text; write '.*' in quotes \(.*mine.yaml, line [23]\)$"):
+            refuse(layer(tmp_path, text).problems, "mine.yaml")
+    with pytest.raises(FoxnasError, match=r"mine.yaml: is not YAML: (.|\n)*unhashable key\n.*line 1, column 3"):
+        layer(tmp_path, f"? [{key}]\n: 3\n")
 
 
 def test_anchors_and_merges_are_no_repetition(tmp_path: Path) -> None:

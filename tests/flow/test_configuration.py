@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -101,6 +102,18 @@ def test_two_files_are_layered_in_order(mine: Path, tmp_path: Path) -> None:
     assert used((mine, last, other)).budgets == [2]
 
 
+def test_a_list_that_is_replaced_leaves_no_lines(mine: Path, tmp_path: Path) -> None:
+    """The last list's line is said, also of a key that only an earlier one has, and of one on the command line."""
+    other = write(tmp_path / "other.yaml", "search: {}\ndevices:\n  - {name: local, ssh: {}}\n")
+    with pytest.raises(FoxnasError) as caught:
+        used((mine, other))
+    said = str(caught.value).splitlines()[1:]
+    assert [line.partition(": is missing; ")[0].strip() for line in said] == ["devices.0.kind", "devices.0.ssh.host"]
+    assert [line.rpartition(" (")[2] for line in said] == [f"{other}, line 3)"] * 2
+    with pytest.raises(FoxnasError, match=r"devices.0.kind: is missing; .* \(--config\)"):
+        used((mine, other), ("devices=[{name: local}]",))
+
+
 def test_the_config_of_an_including_workflow_is_laid_over_the_defaults(mine: Path, tmp_path: Path) -> None:
     umbrella = write(tmp_path / "umbrella.yaml", {"foxnas": MINE, "others": {"seed": "3"}})
     words = ("foxnas={search: {seed: 3}}",)
@@ -109,6 +122,29 @@ def test_the_config_of_an_including_workflow_is_laid_over_the_defaults(mine: Pat
     assert used(declared=(mine,), given=lambda config: {**config, "search": {"seed": 3}}) == expected
     with pytest.raises(FoxnasError, match=r"space: is missing(.|\n)*budgets: is missing"):
         used(given=lambda _: {})
+
+
+@pytest.mark.parametrize(
+    ("more", "words", "message"),
+    [
+        ("  search: {seed: 1, seed: 2}\n", (), r"foxnas.search.seed: is written twice.*umbrella.yaml, line 9\)"),
+        ("  predictors: {seed: 1:30}\n", (), r"foxnas.predictors.seed: 1:30 is read as 90.*umbrella.yaml, line 9\)"),
+        ("  search: {seed: -1}\n", (), r"search.seed: -1 is out of range.*\(.*umbrella.yaml, line 9\)"),
+        ("", ("foxnas={search: {sead: 1}}",), r"search.sead: unknown key.*\(--config\)"),
+        ("", ("foxnas={search: {seed: 1e3}}",), r"search.seed: 1e3 is a text.*\(--config\)"),
+    ],
+)
+def test_a_section_of_an_including_workflow_is_read_as_strictly(
+    more: str, words: tuple[str, ...], message: str, tmp_path: Path
+) -> None:
+    """And what else stands in its files is its own affair."""
+    mine = "".join(f"  {key}: {json.dumps(value)}\n" for key, value in MINE.items())
+    text = f"others: {{seed: 1:30}}\nothers: {{seed: 1:30, alike: '3'}}\nfoxnas:\n{mine}{more}"
+    umbrella = write(tmp_path / "umbrella.yaml", text)
+    for place in ("files", "declared"):
+        with pytest.raises(FoxnasError, match=message) as caught:
+            used(words=words, given=lambda config: config["foxnas"], **{place: (umbrella,)})
+        assert len(str(caught.value).splitlines()) == 2
 
 
 @pytest.mark.parametrize(
