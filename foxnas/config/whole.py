@@ -179,7 +179,8 @@ def _said(problem: Mapping[str, Any], path: Sequence[str]) -> str:
             fix = f"; {name!r} would do" if re.fullmatch(allowed, name) else ""
             return f"{key}: {value!r} does not fit: should match pattern '{allowed}'{fix}"
         case _:
-            return f"{key}: {value!r} does not fit: {problem['msg'].removeprefix('Input ')}"
+            said = problem["msg"].removeprefix("Input ").replace("tuple", "list")  # what a YAML list becomes
+            return f"{key}: {value!r} does not fit: {said}"
 
 
 def _fields_at(location: tuple[int | str, ...]) -> set[str]:
