@@ -7,45 +7,17 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import BeforeValidator, Field, Strict, ValidationError
 
 from foxnas.errors import FoxnasError
 from foxnas.section import Count, Section
+from foxnas.space.layers import Activation, SqueezeExcite, UnitSpec
 from foxnas.space.space import SearchSpace
 
 #: The declarations that are shipped, one file each.
 FOLDER = Path(__file__).parent / "shipped"
 
 SpaceName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
-ActivationName = Literal["relu", "relu6", "h-swish"]
-
-
-class UnitConfig(Section):
-    """One unit of the space."""
-
-    width: Count
-    """Output channels of every layer of the unit."""
-    stride: Literal[1, 2]
-    """Stride of the unit's first layer."""
-    type: Literal[1, 2, 3]
-    """1: separable inverted bottleneck with squeeze-and-excitation; 2: the same without; 3: fused (K = 3 only)."""
-    activation: ActivationName = "relu6"
-    """After every convolution of a layer but the last."""
-    first_type: Literal[0, 1, 2, 3] = 0
-    """Type of the unit's first layer, if it is another; 0: the same."""
-
-
-class SqueezeConfig(Section):
-    """Inside of the squeeze-and-excitation gates, which end in a hard-sigmoid."""
-
-    reduction: Count = 4
-    """The hidden width is divided by this..."""
-    divisor: Count = 1
-    """...rounded to a multiple of this..."""
-    minimum: Count = 4
-    """...and is at least this."""
-    activation: Literal["relu", "relu6"] = "relu6"
-    """Between the gate's two convolutions."""
 
 
 class SpaceConfig(Section):
@@ -69,19 +41,19 @@ class SpaceConfig(Section):
     """Output channels of the stem convolution and of the separable block after it."""
     stem_stride: Literal[1, 2]
     """Stride of the stem convolution."""
-    stem_activation: ActivationName = "relu6"
+    stem_activation: Activation = "relu6"
     """After the stem convolution."""
-    first_activation: ActivationName = "relu6"
+    first_activation: Activation = "relu6"
     """Inside the separable block after the stem."""
     first_residual: bool = True
     """Whether that block adds its input."""
-    units: list[UnitConfig]
+    units: Annotated[tuple[UnitSpec, ...], Strict(False)]
     """The searchable units, from input to output."""
-    squeeze: SqueezeConfig = SqueezeConfig()
+    squeeze: SqueezeExcite = SqueezeExcite()
     """Inside of the squeeze-and-excitation gates."""
     head_width: Count
     """Output channels of the 1x1 convolution before global average pooling."""
-    head_activation: ActivationName = "relu6"
+    head_activation: Activation = "relu6"
     """After that convolution, and after the one below."""
     mix_width: Annotated[int, Field(ge=0)] = 0
     """Output channels of a 1x1 convolution between pooling and classifier (MobileNetV3); 0: none."""
