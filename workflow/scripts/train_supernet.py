@@ -11,7 +11,7 @@ from foxnas.files.arrays import load_array
 from foxnas.images.config import ViewConfig
 from foxnas.images.folders import read_files
 from foxnas.images.training_files import TrainingFiles
-from foxnas.space.config import SpaceConfig
+from foxnas.space.space import SearchSpace
 from foxnas.supernet.training.finished import KeptSupernet
 from foxnas.supernet.training.processes import join_processes
 from foxnas.supernet.training.recipe import Recipe
@@ -21,7 +21,7 @@ from foxnas.supernet.training.training import train_supernet
 def main(
     *,
     made_by: cli.MadeBy,
-    space: SpaceConfig,
+    space: SearchSpace,
     training: Recipe,
     view: ViewConfig,
     images: Path,
@@ -52,7 +52,7 @@ def main(
                 pixels = TrainingFiles(files, truth, view.channels, readers, skip=view.corrupt_images == "skip")
             else:
                 pixels = load_array(images, "r")
-            trained = train_supernet(space.build(), pixels, truth, training, state, processes)
+            trained = train_supernet(space, pixels, truth, training, state, processes)
             if processes.first:
                 kept.keep(trained)
         if processes.first:
