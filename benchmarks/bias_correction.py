@@ -31,7 +31,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     config = read_config(options.config)
-    space, data = config.space.build(), options.results / "data"
+    space, data = config.space, options.results / "data"
     calibration, verify = (
         ArraysBySize([data / str(size) / f"{split}-images.npy" for size in space.image_sizes])
         for split in ("calibration", "verify")

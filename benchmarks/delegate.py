@@ -25,7 +25,7 @@ def main() -> None:
     parser.add_argument("--config", type=Path, default=Path("config/config.yaml"))
     options = parser.parse_args()
     config = read_config(options.config)
-    space = config.space.build()
+    space = config.space
     writer = ProbeWriter(space)
     models = {}
     for size in (space.image_sizes[0], space.image_sizes[-1]):

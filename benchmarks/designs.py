@@ -59,7 +59,7 @@ def sequences(
 
 def accuracies(config: Config, results: Path, size: int, archs: Sequence[Arch], journal: Path) -> pd.DataFrame:
     """Measure what the journal lacks; return id and accuracy of all."""
-    space = config.space.build()
+    space = config.space
     data = results / "data"
     network = load_supernet(space, results / space.name / "supernet.safetensors")
     images, labels = np.load(data / str(size) / "fit-images.npy"), np.load(data / "native" / "fit-labels.npy")
@@ -84,7 +84,7 @@ def latencies(config: Config, archs: Sequence[Arch], folder: Path) -> pd.DataFra
     Shards are of all designs and the held-out subnets mixed, so that an hour in which the machine is slower is
     no design's own.
     """
-    space = config.space.build()
+    space = config.space
     device, protocol = build_device(config.devices[0].measured, config.devices[0].access, [])
     writer = ProbeWriter(space)
     tables = []
@@ -150,7 +150,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     config = read_config(options.config)
-    space = config.space.build()
+    space = config.space
     size = options.size or space.image_sizes[0]
     options.folder.mkdir(parents=True, exist_ok=True)
     fits = sequences(space, size, options.designs, options.seeds)

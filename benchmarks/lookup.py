@@ -92,7 +92,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("results/lookup"))
     options = parser.parse_args()
     config = read_config(options.config)
-    space = config.space.build()
+    space = config.space
     device, protocol = build_device(config.devices[0].measured, config.devices[0].access, [])
     sizes = options.sizes or [space.image_sizes[i] for i in (0, len(space.image_sizes) // 2, -1)]
     for size in sizes:

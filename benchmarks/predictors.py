@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    space = read_config(options.config).space.build()
+    space = read_config(options.config).space
     for base, (file, column) in _TARGETS.items():
         folder, name = options.results / space.name, file.format(device=options.device)
         measured = read(space, folder, list(space.image_sizes), name, column)

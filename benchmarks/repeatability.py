@@ -85,7 +85,7 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=3)
     options = parser.parse_args()
     config = read_config(options.config)
-    space = config.space.build()
+    space = config.space
     device, protocol = build_device(config.devices[0].measured, config.devices[0].access, [])
     writer, rng = ProbeWriter(space), np.random.default_rng(0)
     sizes = space.image_sizes

@@ -8,7 +8,7 @@ import types
 from collections.abc import Callable
 from dataclasses import asdict, is_dataclass
 from functools import cache
-from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel, ConfigDict, Field, Strict
@@ -41,7 +41,7 @@ class Section(BaseModel):
 class Settings:
     """The same as a frozen dataclass, which the library uses, too; its leaves are strict, as those above are.
 
-    A config is held to the annotations by pydantic; made in code, the settings hold their whole numbers and limits to
+    A config is held to the annotations by pydantic; made in code, the settings hold their numbers and choices to
     them. A subclass with checks of its own calls this one's `__post_init__`.
     """
 
@@ -59,7 +59,7 @@ class Settings:
 
 @cache
 def _rules(kind: Any) -> dict[str, list[tuple[Callable[[Any], bool], str]]]:
-    """Return what each number of the settings must be: a check, and words."""
+    """Return what each number and choice of the settings must be: a check, and words."""
     found: dict[str, list[tuple[Callable[[Any], bool], str]]] = {}
     for name, hint in get_type_hints(kind, include_extras=True).items():
         for part in get_args(hint) if get_origin(hint) in (Union, types.UnionType) else [hint]:
@@ -67,6 +67,8 @@ def _rules(kind: Any) -> dict[str, list[tuple[Callable[[Any], bool], str]]]:
                 rules = [rule for field in part.__metadata__ for rule in getattr(field, "metadata", ())]
                 kind_of = (_is_whole, "a whole number") if get_args(part)[0] is int else (math.isfinite, "finite")
                 found[name] = [kind_of, *map(_limit, rules)]
+            elif get_origin(part) is Literal:
+                found[name] = [(get_args(part).__contains__, f"one of {', '.join(map(str, get_args(part)))}")]
     return found
 
 

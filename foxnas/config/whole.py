@@ -63,7 +63,6 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Config:
-        self.space.build()
         names = [device.name for device in self.devices]
         if repeated := {n for n in names if names.count(n) > 1}:
             raise FoxnasError(f"devices: two are named {sorted(repeated)[0]!r}; give each a name of its own")
@@ -113,7 +112,7 @@ class Config(Section):
                     if extra := set(getattr(phase, knob)) - set(getattr(self.space, knob)):
                         raise FoxnasError(
                             f"supernet.training.phases.{i}.{knob} has {sorted(extra)[0]}, which space.{knob} "
-                            f"{getattr(self.space, knob)} has not"
+                            f"{list(getattr(self.space, knob))} has not"
                         )
         return self
 
@@ -194,14 +193,15 @@ def _said(problem: Mapping[str, Any], path: Sequence[str]) -> str:
             return f"{key}: {value!r} is out of range: {said}; the nearest limit is {limit:g}"
         case "value_error":
             text = str(problem["ctx"]["error"])
-            return f"{key}: {text}" if path else text
+            names_it = not path or re.match(rf"{key} [\w.-]+: ", text)  # as in "space mini: ..."
+            return text if names_it else f"{key}: {text}"
         case "string_pattern_mismatch":
             name, allowed = re.sub(r"[^a-z0-9.]+", "-", str(value).lower()).strip("-."), problem["ctx"]["pattern"]
             fix = f"; {name!r} would do" if re.fullmatch(allowed, name) else ""
             return f"{key}: {value!r} does not fit: should match pattern '{allowed}'{fix}"
         case "model_type" | "dataclass_type":
             said = "should be a section, with keys and values"
-        case "list_type" if isinstance(value, str | float | int):
+        case "list_type" | "tuple_type" if isinstance(value, str | float | int):
             said = f"should be a list; write [{_written(value)}]"
         case "bool_type":
             said = "should be true or false"
@@ -210,7 +210,7 @@ def _said(problem: Mapping[str, Any], path: Sequence[str]) -> str:
         case "too_short":
             said = f"should have at least {problem['ctx']['min_length']} item"
         case _:
-            said = problem["msg"].removeprefix("Input ")
+            said = problem["msg"].removeprefix("Input ").replace("tuple", "list")  # what a YAML list becomes
     return f"{key}: {_written(value)} does not fit: {said}"
 
 

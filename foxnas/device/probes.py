@@ -12,7 +12,6 @@ from foxnas.files.seal import read_model
 from foxnas.int8 import probe
 from foxnas.int8.reading import read_metadata
 from foxnas.space.arch import Arch
-from foxnas.space.config import SpaceConfig
 from foxnas.space.space import SearchSpace
 
 
@@ -35,5 +34,5 @@ def exported_model(kind: str, path: Path) -> bytes:
     if kind != "torch":
         return content
     made_by = read_metadata(content)
-    space = SpaceConfig.model_validate(made_by["settings"]["space"]).build()
+    space = SearchSpace.from_record(made_by["settings"]["space"])
     return float_probe.write_float(space, space.parse(made_by["arch"]))

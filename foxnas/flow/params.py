@@ -30,8 +30,8 @@ from foxnas.files import closures
 from foxnas.flow.checkout import BASE, recorded, seen
 from foxnas.search.goal import Caps
 from foxnas.section import canonical
-from foxnas.space.config import SpaceConfig
 from foxnas.space.sampling_config import SampleConfig
+from foxnas.space.space import SearchSpace
 
 #: Subnets in a shard. A constant, so that more subnets add shards and leave the finished ones alone.
 SHARD_SIZE = 100
@@ -274,14 +274,14 @@ def percentile_shards(config: Config) -> list[int]:
     return shards_of(percentile_subnets(config))
 
 
-def space_at(space: SpaceConfig, sizes: Sequence[int]) -> SpaceConfig:
+def space_at(space: SearchSpace, sizes: Sequence[int]) -> SearchSpace:
     """Return the space with only these image sizes, so that another size does not touch a rule.
 
     Nor does the divisor: the config has been held against it, and that is all it is for.
     """
-    return space.model_copy(update={"image_sizes": list(sizes), "size_divisor": 1})
+    return replace(space, image_sizes=tuple(sizes), size_divisor=1)
 
 
-def shape_of(space: SpaceConfig) -> SpaceConfig:
+def shape_of(space: SearchSpace) -> SearchSpace:
     """Return the space with one image size, the same for all: what weights and layers depend on."""
     return space_at(space, [1])

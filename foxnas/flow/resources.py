@@ -132,9 +132,7 @@ def evaluating(config: Config, more_mb: int = 0) -> Callable[[Any, int], int]:
         What the job loads besides torch and the subnet.
     """
     accuracy = config.accuracy
-    bound = evaluation_mb(
-        config.space.build(), config.space.image_sizes, accuracy.batch_size, accuracy.recalibration_images
-    )
+    bound = evaluation_mb(config.space, config.space.image_sizes, accuracy.batch_size, accuracy.recalibration_images)
 
     def memory_mb(wildcards: Any, attempt: int) -> int:
         size = getattr(wildcards, "size", None)

@@ -1,102 +1,19 @@
-"""The search space: a declaration, and the ones that are shipped."""
+"""Declarations of search spaces: the config's, and the ones that are shipped."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import yaml
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import BeforeValidator
 
 from foxnas.errors import FoxnasError
-from foxnas.section import Count, Section
 from foxnas.space.space import SearchSpace
 
 #: The declarations that are shipped, one file each.
 FOLDER = Path(__file__).parent / "shipped"
-
-SpaceName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
-ActivationName = Literal["relu", "relu6", "h-swish"]
-
-
-class UnitConfig(Section):
-    """One unit of the space."""
-
-    width: Count
-    """Output channels of every layer of the unit."""
-    stride: Literal[1, 2]
-    """Stride of the unit's first layer."""
-    type: Literal[1, 2, 3]
-    """1: separable inverted bottleneck with squeeze-and-excitation; 2: the same without; 3: fused (K = 3 only)."""
-    activation: ActivationName = "relu6"
-    """After every convolution of a layer but the last."""
-    first_type: Literal[0, 1, 2, 3] = 0
-    """Type of the unit's first layer, if it is another; 0: the same."""
-
-
-class SqueezeConfig(Section):
-    """Inside of the squeeze-and-excitation gates, which end in a hard-sigmoid."""
-
-    reduction: Count = 4
-    """The hidden width is divided by this..."""
-    divisor: Count = 1
-    """...rounded to a multiple of this..."""
-    minimum: Count = 4
-    """...and is at least this."""
-    activation: Literal["relu", "relu6"] = "relu6"
-    """Between the gate's two convolutions."""
-
-
-class SpaceConfig(Section):
-    """The search space: what a subnet may look like."""
-
-    name: SpaceName
-    """Names the folder under results/."""
-    image_sizes: list[Count]
-    """Input sizes, in pixels, ascending."""
-    size_divisor: Count = 1
-    """What every image size must be a multiple of; 1: any size."""
-    kernel_sizes: list[Count]
-    """Choices of K for every layer."""
-    expansion_ratios: list[Count]
-    """Choices of E for every layer."""
-    depths: list[Count]
-    """Choices of D, the number of layers of a unit, for every unit."""
-    padding: Literal["same", "symmetric"] = "same"
-    """same: TFLite's SAME; symmetric: K // 2 on every side, as in PyTorch and Once-for-All."""
-    stem_width: Count
-    """Output channels of the stem convolution and of the separable block after it."""
-    stem_stride: Literal[1, 2]
-    """Stride of the stem convolution."""
-    stem_activation: ActivationName = "relu6"
-    """After the stem convolution."""
-    first_activation: ActivationName = "relu6"
-    """Inside the separable block after the stem."""
-    first_residual: bool = True
-    """Whether that block adds its input."""
-    units: list[UnitConfig]
-    """The searchable units, from input to output."""
-    squeeze: SqueezeConfig = SqueezeConfig()
-    """Inside of the squeeze-and-excitation gates."""
-    head_width: Count
-    """Output channels of the 1x1 convolution before global average pooling."""
-    head_activation: ActivationName = "relu6"
-    """After that convolution, and after the one below."""
-    mix_width: Annotated[int, Field(ge=0)] = 0
-    """Output channels of a 1x1 convolution between pooling and classifier (MobileNetV3); 0: none."""
-    normalisation: Literal["none", "imagenet"] = "none"
-    """none: pixels in [0, 1]; imagenet: less ImageNet's mean, over its deviation (what published weights expect)."""
-    image_channels: Count
-    """1 for grey, 3 for colour."""
-    classes: Annotated[int, Field(ge=2)]
-    """Number of classes."""
-    kernel_transforms: bool = False
-    """false: a smaller kernel is the centre of the larger; true: and a learned linear map of it (Once-for-All)."""
-
-    def build(self) -> SearchSpace:
-        """Return the library's value. Raises FoxnasError when the choices contradict one another."""
-        return SearchSpace.from_record(self.model_dump())
 
 
 def complete(declared: object) -> object:
@@ -119,11 +36,7 @@ def shipped_spaces() -> list[str]:
 
 def read_space(name: str) -> SearchSpace:
     """Return a shipped space by its name, or one of a user's file by its path. Raises FoxnasError."""
-    try:
-        return SpaceConfig.model_validate(_declaration(name)).build()
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise FoxnasError(f"space {name}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+    return SearchSpace.from_record(_declaration(name), f"space {name}")
 
 
 def _declaration(name: object, above: tuple[object, ...] = ()) -> dict[str, Any]:
@@ -151,5 +64,5 @@ def _declaration(name: object, above: tuple[object, ...] = ()) -> dict[str, Any]
 
 #: The config's `space`: a complete section, a section with a `base`, a name, or a path.
 DeclaredSpace = Annotated[
-    SpaceConfig, BeforeValidator(complete, json_schema_input_type=SpaceConfig | dict[str, Any] | str)
+    SearchSpace, BeforeValidator(complete, json_schema_input_type=SearchSpace | dict[str, Any] | str)
 ]

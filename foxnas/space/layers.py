@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from foxnas.errors import FoxnasError
+from foxnas.section import Count, Settings
 
 #: Unit types, figure 3 of the paper.
 SQUEEZE_EXCITE, SEPARABLE, FUSED = 1, 2, 3
@@ -19,64 +19,42 @@ IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 @dataclass(frozen=True, slots=True)
-class SqueezeExcite:
-    """How narrow a squeeze-and-excitation gate is, and its inner activation; the gate itself is hard-sigmoid.
+class SqueezeExcite(Settings):
+    """Inside of the squeeze-and-excitation gates, which end in a hard-sigmoid."""
 
-    The width is hidden // `reduction`, rounded to a multiple of `divisor` (never down by more than a tenth)
-    and at least `minimum`: MobileNet's rule, with which Once-for-All rounds to 8.
-    """
-
-    reduction: int = 4
-    divisor: int = 1
-    minimum: int = 4
-    activation: Activation = "relu6"
-
-    def __post_init__(self) -> None:
-        if min(self.reduction, self.divisor, self.minimum) < 1:
-            raise FoxnasError(f"squeeze rule {self} must have a reduction, a divisor and a minimum of at least 1")
-        if self.activation == "h-swish":
-            raise FoxnasError("the squeeze rule's activation must be relu or relu6")
+    reduction: Count = 4
+    """The hidden width is divided by this..."""
+    divisor: Count = 1
+    """...rounded to a multiple of this..."""
+    minimum: Count = 4
+    """...and is at least this."""
+    activation: Literal["relu", "relu6"] = "relu6"
+    """Between the gate's two convolutions."""
 
     def width(self, hidden: int) -> int:
-        """Width of the bottleneck inside the gate for a hidden width."""
+        """Width of the bottleneck inside the gate for a hidden width, never rounded down by more than a tenth.
+
+        It is MobileNet's rule, with which Once-for-All rounds to 8.
+        """
         wanted = hidden // self.reduction
         rounded = max(self.minimum, (2 * wanted + self.divisor) // (2 * self.divisor) * self.divisor)
         return rounded + self.divisor if 10 * rounded < 9 * wanted else rounded
 
 
 @dataclass(frozen=True, slots=True)
-class UnitSpec:
-    """The fixed part of a unit.
+class UnitSpec(Settings):
+    """One unit of the space."""
 
-    Parameters
-    ----------
-    width
-        Output channels of every layer.
-    stride
-        Of its first layer; the others have 1.
-    type
-        1: separable inverted bottleneck with squeeze-and-excitation, 2: the same without, 3: fused, the
-        expansion and the depthwise convolution being one ordinary 3x3 convolution.
-    activation
-        After every convolution but the last of a layer.
-    first_type
-        Type of the first layer, where it is another; 0: the same.
-    """
-
-    width: int
-    stride: int
-    type: int
+    width: Count
+    """Output channels of every layer of the unit."""
+    stride: Literal[1, 2]
+    """Stride of the unit's first layer."""
+    type: Literal[1, 2, 3]
+    """1: separable inverted bottleneck with squeeze-and-excitation; 2: the same without; 3: fused (K = 3 only)."""
     activation: Activation = "relu6"
-    first_type: int = 0
-
-    def __post_init__(self) -> None:
-        for kind in self.types:
-            if kind not in (SQUEEZE_EXCITE, SEPARABLE, FUSED):
-                raise FoxnasError(f"unit type {kind} is unknown: 1 has squeeze-and-excitation, 2 has none, 3 is fused")
-        if self.stride not in (1, 2):
-            raise FoxnasError(f"unit stride {self.stride} is not supported: take 1 or 2")
-        if self.width < 1:
-            raise FoxnasError(f"unit width {self.width} must be at least 1")
+    """After every convolution of a layer but the last."""
+    first_type: Literal[0, 1, 2, 3] = 0
+    """Type of the unit's first layer, if it is another; 0: the same."""
 
     @property
     def types(self) -> tuple[int, int]:

@@ -3,77 +3,71 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from itertools import product
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from pydantic import Field, TypeAdapter, ValidationError
 
 from foxnas.errors import FoxnasError
+from foxnas.section import Count, Flag, Index, Settings, Text, Whole
 from foxnas.space.arch import Arch, Layer, draw_unit
 from foxnas.space.layers import FUSED, SEPARABLE, Activation, BlockSpec, Normalisation, Padding, SqueezeExcite, UnitSpec
 
+SpaceName = Annotated[Text, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
+_SQUEEZE = SqueezeExcite()
 
-@dataclass(frozen=True)
-class SearchSpace:
-    """A family of subnets that share one supernet's weights.
 
-    Parameters
-    ----------
-    name
-        Names its folder under ``results/``.
-    image_sizes, kernel_sizes, expansion_ratios, depths
-        The choices of each knob, ascending.
-    stem_width, stem_stride, stem_activation
-        The 3x3 stem convolution.
-    first_activation, first_residual
-        The separable 3x3 block after it, of the same width and without expansion.
-    units
-        The searchable part.
-    head_width, head_activation
-        The 1x1 convolution before global average pooling.
-    mix_width
-        Width of a second 1x1 convolution, after the pooling, with the same activation and neither batch norm
-        nor bias (MobileNetV3); 0: the classifier follows at once.
-    image_channels, classes
-        Shape of the input's last axis and of the logits.
-    kernel_transforms
-        Smaller kernels are learned linear maps of the larger one's centre (Once-for-All), not the centre itself.
-    padding
-        "same": TFLite's SAME; "symmetric": K // 2 on every side (PyTorch, Once-for-All). The two differ where
-        stride 2 meets an even size.
-    squeeze
-        Width and activation inside a squeeze-and-excitation gate.
-    size_divisor
-        What every image size must be a multiple of; 1: any size will do.
-    normalisation
-        "none": the network reads pixels in [0, 1]; "imagenet": it takes ImageNet's mean from them first, and divides
-        by its deviation.
-    """
+@dataclass(frozen=True, kw_only=True)
+class SearchSpace(Settings):
+    """The search space: what a subnet may look like."""
 
-    name: str
-    image_sizes: tuple[int, ...]
-    kernel_sizes: tuple[int, ...]
-    expansion_ratios: tuple[int, ...]
-    depths: tuple[int, ...]
-    stem_width: int
-    stem_stride: int
-    units: tuple[UnitSpec, ...]
-    head_width: int
-    image_channels: int
-    classes: int
-    kernel_transforms: bool = False
+    name: SpaceName
+    """Names the folder under results/."""
+    image_sizes: tuple[Count, ...]
+    """Input sizes, in pixels, ascending."""
+    size_divisor: Count = 1
+    """What every image size must be a multiple of; 1: any size."""
+    kernel_sizes: tuple[Count, ...]
+    """Choices of K for every layer."""
+    expansion_ratios: tuple[Count, ...]
+    """Choices of E for every layer."""
+    depths: tuple[Count, ...]
+    """Choices of D, the number of layers of a unit, for every unit."""
     padding: Padding = "same"
+    """same: TFLite's SAME; symmetric: K // 2 on every side, as in PyTorch and Once-for-All."""
+    stem_width: Count
+    """Output channels of the stem convolution and of the separable block after it."""
+    stem_stride: Literal[1, 2]
+    """Stride of the stem convolution."""
     stem_activation: Activation = "relu6"
+    """After the stem convolution."""
     first_activation: Activation = "relu6"
-    first_residual: bool = True
+    """Inside the separable block after the stem."""
+    first_residual: Flag = True
+    """Whether that block adds its input."""
+    units: tuple[UnitSpec, ...]
+    """The searchable units, from input to output."""
+    squeeze: SqueezeExcite = _SQUEEZE
+    """Inside of the squeeze-and-excitation gates."""
+    head_width: Count
+    """Output channels of the 1x1 convolution before global average pooling."""
     head_activation: Activation = "relu6"
-    mix_width: int = 0
-    squeeze: SqueezeExcite = field(default_factory=SqueezeExcite)
-    size_divisor: int = 1
+    """After that convolution, and after the one below."""
+    mix_width: Index = 0
+    """Output channels of a 1x1 convolution between pooling and classifier (MobileNetV3); 0: none."""
     normalisation: Normalisation = "none"
+    """none: pixels in [0, 1]; imagenet: less ImageNet's mean, over its deviation (what published weights expect)."""
+    image_channels: Count
+    """1 for grey, 3 for colour."""
+    classes: Annotated[Whole, Field(ge=2)]
+    """Number of classes."""
+    kernel_transforms: Flag = False
+    """false: a smaller kernel is the centre of the larger; true: and a learned linear map of it (Once-for-All)."""
 
     def __post_init__(self) -> None:
+        Settings.__post_init__(self)
         for knob in ("image_sizes", "kernel_sizes", "expansion_ratios", "depths"):
             choices = getattr(self, knob)
             if not choices or list(choices) != sorted(set(choices)) or choices[0] < 1:
@@ -107,18 +101,21 @@ class SearchSpace:
                 )
 
     @classmethod
-    def from_record(cls, record: Mapping[str, Any]) -> SearchSpace:
+    def from_record(cls, record: Mapping[str, Any], whose: str = "this is no description of a space") -> SearchSpace:
         """Inverse of `record`; a key that an older record lacks has its default.
 
-        Raises FoxnasError when it is the record of something else.
+        Raises FoxnasError, which begins with `whose`, when it is the record of something else.
         """
         try:
-            fields: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in record.items()}
-            fields["units"] = tuple(UnitSpec(**unit) for unit in fields["units"])
-            fields["squeeze"] = SqueezeExcite(**fields.get("squeeze", {}))
-            return cls(**fields)
-        except (AttributeError, KeyError, TypeError) as error:
-            raise FoxnasError(f"this is no description of a space: {error}") from error
+            return TypeAdapter(cls).validate_python(record)
+        except ValidationError as error:
+            first = error.errors()[0]
+            if "error" in (context := first.get("ctx", {})):  # a contradiction, which names the space
+                raise context["error"] from error
+            unknown = first["type"] == "unexpected_keyword_argument"
+            said = "Extra inputs are not permitted" if unknown else first["msg"]
+            key = ".".join(map(str, first["loc"]))
+            raise FoxnasError(": ".join(filter(None, [whose, key, said]))) from error
 
     def record(self) -> dict[str, Any]:
         """Return this space as plain values."""

@@ -197,7 +197,7 @@ def test_a_space_written_out_has_neutral_defaults_not_the_demos() -> None:
         load_config(changed("space", whole), "test.yaml")
     space = load_config(changed("space", {**whole, "stem_width": 24}), "test.yaml").space
     named = {field.name: field.default for field in dataclasses.fields(SearchSpace)}
-    assert (space.padding, space.build().squeeze) == (named["padding"], SqueezeExcite())
+    assert (space.padding, space.squeeze) == (named["padding"], SqueezeExcite())
 
 
 def test_photographs_have_no_scene_unless_it_is_written() -> None:
@@ -227,7 +227,7 @@ def test_a_config_names_a_space_or_starts_from_one(given: object, expected: Sear
     # Two files of --configfile are laid over one another, key by key.
     raw = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
     update_config(raw, {"space": given})
-    assert load_config(raw, "test.yaml").space.build() == expected
+    assert load_config(raw, "test.yaml").space == expected
 
 
 def test_unreadable_files_are_named(tmp_path: Path) -> None:

@@ -38,7 +38,8 @@ from tests.support.prepared import prepare_subnet
 
 FAKE = str(Path(__file__).resolve().parents[1] / "support" / "fake_edgetpu_compiler")
 SPACE = SearchSpace(
-    "small", (16,), (3, 5), (2, 3), (2, 3), 8, 2, (UnitSpec(8, 2, 2), UnitSpec(12, 1, 1)), 16, 1, 10
+    name="small", image_sizes=(16,), kernel_sizes=(3, 5), expansion_ratios=(2, 3), depths=(2, 3), stem_width=8,
+    stem_stride=2, units=(UnitSpec(8, 2, 2), UnitSpec(12, 1, 1)), head_width=16, image_channels=1, classes=10,
 )  # fmt: skip
 WRITER = ProbeWriter(SPACE)
 PROBE = WRITER.write(SPACE.largest(16))

@@ -23,7 +23,7 @@ import torch
 import yaml
 
 from foxnas.files.tables import read_json, read_table
-from foxnas.space.config import SpaceConfig, complete
+from foxnas.space.config import complete
 from foxnas.space.costs import costs_of
 from foxnas.space.space import SearchSpace
 from foxnas.supernet.checkpoint import save_supernet
@@ -61,7 +61,7 @@ def coral_slice(folder: Path) -> dict[str, Any]:
 
 
 def space_of(raw: dict[str, Any]) -> SearchSpace:
-    return SpaceConfig.model_validate(complete(raw["space"])).build()
+    return SearchSpace.from_record(complete(raw["space"]))
 
 
 def write_images(folder: Path, rng: np.random.Generator) -> None:

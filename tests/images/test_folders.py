@@ -263,9 +263,9 @@ def test_a_supernet_is_trained_from_files_and_a_corrupt_one_is_named_or_skipped(
     corrupt(tree / listed["path"][2])
     labels = listed["label"].to_numpy(np.int64)
     files = files_of(list_images(tree).images, tree)
-    phase = Phase(epochs=2, learning_rate=1e-3, kernel_sizes=[3, 5, 7], expansion_ratios=[2, 3, 4, 6], depths=[2, 3, 4])
+    phase = Phase(epochs=2, learning_rate=1e-3, kernel_sizes=(3, 5, 7), expansion_ratios=(2, 3, 4, 6), depths=(2, 3, 4))
     recipe = Recipe(
-        [phase],
+        phases=(phase,),
         batch_size=8,
         batch_parts=2,
         weight_decay=0,

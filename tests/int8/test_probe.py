@@ -37,11 +37,17 @@ def test_probe_is_what_the_converter_writes(exported: Callable[[str], Exported],
 def test_probe_of_another_space_is_what_the_converter_writes() -> None:
     # Colour, no squeeze-and-excitation, an expansion ratio of 1 among others, a stem that keeps the size.
     units = (UnitSpec(6, 2, 2), UnitSpec(6, 2, 2), UnitSpec(10, 1, 2))
-    space = SearchSpace("rgb", (18,), (3, 5), (1, 3), (2, 3), 6, 1, units, 20, 3, 7)
+    space = SearchSpace(
+        name="rgb", image_sizes=(18,), kernel_sizes=(3, 5), expansion_ratios=(1, 3), depths=(2, 3),
+        stem_width=6, stem_stride=1, units=units, head_width=20, image_channels=3, classes=7,
+    )  # fmt: skip
     arch = space.parse("r18_k3e1.k5e3_k5e1.k3e3.k3e1_k3e3.k5e1")
     model = export(space, arch)
     assert read_summary(ProbeWriter(space).write(arch)) == read_summary(model.int8)
-    single = SearchSpace("one", (18,), (3,), (1,), (2,), 6, 1, (UnitSpec(6, 2, 1),), 20, 3, 7)
+    single = SearchSpace(
+        name="one", image_sizes=(18,), kernel_sizes=(3,), expansion_ratios=(1,), depths=(2,),
+        stem_width=6, stem_stride=1, units=(UnitSpec(6, 2, 1),), head_width=20, image_channels=3, classes=7,
+    )  # fmt: skip
     arch = single.largest(18)
     assert read_summary(ProbeWriter(single).write(arch)) == read_summary(export(single, arch).int8)
 

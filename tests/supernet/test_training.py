@@ -107,7 +107,7 @@ def test_two_processes_train_what_one_does(tmp_path: Path) -> None:
     np.save(tmp_path / "images.npy", pixels)
     np.save(tmp_path / "labels.npy", labels)
     shared = replace(RECIPE, batch_parts=2)
-    settings = {"space": config.space.model_dump(mode="json"), "training": json.loads(json.dumps(asdict(shared)))}
+    settings = {"space": config.space.record(), "training": json.loads(json.dumps(asdict(shared)))}
     settings["view"] = config.data.reading(1).model_dump(mode="json")
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     files = [f"--{name}={tmp_path / name}.npy" for name in ("images", "labels")]
@@ -121,7 +121,7 @@ def test_two_processes_train_what_one_does(tmp_path: Path) -> None:
     assert len(last) == 1, "the first process alone reports"
     (kept,) = (tmp_path / "journals").iterdir()
     assert kept.read_bytes() == (tmp_path / "supernet.safetensors").read_bytes()
-    alone = train_supernet(config.space.build(), pixels, labels, shared).state_dict()
+    alone = train_supernet(config.space, pixels, labels, shared).state_dict()
     together = load_file(tmp_path / "supernet.safetensors")
     assert alone.keys() == together.keys()
     for name, tensor in alone.items():

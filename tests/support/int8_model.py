@@ -29,7 +29,7 @@ class RealModel:
 def real_model(seed: int = 0, images: int = 96) -> RealModel:
     """Export a random subnet of the shipped supernet at its smallest image size."""
     config = read_config(REPOSITORY / "config" / "tiny.yaml")
-    space = config.space.build()
+    space = config.space
     rng = np.random.default_rng(seed)
     size = space.image_sizes[0]
     pictures = shapes(images, size, rng)

@@ -65,7 +65,7 @@ def make_run(
 ) -> ReportRun:
     """Write a finished run below `results`."""
     config = _config(sizes, units, target, form)
-    space = config.space.build()
+    space = config.space
     truth = Truth(space, images, seed)
     folder = results / space.name
     for size in sizes:

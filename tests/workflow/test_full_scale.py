@@ -94,7 +94,7 @@ def run(config: Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
     wanted = [f"results/data/{size}/{split}-images.npy" for size in SIZES for split in ("fit", "test")]
     snakemake(folder, folder / "slice.yaml", *wanted)
     torch.manual_seed(0)
-    save_supernet(Supernet(config.space.build()), folder / "supernet.safetensors", {})
+    save_supernet(Supernet(config.space), folder / "supernet.safetensors", {})
     return folder
 
 
@@ -136,7 +136,7 @@ def test_a_few_of_its_subnets_are_sampled_and_evaluated(run: Path, config: Confi
 
 
 def test_one_is_probed_and_exported(run: Path, config: Config) -> None:
-    space = config.space.build()
+    space = config.space
     arch = space.smallest(224)
     write_table(
         run / "candidates.csv", pd.DataFrame([{"id": arch.id, "arch": arch.text, "source": "test"}]), {"by": "a test"}

@@ -17,8 +17,8 @@ from foxnas.search.config import ObjectiveConfig
 from foxnas.search.goal import Caps
 from foxnas.search.goals import goal_of
 from foxnas.search.landscape import Landscape
-from foxnas.space.config import SpaceConfig
 from foxnas.space.pooling import accuracy_and_latency
+from foxnas.space.space import SearchSpace
 from foxnas.supernet.checkpoint import load_supernet
 from foxnas.verdict.baselines import compare, random_search
 from foxnas.verdict.config import BaselinesConfig
@@ -28,7 +28,7 @@ from foxnas.verdict.ranking import best_measured, with_costs
 def main(
     *,
     made_by: cli.MadeBy,
-    space: SpaceConfig,
+    space: SearchSpace,
     accuracy: AccuracyConfig,
     baselines: BaselinesConfig,
     objective: ObjectiveConfig,
@@ -59,11 +59,11 @@ def main(
     everything = accuracy_and_latency(accuracy_tables, latency_tables, target)
     limits = [read_json(path) for path in budgets]
     budgets_ms = [limit["budget_ms"] for limit in limits]
-    built, allowed = space.build(), caps
-    landscape = Landscape.load(built, accuracy_predictors, latency_predictors, alike_layers)
+    allowed = caps
+    landscape = Landscape.load(space, accuracy_predictors, latency_predictors, alike_layers)
     goals = [goal_of(objective, landscape, budget_ms, allowed, objective_file) for budget_ms in budgets_ms]
     if allowed.limits or any(goal.needs_costs for goal in goals):
-        everything = with_costs(everything, built)
+        everything = with_costs(everything, space)
     measured = everything.groupby("image_size", sort=False).head(subnets)
     ours = [read_json(path)["winner"]["arch"] for path in winners]
     verified = Counter[Path]()
@@ -81,11 +81,11 @@ def main(
     ]
 
     preparation = Preparation(
-        load_supernet(built, supernet), ArraysBySize(calibration), accuracy.recalibration_images, accuracy.batch_size
+        load_supernet(space, supernet), ArraysBySize(calibration), accuracy.recalibration_images, accuracy.batch_size
     )
     testing, truth = ArraysBySize(images), load_array(labels)
     needed = sorted({*ours, *anyway, *(text for searched in drawn for text in searched)})
-    measured_again = measure(preparation, [built.parse(text) for text in needed], testing, truth, accuracy.batch_size)
+    measured_again = measure(preparation, [space.parse(text) for text in needed], testing, truth, accuracy.batch_size)
     seen = dict(follow(zip(needed, measured_again, strict=True), len(needed), "subnets"))
     rows, average = compare(ours, anyway, drawn, {text: one.correct for text, one in seen.items()})
     write_json(

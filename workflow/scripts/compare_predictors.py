@@ -12,13 +12,13 @@ from foxnas.files.tables import read_table, write_table
 from foxnas.predictor.config import RivalsConfig
 from foxnas.predictor.rivals.learning import compare
 from foxnas.predictor.rivals.regressors import Measured, contenders
-from foxnas.space.config import SpaceConfig
+from foxnas.space.space import SearchSpace
 
 
 def main(
     *,
     made_by: cli.MadeBy,
-    space: SpaceConfig,
+    space: SearchSpace,
     target: str,
     rivals: RivalsConfig,
     seed: int,
@@ -29,16 +29,15 @@ def main(
     torch.set_num_threads(1)
     column = (TARGETS | {"latency": "latency_ms"})[target]
     base = "accuracy" if target in TARGETS else "latency"
-    built = space.build()
     measured = {}
     for path in tables:
         rows = read_table(path, ["id", "arch", column])
         if "usable" in rows:
             rows = rows[rows["usable"]]
-        archs = tuple(built.parse(str(text)) for text in rows["arch"])
+        archs = tuple(space.parse(str(text)) for text in rows["arch"])
         measured[archs[0].image_size] = Measured(archs, rows[column].to_numpy(dtype=float))
     found = compare(
-        built, measured, contenders(base, built, rivals.network_steps), rivals.training_subnets, rivals.repeats, seed
+        space, measured, contenders(base, space, rivals.network_steps), rivals.training_subnets, rivals.repeats, seed
     )
     write_table(scores, pd.DataFrame(map(asdict, found)), made_by)
 

@@ -12,14 +12,14 @@ from foxnas.search.landscape import Landscape
 from foxnas.search.problem import SearchProblem, TracePoint
 from foxnas.search.selection import Selection
 from foxnas.search.strategies import registry
-from foxnas.space.config import SpaceConfig
+from foxnas.space.space import SearchSpace
 from foxnas.verdict.against_random import FOUND_COLUMNS
 
 
 def main(
     *,
     made_by: cli.MadeBy,
-    space: SpaceConfig,
+    space: SearchSpace,
     reserve_percent: float,
     alike_layers: bool,
     seeds: int,
@@ -39,7 +39,7 @@ def main(
     proven optimum is the row of strategy "exact".
     """
     cap_ms = read_json(budget)["budget_ms"] * (1 - reserve_percent / 100)
-    problem = SearchProblem(Landscape.load(space.build(), accuracy, latency, alike_layers), cap_ms)
+    problem = SearchProblem(Landscape.load(space, accuracy, latency, alike_layers), cap_ms)
     optimum = registry.run("exact", problem, Selection(count=1), np.random.default_rng())
     ends = [("exact", 0, optimum.best)]
     rows = [pd.DataFrame({"strategy": ["exact"], "seed": 0, "calls": optimum.calls, "best": optimum.best.accuracy})]

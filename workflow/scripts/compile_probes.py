@@ -10,14 +10,14 @@ from foxnas.edgetpu.compiler import Compiler
 from foxnas.edgetpu.table import compile_models
 from foxnas.files.tables import read_table, write_table
 from foxnas.int8.probe import ProbeWriter
-from foxnas.space.config import SpaceConfig
 from foxnas.space.sampling_config import SampleConfig
+from foxnas.space.space import SearchSpace
 
 
 def main(
     *,
     made_by: cli.MadeBy,
-    space: SpaceConfig,
+    space: SearchSpace,
     limits: CompilerLimits,
     executable: str,
     sample: SampleConfig,
@@ -27,11 +27,10 @@ def main(
     references: Path,
 ) -> None:
     """Write a row per subnet, compiled or not; and one for each model that may serve as the reference."""
-    built = space.build()
-    writer = ProbeWriter(built)
+    writer = ProbeWriter(space)
     chosen = read_table(subnets, ["id", "arch"])
-    archs = [built.parse(str(text)) for text in chosen["arch"]]
-    extremes = [built.largest(built.image_sizes[0]), built.smallest(built.image_sizes[0])]
+    archs = [space.parse(str(text)) for text in chosen["arch"]]
+    extremes = [space.largest(space.image_sizes[0]), space.smallest(space.image_sizes[0])]
     program, kept = Compiler(executable, **limits.model_dump()), CompileCache(cache)
     made_by |= {"edgetpu_compiler": program.version}
     for models, table in ((archs, probes), (extremes, references)):

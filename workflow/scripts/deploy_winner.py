@@ -10,8 +10,8 @@ from foxnas.search.config import ObjectiveConfig
 from foxnas.search.goal import Caps
 from foxnas.search.goals import goal_of
 from foxnas.search.landscape import Landscape
-from foxnas.space.config import SpaceConfig
 from foxnas.space.costs import COSTS
+from foxnas.space.space import SearchSpace
 from foxnas.verdict.config import VerificationConfig
 from foxnas.verdict.verification import choose, measured_costs, measurements
 
@@ -19,7 +19,7 @@ from foxnas.verdict.verification import choose, measured_costs, measurements
 def main(
     *,
     made_by: cli.MadeBy,
-    space: SpaceConfig,
+    space: SearchSpace,
     objective: ObjectiveConfig,
     alike_layers: bool,
     verification: VerificationConfig,
@@ -44,7 +44,7 @@ def main(
     budget_ms = read_json(budget)["budget_ms"]
     predicted = read_tables(candidates, ["id", "accuracy", "latency_ms", *COSTS])
     measured = measured_costs(measurements(exported, latencies), predicted)
-    landscape, allowed = Landscape.load(space.build(), accuracy, latency, alike_layers), caps
+    landscape, allowed = Landscape.load(space, accuracy, latency, alike_layers), caps
     goal = goal_of(objective, landscape, budget_ms, allowed, objective_file)
     best = choose(measured, budget_ms, verification.margin_percent, goal, allowed)
     logging.info(

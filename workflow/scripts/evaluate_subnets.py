@@ -16,15 +16,15 @@ from foxnas.files.arrays import ArraysBySize, array_seal, load_array
 from foxnas.files.journal import Journal
 from foxnas.files.progress import follow
 from foxnas.files.tables import read_table, write_table
-from foxnas.space.config import SpaceConfig
 from foxnas.space.sampling_config import SampleConfig
+from foxnas.space.space import SearchSpace
 from foxnas.supernet.checkpoint import load_supernet
 
 
 def main(
     *,
     made_by: cli.MadeBy,
-    space: SpaceConfig,
+    space: SearchSpace,
     accuracy: EvaluationConfig,
     sample: SampleConfig,
     supernet: Path,
@@ -43,12 +43,11 @@ def main(
     What an interrupted job has measured is in the journal, and taken from there.
     """
     torch.set_num_threads(threads)
-    built = space.build()
     chosen = read_table(subnets, ["id", "arch"])
     hardware = Hardware.choose(device, accuracy.precision)
     recalibration, batch_size = accuracy.recalibration_images, accuracy.batch_size
     preparation = Preparation(
-        load_supernet(built, supernet), ArraysBySize(calibration), recalibration, batch_size, hardware
+        load_supernet(space, supernet), ArraysBySize(calibration), recalibration, batch_size, hardware
     )
     pixels, truth = ArraysBySize(images), load_array(labels)
     made_by |= {"precision": hardware.precision, "device": hardware.name}
@@ -64,7 +63,7 @@ def main(
         known = {record["id"]: Outcome.from_record(record) for record in book.records}
         todo = [row for row in chosen.itertuples() if row.id not in known]
         logging.info("%d of %d subnets are in the journal", len(chosen) - len(todo), len(chosen))
-        archs = [built.parse(str(row.arch)) for row in todo]
+        archs = [space.parse(str(row.arch)) for row in todo]
         measured = measure(preparation, archs, pixels, truth, batch_size, hardware)
         for row, seen in follow(zip(todo, measured, strict=True), len(todo), "subnets"):
             known[row.id] = outcome_of(seen, hardware)

@@ -16,7 +16,7 @@ from foxnas.files.tables import read_table, replacing, write_table
 from foxnas.int8.export import export_int8
 from foxnas.int8.reading import with_metadata
 from foxnas.int8.serving import top1_percent
-from foxnas.space.config import SpaceConfig
+from foxnas.space.space import SearchSpace
 from foxnas.supernet.checkpoint import load_supernet
 from foxnas.verdict.config import ExportConfig
 from foxnas.verdict.verification import EXPORTED_COLUMNS
@@ -25,7 +25,7 @@ from foxnas.verdict.verification import EXPORTED_COLUMNS
 def main(
     *,
     made_by: cli.MadeBy,
-    space: SpaceConfig,
+    space: SearchSpace,
     accuracy: AccuracyConfig,
     export: ExportConfig,
     xnnpack: bool,
@@ -43,17 +43,16 @@ def main(
     The seconds of a row are those of its float evaluation.
     """
     torch.set_num_threads(threads)
-    built = space.build()
     chosen = read_table(candidates, ["id", "arch", "source"])
     calibrating, verifying = ArraysBySize(calibration), ArraysBySize(images)
     preparation = Preparation(
-        load_supernet(built, supernet), calibrating, accuracy.recalibration_images, accuracy.batch_size
+        load_supernet(space, supernet), calibrating, accuracy.recalibration_images, accuracy.batch_size
     )
     truth = load_array(labels)
     models.mkdir(parents=True, exist_ok=True)
     rows = []
     for row in follow(chosen.itertuples(), len(chosen), "candidates"):
-        arch = built.parse(str(row.arch))
+        arch = space.parse(str(row.arch))
         pixels = verifying.at(arch.image_size)
         subnet = preparation.subnet(arch)
         real = calibrating.at(arch.image_size)[: export.calibration_images]

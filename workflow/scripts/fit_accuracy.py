@@ -13,13 +13,13 @@ from foxnas.predictor.every_form import in_every_form
 from foxnas.predictor.fit import fit
 from foxnas.predictor.forms import Form, shape_of
 from foxnas.predictor.model import Predictor
-from foxnas.space.config import SpaceConfig
+from foxnas.space.space import SearchSpace
 
 
 def main(
     *,
     made_by: cli.MadeBy,
-    space: SpaceConfig,
+    space: SearchSpace,
     target: str,
     form: Form,
     folds: int,
@@ -31,13 +31,12 @@ def main(
     fits: Path,
 ) -> None:
     """Write the predictor of `target` in `form`, and beside it every fit with the noise ceilings."""
-    built = space.build()
     rows = read_table(table, ["id", "arch", *TARGETS.values()])
-    archs = [built.parse(str(text)) for text in rows["arch"]]
+    archs = [space.parse(str(text)) for text in rows["arch"]]
 
     def fit_target(name: str, shape: Form) -> Predictor:
         return fit(
-            **shape_of("accuracy", shape), space=built, image_size=image_size, archs=archs,
+            **shape_of("accuracy", shape), space=space, image_size=image_size, archs=archs,
             y=rows[TARGETS[name]].to_numpy(), target=name, unit="percent", folds=folds, seed=seed,
         )  # fmt: skip
 

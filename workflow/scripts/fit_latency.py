@@ -8,13 +8,13 @@ from foxnas.files.tables import read_table, write_json
 from foxnas.predictor.every_form import in_every_form
 from foxnas.predictor.fit import fit
 from foxnas.predictor.forms import Form, shape_of
-from foxnas.space.config import SpaceConfig
+from foxnas.space.space import SearchSpace
 
 
 def main(
     *,
     made_by: cli.MadeBy,
-    space: SpaceConfig,
+    space: SearchSpace,
     form: Form,
     folds: int,
     seed: int,
@@ -24,17 +24,16 @@ def main(
     fits: Path,
 ) -> None:
     """Write the predictor in `form`, and beside it every fit; rows flagged by the device are left out, and counted."""
-    built = space.build()
     measured = read_table(table, ["id", "arch", "latency_ms", "usable"])
     rows = measured[measured["usable"]]
     flagged = len(measured) - len(rows)
     if flagged:
         logging.warning("%s: %d of %d subnets are flagged and left out of the fit", table, flagged, len(measured))
-    archs = [built.parse(str(text)) for text in rows["arch"]]
+    archs = [space.parse(str(text)) for text in rows["arch"]]
     fitted = in_every_form(
         form,
         lambda shape: fit(
-            **shape_of("latency", shape), space=built, image_size=image_size, archs=archs,
+            **shape_of("latency", shape), space=space, image_size=image_size, archs=archs,
             y=rows["latency_ms"].to_numpy(), target="latency", unit="ms", folds=folds, seed=seed,
         ),
     )  # fmt: skip

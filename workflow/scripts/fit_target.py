@@ -10,13 +10,13 @@ from foxnas.predictor.every_form import in_every_form
 from foxnas.predictor.fit import fit
 from foxnas.predictor.forms import shape_of
 from foxnas.predictor.targets import read_target
-from foxnas.space.config import SpaceConfig
+from foxnas.space.space import SearchSpace
 
 
 def main(
     *,
     made_by: cli.MadeBy,
-    space: SpaceConfig,
+    space: SearchSpace,
     target: FurtherTargetConfig,
     folds: int,
     seed: int,
@@ -24,11 +24,10 @@ def main(
     fits: list[Path],
 ) -> None:
     """Write every form of the target, one file an image size, in the order of the tables."""
-    built = space.build()
-    for size, table, path in zip(built.image_sizes, tables, fits, strict=True):
+    for size, table, path in zip(space.image_sizes, tables, fits, strict=True):
         texts, values = read_target(table, target.column, own=target.table is not None)
         of_size = partial(
-            fit, space=built, image_size=size, archs=[built.parse(text) for text in texts], y=values,
+            fit, space=space, image_size=size, archs=[space.parse(text) for text in texts], y=values,
             target=target.name, unit=target.unit, folds=folds, seed=seed,
         )  # fmt: skip
         fitted = in_every_form(target.form, lambda form, of_size=of_size: of_size(**shape_of("latency", form)))

@@ -14,14 +14,14 @@ from foxnas.search.certificate import front_of
 from foxnas.search.goal import Caps
 from foxnas.search.landscape import Landscape
 from foxnas.search.refinement import moved
-from foxnas.space.config import SpaceConfig
 from foxnas.space.pooling import pool
+from foxnas.space.space import SearchSpace
 
 
 def main(
     *,
     made_by: cli.MadeBy,
-    space: SpaceConfig,
+    space: SearchSpace,
     target: str,
     accuracy_form: Form,
     latency_form: Form,
@@ -43,7 +43,6 @@ def main(
 
     A candidate's accuracy is that of the fit split, like any subnet's, and its latency that of its exported file.
     """
-    built = space.build()
     column = TARGETS[target]
     sampled_accuracy = pool(accuracy, [column])
     timed = pool(latency, ["latency_ms", "usable"])
@@ -66,15 +65,15 @@ def main(
     fitted = {}
     for base, (name, unit, form, values, rows, paths) in targets.items():
         by_size = {}
-        for size, path in zip(built.image_sizes, paths, strict=True):
+        for size, path in zip(space.image_sizes, paths, strict=True):
             own = rows[rows["image_size"] == size].drop_duplicates("id")
             by_size[size] = fit(
-                **shape_of(base, form), space=built, image_size=size, y=own[values].to_numpy(),
-                archs=[built.parse(str(text)) for text in own["arch"]], target=name, unit=unit, folds=folds, seed=seed,
+                **shape_of(base, form), space=space, image_size=size, y=own[values].to_numpy(),
+                archs=[space.parse(str(text)) for text in own["arch"]], target=name, unit=unit, folds=folds, seed=seed,
             )  # fmt: skip
             by_size[size].save(path, made_by)
         fitted[base] = by_size
-    after = front_of(Landscape(built, fitted["accuracy"], fitted["latency"]), caps)
+    after = front_of(Landscape(space, fitted["accuracy"], fitted["latency"]), caps)
     points = moved(
         read_table(before, ["accuracy", "latency_ms"]),
         pd.DataFrame([(c.accuracy, c.latency_ms) for c in after.candidates], columns=["accuracy", "latency_ms"]),

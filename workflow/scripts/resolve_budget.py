@@ -7,9 +7,9 @@ from foxnas.files.tables import write_json
 from foxnas.predictor.model import Predictor
 from foxnas.predictor.population import uniform_predictions
 from foxnas.search.budget import Budget
-from foxnas.space.config import SpaceConfig
 from foxnas.space.pooling import pool
 from foxnas.space.sampling_config import SampleConfig
+from foxnas.space.space import SearchSpace
 
 
 def main(
@@ -17,7 +17,7 @@ def main(
     made_by: cli.MadeBy,
     requested: str | float,
     rows: int,
-    space: SpaceConfig,
+    space: SearchSpace,
     sample: SampleConfig,
     tables: list[Path],
     predictors: list[Path],
@@ -29,10 +29,8 @@ def main(
     """
     parsed = Budget.parse(requested)
     if predictors:
-        kind, latencies_ms = (
-            "predicted",
-            uniform_predictions(space.build(), map(Predictor.load, predictors), rows, sample.seed),
-        )
+        kind = "predicted"
+        latencies_ms = uniform_predictions(space, map(Predictor.load, predictors), rows, sample.seed)
     else:
         kind = "measured"
         latencies_ms = pool(tables, ["latency_ms", "usable"], rows).query("usable")["latency_ms"].to_numpy()

@@ -22,15 +22,15 @@ from foxnas.search.problem import Infeasible
 from foxnas.search.selection import Selection
 from foxnas.search.strategies import registry
 from foxnas.search.strategies.annealing import AnnealingSettings
-from foxnas.space.config import SpaceConfig
 from foxnas.space.pooling import accuracy_and_latency
+from foxnas.space.space import SearchSpace
 from foxnas.verdict.ranking import best_under, with_costs
 
 
 def main(
     *,
     made_by: cli.MadeBy,
-    space: SpaceConfig,
+    space: SearchSpace,
     search: SearchConfig,
     caps: Caps,
     target: str,
@@ -52,9 +52,8 @@ def main(
     `caps` are those of the search and of the device together.
     What `earlier` rounds proposed is not proposed again, and nothing is when `refit` says that the frontier settled.
     """
-    built = space.build()
     budget_ms = read_json(budget)["budget_ms"]
-    landscape = Landscape.load(built, accuracy, latency, search.alike_layers)
+    landscape = Landscape.load(space, accuracy, latency, search.alike_layers)
     allowed = caps
     goal = goal_of(search.objective, landscape, budget_ms, allowed, objective_file)
     front = front_of(landscape, allowed)
@@ -85,17 +84,17 @@ def main(
     made_by |= {"budget_ms": budget_ms}
     measured = accuracy_and_latency(measured_accuracy, measured_latency, TARGETS[target])
     best = best_under(
-        with_costs(measured, built) if goal.needs_costs or allowed.limits else measured,
+        with_costs(measured, space) if goal.needs_costs or allowed.limits else measured,
         TARGETS[target],
         budget_ms * (1 - min(search.reserves_percent) / 100),
         search.incumbents,
         goal,
         allowed,
     )
-    incumbents = [built.parse(str(text)) for text in best["arch"]]
+    incumbents = [space.parse(str(text)) for text in best["arch"]]
     every = replace(landscape, alike=False)
     found += [("measured", candidate) for candidate in describe_as_they_are(every, incumbents)]
-    proposed = with_costs(candidate_rows(found), built)
+    proposed = with_costs(candidate_rows(found), space)
     known = {name for path in earlier for name in read_table(path, ["id"])["id"]}
     settled = any(read_json(path)["settled"] for path in refit)
     new = proposed[~proposed["id"].isin(known) & (not settled)]

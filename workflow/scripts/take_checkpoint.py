@@ -3,13 +3,13 @@
 from pathlib import Path
 
 from foxnas import cli
-from foxnas.space.config import SpaceConfig
+from foxnas.space.space import SearchSpace
 from foxnas.supernet.checkpoint import take_checkpoint
 
 
-def main(*, space: SpaceConfig, checkpoint: Path, supernet: Path) -> None:
+def main(*, space: SearchSpace, checkpoint: Path, supernet: Path) -> None:
     """Copy the checkpoint, or convert it from another format."""
-    take_checkpoint(space.build(), checkpoint, supernet)
+    take_checkpoint(space, checkpoint, supernet)
 
 
 if __name__ == "__main__":

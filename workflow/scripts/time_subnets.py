@@ -11,14 +11,14 @@ from foxnas.device.config import AccessConfig, MeasuredConfig
 from foxnas.device.probes import probe_writer
 from foxnas.device.session import measure_probes
 from foxnas.files.tables import read_table, write_json, write_table
-from foxnas.space.config import SpaceConfig
 from foxnas.space.sampling_config import SampleConfig
+from foxnas.space.space import SearchSpace
 
 
 def main(
     *,
     made_by: cli.MadeBy,
-    space: SpaceConfig,
+    space: SearchSpace,
     device: MeasuredConfig,
     access: AccessConfig,
     provisioning: list[str],
@@ -29,16 +29,15 @@ def main(
     session: Path,
 ) -> None:
     """Write one row per subnet, and what is to be known about the sessions that measured them."""
-    built = space.build()
-    write, written_by = probe_writer(device.kind, built)
+    write, written_by = probe_writer(device.kind, space)
     chosen = read_table(subnets, ["id", "arch"])
-    archs = [built.parse(str(text)) for text in chosen["arch"]]
+    archs = [space.parse(str(text)) for text in chosen["arch"]]
     target, protocol = build_device(device, access, provisioning)
     rows, info = measure_probes(
         target,
         protocol,
         [(arch.id, arch.text, partial(write, arch)) for arch in archs],
-        write(built.largest(built.image_sizes[0])),
+        write(space.largest(space.image_sizes[0])),
         journal,
         np.random.default_rng([sample.seed, *archs[0].id.encode()]),
         made_from=written_by,

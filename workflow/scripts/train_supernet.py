@@ -11,19 +11,18 @@ from foxnas.files.arrays import load_array
 from foxnas.images.config import ViewConfig
 from foxnas.images.folders import read_files
 from foxnas.images.training_files import TrainingFiles
-from foxnas.space.config import SpaceConfig
-from foxnas.supernet.config import TrainingConfig
+from foxnas.space.space import SearchSpace
 from foxnas.supernet.training.finished import KeptSupernet
 from foxnas.supernet.training.processes import join_processes
-from foxnas.supernet.training.recipe import Phase, Recipe
+from foxnas.supernet.training.recipe import Recipe
 from foxnas.supernet.training.training import train_supernet
 
 
 def main(
     *,
     made_by: cli.MadeBy,
-    space: SpaceConfig,
-    training: TrainingConfig,
+    space: SearchSpace,
+    training: Recipe,
     view: ViewConfig,
     images: Path,
     labels: Path,
@@ -37,9 +36,6 @@ def main(
     What was trained is also kept beside `state`: should the run be cut before it took note that this job had ended,
     days of training are not done again.
     """
-    settings = training.model_dump()
-    settings["phases"] = [Phase(**phase) for phase in settings["phases"]]
-    recipe = Recipe(**settings)
     state.parent.mkdir(parents=True, exist_ok=True)
     with join_processes(gpus) as processes:
         if not processes.first:
@@ -56,7 +52,7 @@ def main(
                 pixels = TrainingFiles(files, truth, view.channels, readers, skip=view.corrupt_images == "skip")
             else:
                 pixels = load_array(images, "r")
-            trained = train_supernet(space.build(), pixels, truth, recipe, state, processes)
+            trained = train_supernet(space, pixels, truth, training, state, processes)
             if processes.first:
                 kept.keep(trained)
         if processes.first:

@@ -15,8 +15,8 @@ from foxnas.search.goal import Caps, Linear
 from foxnas.search.goals import goal_of
 from foxnas.search.landscape import Landscape
 from foxnas.search.twists import MORE_ACCURACY, single_moves, worth_trying
-from foxnas.space.config import SpaceConfig
 from foxnas.space.costs import COSTS
+from foxnas.space.space import SearchSpace
 from foxnas.verdict.config import VerificationConfig
 from foxnas.verdict.ranking import with_costs
 from foxnas.verdict.verification import NoneKeeps, choose, measured_costs, measurements
@@ -25,7 +25,7 @@ from foxnas.verdict.verification import NoneKeeps, choose, measured_costs, measu
 def main(
     *,
     made_by: cli.MadeBy,
-    space: SpaceConfig,
+    space: SearchSpace,
     verification: VerificationConfig,
     objective: ObjectiveConfig,
     alike_layers: bool,
@@ -47,10 +47,9 @@ def main(
 
     A knee, as a goal, is that of the predictors that the first round had.
     """
-    built = space.build()
     budget_ms = read_json(budget)["budget_ms"]
-    landscape, allowed = Landscape.load(built, accuracy, latency), caps
-    first = Landscape.load(built, first_accuracy, first_latency, alike_layers)
+    landscape, allowed = Landscape.load(space, accuracy, latency), caps
+    first = Landscape.load(space, first_accuracy, first_latency, alike_layers)
     goal = goal_of(objective, first, budget_ms, allowed, objective_file)
     measured = measured_costs(measurements(exported, latencies), read_tables(earlier, ["id", *COSTS]))
     try:
@@ -59,10 +58,10 @@ def main(
         logging.warning("%s", error)
         base = error.closest
     slack_ms = budget_ms * (1 - verification.margin_percent / 100) - base["latency_upper_ms"]
-    listed = single_moves(built, built.parse(base["arch"]), landscape.accuracy, landscape.latency)
+    listed = single_moves(space, space.parse(base["arch"]), landscape.accuracy, landscape.latency)
     known = set(measured["id"])
     new = pd.DataFrame([(m.arch.text, m) for m in listed if m.arch.id not in known], columns=["arch", "move"])
-    new = with_costs(new, built).assign(accuracy=math.inf)
+    new = with_costs(new, space).assign(accuracy=math.inf)
     spare = math.inf if goal.accuracy_floor is None else base["int8_top1_percent"] - goal.accuracy_floor
     score = goal.score if isinstance(goal.score, Linear) else MORE_ACCURACY
     tried = worth_trying(new.loc[goal.admits(new, allowed), "move"].tolist(), slack_ms, twists, score, spare)
@@ -71,7 +70,7 @@ def main(
         logging.info("%s (%+.2f, %+.4f ms)", move.text, move.accuracy.value, move.latency.value)
     described = describe_as_they_are(landscape, [move.arch for move in tried])
     rows = candidate_rows([(f"twist: {m.text}", c) for m, c in zip(tried, described, strict=True)])
-    write_table(candidates, with_costs(rows, built), made_by)
+    write_table(candidates, with_costs(rows, space), made_by)
     write_json(
         moves,
         {

@@ -11,14 +11,14 @@ from foxnas.files.arrays import ArraysBySize, load_array
 from foxnas.files.seal import read_model
 from foxnas.files.tables import read_json, write_json
 from foxnas.int8.serving import top1_percent
-from foxnas.space.config import SpaceConfig
+from foxnas.space.space import SearchSpace
 from foxnas.supernet.checkpoint import load_supernet
 
 
 def main(
     *,
     made_by: cli.MadeBy,
-    space: SpaceConfig,
+    space: SearchSpace,
     accuracy: AccuracyConfig,
     xnnpack: bool,
     supernet: Path,
@@ -32,10 +32,9 @@ def main(
 ) -> None:
     """Write top-1 of both on the whole test split."""
     torch.set_num_threads(threads)
-    built = space.build()
-    arch = built.parse(read_json(winner)["winner"]["arch"])
+    arch = space.parse(read_json(winner)["winner"]["arch"])
     preparation = Preparation(
-        load_supernet(built, supernet), ArraysBySize(calibration), accuracy.recalibration_images, accuracy.batch_size
+        load_supernet(space, supernet), ArraysBySize(calibration), accuracy.recalibration_images, accuracy.batch_size
     )
     subnet = preparation.subnet(arch)
     pixels, truth = ArraysBySize(images).at(arch.image_size), load_array(labels)

@@ -254,7 +254,10 @@ def _first_model(kind: str) -> bytes | None:
     if kind == "edgetpu":
         return None
     units = (UnitSpec(8, 2, 2), UnitSpec(8, 1, 1))
-    space = SearchSpace("first", (16,), (3,), (2,), (2,), 8, 2, units, 8, 1, 2)
+    space = SearchSpace(
+        name="first", image_sizes=(16,), kernel_sizes=(3,), expansion_ratios=(2,), depths=(2,),
+        stem_width=8, stem_stride=2, units=units, head_width=8, image_channels=1, classes=2,
+    )  # fmt: skip
     return probe_writer(kind, space)[0](space.largest(16))
 
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from pydantic import Field
 
+from foxnas.errors import FoxnasError
+from foxnas.section import Above0, Count, Least0, Number, Seed, Settings
 from foxnas.space.arch import Arch, draw_unit
 
+Choices = tuple[Count, ...]
+Weights = tuple[Annotated[Number, Field(ge=0, le=1)], ...] | None
 Precision = Literal["fp32", "bf16", "fp16"]
 
 #: Steps over which the learning rate rises at the very start.
@@ -18,24 +22,43 @@ WARM_UP_STEPS = 200
 
 
 @dataclass(frozen=True)
-class Phase:
-    """A stretch of training over the subnets whose knobs lie in these choices.
+class Phase(Settings):
+    """One phase of progressive shrinking: the subnets it trains."""
 
-    The weights are the probabilities of the choices (None: all equal). Weights that rise with the knob
-    keep the larger choice the better one, as progressive shrinking does.
-    """
+    epochs: Count
+    """Passes over the train split."""
+    learning_rate: Above0
+    """Peak learning rate of AdamW, followed by a half cosine."""
+    kernel_sizes: Choices
+    """Choices of K in this phase."""
+    expansion_ratios: Choices
+    """Choices of E in this phase."""
+    depths: Choices
+    """Choices of D in this phase."""
+    kernel_weights: Weights = None
+    """Probabilities of those kernel sizes; null: all equal."""
+    expansion_weights: Weights = None
+    """Probabilities of those expansion ratios; null: all equal."""
+    depth_weights: Weights = None
+    """Probabilities of those depths; null: all equal."""
 
-    epochs: int
-    learning_rate: float
-    kernel_sizes: Sequence[int]
-    expansion_ratios: Sequence[int]
-    depths: Sequence[int]
-    kernel_weights: Sequence[float] | None = None
-    expansion_weights: Sequence[float] | None = None
-    depth_weights: Sequence[float] | None = None
+    def __post_init__(self) -> None:
+        Settings.__post_init__(self)
+        for name, choices, weights in (
+            ("kernel_sizes", self.kernel_sizes, self.kernel_weights),
+            ("expansion_ratios", self.expansion_ratios, self.expansion_weights),
+            ("depths", self.depths, self.depth_weights),
+        ):
+            if weights is not None and (len(weights) != len(choices) or abs(sum(weights) - 1) > 1e-6):
+                raise FoxnasError(
+                    f"the weights {list(weights)} of {name} {list(choices)} must be as many, and sum to 1"
+                )
 
     def draw(self, image_size: int, units: int, rng: np.random.Generator) -> Arch:
-        """Draw a subnet of the phase, all knobs independent."""
+        """Draw a subnet of the phase, all knobs independent.
+
+        Weights that rise with the knob keep the larger choice the better one, as progressive shrinking does.
+        """
         choices = (self.depths, self.kernel_sizes, self.expansion_ratios)
         weights = (self.depth_weights, self.kernel_weights, self.expansion_weights)
         return Arch(image_size, tuple(draw_unit(*choices, rng, *weights) for _ in range(units)))
@@ -50,23 +73,28 @@ class Moment:
     step: int
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """How long and how hard to train.
+@dataclass(frozen=True, kw_only=True)
+class Recipe(Settings):
+    """How the supernet is trained when supernet.source is train."""
 
-    `distillation` is the weight of the teacher's soft labels against the true ones, `average_decay`
-    that of the moving average per step. A batch of `batch_size` images is cut into `batch_parts`, each with its
-    own batch-norm statistics; their gradients are averaged, in one process or over several.
-    """
-
-    phases: Sequence[Phase]
-    batch_size: int
-    batch_parts: int
-    weight_decay: float
-    distillation: float
-    average_decay: float
-    precision: Precision
-    seed: int
+    seed: Seed = 0
+    """Initial weights, order of the images, subnets of the steps."""
+    batch_size: Count = 256
+    """Images per step, over all GPUs."""
+    batch_parts: Count = 1
+    """Parts that a batch is cut into, each with its own batch-norm statistics: what GPUs share out, and what fits one's
+    memory. More parts are another training, more GPUs are not."""
+    weight_decay: Least0 = 0.0001
+    """Of AdamW, on convolutions and the classifier."""
+    distillation: Annotated[Number, Field(ge=0, le=1)] = 0.0
+    """Weight of the largest subnet's soft labels against the true ones, after the first phase."""
+    average_decay: Annotated[Number, Field(ge=0, lt=1)] = 0.998
+    """Decay per step of the moving average of the weights."""
+    precision: Precision = "fp32"
+    """What GPUs compute in, weights staying fp32; fp16 with a scaled loss. Without effect where gpus is 0."""
+    phases: tuple[Phase, ...] = ()
+    """In order, at least one where supernet.source is train; the largest subnet after the first becomes the teacher of
+    the others."""
 
     @property
     def epochs(self) -> int:
