@@ -9,6 +9,7 @@ cancels jobs elsewhere and unlocks the folder), after the jobs on this machine w
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import signal
 import threading
@@ -16,6 +17,9 @@ import time
 from types import FrameType
 
 import psutil
+
+#: Of Linux' <linux/prctl.h>.
+_PR_SET_CHILD_SUBREAPER = 36
 
 #: Seconds after which a job that was told to end is killed.
 PATIENCE_S = 10.0
@@ -25,6 +29,8 @@ def end_jobs_with_the_run() -> None:
     """Handle SIGTERM and SIGINT in this process, Snakemake's, from now on; called when a run starts."""
     if threading.current_thread() is not threading.main_thread():
         return
+    # What a job's shell leaves behind when it is signalled first becomes a child of this process, not of the system's.
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     for number in (signal.SIGTERM, signal.SIGINT):
         if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup and a shell's & have it
             signal.signal(number, _end)

@@ -14,12 +14,12 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
-#: As Snakemake: starts a shell and waits. The shell starts programs as fast as it can, as many as it is let.
+#: As Snakemake: starts a shell and waits.
 RUN = """
 import subprocess, sys
 from foxnas.flow.interruption import end_jobs_with_the_run
 end_jobs_with_the_run()
-shell = subprocess.Popen(["bash", "-c", "for i in {1..300}; do sleep 60 & done; wait"])
+shell = subprocess.Popen(["bash", "-c", sys.argv[1]])
 print("started", flush=True)
 try:
     shell.wait()
@@ -28,16 +28,26 @@ except KeyboardInterrupt:
 """
 
 
-@pytest.mark.parametrize("after_s", [0.0, 0.02, 0.05, 0.1])
-def test_no_process_of_a_shell_that_is_starting_some_outlives_the_run(after_s: float) -> None:
+#: A shell that starts programs as fast as it can.
+STARTING = "for i in {1..300}; do sleep 60 & done; wait"
+
+#: A shell that ends at once when it is told to, and its program, which takes a moment.
+OUTLIVED = "bash -c 'trap \"sleep 0.5; exit\" TERM; while :; do sleep 0.05; done' & wait"
+
+
+@pytest.mark.parametrize(
+    ("shell", "to_all", "after_s"),
+    [(STARTING, False, 0.0), (STARTING, False, 0.02), (STARTING, False, 0.1), (OUTLIVED, True, 0.5)],
+)
+def test_nothing_that_a_job_started_outlives_the_run(shell: str, to_all: bool, after_s: float) -> None:
     with subprocess.Popen(
-        [sys.executable, "-c", RUN], stdout=subprocess.PIPE, text=True, start_new_session=True,
+        [sys.executable, "-c", RUN, shell], stdout=subprocess.PIPE, text=True, start_new_session=True,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     ) as run:  # fmt: skip
         assert run.stdout
         assert run.stdout.readline() == "started\n"
         time.sleep(after_s)
-        run.send_signal(signal.SIGTERM)
+        (os.killpg if to_all else os.kill)(run.pid, signal.SIGTERM)
         assert run.wait(timeout=30) == 3
         left = [process for process in psutil.process_iter() if _session(process) == run.pid]
         for process in left:
