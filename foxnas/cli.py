@@ -15,6 +15,7 @@ import hashlib
 import inspect
 import json
 import logging
+import os
 import platform
 import signal
 import sys
@@ -25,7 +26,6 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, get_args, get_origin, get_type_hints
 
-import psutil
 from pydantic import TypeAdapter, ValidationError
 
 from foxnas.errors import FoxnasError
@@ -55,10 +55,10 @@ def run(main: Callable[..., None]) -> None:
         level=logging.INFO, format=f"%(asctime)s {name}: %(message)s", datefmt="%H:%M:%S", stream=sys.stderr
     )
     logging.captureWarnings(True)
-    started = time.time()
+    start_up_s, started = _age_s(), time.perf_counter()
     try:
         main(**arguments)
-        log.info(TIMES, started - psutil.Process().create_time(), time.time() - started)
+        log.info(TIMES, start_up_s, time.perf_counter() - started)
     except FoxnasError as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
@@ -68,6 +68,15 @@ def run(main: Callable[..., None]) -> None:
             raise
         where = error.filename2 or error.filename or "the results folder"
         sys.exit(f"error: {where}: {error.strerror}; make room or grant access, then run the same command again")
+
+
+def _age_s() -> float:
+    """Return the seconds since this process began, by the clock that counts from the start of the system.
+
+    psutil adds the time of that start, which the kernel gives in whole seconds: up to a second too much.
+    """
+    ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
 
 
 def parse(main: Callable[..., None], words: list[str]) -> dict[str, Any]:

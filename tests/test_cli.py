@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -93,3 +96,22 @@ def test_the_tracked_settings_are_recorded_whatever_the_script_does_with_them() 
     assert record["versions"]["numpy"]
     other = cli.parse(recording, ["--settings", words[0].replace("4", "5"), *words[1:]])["made_by"]
     assert other["settings_sha256"] != record["settings_sha256"]
+
+
+def test_start_up_is_the_time_before_the_command_began(tmp_path: Path) -> None:
+    """Against the clock of who started it, which knows no second of the system's start."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import time; time.sleep(0.3)\nfrom foxnas import cli\n"
+        "def main() -> None:\n    print(time.time())\ncli.run(main)\n"
+    )
+    before = time.time()
+    done = subprocess.run(
+        [sys.executable, script],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    (told,) = re.findall(r"start-up ([\d.]+) s", done.stderr)
+    assert 0.3 <= float(told) <= float(done.stdout) - before + 0.02
