@@ -141,11 +141,18 @@ def test_gpus_that_are_not_there_are_named() -> None:
         pass
 
 
+def overflowing(phase: Phase) -> Phase:
+    """The phase at a learning rate that is refused everywhere, since weights overflow in its first step."""
+    wild = replace(phase)
+    object.__setattr__(wild, "learning_rate", float("inf"))
+    return wild
+
+
 def test_a_training_that_diverged_continues_with_a_lower_learning_rate(
     mini: SearchSpace, uninterrupted: dict[str, torch.Tensor], tmp_path: Path
 ) -> None:
     state, (first, second) = tmp_path / "training.pt", RECIPE.phases
-    wild = replace(RECIPE, phases=(first, replace(second, learning_rate=float("inf"))))
+    wild = replace(RECIPE, phases=(first, overflowing(second)))
     says = r"diverged in phase 2, epoch 3, step 2 of 3, at a learning rate of inf: the loss is nan; lower "
     says += r"supernet.training.phases.1.learning_rate, .* and run again: it continues from the last good state, .*"
     with pytest.raises(FoxnasError, match=says + "training.pt"):
@@ -157,7 +164,7 @@ def test_weights_that_are_no_numbers_do_not_replace_the_good_state(
     mini: SearchSpace, uninterrupted: dict[str, torch.Tensor], tmp_path: Path
 ) -> None:
     state, (first, second) = tmp_path / "training.pt", RECIPE.phases
-    wild = replace(RECIPE, phases=(first, replace(second, learning_rate=float("inf"))))
+    wild = replace(RECIPE, phases=(first, overflowing(second)))
     with pytest.raises(FoxnasError, match=r"phase 2, epoch 3, step 1 of 3, .* a weight is not finite"):
         train_supernet(mini, *random_images(), wild, state, save_every_s=0)
     assert_same_weights(train_supernet(mini, *random_images(), RECIPE, state), uninterrupted)
