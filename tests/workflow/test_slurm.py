@@ -54,8 +54,8 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     raw["accuracy"] |= {"recalibration_images": 64, "batch_size": 256}
     raw["devices"][0]["protocol"] |= QUICK
     raw["predictors"] |= {"further_targets": [], "rivals": {"training_subnets": [90], "repeats": 1, "network_steps": 9}}
-    # Such timings are noise on a busy machine; a budget that half of the latency meets is kept nevertheless.
-    raw["budgets"] = ["p95"]
+    # Such timings are noise; a budget that any machine keeps, however busy.
+    raw["budgets"] = [2]
     raw["search"] |= {"candidates": 1, "reserves_percent": [50]}
     raw["comparison"] = {"seeds": 1, "calls": 500}
     raw["refinement"]["twists"] = 0
@@ -191,7 +191,7 @@ def test_the_artefacts_are_those_of_a_local_run(run: tuple[Path, str], config: P
     folder, _ = run
     journals = Path("results") / "mini" / "16" / "journals"
     shutil.copytree(folder / journals, tmp_path / journals)
-    search = Path("results") / "mini" / "search" / "local" / "p95"
+    search = Path("results") / "mini" / "search" / "local" / "2ms"
     targets = [
         "results/mini/16/shards/subnets/0.csv",
         *(str(search / file) for file in ("round-1/exported.csv", "strategies/accuracy.csv")),
