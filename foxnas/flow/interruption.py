@@ -24,6 +24,9 @@ _PR_SET_CHILD_SUBREAPER = 36
 #: Seconds after which a job that was told to end is killed.
 PATIENCE_S = 10.0
 
+#: Seconds that a killed job may take to be gone; one that waits for a network disk may take longer than anybody waits.
+DYING_S = 5.0
+
 
 def end_jobs_with_the_run() -> None:
     """Handle SIGTERM and SIGINT in this process, Snakemake's, from now on; called when a run starts."""
@@ -42,19 +45,22 @@ def _end(number: int, frame: FrameType | None) -> None:
         signal.signal(other, lambda *_: _terminate(set()))
     told: set[psutil.Process] = set()
     until = time.monotonic() + PATIENCE_S
-    _terminate(told)
     # Nobody may write to the folder once it is unlocked. Looked at, not waited for: how they ended is for Snakemake.
-    while (left := [process for process in told if _lives(process)]) and time.monotonic() < until:
+    # Two looks in a row must find nobody: a look misses those whose parent ends while it goes on, and they are children
+    # of this process at the next.
+    quiet = 0
+    while quiet < 2 and time.monotonic() < until + DYING_S:
+        quiet = 0 if _terminate(told) or any(map(_lives, told)) else quiet + 1
+        if time.monotonic() > until:
+            for process in told:
+                with contextlib.suppress(psutil.Error):
+                    process.kill()
         time.sleep(0.05)
-        _terminate(told)
-    for process in left:
-        with contextlib.suppress(psutil.Error):
-            process.kill()
     raise KeyboardInterrupt
 
 
-def _terminate(told: set[psutil.Process]) -> None:
-    """Tell all processes below this one to end, but those in `told`, to which they are added.
+def _terminate(told: set[psutil.Process]) -> bool:
+    """Tell all processes below this one to end, but those in `told`, to which they are added; say whether any was new.
 
     They stand still meanwhile: a shell that was told might have started its program a moment ago, and nobody would find
     that one any more.
@@ -70,6 +76,7 @@ def _terminate(told: set[psutil.Process]) -> None:
             process.terminate()
             process.resume()
     told |= new
+    return bool(new)
 
 
 def _lives(process: psutil.Process) -> bool:

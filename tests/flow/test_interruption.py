@@ -27,6 +27,19 @@ except KeyboardInterrupt:
     sys.exit(3)
 """
 
+#: Put before it: each shell ends, and is no more, between the moment a look lists the processes and reads them.
+VANISHING = """
+import os, psutil
+listed = psutil._ppid_map
+def list_and_wait():
+    found = listed()
+    for process in psutil.process_iter(["name", "ppid"]):
+        if process.info["name"] == "bash" and process.info["ppid"] == os.getpid():
+            process.kill()
+            os.waitpid(process.pid, 0)
+    return found
+psutil._ppid_map = list_and_wait
+"""
 
 #: A shell that starts programs as fast as it can.
 STARTING = "for i in {1..300}; do sleep 60 & done; wait"
@@ -48,6 +61,22 @@ def test_nothing_that_a_job_started_outlives_the_run(shell: str, to_all: bool, a
         assert run.stdout.readline() == "started\n"
         time.sleep(after_s)
         (os.killpg if to_all else os.kill)(run.pid, signal.SIGTERM)
+        assert run.wait(timeout=30) == 3
+        left = [process for process in psutil.process_iter() if _session(process) == run.pid]
+        for process in left:
+            process.kill()
+        assert not left
+
+
+def test_a_program_whose_shell_ends_while_it_is_looked_for_is_found_by_the_next_look() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", VANISHING + RUN, "sleep 60; true"], stdout=subprocess.PIPE, text=True,
+        start_new_session=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    ) as run:  # fmt: skip
+        assert run.stdout
+        assert run.stdout.readline() == "started\n"
+        time.sleep(0.5)
+        run.send_signal(signal.SIGTERM)
         assert run.wait(timeout=30) == 3
         left = [process for process in psutil.process_iter() if _session(process) == run.pid]
         for process in left:
