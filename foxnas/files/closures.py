@@ -19,7 +19,7 @@ PACKAGE = Path(__file__).resolve().parents[1]
 
 @cache
 def closure(script: Path) -> tuple[Path, ...]:
-    """Return the script and every module of this package that it reaches by import, sorted.
+    """Return the script and every module of this package, and of the one it lies in, that it reaches by import, sorted.
 
     Imports inside functions count too, and so do the templates beside a module.
     """
@@ -58,7 +58,11 @@ def meaning(path: Path) -> str:
 
 @cache
 def _imported(path: Path) -> tuple[Path, ...]:
-    return tuple(file for module in _module(path.read_bytes())[0] for file in _files_of(module))
+    ours = {PACKAGE.name}
+    if path.is_relative_to(PACKAGE.parent):
+        ours.add(path.relative_to(PACKAGE.parent).parts[0])
+    names = _module(path.read_bytes())[0]
+    return tuple(file for name in names if name.partition(".")[0] in ours for file in _files_of(name))
 
 
 @cache
@@ -91,12 +95,9 @@ def _is_prose(node: Any) -> bool:
 
 
 def _files_of(module: str) -> list[Path]:
-    top, *rest = module.split(".")
-    if top != PACKAGE.name:
-        return []
-    files = []
-    folder = PACKAGE
-    for name in rest:
+    files: list[Path] = []
+    folder = PACKAGE.parent
+    for name in module.split("."):
         if (folder / "__init__.py").is_file():
             files.append(folder / "__init__.py")
         if (folder / f"{name}.py").is_file():

@@ -59,18 +59,18 @@ def prepare_environment() -> None:
     gc.set_threshold(50_000, 20, 100)
 
 
-def script(name: str) -> dict[str, str]:
+def script(name: str, folder: Path = SCRIPTS) -> dict[str, str]:
     """Return the inputs of a rule that are its program: the `script`, and as `code` the list of all modules of it.
 
     The script is ancient, since the list says what of it counts.
     """
-    path = SCRIPTS / f"{name}.py"
+    path = folder / f"{name}.py"
     return {"script": local(ancient(seen(path))), "code": local(recorded(path))}
 
 
-def code_digest(name: str) -> str:
+def code_digest(name: str, folder: Path = SCRIPTS) -> str:
     """Return the digest of these modules: the rule's `code` param, for edits with an old time stamp."""
-    return f"code {closures.digest(SCRIPTS / f'{name}.py')}"
+    return f"code {closures.digest(folder / f'{name}.py')}"
 
 
 def settings(**leaves: Any) -> str:

@@ -192,7 +192,7 @@ def summary(jobs: Sequence[Job], wall_s: float, began: str = "", at_most: int | 
         parts.append(_table(header, [row for _, row in shown], right=(1, 2, 3)))
         if len(shown) < len(models):
             parts[-1] += f"\n  ... and {len(models) - len(shown)} more"
-    places = [f"  page     {job.place('page')}" for job in jobs if job.rule == "write_report"]
+    places = [f"  page     {job.place('page')}" for job in jobs if "page" in job.output]
     if kept:
         places.append(f"  summary  {kept}")
     return "\n\n".join([*parts, *(["\n".join(places)] if places else [])])
