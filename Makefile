@@ -35,14 +35,14 @@ test-portable: $(STAMP)
 lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/snakefmt --check Snakefile workflow/Snakefile rules
+	$(BIN)/snakefmt --check Snakefile workflow/Snakefile rules comparisons
 	$(BIN)/snakemake --lint
 	$(BIN)/mypy
 
 format: $(STAMP)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
-	$(BIN)/snakefmt Snakefile workflow/Snakefile rules
+	$(BIN)/snakefmt Snakefile workflow/Snakefile rules comparisons
 
 documents: $(STAMP)
 	$(BIN)/python -m foxnas.config.documents

@@ -27,9 +27,14 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path())
     parser.add_argument("--cores", type=int, default=2)
     options = parser.parse_args()
+    runs = sorted((options.folder / ".snakemake" / "log").glob("*.log"), key=lambda p: p.stat().st_size)
+    stamps = re.findall(r"\[(\w{3} \w{3}\s+\d+ [\d:]+ \d{4})\]", runs[-1].read_text())
+    first, last = (datetime.strptime(stamps[i], "%a %b %d %H:%M:%S %Y") for i in (0, -1))
     seconds: dict[str, list[float]] = defaultdict(lambda: [0, 0.0, 0.0])
     for path in (options.folder / "results" / "logs").rglob("*.log"):
-        if found := LINE.findall(path.read_text()):
+        # Other runs in the folder, such as those of the comparisons, have logs there, too.
+        during = first.timestamp() <= path.stat().st_mtime <= last.timestamp() + 1
+        if during and (found := LINE.findall(path.read_text())):
             parts = path.relative_to(options.folder / "results" / "logs").with_suffix("").parts
             rule = next(part for part in parts if "_" in part).split("-")[0]
             cores = options.cores if rule in WHOLE_MACHINE else 1
@@ -37,9 +42,6 @@ def main() -> None:
             entry[0] += 1
             entry[1] += cores * float(found[-1][0])
             entry[2] += cores * float(found[-1][1])
-    runs = sorted((options.folder / ".snakemake" / "log").glob("*.log"), key=lambda p: p.stat().st_size)
-    stamps = re.findall(r"\[(\w{3} \w{3}\s+\d+ [\d:]+ \d{4})\]", runs[-1].read_text())
-    first, last = (datetime.strptime(stamps[i], "%a %b %d %H:%M:%S %Y") for i in (0, -1))
     wall_s = (last - first).total_seconds()
     total = wall_s * options.cores
     start_up, work = sum(e[1] for e in seconds.values()), sum(e[2] for e in seconds.values())

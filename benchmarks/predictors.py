@@ -13,10 +13,10 @@ from pathlib import Path
 import pandas as pd
 import torch
 
+from comparisons.predictors.learning import compare
+from comparisons.predictors.regressors import Measured, contenders
 from foxnas.config.whole import read_config
 from foxnas.files.tables import read_table
-from foxnas.predictor.rivals.learning import compare
-from foxnas.predictor.rivals.regressors import Measured, contenders
 from foxnas.space.space import SearchSpace
 
 _TARGETS = {"accuracy": ("accuracy.csv", "top1_percent"), "latency": ("latency-{device}.csv", "latency_ms")}

@@ -18,13 +18,14 @@ from typing import Any
 
 import numpy as np
 
+from comparisons.strategies.side_by_side import UNGUIDED
 from foxnas.predictor.model import Predictor
 from foxnas.search.landscape import Landscape
 from foxnas.search.problem import SearchProblem
 from foxnas.search.selection import Selection
 from foxnas.search.strategies import exact
 from foxnas.search.strategies.annealing import AnnealingSettings
-from foxnas.search.strategies.registry import STRATEGIES, UNGUIDED
+from foxnas.search.strategies.registry import STRATEGIES
 from tests.support.published import CPU_SPACE, PUBLISHED_ACCURACY, PUBLISHED_LATENCY
 
 BUDGETS_MS = (45.0, 55.0, 65.0, 80.0)
@@ -69,7 +70,7 @@ def time_frontier() -> None:
 
 def row(name: str, problem: SearchProblem, optimum: float, seeds: int) -> str:
     """Run a strategy over the seeds."""
-    settings: Any = STRATEGIES[name.split(",")[0]].settings(Selection(), None)
+    settings: Any = STRATEGIES[name.split(",")[0]].settings(Selection())
     if isinstance(settings, AnnealingSettings):
         settings = dataclasses.replace(settings, guided=name != UNGUIDED, polish=name != WITHOUT_POLISH)
     best, calls, near, seconds = [], [], [], []

@@ -71,66 +71,6 @@ rule fit_latency:
         " --predictor {output.predictor:q} --fits {output.fits:q} 2>&1 | tee {log}"
 
 
-rule compare_accuracy_predictors:
-    """Hold our regressions of accuracy and other people's predictors against subnets that none has seen."""
-    input:
-        **flow.script("compare_predictors"),
-        tables=at_sizes("results/{space}/{size}/accuracy.csv"),
-    output:
-        scores=report(
-            "results/{space}/predictors/accuracy-scores.csv",
-            caption="../workflow/report/scores.rst",
-            category="Predictors",
-            labels={"predicts": "accuracy, against rivals", "size": "all"},
-        ),
-    log:
-        "results/logs/{space}/compare_accuracy_predictors.log",
-    benchmark:
-        "results/benchmarks/{space}/compare_accuracy_predictors.tsv"
-    resources:
-        **jobs.growing(mem_mb=2000, runtime=60),
-    params:
-        settings=flow.settings(
-            space=SPACE,
-            target=CONFIG.predictors.accuracy_target,
-            rivals=CONFIG.predictors.rivals,
-            seed=CONFIG.predictors.seed,
-        ),
-        code=flow.code_digest("compare_predictors"),
-    message:
-        "Comparing predictors of accuracy"
-    shell:
-        "python {input.script} --settings {params.settings:q} --tables {input.tables:q} --scores {output.scores:q}"
-        " 2>&1 | tee {log}"
-
-
-use rule compare_accuracy_predictors as compare_latency_predictors with:
-    input:
-        **flow.script("compare_predictors"),
-        tables=at_sizes("results/{space}/{size}/latency-{device}.csv"),
-    output:
-        scores=report(
-            "results/{space}/predictors/latency-{device}-scores.csv",
-            caption="../workflow/report/scores.rst",
-            category="Predictors",
-            labels={"predicts": "latency on {device}, against rivals", "size": "all"},
-        ),
-    log:
-        "results/logs/{space}/compare_latency_predictors-{device}.log",
-    benchmark:
-        "results/benchmarks/{space}/compare_latency_predictors-{device}.tsv"
-    params:
-        settings=flow.settings(
-            space=SPACE,
-            target="latency",
-            rivals=CONFIG.predictors.rivals,
-            seed=CONFIG.predictors.seed,
-        ),
-        code=flow.code_digest("compare_predictors"),
-    message:
-        "Comparing predictors of latency on {wildcards.device}"
-
-
 rule fit_target:
     """Fit every form to a further target on a device, at all image sizes."""
     input:

@@ -5,14 +5,7 @@ from pathlib import Path
 from foxnas.report.files import PageFiles
 
 PAGE = PageFiles(
-    Path("results"),
-    SPACE.name,
-    SIZES,
-    DEVICES,
-    list(BUDGETS),
-    BATCHES,
-    FURTHER_TARGETS,
-    CONFIG.predictors.rivals is not None,
+    Path("results"), SPACE.name, SIZES, DEVICES, list(BUDGETS), BATCHES, FURTHER_TARGETS
 )
 
 

@@ -51,7 +51,11 @@ def mini() -> SearchSpace:
 
 @pytest.fixture(scope="session")
 def made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished tiny run on real images, measured on this machine: made once for all files, which take copies."""
+    """A finished tiny run on real images, measured on this machine, and then the comparisons that one asks for.
+
+    Made once for all files, which take copies.
+    """
+    from tests.support.dag import ASKED_FOR
     from tests.support.tiny_run import snakemake
 
     own = tmp_path_factory.getbasetemp()
@@ -62,6 +66,7 @@ def made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if not (folder / "terminal.txt").exists():
             folder.mkdir(exist_ok=True)
             text = snakemake(folder)
+            (folder / "asked-for.txt").write_text(snakemake(folder, *ASKED_FOR))
             (folder / "terminal.txt").write_text(text)
     return folder
 

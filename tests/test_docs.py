@@ -45,7 +45,7 @@ NOT_RUN = {
 
 #: A path of this repository, unless a pattern or placeholder follows.
 PATH = (
-    r"(?:^|[ (])((?:benchmarks|config|docs|envs|examples|foxnas|profiles|rules|tests|workflow)/[\w./-]*)"
+    r"(?:^|[ (])((?:benchmarks|comparisons|config|docs|envs|examples|foxnas|profiles|rules|tests|workflow)/[\w./-]*)"
     r"(?![\w./*<-])"
 )
 
@@ -77,7 +77,7 @@ def test_every_path_named_exists(page: Path) -> None:
     for text in code(page):
         for path in re.findall(PATH, text):
             assert (ROOT / path).exists(), path
-        for module in re.findall(r"\b((?:foxnas|benchmarks|tests)\.[a-z_0-9.]+[a-z_0-9])", text):
+        for module in re.findall(r"\b((?:foxnas|comparisons|benchmarks|tests)\.[a-z_0-9.]+[a-z_0-9])", text):
             whole = module.replace(".", "/")
             parts = (whole, whole.rpartition("/")[0], whole.rpartition("/")[0].rpartition("/")[0])
             assert any((ROOT / part).is_dir() or (ROOT / f"{part}.py").is_file() for part in parts if part), module

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from tests.support.reporting import LONG_FIRST, LONG_TESTS
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "foxnas"
 MODULES = sorted(path.relative_to(ROOT) for path in PACKAGE.rglob("*.py"))
+COMPARISONS = sorted(path.relative_to(ROOT) for path in (ROOT / "comparisons").rglob("*.py"))
+SCRIPTS = sorted(path.relative_to(ROOT) for path in (ROOT / "workflow" / "scripts").glob("*.py"))
 
 #: A room imports itself and rooms of lower levels.
 LEVELS = [
@@ -30,7 +33,7 @@ LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 
 #: Packages that only these places may import, by the beginning of their path.
 ONLY = {
-    "torch": ("images", "supernet", "accuracy", "int8", "runner/pytorch", "runner/network", "predictor/rivals"),
+    "torch": ("images", "supernet", "accuracy", "int8", "runner/pytorch", "runner/network"),
     "tensorflow": ("int8/export",),
     "snakemake": ("flow",),
     "paramiko": ("device/ssh",),
@@ -106,9 +109,42 @@ def test_a_heavy_package_is_imported_where_it_belongs(package: str) -> None:
         assert str(path.relative_to("foxnas")).startswith(ONLY[package]), f"{path} imports {package}"
 
 
+#: The same for the comparisons.
+THERE = {
+    "torch": ("predictors/regressors", "scripts/score_predictors"),
+    "sklearn": ("predictors/regressors",),
+    "jinja2": ("report",),
+}
+
+
+def test_what_the_workflow_is_made_of_knows_nothing_of_the_comparisons() -> None:
+    for path in [*MODULES, *SCRIPTS]:
+        assert not [name for name in imported(path) if name.split(".")[0] == "comparisons"], path
+    rules = [*(ROOT / "rules").glob("*.smk"), *(ROOT / "workflow").rglob("Snakefile")]
+    names = re.compile(r"comparisons|compare_(?:strategies|predictors)|strategies/|-scores|[a-z]+_found\b")
+    for path in [*rules, *(ROOT / "foxnas" / "report").rglob("*.*"), *(ROOT / path for path in SCRIPTS)]:
+        if path.suffix != ".pyc" and path.is_file():
+            assert not names.findall(path.read_text().replace("foxnas.search.strategies", "")), path
+
+
+def test_comparisons_import_of_ours_only_what_is_below_the_workflow() -> None:
+    names = {name for path in COMPARISONS for name in imported(path)}
+    assert {name.split(".")[0] for name in names} & {"foxnas", "comparisons", "tests", "benchmarks"} == {
+        "foxnas",
+        "comparisons",
+    }
+    assert not names & {"statsmodels", "tensorflow", "snakemake", "paramiko"}
+    for package, places in THERE.items():
+        found = {path for path in COMPARISONS if any(name.split(".")[0] == package for name in imported(path))}
+        assert found, "nobody imports it"
+        assert all(str(path.relative_to("comparisons")).startswith(places) for path in found), package
+    packages = {path.parent for path in COMPARISONS} - {Path("comparisons/scripts")}
+    assert all((ROOT / path / "__init__.py").is_file() for path in packages)
+
+
 def test_only_the_snakefile_imports_the_rooms_for_the_workflow() -> None:
-    for path in [*MODULES, *(p.relative_to(ROOT) for p in (ROOT / "workflow" / "scripts").glob("*.py"))]:
-        if room_of(path) != "flow":
+    for path in [*MODULES, *SCRIPTS, *COMPARISONS]:
+        if room_of(path) != "flow" or path in COMPARISONS:
             assert not [name for name in imported(path) if name.startswith("foxnas.flow")], path
 
 

@@ -53,7 +53,7 @@ class PredictorsConfig(Section):
     seed: Seed = 0
     """Deals the subnets out to the folds."""
     rivals: RivalsConfig | None = None
-    """null compares with none."""
+    """What `snakemake compare_predictors` does; null: as below."""
     further_targets: list[FurtherTargetConfig] = Field(default=[])
     """Energy, memory, another latency statistic."""
 

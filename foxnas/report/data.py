@@ -19,7 +19,6 @@ from foxnas.report.files import PageFiles
 from foxnas.space.arch import Arch
 from foxnas.space.pooling import both_measured, pool
 from foxnas.space.space import SearchSpace
-from foxnas.verdict.against_random import FOUND_COLUMNS
 
 MadeBy = Mapping[str, Any]
 
@@ -35,10 +34,6 @@ _VALIDATION = (
     "latency_median_ms", "latency_upper_ms", "session_medians_ms", "latency_kept", "accuracy_kept", "slack_percent",
     "drop_percent", "made_by",
 )  # fmt: skip
-_SCORE = [
-    "image_size", "predictor", "repeat", "requested_subnets", "training_subnets", "held_out_subnets", "mae", "rmse",
-    "tau", "relative_rmse", "training_rmse", "fit_seconds",
-]  # fmt: skip
 _BASELINES = ("budgets", "average", "test_images", "measurements", "pool", "random_searches", "made_by")
 
 
@@ -80,12 +75,6 @@ class BudgetRun:
     """What was measured of each candidate: verify split, exported file on the device."""
     trace: pd.DataFrame
     """Of all rounds, named by `round`."""
-    strategies: pd.DataFrame
-    """What every search strategy had found after so many predictor calls: strategy, seed, calls, best."""
-    found: pd.DataFrame
-    """What each strategy and seed ended with."""
-    found_measured: pd.DataFrame
-    """Accuracies (fit split, float) and latency of each of those."""
     frontier: pd.DataFrame
     """Of the last round."""
     certificates: Sequence[Mapping[str, Any]]
@@ -117,8 +106,6 @@ class DeviceRun:
     latency: Mapping[int, Fits]
     further: Mapping[str, Mapping[int, Fits]]
     """Fits of further targets, by name."""
-    scores: Mapping[str, pd.DataFrame]
-    """Comparisons with other predictors, of "accuracy" and "latency"; empty if there were none."""
     budgets: tuple[BudgetRun, ...]
     baselines: Mapping[str, Any]
     made_by: Mapping[int, Sequence[MadeBy]]
@@ -177,7 +164,6 @@ def _device(files: PageFiles, device: str) -> DeviceRun:
         subnets=both_measured(accuracies, list(tables.values()), [*TARGETS.values(), "images"], columns),
         latency=_fits_of(files, f"latency-{device}"),
         further={name: _fits_of(files, f"{name}-{device}") for name in files.further_targets},
-        scores={name: read_table(path, _SCORE) for name, path in files.compared(device).items()},
         budgets=tuple(_budget(files, device, budget) for budget in files.budgets),
         baselines=_json(files.baselines(device), _BASELINES),
         made_by={size: _shards(read_provenance(table)) for size, table in tables.items()},
@@ -199,11 +185,6 @@ def _budget(files: PageFiles, device: str, budget: str) -> BudgetRun:
         candidates=read_table(search["candidates"], [*_CANDIDATE, *_INTERVALS]),
         verified=pd.DataFrame(decision["candidates"]),
         trace=pd.concat(traces, ignore_index=True),
-        strategies=read_table(search["trace"], ["strategy", "seed", "calls", "best"]),
-        found=read_table(search["found"], FOUND_COLUMNS),
-        found_measured=read_table(search["accuracy"], ["id", *TARGETS.values()]).merge(
-            read_table(search["latency"], ["id", "latency_ms"])[["id", "latency_ms"]], on="id"
-        ),
         frontier=read_table(rounds[last]["frontier"], _CANDIDATE),
         certificates=[{"round": name, **one} for name, found in searched.items() for one in found["certificates"]],
         twist=_json(search["moves"], _MOVES) if "moves" in search else None,

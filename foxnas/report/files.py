@@ -25,8 +25,6 @@ class PageFiles:
         The batches of candidates of every budget, in order: "round-1" and so on, then "twist" if there is one.
     further_targets
         Names of what else was fitted.
-    scores
-        Whether the predictors were compared with others.
     """
 
     results: Path
@@ -36,7 +34,6 @@ class PageFiles:
     budgets: Sequence[str]
     batches: Sequence[str]
     further_targets: Sequence[str] = ()
-    scores: bool = False
 
     @property
     def folder(self) -> Path:
@@ -60,24 +57,17 @@ class PageFiles:
         """Return the regressions of every image size: of "accuracy", or "<target>-<device>"."""
         return {size: self.folder / str(size) / "predictors" / f"{name}-fits.json" for size in self.sizes}
 
-    def compared(self, device: str) -> dict[str, Path]:
-        """Return the comparisons with other predictors, by what is predicted."""
-        names = {"accuracy": "accuracy", "latency": f"latency-{device}"} if self.scores else {}
-        return {kind: self.folder / "predictors" / f"{name}-scores.csv" for kind, name in names.items()}
-
     def baselines(self, device: str) -> Path:
         """Return what the baselines came to."""
         return self.folder / "baselines" / f"{device}.json"
 
     def search(self, device: str, budget: str) -> dict[str, Path]:
-        """Return the files of a search, by name: of all rounds together, of strategies, and of the verdict."""
+        """Return the files of a search, by name: of all rounds together, and of the verdict."""
         search = self.folder / "search" / device / budget
-        found = {name: search / "strategies" / f"{name}.csv" for name in ("trace", "found", "accuracy", "latency")}
         return {
             "budget": search / "budget.json",
             "candidates": search / "candidates.csv",
             "winner": search / "winner.json",
-            **found,
             **({"moves": search / TWIST / "moves.json"} if TWIST in self.batches else {}),
             "validation": self.folder / "deploy" / device / budget / "validation.json",
         }
@@ -101,7 +91,6 @@ class PageFiles:
             "accuracy": self.accuracy().values(),
             "latency": [path for device in self.devices for path in self.latency(device).values()],
             "fits": [path for name in fits for path in self.fits(name).values()],
-            "scores": dict.fromkeys(path for device in self.devices for path in self.compared(device).values()),
             "searches": [path for one in searches for path in self.search(*one).values()],
             "rounds": [path for one in searches for files in self.searched(*one).values() for path in files.values()],
             "baselines": map(self.baselines, self.devices),

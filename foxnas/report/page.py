@@ -3,34 +3,28 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import matplotlib
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.colors import to_hex
 
-from foxnas.accuracy.outcomes import TARGETS
-from foxnas.files.tables import replacing
 from foxnas.predictor.forms import FORMS
 from foxnas.report import fits as fitted
 from foxnas.report import provenance
 from foxnas.report.architecture import draw_architecture
-from foxnas.report.contenders import DRAWN, Comparison, compare
 from foxnas.report.data import BudgetRun, DeviceRun, Run, read_run
 from foxnas.report.files import PageFiles
 from foxnas.report.findings import findings
 from foxnas.report.leads import RIVALS, leads
-from foxnas.report.numbers import decimals, milliseconds, p_value, r2, signed, significant, span
 from foxnas.report.plane import draw_close_up, draw_plane
-from foxnas.report.strategies import LOOKS, draw_strategies
+from foxnas.report.rendering import render
 from foxnas.report.targets import TARGET_NAMES, name_of
 from foxnas.report.traces import draw_trace
 from foxnas.report.twists import describe_twist
-from foxnas.verdict.against_random import relative_improvement
 
 #: Share of the colour map that image sizes take on a light and on a dark page: its ends would vanish.
 _LIGHT, _DARK = (0.0, 0.86), (0.28, 1.0)
@@ -59,15 +53,9 @@ def write_page(files: PageFiles, page: Path) -> None:
     Raises FoxnasError when a file is missing, damaged or of another version; it is named.
     """
     run = read_run(files)
-    environment = Environment(
-        loader=PackageLoader("foxnas.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
-    environment.filters |= {
-        "ms": milliseconds, "significant": significant, "p": p_value, "r2": r2, "signed": signed, "decimals": decimals,
-        "thousands": "{:,}".format, "span": span,
-    }  # fmt: skip
-    html = environment.get_template("page.html.j2").render(
+    render(
+        page,
+        "page.html.j2",
         run=run,
         count=run.space.count(),
         devices=[_device(run, device, page) for device in run.devices],
@@ -76,12 +64,8 @@ def write_page(files: PageFiles, page: Path) -> None:
         artefacts=provenance.artefacts(run),
         rivals=RIVALS,
         target_names=TARGET_NAMES,
-        strategies=LOOKS,
         forms=FORMS,
-        contenders=DRAWN,
     )
-    with replacing(page) as temporary:
-        temporary.write_text(html, encoding="utf-8")
 
 
 def _device(run: Run, device: DeviceRun, page: Path) -> dict[str, Any]:
@@ -99,7 +83,6 @@ def _device(run: Run, device: DeviceRun, page: Path) -> dict[str, Any]:
             _section(device.latency, "latency"),
             *(_section(fits, name, searched=False) for name, fits in device.further.items()),
         ],
-        "comparisons": _comparisons(run, device),
         "twists": [describe_twist(budget) for budget in device.budgets if budget.twist],
         "calm": provenance.calm(device),
         "timed": provenance.timed(device),
@@ -114,18 +97,9 @@ def _budget(run: Run, device: DeviceRun, budget: BudgetRun, page: Path, accuracy
         "run": budget,
         "architecture": draw_architecture(run.space, budget.arch),
         "close_up": draw_close_up(run, device, budget),
-        "strategies": draw_strategies(budget, accuracy),
-        "improvements": _improvements(run, device, budget),
         "traces": [draw_trace(budget, certificate, accuracy) for certificate in budget.certificates],
         "model": Path(os.path.relpath(budget.model, page.parent)).as_posix(),
     }
-
-
-def _improvements(run: Run, device: DeviceRun, budget: BudgetRun) -> list[dict[Hashable, Any]]:
-    random = device.subnets[device.subnets["usable"]]
-    column = TARGETS[run.searched_for]
-    found = relative_improvement(budget.found, budget.found_measured, random, column, budget.budget_ms)
-    return found.to_dict("records")
 
 
 def _section(fits: Mapping[int, fitted.Fits], target: str, searched: bool = True) -> Section:
@@ -135,16 +109,6 @@ def _section(fits: Mapping[int, fitted.Fits], target: str, searched: bool = True
         fitted.draw_overview(fits, target),
         [fitted.diagnose(of_size, size) for size, of_size in fits.items()] if chosen else [],
     )  # fmt: skip
-
-
-def _comparisons(run: Run, device: DeviceRun) -> list[Comparison]:
-    found = []
-    for name, fits in (("accuracy", run.accuracy), ("latency", device.latency)):
-        if name in device.scores:
-            one = fits[run.sizes[0]]
-            unit = fitted.difference_unit(one.predictor.unit)
-            found.append(compare(device.scores[name], name_of(one.target), unit, one.form))
-    return found
 
 
 def _colours(sizes: int) -> dict[str, list[str]]:

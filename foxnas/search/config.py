@@ -35,7 +35,7 @@ class Annealing(Settings):
 
 
 class ComparisonConfig(Section):
-    """All strategies side by side, for the page: best so far against predictor calls."""
+    """All strategies side by side, for `snakemake compare_strategies`: best so far against predictor calls."""
 
     seeds: Count = 5
     """Runs of each strategy under each budget."""

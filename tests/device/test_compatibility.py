@@ -21,6 +21,7 @@ from foxnas.errors import FoxnasError
 from foxnas.files import closures
 from foxnas.runner import installer
 from tests.support.pins import ENVIRONMENTS, read_pins
+from tests.support.scripts import RULES, SCRIPTS
 from tests.support.surveyed import a_device, a_python
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -40,15 +41,16 @@ def test_device_environments_pin_what_the_project_pins():
 
 
 STAGES = {
-    "analysis": ("sampling", "predictors", "search", "comparison", "report"),
+    "analysis": ("sampling", "predictors", "search", "strategies", "report"),
     "training": ("data", "supernet", "accuracy"),
     "export": ("export", "validation"),
     "measuring": ("devices", "latency", "edgetpu"),
 }
 #: Of a stage's rules, those that run in another stage's environment.
 ELSEWHERE = {
-    "compare_predictors": "training", "evaluate_subnets": "training", "compare_baselines": "training",
+    "score_predictors": "training", "evaluate_subnets": "training", "compare_baselines": "training",
     "time_subnets": "measuring", "time_models": "measuring", "validate_on_device": "measuring",
+    "compile_probes": "measuring", "time_compiled": "measuring",
 }  # fmt: skip
 DISTRIBUTIONS = {
     "yaml": "pyyaml", "sklearn": "scikit-learn", "ai_edge_litert": "ai-edge-litert", "PIL": "pillow",
@@ -66,10 +68,10 @@ def test_every_stage_of_the_host_imports_what_its_environment_pins_and_the_proje
         assert name not in allowed or all(allowed[name].contains(version) for version in versions), name
     home = {file: owner for owner, files in STAGES.items() for file in files}
     imported = set()
-    for rules in (REPOSITORY / "rules").glob("*.smk"):
-        for script in set(re.findall(r'flow\.script\("(\w+)"\)', rules.read_text())):
+    for rules in RULES:
+        for script in set(re.findall(r'flow\.script\("(\w+)"[,)]', rules.read_text())):
             if ELSEWHERE.get(script, home.get(rules.stem)) == stage:
-                imported |= foreign_imports(REPOSITORY / "workflow" / "scripts" / f"{script}.py")
+                imported |= foreign_imports(SCRIPTS[script])
     assert "pandas" in imported
     assert {DISTRIBUTIONS.get(name, name) for name in imported} <= set(pins)
 
@@ -84,7 +86,7 @@ def foreign_imports(script: Path) -> set[str]:
                     found |= {alias.name.split(".")[0] for alias in node.names}
                 elif isinstance(node, ast.ImportFrom) and node.module:
                     found.add(node.module.split(".")[0])
-    return found - sys.stdlib_module_names - {"foxnas"}
+    return found - sys.stdlib_module_names - {"foxnas", "comparisons"}
 
 
 def test_no_environment_has_the_unrelated_package_of_the_name_pycoral():

@@ -141,7 +141,7 @@ def test_a_board_that_lost_its_environment_is_provisioned_again_and_measures_on(
     with pytest.raises(NotProvisioned, match="provision the device"):
         pi.transport.start()
     monkeypatch.chdir(ready["folder"])
-    provisioning = [SCRIPTS / "provision_device.py", "--pins", *ENVIRONMENTS.glob("*.txt")]
+    provisioning = [SCRIPTS["provision_device"], "--pins", *ENVIRONMENTS.glob("*.txt")]
     again, _ = build_device(ready["config"].measured, ready["config"].access, list(map(str, provisioning)))
     restored = dataclasses.replace(pi, transport=again.transport)
     with Runner(restored, ONCE) as runner:

@@ -14,7 +14,7 @@ import pytest
 from foxnas.files import closures
 
 ROOT = Path(__file__).resolve().parents[2]
-SCRIPTS = sorted((ROOT / "workflow" / "scripts").glob("*.py"))
+SCRIPTS = sorted(ROOT.glob("*/scripts/*.py"))
 
 
 #: Imports other people's packages once, and each script in a fork, that says which of our modules Python has loaded.
@@ -24,9 +24,9 @@ import pandas, statsmodels.api, torch, torchvision.transforms.v2
 for script in sys.argv[1:]:
     sys.stdout.flush()
     if os.fork() == 0:
-        assert not [name for name in sys.modules if name.split(".")[0] == "foxnas"]
+        assert not [name for name in sys.modules if name.split(".")[0] in ("foxnas", "comparisons")]
         runpy.run_path(script, run_name="probe")
-        ours = [module for name, module in sys.modules.items() if name.split(".")[0] == "foxnas"]
+        ours = [module for name, module in sys.modules.items() if name.split(".")[0] in ("foxnas", "comparisons")]
         print(json.dumps([script, [module.__file__ for module in ours if module.__file__]]), flush=True)
         os._exit(0)
     assert os.wait()[1] == 0, script
@@ -56,6 +56,29 @@ def test_the_measurement_reaches_the_runner_that_is_started_as_a_process() -> No
     assert closures.PACKAGE / "runner" / "server.py" in closures.closure(
         ROOT / "workflow" / "scripts" / "time_subnets.py"
     )
+
+
+def test_a_script_reaches_its_own_package_too() -> None:
+    reached = closures.closure(ROOT / "comparisons" / "scripts" / "compare_strategies.py")
+    ours = {path.relative_to(ROOT).as_posix() for path in reached}
+    own = {"report/pages.py", "report/templates/comparisons.css", "strategies/against_random.py"}
+    assert {f"comparisons/{name}" for name in own} <= ours
+    assert {"foxnas/report/rendering.py", "foxnas/report/templates/page.css"} <= ours
+    assert "comparisons/predictors/regressors.py" not in ours
+
+
+def test_another_package_beside_is_nobodys_but_its_own(tmp_path: Path) -> None:
+    """A script elsewhere may import a module that has the name of a folder here: it is not that folder's."""
+    script = tmp_path / "script.py"
+    script.write_text("import benchmarks.caps\nimport foxnas.errors\n")
+    assert closures.closure(script) == tuple(
+        sorted([script, closures.PACKAGE / "__init__.py", closures.PACKAGE / "errors.py"])
+    )
+
+
+def test_every_script_has_a_name_of_its_own() -> None:
+    """The list of a script's modules goes by it."""
+    assert len({path.stem for path in SCRIPTS}) == len(SCRIPTS) > 30
 
 
 #: A module, and what may be edited in it.
@@ -131,7 +154,7 @@ def test_whatever_python_would_do_otherwise_changes_the_digest(tmp_path: Path, b
 
 
 @pytest.mark.parametrize(
-    "path", sorted(p for folder in ("foxnas", "workflow/scripts") for p in (ROOT / folder).rglob("*.py"))
+    "path", sorted(p for folder in ("foxnas", "comparisons", "workflow/scripts") for p in (ROOT / folder).rglob("*.py"))
 )
 def test_equal_digests_are_equal_trees(path: Path, tmp_path: Path) -> None:
     """Second implementation: the standard library's dump of the tree, for the module as printed anew from its tree."""

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.support.configs import written_out
-from tests.support.dag import DryRuns, Job
+from tests.support.dag import ASKED_FOR, DryRuns, Job
 
 #: One job per shard of 100 subnets and image size; the Edge TPU's two and the others' one per device.
 BY_SHARD = {"sample_subnets", "evaluate_subnets", "time_subnets", "compile_probes", "time_compiled"}
@@ -19,10 +19,13 @@ BY_SHARD = {"sample_subnets", "evaluate_subnets", "time_subnets", "compile_probe
 BY_BUDGET = {
     "resolve_budget": 1, "search_architectures": 1, "twist_winner": 1, "export_candidates": 2, "time_candidates": 2,
     "deploy_winner": 1, "validate_accuracy": 1, "validate_latency": 1, "validate_on_device": 1, "judge_model": 1,
-    "compare_strategies": 1, "evaluate_found": 1, "time_found": 1,
+    "run_strategies": 1, "evaluate_found": 1, "time_found": 1,
 }  # fmt: skip
 #: Redone for all budgets together when one is added, once a device or once in all.
-TOGETHER = {"compare_baselines", "write_report"}
+TOGETHER = {"compare_baselines", "write_report", "compare_strategies"}
+
+#: Of all devices together.
+PAGES = {"write_report", *ASKED_FOR}
 
 
 @pytest.fixture(scope="module")
@@ -73,4 +76,4 @@ def test_a_device_measures_alone_what_all_devices_share_nothing_of(dry_runs: Dry
     config["devices"].append(config["devices"][0] | {"name": "second"})
     jobs = dry_runs.plan(tmp_path, config).runs
     assert not {job.rule for job in jobs} & {"sample_subnets", "evaluate_subnets", "fit_accuracy", "take_checkpoint"}
-    assert {dict(job.wildcards)["device"] for job in jobs if job.rule != "write_report"} == {"second"}
+    assert {dict(job.wildcards)["device"] for job in jobs if job.rule not in PAGES} == {"second"}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +24,8 @@ from foxnas.report.page import write_page
 from foxnas.report.plane import draw_plane, frontier_of, predicted_top1
 from foxnas.report.traces import draw_trace
 from foxnas.space.arch import Arch
-from tests.support.report_run import DEVICE, ReportRun, make_run
+from tests.support.outline import Outline
+from tests.support.report_run import DEVICE, ReportRun, add_target, make_run
 
 
 @pytest.fixture(scope="module")
@@ -38,48 +38,6 @@ def html(finished: ReportRun) -> str:
     page = finished.results / "report.html"
     write_page(finished.files, page)
     return page.read_text(encoding="utf-8")
-
-
-class Outline(HTMLParser):
-    """Collects what a page loads, links to and holds; and the elements that were never closed."""
-
-    VOID = frozenset({"meta", "input", "br", "link", "img"})
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.loads: list[str] = []
-        self.links: list[str] = []
-        self.ids: list[str] = []
-        self.charts: list[str] = []
-        self.words: list[str] = []
-        self.opened: list[str] = []
-        self.feed(html)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = {name: value or "" for name, value in attrs}
-        self.loads += [given[name] for name in ("src", "srcset", "data", "xlink:href", "poster") if name in given]
-        if tag in ("link", "image", "use", "iframe", "object", "embed", "base"):
-            self.loads.append(given.get("href", tag))
-        if tag == "a":
-            self.links.append(given["href"])
-        if tag == "svg" and "chart" in given.get("class", ""):
-            self.charts.append(given["aria-label"])
-        if "id" in given:
-            self.ids.append(given["id"])
-        if tag not in self.VOID:
-            self.opened.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.handle_starttag(tag, attrs)
-        if tag not in self.VOID:
-            self.opened.pop()
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.opened.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.words.append(data)
 
 
 def test_page_loads_nothing_and_its_links_lead_somewhere(finished: ReportRun, html: str) -> None:
@@ -174,6 +132,26 @@ def test_a_broken_promise_is_said(finished: ReportRun, tmp_path: Path) -> None:
     assert html.count("✗ broken") == 1
     assert "1 of 2 deployed int8 models keeps the latency budget" in html
     assert "Not kept: p25." in html
+
+
+def test_a_further_target_is_shown_from_the_files_of_its_rule(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = make_run(tmp_path, budgets=("p50", "p25"))
+    files = replace(run.files, **add_target(run))
+    read: set[str] = set()
+    read_text = Path.read_text
+    monkeypatch.setattr(Path, "read_text", lambda path, *how: read.add(str(path)) or read_text(path, *how))
+    page = tmp_path / "report.html"
+    write_page(files, page)
+    monkeypatch.undo()
+    asked = {path for paths in files.inputs().values() for path in paths}
+    assert read <= asked
+    # Of a space's candidates one table is enough to tell which space it is.
+    assert {Path(path).name for path in asked - read} == {"candidates.csv"}
+    assert len(asked - read) == len(run.budgets) * len(files.rounds) - 1
+    assert f"All fits of p90 on {DEVICE}" in page.read_text()
+    fits = read_json(run.results / run.space / "16" / "predictors" / f"p90-{DEVICE}-fits.json")
+    assert fits["chosen"] == "p90/layers-shrunk"
+    assert fits["fits"]["p90/paper"]["unit"] == "ms"
 
 
 @pytest.mark.parametrize(

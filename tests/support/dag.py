@@ -22,6 +22,10 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 
+#: What one asks for by name, and the default run.
+ASKED_FOR = ("compare_strategies", "compare_predictors")
+EVERYTHING = ("all", *ASKED_FOR)
+
 
 class Job(NamedTuple):
     """A job, as a person would name it."""
@@ -83,7 +87,7 @@ class DryRuns:
     def __exit__(self, *_: object) -> None:
         self._process.communicate()
 
-    def plan(self, folder: Path, config: Mapping[str, Any] | Path, targets: Sequence[str] = ()) -> Plan:
+    def plan(self, folder: Path, config: Mapping[str, Any] | Path, targets: Sequence[str] = EVERYTHING) -> Plan:
         """Return what would run there; the rule `all` is left out.
 
         Raises RuntimeError with Snakemake's message when it does not get so far.
@@ -96,7 +100,7 @@ class DryRuns:
                 runs[job] = reason
         return Plan(jobs, runs)
 
-    def pretend(self, folder: Path, config: Mapping[str, Any] | Path, targets: Sequence[str] = ()) -> None:
+    def pretend(self, folder: Path, config: Mapping[str, Any] | Path, targets: Sequence[str] = EVERYTHING) -> None:
         """Bring the folder to where these jobs have run, with placeholders for what they would have written.
 
         Snakemake's metadata are what it writes after a real job: params, inputs with their checksums, code.

@@ -32,6 +32,7 @@ from tests.support.stages import (
     NEW_SIZE,
     NEW_SIZE_TRAINED,
     NOTHING,
+    PREDICTORS_PAGE,
     PROVISION,
     REPORT,
     RESIZED,
@@ -43,6 +44,7 @@ from tests.support.stages import (
     SPACE,
     SPLIT,
     STRATEGIES,
+    STRATEGIES_PAGE,
     SUPERNET,
     TARGET,
     TIMING,
@@ -252,14 +254,14 @@ ROWS = [
     Row("devices.2.compiler", None, NEW_DEVICE, {"device": "coral"}, "devices", {"devices.2.kind": "tflite"}),
     Row("devices.3.torch", None, NEW_DEVICE, {"device": "gpu"}, "devices", {"devices.3.kind": "tflite"}),
     Row("devices", [_DEVICE, {**_DEVICE, "name": "pi", "ssh": _SSH}], NEW_DEVICE, {"device": "pi"}, note="one more"),
-    Row("devices", [_DEVICE], REPORT, base="devices", note="fewer"),
+    Row("devices", [_DEVICE], REPORT | STRATEGIES_PAGE | PREDICTORS_PAGE, base="devices", note="fewer"),
 
     Row("predictors.accuracy_target", "probability", ACCURACY_FIT | RIVALS_OF_ACCURACY),
-    Row("predictors.accuracy_form", "layers", ACCURACY_FIT),
-    Row("predictors.latency_form", "layers", LATENCY_FIT),
+    Row("predictors.accuracy_form", "layers", ACCURACY_FIT | PREDICTORS_PAGE),
+    Row("predictors.latency_form", "layers", LATENCY_FIT | PREDICTORS_PAGE),
     Row("predictors.folds", 5, ACCURACY_FIT | LATENCY_FIT | TARGET),
     Row("predictors.seed", 1, ACCURACY_FIT | LATENCY_FIT | TARGET | RIVALS),
-    Row("predictors.rivals", None, REPORT),
+    Row("predictors.rivals", None, RIVALS),
     *_same(RIVALS, "predictors.rivals", {"training_subnets": [50], "repeats": 2, "network_steps": 60}),
     Row("predictors.further_targets", [], REPORT),
     *_same(TARGET, "predictors.further_targets.0", {
@@ -268,7 +270,7 @@ ROWS = [
     Row("predictors.further_targets.0.table", "power/{device}-{size}.csv", TARGET, base="own"),
 
     Row("budgets", ["p50", "p80"], BUDGET | BASELINES, {"budget": "p80"}, note="one more"),
-    Row("budgets", ["p50"], BASELINES, base="devices", note="one less"),
+    Row("budgets", ["p50"], BASELINES | STRATEGIES_PAGE, base="devices", note="one less"),
     *_same(SEARCH, "search", {
         "strategy": "evolution", "seed": 1, "candidates": 3, "incumbents": 2, "objective.kind": "knee",
         "annealing.initial_temperature": 5, "annealing.proposals_per_temperature": 50, "annealing.boltzmann": 0.02,

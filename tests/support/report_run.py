@@ -141,23 +141,60 @@ def _measure(folder: Path, config: Config, space: SearchSpace, truth: Truth, siz
     )  # fmt: skip
 
 
-def add_predictors(run: ReportRun, config: Config | None = None) -> dict[str, Any]:
-    """Add fits of a further target and comparisons with other predictors; return what `PageFiles` is to be told."""
+def add_target(run: ReportRun) -> dict[str, Any]:
+    """Add fits of a further target; return what `PageFiles` is to be told."""
     folder = run.results / run.space
-    config = config or _config(run.sizes, 3, "top1", "paper")
-    rivals = RivalsConfig(training_subnets=[30, 60, 90], repeats=1, network_steps=3)
-    tables = {stage: [folder / str(size) / f"{stage}.csv" for size in run.sizes] for stage in _STAGES}
-    for target, stage in zip(("top1", "latency"), _STAGES, strict=True):
-        script("compare_predictors")(
-            space=config.space, target=target, rivals=rivals, seed=0, tables=tables[stage],
-            scores=folder / "predictors" / f"{stage}-scores.csv",
-        )  # fmt: skip
     script("fit_target")(
-        space=config.space, folds=5, seed=0, tables=tables[_STAGES[1]],
+        space=_config(run.sizes, 3, "top1", "paper").space, folds=5, seed=0,
+        tables=[folder / str(size) / f"{_STAGES[1]}.csv" for size in run.sizes],
         target=FurtherTargetConfig(name="p90", column="p90_ms", unit="ms", form="layers-shrunk", table=None),
         fits=[folder / str(size) / "predictors" / f"p90-{DEVICE}-fits.json" for size in run.sizes],
     )  # fmt: skip
-    return {"further_targets": ["p90"], "scores": True}
+    return {"further_targets": ["p90"]}
+
+
+def compare_predictors(run: ReportRun) -> Path:
+    """Compare predictors as one may ask for; return the page."""
+    folder = run.results / run.space
+    space = _config(run.sizes, 3, "top1", "paper").space
+    rivals = RivalsConfig(training_subnets=[30, 60, 90], repeats=1, network_steps=3)
+    scores = [folder / "predictors" / f"{stage}-scores.csv" for stage in _STAGES]
+    for target, stage, table in zip(("top1", "latency"), _STAGES, scores, strict=True):
+        script("score_predictors")(
+            space=space, target=target, rivals=rivals, seed=0, scores=table,
+            tables=[folder / str(size) / f"{stage}.csv" for size in run.sizes],
+        )  # fmt: skip
+    script("compare_predictors")(
+        space=run.space, devices=run.devices, accuracy_target="top1", accuracy_form="paper", latency_form="layers",
+        accuracy=scores[0], latency=scores[1:], page=folder / "predictors.html",
+    )  # fmt: skip
+    return folder / "predictors.html"
+
+
+def compare_strategies(run: ReportRun) -> Path:
+    """Compare strategies as one may ask for, measured by a truth of their own; return the page."""
+    folder = run.results / run.space
+    config = _config(run.sizes, 3, "top1", "paper")
+    tables = {stage: [folder / str(size) / f"{stage}.csv" for size in run.sizes] for stage in _STAGES}
+    predictors = [[folder / str(size) / "predictors" / f"{stage}.json" for size in run.sizes] for stage in _STAGES]
+    searches = [folder / "search" / DEVICE / budget for budget in run.budgets]
+    for search in searches:
+        script("run_strategies")(
+            space=config.space, reserve_percent=min(config.search.reserves_percent), alike_layers=False, seeds=2,
+            calls=600, budget=search / "budget.json", accuracy=predictors[0], latency=predictors[1],
+            **{name: search / "strategies" / f"{name}.csv" for name in ("trace", "found", "subnets")},
+        )  # fmt: skip
+        measure_found(search / "strategies", Truth(config.space, 3000, 7))
+    found = {
+        name: [search / "strategies" / f"{file}.csv" for search in searches]
+        for name, file in (("traces", "trace"), ("found", "found"), ("found_accuracy", "accuracy"),
+                           ("found_latency", "latency"))
+    }  # fmt: skip
+    script("compare_strategies")(
+        space=run.space, devices=run.devices, target="top1", accuracy=tables[_STAGES[0]], latency=tables[_STAGES[1]],
+        budgets=[search / "budget.json" for search in searches], **found, page=folder / "strategies.html",
+    )  # fmt: skip
+    return folder / "strategies.html"
 
 
 def _search(folder: Path, config: Config, truth: Truth, sizes: list[int], budget: str, rows: int) -> None:
@@ -179,12 +216,6 @@ def _search(folder: Path, config: Config, truth: Truth, sizes: list[int], budget
         measured_accuracy=accuracy, measured_latency=latency, candidates=first / "candidates.csv",
         trace=first / "trace.csv", frontier=first / "frontier.csv", certificate=first / "certificate.json",
     )  # fmt: skip
-    script("compare_strategies")(
-        space=config.space, reserve_percent=min(config.search.reserves_percent), alike_layers=False, seeds=2, calls=600,
-        budget=search / "budget.json", **predictors, trace=search / "strategies" / "trace.csv",
-        found=search / "strategies" / "found.csv", subnets=search / "strategies" / "subnets.csv",
-    )  # fmt: skip
-    measure_found(search / "strategies", truth)
     verify(first, config, truth)
     goal = {"space": config.space, "objective": config.search.objective, "alike_layers": False}
     script("twist_winner")(

@@ -12,12 +12,17 @@ from typing import Any
 from foxnas import cli
 from foxnas.section import canonical
 
-SCRIPTS = Path(__file__).resolve().parents[2] / "workflow" / "scripts"
+ROOT = Path(__file__).resolve().parents[2]
+#: Every script by its name.
+SCRIPTS = {path.stem: path for path in sorted(ROOT.glob("*/scripts/*.py"))}
+
+#: The files of rules.
+RULES = sorted(path for folder in ("rules", "comparisons") for path in (ROOT / folder).glob("*.smk"))
 
 
 def main_of(name: str) -> Callable[..., None]:
     """Return the function behind a script."""
-    spec = importlib.util.spec_from_file_location(f"foxnas_script_{name}", SCRIPTS / f"{name}.py")
+    spec = importlib.util.spec_from_file_location(f"foxnas_script_{name}", SCRIPTS[name])
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
@@ -28,7 +33,7 @@ def main_of(name: str) -> Callable[..., None]:
 
 def made_by(name: str, **settings: Any) -> cli.MadeBy:
     """Return what an artefact of a script records, given these settings."""
-    return cli.made_by(SCRIPTS / f"{name}.py", json.loads(canonical(settings)))
+    return cli.made_by(SCRIPTS[name], json.loads(canonical(settings)))
 
 
 def script(name: str) -> Callable[..., None]:

@@ -65,25 +65,27 @@ LATER_ROUNDS = _stage(
 TIMING = _stage("timing of candidates onward", "time_candidates", "time_compiled_candidates", then=[LATER_ROUNDS])
 EXPORT = _stage("export onward", "export_candidates", *_measured(), then=[LATER_ROUNDS])
 SEARCH = _stage("search onward", "search_architectures", "evaluate_candidates", then=[EXPORT])
+STRATEGIES_PAGE = _stage("the page of the strategies, if asked for", "compare_strategies")
 STRATEGIES = _stage(
-    "the comparison of strategies",
-    "compare_strategies", "evaluate_found", "time_found", "compile_found", "time_compiled_found", then=[REPORT],
+    "the comparison of strategies, if asked for",
+    "run_strategies", "evaluate_found", "time_found", "compile_found", "time_compiled_found", then=[STRATEGIES_PAGE],
 )  # fmt: skip
 BUDGET = _stage("budgets, search onward", "resolve_budget", then=[SEARCH, STRATEGIES])
+PREDICTORS_PAGE = _stage("the page of the predictors, if asked for", "compare_predictors")
 RIVALS = _stage(
-    "the comparison of predictors", "compare_accuracy_predictors", "compare_latency_predictors", then=[REPORT]
-)
-RIVALS_OF_ACCURACY = _stage("the comparison of predictors", "compare_accuracy_predictors", then=[REPORT])
+    "the comparison of predictors, if asked for",
+    "compare_accuracy_predictors", "compare_latency_predictors", then=[PREDICTORS_PAGE],
+)  # fmt: skip
+RIVALS_OF_ACCURACY = _stage(RIVALS.says, "compare_accuracy_predictors", then=[PREDICTORS_PAGE])
+RIVALS_OF_LATENCY = _stage(RIVALS.says, "compare_latency_predictors", then=[PREDICTORS_PAGE])
 TARGET = _stage("the fits of further targets", "fit_target", then=[REPORT])
 ACCURACY_FIT = _stage("accuracy fits onward", "fit_accuracy", then=[SEARCH, STRATEGIES])
 LATENCY_FIT = _stage("latency fits onward", "fit_latency", then=[SEARCH, STRATEGIES])
-ACCURACY = _stage(
-    "accuracy onward", "evaluate_subnets", "gather_accuracy", "compare_accuracy_predictors", then=[ACCURACY_FIT]
-)
+ACCURACY = _stage("accuracy onward", "evaluate_subnets", "gather_accuracy", then=[ACCURACY_FIT, RIVALS_OF_ACCURACY])
 LATENCY = _stage(
     "latency onward",
-    "time_subnets", "time_compiled", "gather_latency", "compare_latency_predictors", "fit_target",
-    then=[LATENCY_FIT, BUDGET],
+    "time_subnets", "time_compiled", "gather_latency", "fit_target",
+    then=[LATENCY_FIT, BUDGET, RIVALS_OF_LATENCY],
 )  # fmt: skip
 COMPILATION = _stage("compilation onward", "compile_probes", then=[LATENCY])
 PROVISION = _stage("a check of the device", "provision_device")
@@ -98,8 +100,8 @@ FETCH = _stage("the images anew, onward", "fetch_images", then=[SPLIT])
 GROWTH = _stage(
     "the new subnets alone are evaluated and timed; fits onward",
     "sample_subnets shard=1", "evaluate_subnets shard=1", "time_subnets shard=1", "compile_probes shard=1",
-    "time_compiled shard=1", "gather_accuracy", "gather_latency", "compare_accuracy_predictors",
-    "compare_latency_predictors", "fit_target", then=[ACCURACY_FIT, LATENCY_FIT, BUDGET],
+    "time_compiled shard=1", "gather_accuracy", "gather_latency", "fit_target",
+    then=[ACCURACY_FIT, LATENCY_FIT, BUDGET, RIVALS],
 )  # fmt: skip
 EXTRA = _stage(
     "the new subnets alone are evaluated and timed; the comparison with baselines",
@@ -117,12 +119,12 @@ NEW_SIZE_TRAINED = _stage(
             "compile_probes", "gather_latency", "fit_latency",
         )
     ),
-    "compare_latency_predictors", "fit_target", then=[SUPERNET, BUDGET],
+    "fit_target", then=[SUPERNET, BUDGET, RIVALS_OF_LATENCY],
 )  # fmt: skip
 NEW_DEVICE = _stage("the new device: latency onward", "provision_device", then=[COMPILATION])
 
 ON_THE_PAGE = (
     FETCH, SPLIT, RESIZED, SUPERNET, SAMPLE, ACCURACY, COMPILATION, LATENCY, ACCURACY_FIT, LATENCY_FIT, BUDGET,
     SEARCH, EXPORT, TIMING, LATER_ROUNDS, TWISTS, WINNER, VALIDATION, VERDICT, BASELINES, STRATEGIES, RIVALS,
-    TARGET, REPORT,
+    STRATEGIES_PAGE, PREDICTORS_PAGE, TARGET, REPORT,
 )  # fmt: skip

@@ -21,6 +21,7 @@ import yaml
 
 from tests.support.dag import ROOT, DryRuns, Plan
 from tests.support.invalidation import BASES, changed
+from tests.support.scripts import RULES, SCRIPTS
 
 #: A run with every rule but those of one device over SSH without a compiler, and one that trains its supernet.
 RUNS = {
@@ -50,7 +51,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("checkout") / "foxnas"
     folder.mkdir()
     shutil.copy(ROOT / "Snakefile", folder)
-    for name in ("foxnas", "rules", "workflow", "envs", "profiles"):
+    for name in ("foxnas", "comparisons", "rules", "workflow", "envs", "profiles"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     return folder
 
@@ -72,7 +73,7 @@ def finished(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[d
 def reached(tree: Path) -> dict[Path, frozenset[str]]:
     """The scripts that import each module, directly or not, as the standard library finds by reading byte code."""
     found = defaultdict(set)
-    for script in (tree / "workflow" / "scripts").glob("*.py"):
+    for script in tree.glob("*/scripts/*.py"):
         finder = ModuleFinder([str(tree)])
         finder.run_script(str(script))
         for file in filter(None, (module.__file__ for module in finder.modules.values())):
@@ -96,10 +97,10 @@ def edited(path: Path, old_stamp: bool = False) -> Iterator[None]:
 
 def scripts_of_rules() -> dict[str, str]:
     """The script of each rule, read off the rules' text."""
-    text = "\n".join(path.read_text() for path in sorted((ROOT / "rules").glob("*.smk")))
+    text = "\n".join(path.read_text() for path in RULES)
     blocks = re.split(r"^\s*(?:use rule \w+ as|rule) (\w+)(?: with)?:", text, flags=re.MULTILINE)
     return {
-        name: re.findall(r'flow\.script\("(\w+)"\)', block)[0]
+        name: re.findall(r'flow\.script\("(\w+)"[,)]', block)[0]
         for name, block in zip(blocks[1::2], blocks[2::2], strict=True)
     }
 
@@ -114,7 +115,7 @@ def test_the_closure_is_what_the_standard_library_finds(tree: Path, reached: dic
     """For every module and every script, so that one module of each kind need be edited below."""
     from foxnas.files import closures
 
-    for script in sorted((ROOT / "workflow" / "scripts").glob("*.py")):
+    for script in SCRIPTS.values():
         ours = {path.relative_to(ROOT) for path in map(Path, closures.closure(script))}
         assert ours == {path.relative_to(tree) for path, scripts in reached.items() if script.stem in scripts}
 
@@ -153,7 +154,7 @@ def test_an_edit_of_the_sampling_measures_nothing(tree: Path, finished: dict[str
 
 def test_mended_prose_reruns_nothing(tree: Path, finished: dict[str, tuple[DryRuns, Path]]) -> None:
     """A word more in every docstring of every module, and a comment behind it."""
-    modules = [*(tree / "foxnas").rglob("*.py"), *(tree / "workflow" / "scripts").glob("*.py")]
+    modules = [path for folder in ("foxnas", "comparisons", "workflow") for path in (tree / folder).rglob("*.py")]
     before = {path: path.read_text() for path in modules}
     said = 0
     for path, text in before.items():

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from foxnas.files.tables import read_table
-from tests.support.dag import DryRuns
+from tests.support.dag import EVERYTHING, DryRuns
 from tests.support.invalidation import BASES, ROWS, Row, changed
 from tests.support.tiny_run import snakemake
 
@@ -55,7 +55,7 @@ def test_rows_of_the_table_run_and_leave_the_rest_alone(run: Path, dry_runs: Dry
         plan = dry_runs.plan(run, config)
         assert set(plan.runs) == row.stage.among(plan.jobs, row.where)
         before = artefacts(run)
-        execute(run, config)
+        execute(run, config, *EVERYTHING)
         after = artefacts(run)
         made = {file for job in plan.runs for file in plan.jobs[job]}
         assert {name for name in after if after[name] != before.get(name)} == made | {CONFIG}

@@ -16,11 +16,13 @@ import pytest
 from foxnas.files.tables import read_json, read_provenance
 from foxnas.int8.reading import read_metadata
 from foxnas.section import canonical
-from tests.support.scripts import SCRIPTS, main_of
-from tests.support.tiny_run import ROOT
+from tests.support.scripts import RULES, SCRIPTS, main_of
+
+#: Pages that one asks for.
+PAGES = {"compare_strategies", "compare_predictors"}
 
 #: Their files are arrays, somebody else's files or a page, which have no place for it.
-WITHOUT = {"fetch_images", "resize_images", "resize_test_images", "take_checkpoint", "write_report"}
+WITHOUT = {"fetch_images", "resize_images", "resize_test_images", "take_checkpoint", "write_report", *PAGES}
 
 
 def jobs(run: Path) -> Iterator[tuple[str, Path, list[str]]]:
@@ -55,9 +57,9 @@ def test_every_artefact_records_what_its_rule_was_given(run: Path) -> None:
     assert ran - recorded == WITHOUT
 
 
-@pytest.mark.parametrize("script", sorted(path.stem for path in SCRIPTS.glob("*.py")))
+@pytest.mark.parametrize("script", SCRIPTS)
 def test_a_script_that_records_takes_what_it_is_given(script: str) -> None:
-    source = (SCRIPTS / f"{script}.py").read_text()
+    source = SCRIPTS[script].read_text()
     assert "cli.made_by(" not in source
     writes = re.search(r"\b(write_table|write_json|save|KeptSupernet|with_metadata)\(", source)
     assert bool(writes) == ("made_by" in inspect.signature(main_of(script)).parameters)
@@ -65,6 +67,6 @@ def test_a_script_that_records_takes_what_it_is_given(script: str) -> None:
 
 def test_what_a_rule_depends_on_comes_first() -> None:
     """Of two objects of settings the first is recorded; the other may name hosts, and changes no result."""
-    shells = re.findall(r"--settings (\S+)", "".join(path.read_text() for path in (ROOT / "rules").glob("*.smk")))
+    shells = re.findall(r"--settings (\S+)", "".join(path.read_text() for path in RULES))
     assert len(shells) >= 25
     assert set(shells) == {"{params.settings:q}"}

@@ -16,6 +16,7 @@ import yaml
 
 from tests.support import intact
 from tests.support.configs import written_out
+from tests.support.dag import EVERYTHING
 from tests.support.slurm import Slurm, SlurmJob
 from tests.support.tiny_run import QUICK, ROOT, snakemake
 
@@ -26,8 +27,8 @@ TOGETHER = {
     ),
     "decide": (
         "gather_accuracy", "fit_accuracy", "gather_latency", "fit_latency", "compare_accuracy_predictors",
-        "compare_latency_predictors", "resolve_budget", "search_architectures", "export_candidates",
-        "compare_strategies", "evaluate_found",
+        "compare_latency_predictors", "compare_predictors", "resolve_budget", "search_architectures",
+        "export_candidates", "run_strategies", "evaluate_found",
     ),
     "deploy": ("deploy_winner", "validate_accuracy"),
     "report": ("judge_model", "compare_baselines", "write_report"),
@@ -74,8 +75,8 @@ def submit(cluster: Slurm, folder: Path, config: Path, *words: str) -> subproces
     """Start the workflow; what it says goes to `folder`/../said."""
     folder.mkdir(exist_ok=True)
     command = [
-        sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--configfile", str(config),
-        "--directory", str(folder), *words, *HERE,
+        sys.executable, "-m", "snakemake", *EVERYTHING, "--snakefile", str(ROOT / "Snakefile"),
+        "--configfile", str(config), "--directory", str(folder), *words, *HERE,
     ]  # fmt: skip
     with said(folder).open("w") as output:
         return subprocess.Popen(
@@ -142,10 +143,10 @@ def test_a_cancelled_job_is_tried_again_with_more_memory_and_its_gpu(cluster: Sl
 
 
 def test_small_jobs_were_sent_together(cluster: Slurm, run: tuple[Path, str]) -> None:
-    """Four groups and what was cancelled: 22 jobs in all."""
+    """Four groups, what was cancelled, and a page that waits for a measurement: 24 jobs in all."""
     folder, text = run
     sent = [job.comment.strip() for job in cluster.jobs() if job.state == "COMPLETED"]
-    assert len(sent) == 5
+    assert len(sent) == 6
     together = set(re.findall(r"Group job (\w+) ", text))
     assert together == set(TOGETHER)
     for rules in TOGETHER.values():

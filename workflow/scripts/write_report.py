@@ -15,13 +15,12 @@ def main(
     budgets: list[str],
     batches: list[str],
     further_targets: list[str],
-    scores: bool,
     accuracy: list[Path],
     page: Path,
 ) -> None:
     """Write the page from the files of a finished run, which lie below one folder with the accuracy tables."""
     results = accuracy[0].parents[2]
-    write_page(PageFiles(results, space, sizes, devices, budgets, batches, further_targets, scores), page)
+    write_page(PageFiles(results, space, sizes, devices, budgets, batches, further_targets), page)
 
 
 if __name__ == "__main__":

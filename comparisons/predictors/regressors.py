@@ -15,8 +15,8 @@ from sklearn.ensemble import GradientBoostingRegressor
 from sklearn.linear_model import RidgeCV
 from torch import nn
 
+from comparisons.predictors.encodings import entries, knob_values, one_hot
 from foxnas.predictor.forms import FORMS, formula_name, is_shrunk
-from foxnas.predictor.rivals.encodings import entries, knob_values, one_hot
 from foxnas.predictor.solution import least_squares_coefficients, shrunk_coefficients
 from foxnas.space.arch import Arch
 from foxnas.space.space import SearchSpace

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import kendalltau
 
+from comparisons.predictors.regressors import Contender, Measured, Model
 from foxnas.errors import FoxnasError
 from foxnas.files.progress import Progress
-from foxnas.predictor.rivals.regressors import Contender, Measured, Model
 from foxnas.space.space import SearchSpace
 from foxnas.space.terms import FloatArray
 

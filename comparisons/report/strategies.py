@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from foxnas.report.data import BudgetRun
 from foxnas.report.svg import Chart, FloatArray, Margins, polyline
 
 #: Classes of the style sheet, which colours lines, bands and the legend by them.
@@ -23,9 +22,11 @@ LOOKS = {
 _FIRST = 30
 
 
-def draw_strategies(budget: BudgetRun, accuracy: str) -> Markup:
-    """Draw best so far over predictor calls: the median over the seeds, and the band from the worst to the best."""
-    table = budget.strategies
+def draw_strategies(table: pd.DataFrame, budget: str, accuracy: str) -> Markup:
+    """Draw best so far over predictor calls: the median over the seeds, and the band from the worst to the best.
+
+    `table` has what each strategy and seed had found after so many calls: strategy, seed, calls, best.
+    """
     (optimum,) = table.loc[table["strategy"] == "exact", "best"]
     table = table[table["strategy"] != "exact"]
     last = float(table["calls"].max())
@@ -35,7 +36,7 @@ def draw_strategies(budget: BudgetRun, accuracy: str) -> Markup:
     chart = Chart(
         560, 320, [calls[0], calls[-1]], [floor, optimum + 0.06 * (optimum - floor)],
         x_label="predictor calls", y_label=f"best predicted {accuracy}", log_x=True,
-        title=f"Strategies under budget {budget.name}", margins=Margins(left=64, right=10, top=28, bottom=42),
+        title=f"Strategies under budget {budget}", margins=Margins(left=64, right=10, top=28, bottom=42),
         margin=0.01,
     )  # fmt: skip
     for name, values in found.items():
@@ -50,9 +51,9 @@ def draw_strategies(budget: BudgetRun, accuracy: str) -> Markup:
             chart.line(calls[known], np.median(values[:, known], axis=0), LOOKS[name])
     chart.horizontal(optimum, "optimum")
     seeds = table["seed"].nunique()
-    title = f"{budget.name}, smallest reserve, {seeds} seed{'s' if seeds > 1 else ''}"
+    title = f"{budget}, smallest reserve, {seeds} seed{'s' if seeds > 1 else ''}"
     chart.text(64, 16, title, "panel-title", pixels=True)
-    return chart.svg("strategies", 6, 6)
+    return chart.svg()
 
 
 def best_so_far(table: pd.DataFrame, calls: FloatArray) -> FloatArray:

@@ -20,6 +20,12 @@ DRAWN = {
 }
 _ERRORS_DRAWN_TO = 1.1
 
+#: Columns of a table of scores.
+SCORES = [
+    "image_size", "predictor", "repeat", "requested_subnets", "training_subnets", "held_out_subnets", "mae", "rmse",
+    "tau", "relative_rmse", "training_rmse", "fit_seconds",
+]  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Standing:
@@ -46,6 +52,8 @@ class Comparison:
     """The contenders of one target."""
 
     target: str
+    device: str | None
+    """Where it was measured, unless that makes no difference."""
     unit: str
     counts: tuple[str, ...]
     """Numbers of subnets learnt from, as they came out."""
@@ -57,7 +65,7 @@ class Comparison:
     agreements: tuple[Markup, ...]
 
 
-def compare(scores: pd.DataFrame, target: str, unit: str, used: str) -> Comparison:
+def compare(scores: pd.DataFrame, target: str, device: str | None, unit: str, used: str) -> Comparison:
     """Return what the page shows of a table of scores; `used` is the form that the search used."""
     means = scores.groupby(["predictor", "requested_subnets"], sort=False).mean(numeric_only=True)
     counts = sorted(scores["requested_subnets"].unique())
@@ -93,6 +101,7 @@ def compare(scores: pd.DataFrame, target: str, unit: str, used: str) -> Comparis
     learnt = scores.groupby("requested_subnets")["training_subnets"].max()
     return Comparison(
         target=target,
+        device=device,
         unit=unit,
         counts=tuple(str(learnt[count]) for count in counts),
         repeats=int(scores["repeat"].nunique()),

@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from comparisons.strategies.against_random import FOUND_COLUMNS
+from comparisons.strategies.side_by_side import side_by_side
 from foxnas import cli
 from foxnas.files.progress import Progress
 from foxnas.files.tables import read_json, write_table
@@ -13,7 +15,6 @@ from foxnas.search.problem import SearchProblem, TracePoint
 from foxnas.search.selection import Selection
 from foxnas.search.strategies import registry
 from foxnas.space.space import SearchSpace
-from foxnas.verdict.against_random import FOUND_COLUMNS
 
 
 def main(
@@ -46,7 +47,7 @@ def main(
     # One of the strategies has no seeds, exact search; and one takes part twice, annealing without guidance.
     progress = Progress(seeds * len(registry.STRATEGIES), "searches")
     for seed in range(seeds):
-        for strategy, result in registry.side_by_side(problem, Selection(count=1), calls, seed):
+        for strategy, result in side_by_side(problem, Selection(count=1), calls, seed):
             steps = pd.DataFrame(result.trace, columns=list(TracePoint._fields))
             rises = steps.loc[steps["best"].diff() != 0, ["calls", "best"]]
             ended = pd.DataFrame({"calls": [result.calls], "best": [result.values[0]]})
@@ -56,8 +57,10 @@ def main(
     made_by |= {"cap_ms": cap_ms}
     compared = pd.concat(rows, ignore_index=True)
     write_table(trace, compared[["strategy", "seed", "calls", "best"]], made_by)
-    ended = [(name, seed, c.arch.id, c.arch.text, c.accuracy, c.latency_ms) for name, seed, c in ends]
-    best = pd.DataFrame(ended, columns=FOUND_COLUMNS)
+    best = pd.DataFrame(
+        [(name, seed, c.arch.id, c.arch.text, c.accuracy, c.latency_ms) for name, seed, c in ends],
+        columns=FOUND_COLUMNS,
+    )
     write_table(found, best, made_by)
     write_table(subnets, best[["id", "arch"]].drop_duplicates("id", ignore_index=True), made_by)
 

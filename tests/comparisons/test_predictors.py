@@ -1,28 +1,21 @@
-"""Other predictors: the encodings and settings of their authors, fair comparison, and the page that shows it."""
+"""Other predictors: the encodings and settings of their authors, and fair comparison."""
 
 from __future__ import annotations
 
 import dataclasses
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 
+from comparisons.predictors import learning, regressors
+from comparisons.predictors.encodings import entries, knob_values, one_hot
+from comparisons.predictors.regressors import Measured, contenders
 from foxnas.errors import FoxnasError
-from foxnas.files.tables import read_json, read_table
 from foxnas.predictor.fit import fit
-from foxnas.predictor.rivals import learning, regressors
-from foxnas.predictor.rivals.encodings import entries, knob_values, one_hot
-from foxnas.predictor.rivals.regressors import Measured, contenders
-from foxnas.predictor.targets import read_target
-from foxnas.report import contenders as shown
-from foxnas.report.page import write_page
 from foxnas.space.arch import Arch
-from tests.support.published import CPU_SPACE, PUBLISHED_ACCURACY, PUBLISHED_LATENCY
-from tests.support.report_run import DEVICE, add_predictors, make_run
+from tests.support.published import CPU_SPACE, PUBLISHED_LATENCY
 
 SIZES = (128, 192)
 
@@ -156,50 +149,3 @@ def test_too_few_subnets_leave_a_regression_out_and_a_shrunk_one_in(space, measu
     names = {s.predictor for s in learning.compare(space, measured, contenders("latency", space, 2), [45], 1, 0)}
     assert {"paper", "layers-shrunk", "one-hot ridge", "boosted trees", "neural network"} <= names
     assert not {"quadratic", "layers"} & names
-
-
-def test_page_shows_the_comparison_and_the_further_target_from_the_files_of_its_rule(tmp_path: Path, monkeypatch):
-    run = make_run(tmp_path, budgets=("p50", "p25"))
-    files = dataclasses.replace(run.files, **add_predictors(run))
-    read, read_text = set(), Path.read_text
-    monkeypatch.setattr(Path, "read_text", lambda path, *how: read.add(str(path)) or read_text(path, *how))
-    page = tmp_path / "report.html"
-    write_page(files, page)
-    monkeypatch.undo()
-    asked = {path for paths in files.inputs().values() for path in paths}
-    assert read <= asked
-    # Of a space's candidates one table is enough to tell which space it is.
-    assert {Path(path).name for path in asked - read} == {"candidates.csv"}
-    assert len(asked - read) == len(run.budgets) * len(files.rounds) - 1
-    html = page.read_text()
-    scores = read_table(run.results / run.space / "predictors" / "accuracy-scores.csv")
-    last = scores[(scores["requested_subnets"] == 90) & (scores["predictor"] == "boosted trees")]
-    assert set(last["training_subnets"]) == {81}
-    assert f"<td>{last['tau'].mean():.3f}</td>" in html
-    compared = shown.compare(scores, "top-1", "points", "paper")
-    assert [s.name for s in compared.standings if s.used] == ["paper"]
-    assert sum(s.best for s in compared.standings) == 1
-    assert compared.held_out == 2 * 9
-    assert len(compared.errors) == len(compared.agreements) == 2
-    assert f"All fits of p90 on {DEVICE}" in html
-    fits = read_json(run.results / run.space / "16" / "predictors" / f"p90-{DEVICE}-fits.json")
-    assert fits["chosen"] == "p90/layers-shrunk"
-    assert fits["fits"]["p90/paper"]["unit"] == "ms"
-
-
-def test_own_measurements_are_read_and_their_faults_named(tmp_path: Path):
-    archs = list(islice(CPU_SPACE.sample(192, np.random.default_rng(0)), 60))
-    energy = PUBLISHED_ACCURACY.predict(archs).mean
-    path = tmp_path / "energy.csv"
-    rows = pd.DataFrame({"arch": [a.text for a in archs], "energy_mj": energy})
-    path.write_text("# my power meter\n" + rows.to_csv(index=False))
-    texts, values = read_target(path, "energy_mj", own=True)
-    assert texts == [a.text for a in archs]
-    np.testing.assert_allclose(values, energy)
-    with pytest.raises(FoxnasError, match=r"energy.csv: has no column 'energy_uj' \(it has arch, energy_mj\)"):
-        read_target(path, "energy_uj", own=True)
-    rows.astype(object).replace({"energy_mj": {energy[4]: "n/a?"}}).to_csv(path, index=False)
-    with pytest.raises(FoxnasError, match=r"row 5 \(r192_.* has 'n/a\?' for energy_mj"):
-        read_target(path, "energy_mj", own=True)
-    with pytest.raises(FoxnasError, match="cannot be read as CSV"):
-        read_target(tmp_path / "missing.csv", "energy_mj", own=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
+from comparisons.strategies.against_random import FOUND_COLUMNS, relative_improvement
 from foxnas.errors import FoxnasError
-from foxnas.verdict.against_random import FOUND_COLUMNS, relative_improvement
 
 FOUND = pd.DataFrame(
     [("search", 0, "a", "A", 90.0, 1.0), ("search", 1, "b", "B", 92.0, 1.0), ("luck", 0, "c", "C", 85.0, 0.5)],

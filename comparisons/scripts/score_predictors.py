@@ -6,12 +6,12 @@ from pathlib import Path
 import pandas as pd
 import torch
 
+from comparisons.predictors.learning import compare
+from comparisons.predictors.regressors import Measured, contenders
 from foxnas import cli
 from foxnas.accuracy.outcomes import TARGETS
 from foxnas.files.tables import read_table, write_table
 from foxnas.predictor.config import RivalsConfig
-from foxnas.predictor.rivals.learning import compare
-from foxnas.predictor.rivals.regressors import Measured, contenders
 from foxnas.space.space import SearchSpace
 
 

@@ -1,0 +1,203 @@
+"""Every strategy side by side, and what they found measured for real: `snakemake compare_strategies`."""
+
+COMPARING = flow.BASE / "comparisons" / "scripts"
+
+
+rule run_strategies:
+    """Run every strategy over several seeds, with the predictors of the first round and the smallest reserve."""
+    input:
+        **flow.script("run_strategies", COMPARING),
+        budget="results/{space}/search/{device}/{budget}/budget.json",
+        accuracy=at_sizes("results/{space}/{size}/predictors/accuracy.json"),
+        latency=at_sizes("results/{space}/{size}/predictors/latency-{device}.json"),
+    output:
+        trace="results/{space}/search/{device}/{budget}/strategies/trace.csv",
+        found="results/{space}/search/{device}/{budget}/strategies/found.csv",
+        subnets="results/{space}/search/{device}/{budget}/strategies/subnets.csv",
+    log:
+        "results/logs/{space}/{device}/{budget}/run_strategies.log",
+    benchmark:
+        "results/benchmarks/{space}/{device}/{budget}/run_strategies.tsv"
+    resources:
+        **jobs.growing(mem_mb=1000, runtime=30),
+    params:
+        settings=flow.settings(
+            space=SPACE,
+            reserve_percent=min(CONFIG.search.reserves_percent),
+            alike_layers=CONFIG.search.alike_layers,
+            seeds=CONFIG.comparison.seeds,
+            calls=CONFIG.comparison.calls,
+        ),
+        code=flow.code_digest("run_strategies", COMPARING),
+    message:
+        "Running all search strategies under budget {wildcards.budget} on {wildcards.device}"
+    shell:
+        "python {input.script} --settings {params.settings:q} --budget {input.budget:q} --accuracy {input.accuracy:q}"
+        " --latency {input.latency:q} --trace {output.trace:q}"
+        " --found {output.found:q} --subnets {output.subnets:q} 2>&1 | tee {log}"
+
+
+use rule evaluate_subnets as evaluate_found with:
+    input:
+        **flow.script("evaluate_subnets"),
+        supernet="results/{space}/supernet.safetensors",
+        subnets="results/{space}/search/{device}/{budget}/strategies/subnets.csv",
+        calibration=at_sizes("results/data/{size}/calibration-images.npy"),
+        images=at_sizes("results/data/{size}/fit-images.npy"),
+        labels="results/data/native/fit-labels.npy",
+    output:
+        table="results/{space}/search/{device}/{budget}/strategies/accuracy.csv",
+        outcomes="results/{space}/search/{device}/{budget}/strategies/accuracy.npz",
+    log:
+        "results/logs/{space}/{device}/{budget}/evaluate_found.log",
+    benchmark:
+        "results/benchmarks/{space}/{device}/{budget}/evaluate_found.tsv"
+    params:
+        settings=flow.settings(
+            space=SPACE, accuracy=flow.evaluation(CONFIG), sample=SAMPLE
+        ),
+        code=flow.code_digest("evaluate_subnets"),
+        device=flow.evaluated_on(CONFIG),
+        journal=JOURNAL(
+            "results/{space}/search/{device}/{budget}/journals/found-accuracy.jsonl"
+        ),
+    message:
+        "Evaluating what the strategies found for budget {wildcards.budget} on {wildcards.device}"
+
+
+use rule time_subnets as time_found with:
+    input:
+        **flow.script("time_subnets"),
+        ready=lambda wildcards: flow.ready(CONFIG.device(wildcards.device)),
+        subnets="results/{space}/search/{device}/{budget}/strategies/subnets.csv",
+    output:
+        table="results/{space}/search/{device}/{budget}/strategies/latency.csv",
+        session="results/{space}/search/{device}/{budget}/strategies/latency.json",
+    log:
+        "results/logs/{space}/{device}/{budget}/time_found.log",
+    benchmark:
+        "results/benchmarks/{space}/{device}/{budget}/time_found.tsv"
+    wildcard_constraints:
+        device=flow.any_of(set(DEVICES) - set(EDGETPU)),
+    params:
+        settings=lambda wildcards: flow.settings(
+            space=SPACE,
+            device=CONFIG.device(wildcards.device).measured,
+            sample=SAMPLE,
+        ),
+        access=flow.access(CONFIG),
+        code=flow.code_digest("time_subnets"),
+        journal=JOURNAL("results/{space}/search/{device}/{budget}/journals/found.jsonl"),
+    message:
+        "Timing what the strategies found for budget {wildcards.budget} on {wildcards.device}"
+
+
+use rule compile_probes as compile_found with:
+    input:
+        **flow.script("compile_probes"),
+        subnets="results/{space}/search/{device}/{budget}/strategies/subnets.csv",
+    output:
+        probes="results/{space}/search/{device}/{budget}/strategies/compiled.csv",
+        references="results/{space}/search/{device}/{budget}/strategies/compiled-references.csv",
+    log:
+        "results/logs/{space}/{device}/{budget}/compile_found.log",
+    benchmark:
+        "results/benchmarks/{space}/{device}/{budget}/compile_found.tsv"
+    wildcard_constraints:
+        device=flow.any_of(EDGETPU),
+    params:
+        settings=lambda wildcards: flow.settings(
+            space=SPACE,
+            limits=CONFIG.device(wildcards.device).compiler.limits,
+            sample=SAMPLE,
+        ),
+        compiler=flow.compiler(CONFIG),
+        code=flow.code_digest("compile_probes"),
+        cache=COMPILED,
+    message:
+        "Compiling what the strategies found for budget {wildcards.budget} on {wildcards.device}"
+
+
+use rule time_compiled as time_compiled_found with:
+    input:
+        **flow.script("time_compiled"),
+        ready=lambda wildcards: flow.ready(CONFIG.device(wildcards.device)),
+        probes=rules.compile_found.output.probes,
+        references=rules.compile_found.output.references,
+    output:
+        table="results/{space}/search/{device}/{budget}/strategies/latency.csv",
+        session="results/{space}/search/{device}/{budget}/strategies/latency.json",
+    log:
+        "results/logs/{space}/{device}/{budget}/time_compiled_found.log",
+    benchmark:
+        "results/benchmarks/{space}/{device}/{budget}/time_compiled_found.tsv"
+    wildcard_constraints:
+        device=flow.any_of(EDGETPU),
+    params:
+        settings=lambda wildcards: flow.settings(
+            device=CONFIG.device(wildcards.device).measured,
+            sample=SAMPLE,
+        ),
+        access=flow.access(CONFIG),
+        code=flow.code_digest("time_compiled"),
+        cache=COMPILED,
+        journal=JOURNAL("results/{space}/search/{device}/{budget}/journals/found.jsonl"),
+    message:
+        "Timing what the strategies found for budget {wildcards.budget} on {wildcards.device}"
+
+
+rule compare_strategies:
+    """Write the page that shows what every strategy found, for every device and budget."""
+    input:
+        **flow.script("compare_strategies", COMPARING),
+        **{
+            name: expand(
+                f"results/{{space}}/search/{{device}}/{{budget}}/{file}",
+                space=SPACE.name,
+                device=DEVICES,
+                budget=BUDGETS,
+            )
+            for name, file in {
+                "budgets": "budget.json",
+                "traces": "strategies/trace.csv",
+                "found": "strategies/found.csv",
+                "found_accuracy": "strategies/accuracy.csv",
+                "found_latency": "strategies/latency.csv",
+            }.items()
+        },
+        accuracy=expand(
+            "results/{space}/{size}/accuracy.csv", space=SPACE.name, size=SIZES
+        ),
+        latency=expand(
+            "results/{space}/{size}/latency-{device}.csv",
+            space=SPACE.name,
+            device=DEVICES,
+            size=SIZES,
+        ),
+    output:
+        page=report(
+            f"results/{SPACE.name}/strategies.html",
+            caption="captions/strategies.rst",
+            category="Page",
+            labels={"file": "strategies compared"},
+        ),
+    log:
+        f"results/logs/{SPACE.name}/compare_strategies.log",
+    benchmark:
+        f"results/benchmarks/{SPACE.name}/compare_strategies.tsv"
+    resources:
+        **jobs.growing(mem_mb=1000, runtime=10),
+    params:
+        settings=flow.settings(
+            space=SPACE.name,
+            devices=DEVICES,
+            target=CONFIG.predictors.accuracy_target,
+        ),
+        code=flow.code_digest("compare_strategies", COMPARING),
+    message:
+        "Showing what every strategy found"
+    shell:
+        "python {input.script} --settings {params.settings:q} --accuracy {input.accuracy:q} --latency {input.latency:q}"
+        " --budgets {input.budgets:q} --traces {input.traces:q} --found {input.found:q}"
+        " --found-accuracy {input.found_accuracy:q} --found-latency {input.found_latency:q} --page {output.page:q}"
+        " 2>&1 | tee {log}"
