@@ -22,6 +22,7 @@ from foxnas.flow import resources as jobs
 from foxnas.flow import snakemake_private
 from foxnas.space.config import read_space
 from tests.support.configs import written_out
+from tests.support.dag import EVERYTHING
 from tests.support.tiny_run import ROOT
 
 MEASURING = ("time_subnets", "time_found", "time_candidates", "validate_latency", "validate_on_device")
@@ -57,8 +58,9 @@ def built(config: Path) -> Config:
 def dry_run(folder: Path, config: Path, *words: str, check: bool = True) -> str:
     """As on a cluster: groups are formed and checked, nothing is submitted."""
     command = [
-        sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--configfile", str(config),
-        "--directory", str(folder), "--workflow-profile", str(PROFILE), "--dry-run", *words,
+        sys.executable, "-m", "snakemake", *EVERYTHING, "--snakefile", str(ROOT / "Snakefile"),
+        "--configfile", str(config), "--directory", str(folder), "--workflow-profile", str(PROFILE), "--dry-run",
+        *words,
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     text = done.stdout + done.stderr
@@ -100,7 +102,8 @@ def scheduled(folder: Path, config: Path, **overwritten: dict[str, str]) -> list
 def _print_scheduled(folder: str, config: str, overwritten: dict[str, dict[str, str]]) -> None:
     """In a process of its own, which it changes."""
     places = ROOT / "Snakefile", Path(folder), Path(config)
-    with snakemake_private.planned(*places, executor="slurm", overwritten=overwritten) as workflow:
+    asked = {"overwritten": overwritten, "targets": frozenset(EVERYTHING)}
+    with snakemake_private.planned(*places, executor="slurm", **asked) as workflow:
         found = [
             (
                 job.rule.name, job.wildcards_dict.get("device", ""), job.is_local,

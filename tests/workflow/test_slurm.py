@@ -75,8 +75,8 @@ def submit(cluster: Slurm, folder: Path, config: Path, *words: str) -> subproces
     """Start the workflow; what it says goes to `folder`/../said."""
     folder.mkdir(exist_ok=True)
     command = [
-        sys.executable, "-m", "snakemake", *EVERYTHING, "--snakefile", str(ROOT / "Snakefile"),
-        "--configfile", str(config), "--directory", str(folder), *words, *HERE,
+        sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--configfile", str(config),
+        "--directory", str(folder), *words, *HERE,
     ]  # fmt: skip
     with said(folder).open("w") as output:
         return subprocess.Popen(
@@ -114,7 +114,7 @@ def run(cluster: Slurm, config: Path, tmp_path_factory: pytest.TempPathFactory) 
     """A finished run through Slurm, of which a job was cancelled while it evaluated subnets."""
     folder = tmp_path_factory.mktemp("slurm-run") / "run"
     process = submit(
-        cluster, folder, config,
+        cluster, folder, config, *EVERYTHING,
         "--set-resources", "evaluate_subnets:gpu=1", "evaluate_subnets:slurm_partition=gpu",
     )  # fmt: skip
     try:
@@ -211,7 +211,7 @@ def test_the_artefacts_are_those_of_a_local_run(run: tuple[Path, str], config: P
 def test_the_same_command_again_has_nothing_to_do(cluster: Slurm, run: tuple[Path, str], config: Path) -> None:
     folder, _ = run
     before = len(cluster.jobs())
-    assert "Nothing to be done" in finish(submit(cluster, folder, config), folder)
+    assert "Nothing to be done" in finish(submit(cluster, folder, config, *EVERYTHING), folder)
     assert len(cluster.jobs()) == before
 
 
