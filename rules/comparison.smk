@@ -32,7 +32,7 @@ rule compare_strategies:
     shell:
         "python {input.script} --settings {params.settings:q} --budget {input.budget:q} --accuracy {input.accuracy:q}"
         " --latency {input.latency:q} --trace {output.trace:q}"
-        " --found {output.found:q} --subnets {output.subnets:q} 2>&1 | tee {log}"
+        " --found {output.found:q} --subnets {output.subnets:q} 2>&1 | tee {log:q}"
 
 
 use rule evaluate_subnets as evaluate_found with:
