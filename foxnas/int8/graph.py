@@ -71,7 +71,7 @@ class Numbers:
     sixth
         The number 1/6, if there is a gate.
     pixel_mean
-        What CENTRE takes from the pixels, (channels,), if there is one.
+        Mean that CENTRE subtracts from the pixels, (channels,), if there is one.
     """
 
     values: Sequence[Scale]

@@ -32,7 +32,7 @@ class FurtherTargetConfig(Section):
     unit: str
     """For axes and tables, such as ms, mJ or MB."""
     form: Form = "paper"
-    """Of the fit that is shown in full; the others stand beside it."""
+    """Form of the fit that is shown in full; the others stand beside it."""
     table: str | None = None
     """A CSV file of your own with columns arch (as in accuracy.csv) and the above, where {device} and {size} stand for
     their names, such as energy/{device}-{size}.csv; null: the device's latency table (p10_ms, p90_ms, mad_ms, ...)."""

@@ -79,7 +79,7 @@ class BudgetRun:
     verified: pd.DataFrame
     """What was measured of each candidate: verify split, exported file on the device."""
     trace: pd.DataFrame
-    """Of all rounds, named by `round`."""
+    """Traces of all rounds, named by `round`."""
     strategies: pd.DataFrame
     """What every search strategy had found after so many predictor calls: strategy, seed, calls, best."""
     found: pd.DataFrame
@@ -87,7 +87,7 @@ class BudgetRun:
     found_measured: pd.DataFrame
     """Accuracies (fit split, float) and latency of each of those."""
     frontier: pd.DataFrame
-    """Of the last round."""
+    """Frontier of the last round."""
     certificates: Sequence[Mapping[str, Any]]
     twist: Mapping[str, Any] | None
     """The single-knob moves away from the best candidate of the rounds; None when none was to be tried."""
