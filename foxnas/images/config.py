@@ -66,7 +66,7 @@ class DataConfig(Section):
         "SVHN",
         "USPS",
     ]
-    """fashion-mnist: the demo's. folder: image files, one folder a class, or train/ and val/ with such folders
+    """fashion-mnist: the demo's. folder: image files, one folder per class, or train/ and val/ with such folders
     (ImageNet). arrays: train-images.npy, train-labels.npy and, if there are any, test-images.npy and
     test-labels.npy. Others: torchvision's data set of that name. See docs/how-to/own-data.md."""
     folder: str | None = None

@@ -24,7 +24,7 @@ _Type = schema.TensorType
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Scale:
-    """Affine quantisation: real = scale * (q - zero_point), one number in all or one a channel of `axis`.
+    """Affine quantisation: real = scale * (q - zero_point), one number in all or one per channel of `axis`.
 
     `scale` is float32 (n,), `zero_point` int64 (n,). Tensors that are given the same object share one
     copy of it in the file.

@@ -15,7 +15,7 @@ class RivalsConfig(Section):
     """Other predictors on the same measurements: Once-for-All's network, boosted trees, ridge, a lookup table."""
 
     training_subnets: list[Annotated[int, Field(ge=20)]] = Field(default=[50, 100, 200, 300], min_length=1)
-    """Numbers of subnets a size that all learn from; a tenth of those measured is held out and never among them."""
+    """Numbers of subnets per size that all learn from; a tenth of those measured is held out and never among them."""
     repeats: Count = 1
     """How often, each time with other held-out subnets; ten hold each out once."""
     network_steps: Count = 300

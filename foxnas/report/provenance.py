@@ -54,7 +54,7 @@ class Artefact:
 
 
 def calm(device: DeviceRun) -> list[Calm]:
-    """Return one line an image size."""
+    """Return one line per image size."""
     lines = []
     for size, rows in device.subnets.groupby("image_size", sort=True):
         used = rows[rows["usable"]]

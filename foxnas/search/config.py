@@ -19,7 +19,7 @@ class Annealing(Settings):
     initial_temperature: Count = 4
     """T: the temperature, and the largest number of knobs changed in a step."""
     proposals_per_temperature: Count = 60
-    """n: the temperature falls by one after so many proposals of a chain."""
+    """n: the temperature falls by one after this number of proposals of a chain."""
     boltzmann: Above0 = 0.01
     """k, in points of accuracy: a loss of k x T is accepted with probability 1/e."""
     switch_after: Index | None = None
