@@ -45,7 +45,7 @@ format: $(STAMP)
 	$(BIN)/snakefmt Snakefile workflow/Snakefile rules comparisons
 
 documents: $(STAMP)
-	$(BIN)/python -m foxnas.config.documents
+	$(BIN)/python -m tests.support.config_documents
 
 benchmark: $(STAMP)
 	$(BIN)/python -m benchmarks

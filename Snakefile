@@ -17,6 +17,7 @@ sys.path.insert(0, str(workflow.current_basedir))
 from foxnas.flow import configuration
 from foxnas.flow import resources as jobs
 from foxnas.flow import params as flow
+from foxnas.flow import rounds
 from foxnas.flow import snakemake_private
 from foxnas.search.budget import Budget
 from foxnas.flow.run_lock import take_folder
@@ -58,8 +59,8 @@ SAMPLE = flow.sample(CONFIG)
 UNIFORM = CONFIG.sampling.design == "uniform"
 BUDGETS = {Budget.parse(budget).name: budget for budget in CONFIG.budgets}
 FURTHER_TARGETS = [target.name for target in CONFIG.predictors.further_targets]
-ROUNDS = flow.rounds(CONFIG)
-TWISTS = flow.twists(CONFIG)
+ROUNDS = rounds.names(CONFIG)
+TWISTS = rounds.twists(CONFIG)
 BATCHES = ROUNDS + TWISTS
 SHARDS = flow.shards_of(CONFIG.sampling.subnets)
 # With those that are measured for the baselines alone.

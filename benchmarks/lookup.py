@@ -24,12 +24,11 @@ from foxnas.device.protocol import MeasurementProtocol
 from foxnas.device.session import measure_probes
 from foxnas.device.transport import Device
 from foxnas.files.tables import read_json, read_table
-from foxnas.int8.probe import ProbeWriter
 from foxnas.predictor.fit import cross_validated
 from foxnas.predictor.solution import least_squares_coefficients
 from foxnas.space.arch import Arch
-from foxnas.space.operators import Part, parts_of
 from foxnas.space.space import SearchSpace
+from tests.support.parts import Part, PartWriter, parts_of
 
 Entry = tuple[str, int, int, int]
 """Part (such as "unit 2"), position (0 for a unit's first layer, 1 for all others), K and E."""
@@ -58,7 +57,7 @@ def measured_table(
     space: SearchSpace, size: int, device: Device, protocol: MeasurementProtocol, journal: Path
 ) -> dict[Entry, float]:
     """Time every block alone; return milliseconds."""
-    writer = ProbeWriter(space)
+    writer = PartWriter(space)
     blocks = blocks_of(space, size)
     names = {" ".join(map(str, entry)): entry for entry in blocks}
     probes = [(name, name, partial(writer.write_part, blocks[entry])) for name, entry in names.items()]

@@ -25,7 +25,7 @@ from pathlib import Path
 
 import yaml
 
-from foxnas.flow import snakemake_private
+from tests.support import plans
 from tests.support.configs import written_out
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -124,9 +124,9 @@ def jobs_of(said: str) -> Counter[str]:
 def finish(folder: Path) -> None:
     """Bring a project to where all has run, with empty outputs; this process is then of no further use."""
     threshold = yaml.safe_load((ROOT / "profiles" / "default" / "config.yaml").read_text())["max-checksum-file-size"]
-    with snakemake_private.planned(folder / "Snakefile", folder, max_checksum_file_size=threshold) as workflow:
-        began, jobs = time.process_time(), [job for job in snakemake_private.reasons(workflow) if job.output]
-        snakemake_private.pretend_finished(
+    with plans.planned(folder / "Snakefile", folder, max_checksum_file_size=threshold) as workflow:
+        began, jobs = time.process_time(), [job for job in plans.reasons(workflow) if job.output]
+        plans.pretend_finished(
             workflow, jobs, lambda path, is_folder: path.mkdir(exist_ok=True) if is_folder else path.write_text("")
         )
         print(f"metadata of {len(jobs)} jobs in {time.process_time() - began:.1f} s")
@@ -136,7 +136,7 @@ def left_behind(results: Path) -> dict[str, tuple[float, float, float]]:
     """Return, by rule, the files and bytes a job leaves, logs and metadata among them, and its processor seconds."""
     files: dict[str, list[int]] = defaultdict(list)
     jobs: dict[str, dict[str, float]] = defaultdict(dict)
-    for output, path, record in snakemake_private.records(results.parent):
+    for output, path, record in plans.records(results.parent):
         rule, log = record["rule"], (record["log"] or [""])[0]
         inside = [p for p in output.rglob("*") if p.is_file()] if output.is_dir() else [output]
         files[rule] += [*(p.stat().st_size for p in inside), path.stat().st_size]

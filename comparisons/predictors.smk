@@ -24,18 +24,17 @@ rule compare_accuracy_predictors:
     resources:
         **jobs.growing(mem_mb=2000, runtime=60),
     params:
+        **flow.script_params("score_predictors", COMPARING),
         settings=flow.settings(
             space=SPACE,
             target=CONFIG.predictors.accuracy_target,
             rivals=RIVALS,
             seed=CONFIG.predictors.seed,
         ),
-        code=flow.code_digest("score_predictors", COMPARING),
     message:
         "Comparing predictors of accuracy"
     shell:
-        "python {input.script} --settings {params.settings:q} --tables {input.tables:q} --scores {output.scores:q}"
-        " 2>&1 | tee {log}"
+        flow.command()
 
 
 use rule compare_accuracy_predictors as compare_latency_predictors with:
@@ -54,13 +53,13 @@ use rule compare_accuracy_predictors as compare_latency_predictors with:
     benchmark:
         "results/benchmarks/{space}/compare_latency_predictors-{device}.tsv"
     params:
+        **flow.script_params("score_predictors", COMPARING),
         settings=flow.settings(
             space=SPACE,
             target="latency",
             rivals=RIVALS,
             seed=CONFIG.predictors.seed,
         ),
-        code=flow.code_digest("score_predictors", COMPARING),
     message:
         "Comparing predictors of latency on {wildcards.device}"
 
@@ -89,6 +88,7 @@ rule compare_predictors:
     resources:
         **jobs.growing(mem_mb=1000, runtime=10),
     params:
+        **flow.script_params("compare_predictors", COMPARING),
         settings=flow.settings(
             space=SPACE.name,
             devices=DEVICES,
@@ -96,9 +96,7 @@ rule compare_predictors:
             accuracy_form=CONFIG.predictors.accuracy_form,
             latency_form=CONFIG.predictors.latency_form,
         ),
-        code=flow.code_digest("compare_predictors", COMPARING),
     message:
         "Showing how the predictors compare"
     shell:
-        "python {input.script} --settings {params.settings:q} --accuracy {input.accuracy:q} --latency {input.latency:q}"
-        " --page {output.page:q} 2>&1 | tee {log}"
+        flow.command()

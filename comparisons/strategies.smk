@@ -21,6 +21,7 @@ rule run_strategies:
     resources:
         **jobs.growing(mem_mb=1000, runtime=30),
     params:
+        **flow.script_params("run_strategies", COMPARING),
         settings=flow.settings(
             space=SPACE,
             reserve_percent=min(CONFIG.search.reserves_percent),
@@ -28,13 +29,10 @@ rule run_strategies:
             seeds=CONFIG.comparison.seeds,
             calls=CONFIG.comparison.calls,
         ),
-        code=flow.code_digest("run_strategies", COMPARING),
     message:
         "Running all search strategies under budget {wildcards.budget} on {wildcards.device}"
     shell:
-        "python {input.script} --settings {params.settings:q} --budget {input.budget:q} --accuracy {input.accuracy:q}"
-        " --latency {input.latency:q} --trace {output.trace:q}"
-        " --found {output.found:q} --subnets {output.subnets:q} 2>&1 | tee {log}"
+        flow.command()
 
 
 use rule evaluate_subnets as evaluate_found with:
@@ -56,7 +54,6 @@ use rule evaluate_subnets as evaluate_found with:
         settings=flow.settings(
             space=SPACE, accuracy=flow.evaluation(CONFIG), sample=SAMPLE
         ),
-        code=flow.code_digest("evaluate_subnets"),
         device=flow.evaluated_on(CONFIG),
         journal=JOURNAL(
             "results/{space}/search/{device}/{budget}/journals/found-accuracy.jsonl"
@@ -86,7 +83,6 @@ use rule time_subnets as time_found with:
             sample=SAMPLE,
         ),
         access=flow.access(CONFIG),
-        code=flow.code_digest("time_subnets"),
         journal=JOURNAL("results/{space}/search/{device}/{budget}/journals/found.jsonl"),
     message:
         "Timing what the strategies found for budget {wildcards.budget} on {wildcards.device}"
@@ -112,7 +108,6 @@ use rule compile_probes as compile_found with:
             sample=SAMPLE,
         ),
         compiler=flow.compiler(CONFIG),
-        code=flow.code_digest("compile_probes"),
         cache=COMPILED,
     message:
         "Compiling what the strategies found for budget {wildcards.budget} on {wildcards.device}"
@@ -139,7 +134,6 @@ use rule time_compiled as time_compiled_found with:
             sample=SAMPLE,
         ),
         access=flow.access(CONFIG),
-        code=flow.code_digest("time_compiled"),
         cache=COMPILED,
         journal=JOURNAL("results/{space}/search/{device}/{budget}/journals/found.jsonl"),
     message:
@@ -188,16 +182,13 @@ rule compare_strategies:
     resources:
         **jobs.growing(mem_mb=1000, runtime=10),
     params:
+        **flow.script_params("compare_strategies", COMPARING),
         settings=flow.settings(
             space=SPACE.name,
             devices=DEVICES,
             target=CONFIG.predictors.accuracy_target,
         ),
-        code=flow.code_digest("compare_strategies", COMPARING),
     message:
         "Showing what every strategy found"
     shell:
-        "python {input.script} --settings {params.settings:q} --accuracy {input.accuracy:q} --latency {input.latency:q}"
-        " --budgets {input.budgets:q} --traces {input.traces:q} --found {input.found:q}"
-        " --found-accuracy {input.found_accuracy:q} --found-latency {input.found_latency:q} --page {output.page:q}"
-        " 2>&1 | tee {log}"
+        flow.command()

@@ -92,13 +92,14 @@ def parse(main: Callable[..., None], words: list[str]) -> dict[str, Any]:
     for name, kind in types.items():
         if name in settings:
             continue
-        if NoneType in get_args(kind):  # an option with default None
+        optional = NoneType in get_args(kind)  # may be given without a value, which is None
+        if optional:
             (kind,) = (one for one in get_args(kind) if one is not NoneType)
         listed = get_args(kind) if get_origin(kind) is list else ()
         parser.add_argument(
             f"--{name.replace('_', '-')}",
             type=listed[0] if listed else kind,
-            nargs="*" if listed else None,
+            nargs="*" if listed else "?" if optional else None,
             required=name not in defaults,
             default=defaults.get(name),
         )

@@ -25,20 +25,20 @@ rule evaluate_subnets:
         gpu=int(CONFIG.accuracy.device == "cuda"),
         mem_mb=jobs.evaluating(CONFIG),
     params:
+        **flow.script_params("evaluate_subnets"),
         settings=lambda wildcards: flow.settings(
             space=flow.space_at(SPACE, [int(wildcards.size)]),
             accuracy=flow.evaluation(CONFIG),
             sample=SAMPLE,
         ),
-        code=flow.code_digest("evaluate_subnets"),
         device=flow.evaluated_on(CONFIG),
         journal=JOURNAL("results/{space}/{size}/journals/accuracy/{shard}.jsonl"),
     message:
         "Evaluating shard {wildcards.shard} of the subnets at {wildcards.size} px"
     shell:
-        "python {input.script} --settings {params.settings:q} {params.device:q} --supernet {input.supernet:q}"
-        " --subnets {input.subnets:q} --calibration {input.calibration:q} --images {input.images:q}"
-        " --labels {input.labels:q} --threads {threads} --journal {params.journal:q} --table {output.table:q} --outcomes {output.outcomes:q} 2>&1 | tee {log}"
+        flow.command(
+            "{params.device:q} --threads {threads} --journal {params.journal:q}"
+        )
 
 
 rule gather_accuracy:
@@ -60,10 +60,9 @@ rule gather_accuracy:
     resources:
         **jobs.growing(mem_mb=500, runtime=5),
     params:
+        **flow.script_params("gather_shards"),
         settings=flow.settings(rows=CONFIG.sampling.subnets),
-        code=flow.code_digest("gather_shards"),
     message:
         "Gathering the accuracies at {wildcards.size} px"
     shell:
-        "python {input.script} --settings {params.settings:q} --shards {input.shards:q} --table {output.table:q}"
-        " 2>&1 | tee {log}"
+        flow.command()

@@ -23,12 +23,12 @@ rule fetch_images:
     resources:
         **jobs.growing(mem_mb=2000, runtime=30),
     params:
+        **flow.script_params("fetch_images"),
         settings=flow.settings(dataset=CONFIG.data.dataset, folder=CONFIG.data.folder),
-        code=flow.code_digest("fetch_images"),
     message:
         "Obtaining the images"
     shell:
-        "python {input.script} --settings {params.settings:q} --files {output.files:q} 2>&1 | tee {log}"
+        flow.command()
 
 
 rule split_images:
@@ -37,7 +37,7 @@ rule split_images:
         **flow.script("split_images"),
         files=rules.fetch_images.output.files,
     output:
-        images=expand(
+        expand(
             "results/data/native/{part}-images.{form}",
             form=CONFIG.data.form,
             part=["train", "fit", "verify", "test"],
@@ -55,17 +55,16 @@ rule split_images:
     resources:
         **jobs.growing(mem_mb=2000, runtime=60),
     params:
+        **flow.script_params("split_images"),
         settings=flow.settings(
             data=CONFIG.data.dealt,
             channels=SPACE.image_channels,
             classes=SPACE.classes,
         ),
-        code=flow.code_digest("split_images"),
     message:
         "Splitting the images"
     shell:
-        "python {input.script} --settings {params.settings:q} --files {input.files:q} --labels {output.labels:q}"
-        " --record {output.record:q} --threads {threads} 2>&1 | tee {log}"
+        flow.command("--threads {threads}")
 
 
 rule resize_images:
@@ -76,9 +75,9 @@ rule resize_images:
         fit=f"results/data/native/fit-images.{CONFIG.data.form}",
         verify=f"results/data/native/verify-images.{CONFIG.data.form}",
     output:
-        calibration="results/data/{size}/calibration-images.npy",
-        fit="results/data/{size}/fit-images.npy",
-        verify="results/data/{size}/verify-images.npy",
+        calibration_out="results/data/{size}/calibration-images.npy",
+        fit_out="results/data/{size}/fit-images.npy",
+        verify_out="results/data/{size}/verify-images.npy",
     log:
         "results/logs/{size}/resize_images.log",
     benchmark:
@@ -89,17 +88,17 @@ rule resize_images:
         # What all sizes take on the disk; not a param, since another size must not touch this one.
         whole_mb=flow.prepared_mb(CONFIG),
     params:
+        **flow.script_params("resize_images"),
         settings=flow.settings(
             calibration=flow.calibration_images(CONFIG),
             view=CONFIG.data.view(SPACE.image_channels),
         ),
-        code=flow.code_digest("resize_images"),
     message:
         "Resizing the images to {wildcards.size} px"
     shell:
-        "python {input.script} --settings {params.settings:q} --size {wildcards.size} --train {input.train:q}"
-        " --fit {input.fit:q} --verify {input.verify:q} --calibration-out {output.calibration:q}"
-        " --fit-out {output.fit:q} --verify-out {output.verify:q} --whole-mb {resources.whole_mb} --threads {threads} 2>&1 | tee {log}"
+        flow.command(
+            "--size {wildcards.size} --whole-mb {resources.whole_mb} --threads {threads}"
+        )
 
 
 rule resize_test_images:
@@ -108,7 +107,7 @@ rule resize_test_images:
         **flow.script("resize_test_images"),
         images=f"results/data/native/test-images.{CONFIG.data.form}",
     output:
-        images="results/data/{size}/test-images.npy",
+        resized="results/data/{size}/test-images.npy",
     log:
         "results/logs/{size}/resize_test_images.log",
     benchmark:
@@ -119,10 +118,11 @@ rule resize_test_images:
         # What all sizes take on the disk; not a param, since another size must not touch this one.
         whole_mb=flow.prepared_mb(CONFIG),
     params:
+        **flow.script_params("resize_test_images"),
         settings=flow.settings(view=CONFIG.data.view(SPACE.image_channels)),
-        code=flow.code_digest("resize_test_images"),
     message:
         "Resizing the test images to {wildcards.size} px"
     shell:
-        "python {input.script} --settings {params.settings:q} --size {wildcards.size} --images {input.images:q}"
-        " --whole-mb {resources.whole_mb} --threads {threads} --resized {output.images:q} 2>&1 | tee {log}"
+        flow.command(
+            "--size {wildcards.size} --whole-mb {resources.whole_mb} --threads {threads}"
+        )

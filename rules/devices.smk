@@ -19,13 +19,13 @@ rule provision_device:
     resources:
         **jobs.growing(mem_mb=500, runtime=60),
     params:
+        **flow.script_params("provision_device"),
         settings=lambda wildcards: flow.settings(
             kind=CONFIG.device(wildcards.device).kind,
             ssh=CONFIG.device(wildcards.device).ssh,
         ),
         device=flow.provisioned(CONFIG),
-        code=flow.code_digest("provision_device"),
     message:
         "Making device {wildcards.device} ready"
     shell:
-        "python {input.script} --settings {params.settings:q} {params.device:q} --pins {input.pins:q} --ready {output.ready:q} 2>&1 | tee {log}"
+        flow.command("{params.device:q}")

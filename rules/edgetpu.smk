@@ -21,19 +21,18 @@ rule compile_probes:
     resources:
         **jobs.growing(mem_mb=2000, runtime=240),
     params:
+        **flow.script_params("compile_probes"),
         settings=lambda wildcards: flow.settings(
             space=flow.space_at(SPACE, [int(wildcards.size)]),
             limits=CONFIG.device(wildcards.device).compiler.limits,
             sample=SAMPLE,
         ),
         compiler=flow.compiler(CONFIG),
-        code=flow.code_digest("compile_probes"),
         cache=COMPILED,
     message:
         "Compiling shard {wildcards.shard} of the subnets at {wildcards.size} px for {wildcards.device}"
     shell:
-        "python {input.script} --settings {params.settings:q} {params.compiler:q} --subnets {input.subnets:q} --cache {params.cache:q}"
-        " --probes {output.probes:q} --references {output.references:q} 2>&1 | tee {log}"
+        flow.command("{params.compiler:q} --cache {params.cache:q}")
 
 
 rule time_compiled:
@@ -60,12 +59,12 @@ rule time_compiled:
         **jobs.measuring(CONFIG),
         **jobs.growing(mem_mb=1000, runtime=60),
     params:
+        **flow.script_params("time_compiled"),
         settings=lambda wildcards: flow.settings(
             device=CONFIG.device(wildcards.device).measured,
             sample=SAMPLE,
         ),
         access=flow.access(CONFIG),
-        code=flow.code_digest("time_compiled"),
         cache=COMPILED,
         journal=JOURNAL(
             "results/{space}/{size}/journals/latency-{device}/{shard}.jsonl"
@@ -73,9 +72,9 @@ rule time_compiled:
     message:
         "Timing shard {wildcards.shard} of the compiled subnets at {wildcards.size} px on {wildcards.device}"
     shell:
-        "python {input.script} --settings {params.settings:q} {params.access:q} --probes {input.probes:q}"
-        " --references {input.references:q} --cache {params.cache:q} --journal {params.journal:q}"
-        " --table {output.table:q} --session {output.session:q} 2>&1 | tee {log}"
+        flow.command(
+            "{params.access:q} --cache {params.cache:q} --journal {params.journal:q}"
+        )
 
 
 rule compile_candidates:
@@ -85,7 +84,9 @@ rule compile_candidates:
         exported="results/{space}/search/{device}/{budget}/{batch}/exported.csv",
         models=ancient("results/{space}/search/{device}/{budget}/{batch}/exported"),
     output:
-        models=directory("results/{space}/search/{device}/{budget}/{batch}/compiled"),
+        compiled_models=directory(
+            "results/{space}/search/{device}/{budget}/{batch}/compiled"
+        ),
         table="results/{space}/search/{device}/{budget}/{batch}/compiled.csv",
     log:
         "results/logs/{space}/{device}/{budget}/{batch}/compile_candidates.log",
@@ -96,25 +97,24 @@ rule compile_candidates:
     resources:
         **jobs.growing(mem_mb=1000, runtime=60),
     params:
+        **flow.script_params("compile_candidates"),
         settings=lambda wildcards: flow.settings(
             limits=CONFIG.device(wildcards.device).compiler.limits
         ),
         compiler=flow.compiler(CONFIG),
-        code=flow.code_digest("compile_candidates"),
         cache=COMPILED,
     message:
         "Compiling the candidates of {wildcards.batch} for budget {wildcards.budget} on {wildcards.device}"
     shell:
-        "python {input.script} --settings {params.settings:q} {params.compiler:q} --exported {input.exported:q} --models {input.models:q}"
-        " --cache {params.cache:q} --compiled-models {output.models:q} --table {output.table:q} 2>&1 | tee {log}"
+        flow.command("{params.compiler:q} --cache {params.cache:q}")
 
 
 use rule time_candidates as time_compiled_candidates with:
     input:
+        rules.compile_candidates.output.table,
         **flow.script("time_models"),
         ready=lambda wildcards: flow.ready(CONFIG.device(wildcards.device)),
-        listed=rules.compile_candidates.output.table,
-        models=ancient(rules.compile_candidates.output.models),
+        models=ancient(rules.compile_candidates.output.compiled_models),
     output:
         latencies="results/{space}/search/{device}/{budget}/{batch}/timed.json",
     log:
@@ -132,7 +132,7 @@ rule deploy_compiled:
     input:
         **flow.script("deploy_compiled"),
         winner="results/{space}/search/{device}/{budget}/winner.json",
-        models=ancient(
+        compiled_models=ancient(
             of_batches("results/{space}/search/{device}/{budget}/{batch}/compiled")
         ),
         tables=of_batches(
@@ -150,12 +150,12 @@ rule deploy_compiled:
     resources:
         **jobs.growing(mem_mb=500, runtime=5),
     params:
-        code=flow.code_digest("deploy_compiled"),
+        **flow.script_params("deploy_compiled"),
+        settings=flow.settings(),
     message:
         "Deploying the compiled winner for budget {wildcards.budget} on {wildcards.device}"
     shell:
-        "python {input.script} --winner {input.winner:q} --tables {input.tables:q} --compiled-models {input.models:q}"
-        " --model {output.model:q} --summary {output.summary:q} 2>&1 | tee {log}"
+        flow.command()
 
 
 use rule validate_latency as validate_compiled_latency with:

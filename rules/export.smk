@@ -22,28 +22,25 @@ rule export_candidates:
         # TensorFlow, its converter and the interpreter.
         mem_mb=jobs.evaluating(CONFIG, more_mb=1500),
     params:
+        **flow.script_params("export_candidates"),
         settings=lambda wildcards: flow.settings(
             space=SPACE,
             accuracy=flow.preparation(CONFIG),
             export=CONFIG.export,
             xnnpack=CONFIG.device(wildcards.device).protocol.xnnpack,
         ),
-        code=flow.code_digest("export_candidates"),
     message:
         "Exporting the candidates of {wildcards.batch} for budget {wildcards.budget} on {wildcards.device}"
     shell:
-        "python {input.script} --settings {params.settings:q} --supernet {input.supernet:q}"
-        " --candidates {input.candidates:q} --calibration {input.calibration:q} --images {input.images:q}"
-        " --labels {input.labels:q} --threads {threads} --models {output.models:q} --table {output.table:q}"
-        " 2>&1 | tee {log}"
+        flow.command("--threads {threads}")
 
 
 rule time_candidates:
     """Time the exported candidates in separate sessions on the device."""
     input:
+        "results/{space}/search/{device}/{budget}/{batch}/exported.csv",
         **flow.script("time_models"),
         ready=lambda wildcards: flow.ready(CONFIG.device(wildcards.device)),
-        listed="results/{space}/search/{device}/{budget}/{batch}/exported.csv",
         # Of a folder Snakemake compares times only; what is in it stands in the table, which it compares by content.
         models=ancient("results/{space}/search/{device}/{budget}/{batch}/exported"),
     output:
@@ -59,17 +56,16 @@ rule time_candidates:
         **jobs.measuring(CONFIG),
         **jobs.growing(mem_mb=1000, runtime=30),
     params:
+        **flow.script_params("time_models"),
         settings=lambda wildcards: flow.settings(
             device=CONFIG.device(wildcards.device).measured,
             sessions=CONFIG.verification.sessions,
         ),
         access=flow.access(CONFIG),
-        code=flow.code_digest("time_models"),
     message:
         "Timing the candidates of {wildcards.batch} for budget {wildcards.budget} on {wildcards.device}"
     shell:
-        "python {input.script} --settings {params.settings:q} {params.access:q} --models {input.models:q}"
-        " --latencies {output.latencies:q} 2>&1 | tee {log}"
+        flow.command("{params.access:q}")
 
 
 rule deploy_winner:
@@ -94,9 +90,9 @@ rule deploy_winner:
         ),
         accuracy=at_sizes("results/{space}/{size}/predictors/accuracy.json"),
         latency=at_sizes("results/{space}/{size}/predictors/latency-{device}.json"),
-        objective=flow.objective_file(CONFIG),
+        objective_file=flow.objective_file(CONFIG),
     output:
-        candidates=report(
+        table=report(
             "results/{space}/search/{device}/{budget}/candidates.csv",
             caption="../workflow/report/candidates.rst",
             category="Models",
@@ -111,6 +107,7 @@ rule deploy_winner:
     resources:
         **jobs.growing(mem_mb=500, runtime=5),
     params:
+        **flow.script_params("deploy_winner"),
         settings=lambda wildcards: flow.settings(
             space=SPACE,
             objective=CONFIG.search.objective,
@@ -118,11 +115,7 @@ rule deploy_winner:
             verification=CONFIG.verification,
             caps=flow.caps(CONFIG, wildcards.device),
         ),
-        code=flow.code_digest("deploy_winner"),
-        more=lambda wildcards, input: flow.options(objective_file=input.objective),
     message:
         "Deploying the winner for budget {wildcards.budget} on {wildcards.device}"
     shell:
-        "python {input.script} --settings {params.settings:q} --budget {input.budget:q}"
-        " --candidates {input.candidates:q} --exported {input.exported:q} --latencies {input.latencies:q}"
-        " --models {input.models:q} --accuracy {input.accuracy:q} --latency {input.latency:q} {params.more} --table {output.candidates:q} --winner {output.winner:q} --model {output.model:q} 2>&1 | tee {log}"
+        flow.command()

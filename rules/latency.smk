@@ -26,21 +26,20 @@ rule time_subnets:
         **jobs.measuring(CONFIG),
         **jobs.growing(mem_mb=1000, runtime=60),
     params:
+        **flow.script_params("time_subnets"),
         settings=lambda wildcards: flow.settings(
             space=flow.space_at(SPACE, [int(wildcards.size)]),
             device=CONFIG.device(wildcards.device).measured,
             sample=SAMPLE,
         ),
         access=flow.access(CONFIG),
-        code=flow.code_digest("time_subnets"),
         journal=JOURNAL(
             "results/{space}/{size}/journals/latency-{device}/{shard}.jsonl"
         ),
     message:
         "Timing shard {wildcards.shard} of the subnets at {wildcards.size} px on {wildcards.device}"
     shell:
-        "python {input.script} --settings {params.settings:q} {params.access:q} --subnets {input.subnets:q} --journal {params.journal:q}"
-        " --table {output.table:q} --session {output.session:q} 2>&1 | tee {log}"
+        flow.command("{params.access:q} --journal {params.journal:q}")
 
 
 use rule gather_accuracy as gather_latency with:

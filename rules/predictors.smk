@@ -22,6 +22,7 @@ rule fit_accuracy:
     resources:
         **jobs.growing(mem_mb=1000, runtime=5),
     params:
+        **flow.script_params("fit_accuracy"),
         settings=lambda wildcards: flow.settings(
             space=flow.space_at(SPACE, [int(wildcards.size)]),
             target=CONFIG.predictors.accuracy_target,
@@ -29,12 +30,10 @@ rule fit_accuracy:
             folds=CONFIG.predictors.folds,
             seed=CONFIG.predictors.seed,
         ),
-        code=flow.code_digest("fit_accuracy"),
     message:
         "Fitting the accuracy predictors at {wildcards.size} px"
     shell:
-        "python {input.script} --settings {params.settings:q} --image-size {wildcards.size} --table {input.table:q}"
-        " --outcomes {input.outcomes:q} --predictor {output.predictor:q} --fits {output.fits:q} 2>&1 | tee {log}"
+        flow.command("--image-size {wildcards.size}")
 
 
 rule fit_latency:
@@ -57,18 +56,17 @@ rule fit_latency:
     resources:
         **jobs.growing(mem_mb=1000, runtime=5),
     params:
+        **flow.script_params("fit_latency"),
         settings=lambda wildcards: flow.settings(
             space=flow.space_at(SPACE, [int(wildcards.size)]),
             form=CONFIG.predictors.latency_form,
             folds=CONFIG.predictors.folds,
             seed=CONFIG.predictors.seed,
         ),
-        code=flow.code_digest("fit_latency"),
     message:
         "Fitting the latency predictors at {wildcards.size} px on {wildcards.device}"
     shell:
-        "python {input.script} --settings {params.settings:q} --image-size {wildcards.size} --table {input.table:q}"
-        " --predictor {output.predictor:q} --fits {output.fits:q} 2>&1 | tee {log}"
+        flow.command("--image-size {wildcards.size}")
 
 
 rule fit_target:
@@ -87,15 +85,14 @@ rule fit_target:
     resources:
         **jobs.growing(mem_mb=1000, runtime=5),
     params:
+        **flow.script_params("fit_target"),
         settings=lambda wildcards: flow.settings(
             space=SPACE,
             target=CONFIG.predictors.further(wildcards.target),
             folds=CONFIG.predictors.folds,
             seed=CONFIG.predictors.seed,
         ),
-        code=flow.code_digest("fit_target"),
     message:
         "Fitting {wildcards.target} on {wildcards.device}"
     shell:
-        "python {input.script} --settings {params.settings:q} --tables {input.tables:q} --fits {output.fits:q}"
-        " 2>&1 | tee {log}"
+        flow.command()

@@ -37,4 +37,4 @@ rule write_report:
         "Writing the report"
     shell:
         "python {input.script} --settings {params.settings:q} --accuracy {input.accuracy:q}"
-        " --page {output.page:q} 2>&1 | tee {log}"
+        " --page {output.page:q} 2>&1 | tee {log:q}"

@@ -14,14 +14,13 @@ rule sample_subnets:
     resources:
         **jobs.growing(mem_mb=500, runtime=5),
     params:
+        **flow.script_params("sample_subnets"),
         settings=lambda wildcards: flow.settings(
             space=flow.space_at(SPACE, [int(wildcards.size)]),
             sample=SAMPLE,
             count=flow.SHARD_SIZE,
         ),
-        code=flow.code_digest("sample_subnets"),
     message:
         "Sampling shard {wildcards.shard} of the subnets at {wildcards.size} px"
     shell:
-        "python {input.script} --settings {params.settings:q} --image-size {wildcards.size} --shard {wildcards.shard}"
-        " --subnets {output.subnets:q} 2>&1 | tee {log}"
+        flow.command("--image-size {wildcards.size} --shard {wildcards.shard}")

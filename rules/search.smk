@@ -25,19 +25,17 @@ rule resolve_budget:
     resources:
         **jobs.growing(mem_mb=500, runtime=5),
     params:
+        **flow.script_params("resolve_budget"),
         settings=lambda wildcards: flow.settings(
             requested=BUDGETS[wildcards.budget],
             rows=flow.percentile_subnets(CONFIG),
             space=SPACE,
             sample=SAMPLE,
         ),
-        code=flow.code_digest("resolve_budget"),
     message:
         "Resolving budget {wildcards.budget} on {wildcards.device}"
     shell:
-        "python {input.script} --settings {params.settings:q} --tables {input.tables:q}"
-        " --predictors {input.predictors:q} --budget {output.budget:q}"
-        " 2>&1 | tee {log}"
+        flow.command()
 
 
 rule search_architectures:
@@ -49,15 +47,13 @@ rule search_architectures:
     input:
         **flow.script("search_architectures"),
         budget="results/{space}/search/{device}/{budget}/budget.json",
-        accuracy=lambda wildcards: flow.predictors(wildcards, "accuracy", SIZES),
-        latency=lambda wildcards: flow.predictors(
-            wildcards, f"latency-{wildcards.device}", SIZES
-        ),
-        earlier=lambda wildcards: flow.earlier_rounds(wildcards, "candidates.csv"),
-        refit=lambda wildcards: flow.refit(wildcards),
+        accuracy=rounds.predictors("accuracy", SIZES),
+        latency=rounds.predictors("latency-{device}", SIZES),
+        earlier=rounds.earlier("candidates.csv"),
+        refit=rounds.refit,
         measured_accuracy=at_sizes("results/{space}/{size}/accuracy.csv"),
         measured_latency=at_sizes("results/{space}/{size}/latency-{device}.csv"),
-        objective=flow.objective_file(CONFIG),
+        objective_file=flow.objective_file(CONFIG),
     output:
         candidates="results/{space}/search/{device}/{budget}/{round}/candidates.csv",
         trace="results/{space}/search/{device}/{budget}/{round}/trace.csv",
@@ -70,22 +66,17 @@ rule search_architectures:
     resources:
         **jobs.growing(mem_mb=1000, runtime=10),
     params:
+        **flow.script_params("search_architectures"),
         settings=lambda wildcards: flow.settings(
             space=SPACE,
             search=CONFIG.search,
             caps=flow.caps(CONFIG, wildcards.device),
             target=CONFIG.predictors.accuracy_target,
         ),
-        code=flow.code_digest("search_architectures"),
-        more=lambda wildcards, input: flow.options(objective_file=input.objective),
     message:
         "Searching under budget {wildcards.budget} on {wildcards.device}, {wildcards.round}"
     shell:
-        "python {input.script} --settings {params.settings:q} --budget {input.budget:q} --accuracy {input.accuracy:q}"
-        " --latency {input.latency:q} --earlier {input.earlier:q} --refit {input.refit:q}"
-        " --measured-accuracy {input.measured_accuracy:q}"
-        " --measured-latency {input.measured_latency:q} --candidates {output.candidates:q} --trace {output.trace:q}"
-        " --frontier {output.frontier:q} --certificate {output.certificate:q} {params.more} 2>&1 | tee {log}"
+        flow.command()
 
 
 use rule evaluate_subnets as evaluate_candidates with:
@@ -109,8 +100,6 @@ use rule evaluate_subnets as evaluate_candidates with:
             accuracy=flow.evaluation(CONFIG),
             sample=SAMPLE,
         ),
-        code=flow.code_digest("evaluate_subnets"),
-        device=flow.evaluated_on(CONFIG),
         journal=JOURNAL(
             "results/{space}/search/{device}/{budget}/journals/{round}-accuracy.jsonl"
         ),
@@ -125,18 +114,14 @@ rule refit_predictors:
         budget="results/{space}/search/{device}/{budget}/budget.json",
         accuracy=at_sizes("results/{space}/{size}/accuracy.csv"),
         latency=at_sizes("results/{space}/{size}/latency-{device}.csv"),
-        before=lambda wildcards: flow.earlier_rounds(wildcards, "frontier.csv")[-1],
-        candidates_accuracy=lambda wildcards: flow.earlier_rounds(
-            wildcards, "accuracy.csv"
-        ),
-        candidates_latency=lambda wildcards: flow.earlier_rounds(
-            wildcards, "timed.json"
-        ),
+        before=lambda wildcards: rounds.earlier("frontier.csv")(wildcards)[-1],
+        candidates_accuracy=rounds.earlier("accuracy.csv"),
+        candidates_latency=rounds.earlier("timed.json"),
     output:
-        accuracy=at_sizes(
+        accuracy_predictors=at_sizes(
             "results/{space}/search/{device}/{budget}/{round}/predictors/{size}/accuracy.json"
         ),
-        latency=at_sizes(
+        latency_predictors=at_sizes(
             "results/{space}/search/{device}/{budget}/{round}/predictors/{size}/latency-{device}.json"
         ),
         refit="results/{space}/search/{device}/{budget}/{round}/refit.json",
@@ -147,6 +132,7 @@ rule refit_predictors:
     resources:
         **jobs.growing(mem_mb=1000, runtime=5),
     params:
+        **flow.script_params("refit_predictors"),
         settings=lambda wildcards: flow.settings(
             space=SPACE,
             target=CONFIG.predictors.accuracy_target,
@@ -157,14 +143,10 @@ rule refit_predictors:
             caps=flow.caps(CONFIG, wildcards.device),
             settled_points=CONFIG.refinement.settled_points,
         ),
-        code=flow.code_digest("refit_predictors"),
     message:
         "Fitting again for {wildcards.round} of budget {wildcards.budget} on {wildcards.device}"
     shell:
-        "python {input.script} --settings {params.settings:q} --budget {input.budget:q} --accuracy {input.accuracy:q}"
-        " --latency {input.latency:q} --before {input.before:q} --candidates-accuracy {input.candidates_accuracy:q}"
-        " --candidates-latency {input.candidates_latency:q} --accuracy-predictors {output.accuracy:q}"
-        " --latency-predictors {output.latency:q} --refit {output.refit:q} 2>&1 | tee {log}"
+        flow.command()
 
 
 rule twist_winner:
@@ -178,22 +160,16 @@ rule twist_winner:
         latencies=of_rounds(
             "results/{space}/search/{device}/{budget}/{round}/timed.json"
         ),
-        accuracy=lambda wildcards: flow.predictors(
-            wildcards, "accuracy", SIZES, ROUNDS[-1]
-        ),
-        latency=lambda wildcards: flow.predictors(
-            wildcards, f"latency-{wildcards.device}", SIZES, ROUNDS[-1]
-        ),
+        accuracy=rounds.predictors("accuracy", SIZES, ROUNDS[-1]),
+        latency=rounds.predictors("latency-{device}", SIZES, ROUNDS[-1]),
         earlier=of_rounds(
             "results/{space}/search/{device}/{budget}/{round}/candidates.csv"
         ),
-        first_accuracy=lambda wildcards: flow.predictors(
-            wildcards, "accuracy", SIZES, ROUNDS[0]
+        first_accuracy=at_sizes("results/{space}/{size}/predictors/accuracy.json"),
+        first_latency=at_sizes(
+            "results/{space}/{size}/predictors/latency-{device}.json"
         ),
-        first_latency=lambda wildcards: flow.predictors(
-            wildcards, f"latency-{wildcards.device}", SIZES, ROUNDS[0]
-        ),
-        objective=flow.objective_file(CONFIG),
+        objective_file=flow.objective_file(CONFIG),
     output:
         candidates="results/{space}/search/{device}/{budget}/twist/candidates.csv",
         moves="results/{space}/search/{device}/{budget}/twist/moves.json",
@@ -204,6 +180,7 @@ rule twist_winner:
     resources:
         **jobs.growing(mem_mb=1000, runtime=5),
     params:
+        **flow.script_params("twist_winner"),
         settings=lambda wildcards: flow.settings(
             space=SPACE,
             objective=CONFIG.search.objective,
@@ -212,13 +189,7 @@ rule twist_winner:
             caps=flow.caps(CONFIG, wildcards.device),
             twists=CONFIG.refinement.twists,
         ),
-        code=flow.code_digest("twist_winner"),
-        more=lambda wildcards, input: flow.options(objective_file=input.objective),
     message:
         "Twisting the best candidate for budget {wildcards.budget} on {wildcards.device}"
     shell:
-        "python {input.script} --settings {params.settings:q} --budget {input.budget:q} --exported {input.exported:q}"
-        " --latencies {input.latencies:q} --accuracy {input.accuracy:q} --latency {input.latency:q}"
-        " --earlier {input.earlier:q} --first-accuracy {input.first_accuracy:q}"
-        " --first-latency {input.first_latency:q} --candidates {output.candidates:q}"
-        " --moves {output.moves:q} {params.more} 2>&1 | tee {log}"
+        flow.command()

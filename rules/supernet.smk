@@ -24,20 +24,19 @@ if CONFIG.supernet.source == "train":
             gpu=CONFIG.supernet.gpus,
             # Each of a GPU's processes and of its readers holds the list of images.
         params:
+            **flow.script_params("train_supernet"),
             settings=flow.settings(
                 space=SPACE,
                 training=CONFIG.supernet.training,
                 view=CONFIG.data.reading(SPACE.image_channels),
             ),
-            code=flow.code_digest("train_supernet"),
             state=JOURNAL("results/{space}/journals/training.pt"),
         message:
             "Training the supernet of space {wildcards.space}"
         shell:
             "several=$([ {resources.gpu} -le 1 ] || echo -m torch.distributed.run --standalone --nproc-per-node {resources.gpu})"
-            "; python $several {input.script} --settings {params.settings:q} --images {input.images:q}"
-            " --labels {input.labels:q} --state {params.state:q} --threads {threads} --gpus {resources.gpu}"
-            " --supernet {output.supernet:q} 2>&1 | tee {log}"
+            "; python $several {input.script} --settings {params.settings:q} --state {params.state:q}"
+            " --threads {threads} --gpus {resources.gpu} {params.files} 2>&1 | tee {log:q}"
 
 else:
 
@@ -55,10 +54,9 @@ else:
         resources:
             **jobs.growing(mem_mb=1000, runtime=10),
         params:
+            **flow.script_params("take_checkpoint"),
             settings=flow.settings(space=flow.shape_of(SPACE)),
-            code=flow.code_digest("take_checkpoint"),
         message:
             "Taking {input.checkpoint} as the supernet of space {wildcards.space}"
         shell:
-            "python {input.script} --settings {params.settings:q} --checkpoint {input.checkpoint:q}"
-            " --supernet {output.supernet:q} 2>&1 | tee {log}"
+            flow.command()

@@ -12,7 +12,7 @@ rule validate_accuracy:
         images=at_sizes("results/data/{size}/test-images.npy"),
         labels="results/data/native/test-labels.npy",
     output:
-        accuracy="results/{space}/deploy/{device}/{budget}/accuracy.json",
+        result="results/{space}/deploy/{device}/{budget}/accuracy.json",
     log:
         "results/logs/{space}/{device}/{budget}/validate_accuracy.log",
     benchmark:
@@ -21,18 +21,16 @@ rule validate_accuracy:
         **jobs.growing(runtime=30),
         mem_mb=jobs.evaluating(CONFIG, more_mb=500),
     params:
+        **flow.script_params("validate_accuracy"),
         settings=lambda wildcards: flow.settings(
             space=SPACE,
             accuracy=flow.preparation(CONFIG),
             xnnpack=CONFIG.device(wildcards.device).protocol.xnnpack,
         ),
-        code=flow.code_digest("validate_accuracy"),
     message:
         "Validating the accuracy for budget {wildcards.budget} on {wildcards.device}"
     shell:
-        "python {input.script} --settings {params.settings:q} --supernet {input.supernet:q} --winner {input.winner:q}"
-        " --model {input.model:q} --calibration {input.calibration:q} --images {input.images:q}"
-        " --labels {input.labels:q} --threads {threads} --result {output.accuracy:q} 2>&1 | tee {log}"
+        flow.command("--threads {threads}")
 
 
 use rule time_candidates as validate_latency with:
@@ -51,8 +49,6 @@ use rule time_candidates as validate_latency with:
             device=CONFIG.device(wildcards.device).measured,
             sessions=CONFIG.validation.sessions,
         ),
-        access=flow.access(CONFIG),
-        code=flow.code_digest("time_models"),
     message:
         "Validating the latency for budget {wildcards.budget} on {wildcards.device}"
 
@@ -67,7 +63,7 @@ rule validate_on_device:
         images=at_sizes("results/data/{size}/test-images.npy"),
         labels="results/data/native/test-labels.npy",
     output:
-        accuracy="results/{space}/deploy/{device}/{budget}/accuracy-on-device.json",
+        result="results/{space}/deploy/{device}/{budget}/accuracy-on-device.json",
     log:
         "results/logs/{space}/{device}/{budget}/validate_on_device.log",
     benchmark:
@@ -79,18 +75,16 @@ rule validate_on_device:
         **jobs.measuring(CONFIG),
         **jobs.growing(mem_mb=1000, runtime=240),
     params:
+        **flow.script_params("validate_on_device"),
         settings=lambda wildcards: flow.settings(
             device=CONFIG.device(wildcards.device).measured
         ),
         access=flow.access(CONFIG),
-        code=flow.code_digest("validate_on_device"),
         journal=JOURNAL("results/{space}/journals/answers-{device}/{budget}.jsonl"),
     message:
         "Validating the accuracy for budget {wildcards.budget} on {wildcards.device} itself"
     shell:
-        "python {input.script} --settings {params.settings:q} {params.access:q} --winner {input.winner:q} --model {input.model:q}"
-        " --images {input.images:q} --labels {input.labels:q} --journal {params.journal:q}"
-        " --result {output.accuracy:q} 2>&1 | tee {log}"
+        flow.command("{params.access:q} --journal {params.journal:q}")
 
 
 rule judge_model:
@@ -121,17 +115,12 @@ rule judge_model:
     resources:
         **jobs.growing(mem_mb=500, runtime=5),
     params:
+        **flow.script_params("judge_model"),
         settings=flow.settings(max_drop_percent=CONFIG.validation.max_drop_percent),
-        code=flow.code_digest("judge_model"),
-        more=lambda wildcards, input: flow.options(
-            on_device=input.on_device, compiled=input.compiled
-        ),
     message:
         "Judging the model for budget {wildcards.budget} on {wildcards.device}"
     shell:
-        "python {input.script} --settings {params.settings:q} --budget {input.budget:q} --winner {input.winner:q}"
-        " --accuracy {input.accuracy:q} --latency {input.latency:q} {params.more}"
-        " --validation {output.validation:q} 2>&1 | tee {log}"
+        flow.command()
 
 
 rule compare_baselines:
@@ -149,17 +138,17 @@ rule compare_baselines:
         latency_predictors=at_sizes(
             "results/{space}/{size}/predictors/latency-{device}.json"
         ),
-        accuracy=at_sizes(
+        accuracy_tables=at_sizes(
             "results/{space}/{size}/shards/accuracy/{shard}.csv", shard=ALL_SHARDS
         ),
-        latency=at_sizes(
+        latency_tables=at_sizes(
             "results/{space}/{size}/shards/latency-{device}/{shard}.csv",
             shard=ALL_SHARDS,
         ),
         calibration=at_sizes("results/data/{size}/calibration-images.npy"),
         images=at_sizes("results/data/{size}/test-images.npy"),
         labels="results/data/native/test-labels.npy",
-        objective=flow.objective_file(CONFIG),
+        objective_file=flow.objective_file(CONFIG),
     output:
         comparison=report(
             "results/{space}/baselines/{device}.json",
@@ -179,6 +168,7 @@ rule compare_baselines:
         **jobs.growing(runtime=60),
         mem_mb=jobs.evaluating(CONFIG, more_mb=500),
     params:
+        **flow.script_params("compare_baselines"),
         settings=lambda wildcards: flow.settings(
             space=SPACE,
             accuracy=flow.preparation(CONFIG),
@@ -188,13 +178,7 @@ rule compare_baselines:
             caps=flow.caps(CONFIG, wildcards.device),
             subnets=CONFIG.sampling.subnets,
         ),
-        code=flow.code_digest("compare_baselines"),
-        more=lambda wildcards, input: flow.options(objective_file=input.objective),
     message:
         "Comparing with the baselines on {wildcards.device}"
     shell:
-        "python {input.script} --settings {params.settings:q} --supernet {input.supernet:q} --budgets {input.budgets:q}"
-        " --exported {input.exported:q} --winners {input.winners:q} --accuracy-predictors {input.accuracy_predictors:q}"
-        " --latency-predictors {input.latency_predictors:q} --accuracy-tables {input.accuracy:q}"
-        " --latency-tables {input.latency:q} --calibration {input.calibration:q} --images {input.images:q}"
-        " --labels {input.labels:q} --threads {threads} {params.more} --comparison {output.comparison:q} 2>&1 | tee {log}"
+        flow.command("--threads {threads}")

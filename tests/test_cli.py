@@ -51,6 +51,15 @@ def test_a_wrong_command_line_is_refused(words: list[str], message: str, capsys:
     assert message in capsys.readouterr().err
 
 
+def optional(*, file: Path | None = None) -> None:
+    """An example."""
+
+
+@pytest.mark.parametrize(("words", "file"), [([], None), (["--file"], None), (["--file", "a b"], Path("a b"))])
+def test_an_optional_file_may_be_named_without_a_value(words: list[str], file: Path | None) -> None:
+    assert cli.parse(optional, words) == {"file": file}
+
+
 def run_script(name: str, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, str(ROOT / "workflow" / "scripts" / f"{name}.py"), *words],

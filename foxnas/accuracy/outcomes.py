@@ -57,7 +57,7 @@ class Outcome:
         return {name: getattr(self, name) for name in (*TARGETS.values(), *CIRCUMSTANCES)}
 
     def to_record(self) -> dict[str, Any]:
-        """Return plain values for a journal, of which `from_record` makes the same outcome bit for bit."""
+        """Return plain values for a journal; `from_record` restores the same outcome from them, bit for bit."""
         return {
             **self.row(),
             "correct": base64.b64encode(self.correct.tobytes()).decode(),

@@ -77,9 +77,9 @@ class MeasuredConfig(Section):
     name: Name
     kind: Kind
     host: str | None
-    """Of `SshConfig`; null: this machine."""
+    """As in `SshConfig`; null for this machine."""
     python: str | None
-    """Of `SshConfig`."""
+    """As in `SshConfig`."""
     torch: TorchOptions | None
     protocol: Protocol
 

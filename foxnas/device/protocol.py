@@ -34,17 +34,17 @@ class Protocol(Settings):
     """How a model is timed: the settings that a measurement's record must carry to mean something."""
 
     warm_up_runs: Count = 5
-    """Untimed inferences first, at least so many..."""
+    """Least number of untimed inferences before a timing."""
     warm_up_ms: Least0 = 5.0
-    """...and for at least so long."""
+    """Least time of those untimed inferences."""
     min_runs: Count = 25
-    """Timed inferences of one timing, at least so many..."""
+    """Least number of timed inferences in one timing."""
     min_time_ms: Least0 = 20.0
-    """...and for at least so long."""
+    """Least time of one timing."""
     max_time_ms: Above0 = 30000.0
-    """Then the timing is stopped in any case."""
+    """Time after which a timing is stopped in any case."""
     repeats: Count = 2
-    """Timings a probe's latency is the mean of, each in a pass of its own over all probes."""
+    """Timings of each probe, each in its own pass over all probes; the latency is their mean."""
     threads: Count = 1
     """Threads of the interpreter."""
     cpu: Index | None = None
@@ -54,7 +54,7 @@ class Protocol(Settings):
     depthwise kernel and falls back to one that is 20 to 60 times slower, so a space with K = 7 may be faster, and is
     far more regular, without."""
     reference_every: Count = 20
-    """Time the reference probe after so many probes, to see drift."""
+    """Number of probes between two timings of the reference probe, which show drift."""
     max_relative_mad: Above0 = 0.1
     """Spread (MAD / median) past which a probe is timed again."""
     max_preempted: Annotated[Number, Field(gt=0, le=1)] = 0.4

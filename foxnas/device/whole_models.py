@@ -34,7 +34,7 @@ class ModelLatency:
     Parameters
     ----------
     session_medians_ms
-        One value a session, at least three; each session a runner process of its own.
+        One value per session, at least three; each session is a runner process of its own.
     fallback_operators
         Operators outside the delegate; None where the runtime does not tell.
     peak_memory_mb

@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 Item = TypeVar("Item")
 
-#: Seconds between two lines: so many at first, ever more as a job goes on, so many at most.
+#: Seconds between two lines, at first and at most; they become more as a job goes on.
 FIRST_S = 5.0
 LAST_S = 60.0
 
@@ -43,7 +43,7 @@ def pace(done: float, seconds: float) -> str:
 
 
 def interval_s(spent_s: float) -> float:
-    """Return how long to be silent after so many seconds, so that a night's log can still be read."""
+    """Return the seconds to be silent after `spent_s`, so that a night's log can still be read."""
     return min(max(FIRST_S, spent_s / 20), LAST_S)
 
 
@@ -63,7 +63,7 @@ class Progress:
         self._started = self._last = time.monotonic()
 
     def reached(self, done: int, *told: str) -> None:
-        """Take note that so many are done; what else is `told` goes into the line, if one is written."""
+        """Take note that `done` are done; what else is `told` goes into the line, if one is written."""
         now = time.monotonic()
         spent_s = now - self._started
         ends = done == self._total and not self._within and spent_s >= WORTH_A_LINE_S

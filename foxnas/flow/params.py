@@ -39,6 +39,9 @@ SHARD_SIZE = 100
 #: Percentile budgets are resolved over this many subnets of every size, whatever is measured later.
 PERCENTILE_SUBNETS = 300
 
+#: Named inputs of a rule that its script is not told of: itself, and that its device is ready.
+NO_OPTIONS = ("script", "code", "ready")
+
 SCRIPTS = BASE / "workflow" / "scripts"
 
 
@@ -73,6 +76,34 @@ def code_digest(name: str, folder: Path = SCRIPTS) -> str:
     return f"code {closures.digest(folder / f'{name}.py')}"
 
 
+def script_params(name: str, folder: Path = SCRIPTS) -> dict[str, Any]:
+    """Return the params by which a rule calls its script: the digest of its `code`, and its `files` as options."""
+    return {"code": code_digest(name, folder), "files": file_options}
+
+
+def file_options(wildcards: Any, input: Any, output: Any) -> str:
+    """Return an option for every file of a rule that has a name, quoted for a shell.
+
+    The name is the option's: `measured_accuracy` goes to `--measured-accuracy`. An input that a rule only waits for has
+    no name, or is called `ready`.
+    """
+    named = [(name, files) for name, files in input.items() if name not in NO_OPTIONS]
+    words = [(f"--{name.replace('_', '-')}", files) for name, files in (*named, *output.items())]
+    return shlex.join(word for name, files in words for word in (name, *([files] if isinstance(files, str) else files)))
+
+
+def command(more: str = "") -> str:
+    """Return a rule's shell command: its script, with its settings and files, and what it says is also kept as its log.
+
+    Parameters
+    ----------
+    more
+        Words to stand behind the settings: first of all further settings, which change no result, then options.
+    """
+    words = ["python {input.script} --settings {params.settings:q}", more, "{params.files} 2>&1 | tee {log:q}"]
+    return " ".join(filter(None, words))
+
+
 def settings(**leaves: Any) -> str:
     """Return the config leaves a rule depends on as its one canonical param."""
     return canonical(leaves)
@@ -98,53 +129,12 @@ def shards_of(subnets: int) -> list[int]:
     return list(range(-(-subnets // SHARD_SIZE)))
 
 
-def rounds(config: Config) -> list[str]:
-    """Return the rounds of search, as they name folders; a loop would be a cycle to Snakemake, so they are unrolled."""
-    return [_round(number) for number in range(1, config.refinement.rounds + 1)]
-
-
-def twists(config: Config) -> list[str]:
-    """Return the folder of the last batch of candidates, single-knob moves, or nothing when none is to be tried."""
-    return ["twist"] if config.refinement.twists else []
-
-
-def earlier_rounds(wildcards: Any, file: str) -> list[str]:
-    """Return a file of every round before this one."""
-    folder = _search_folder(wildcards)
-    return [f"{folder}/{_round(number)}/{file}" for number in range(1, _number(wildcards.round))]
-
-
-def refit(wildcards: Any) -> list[str]:
-    """Return what a later round is told of its predictors; nothing for the first."""
-    return [f"{_search_folder(wildcards)}/{wildcards.round}/refit.json"] if _number(wildcards.round) > 1 else []
-
-
-def predictors(wildcards: Any, kind: str, sizes: Sequence[int], of_round: str | None = None) -> list[str]:
-    """Return the predictors a round searches with: those of the sample, from the second round on those of a refit."""
-    name = of_round or wildcards.round
-    if _number(name) == 1:
-        return [f"results/{wildcards.space}/{size}/predictors/{kind}.json" for size in sizes]
-    return [f"{_search_folder(wildcards)}/{name}/predictors/{size}/{kind}.json" for size in sizes]
-
-
 def target_tables(config: Config, wildcards: Any, sizes: Sequence[int]) -> list[str]:
     """Return where a further target was measured: the user's files, or the device's latency tables."""
     own = config.predictors.further(wildcards.target).table
     pattern = own or f"results/{wildcards.space}/{{size}}/latency-{{device}}.csv"
     tables = [pattern.format(size=size, device=wildcards.device) for size in sizes]
     return [local(table) for table in tables] if own else tables
-
-
-def _search_folder(wildcards: Any) -> str:
-    return f"results/{wildcards.space}/search/{wildcards.device}/{wildcards.budget}"
-
-
-def _round(number: int) -> str:
-    return f"round-{number}"
-
-
-def _number(name: str) -> int:
-    return int(name.removeprefix("round-"))
 
 
 def checkpoint(config: Config) -> str:
@@ -256,12 +246,6 @@ def deployed(device: DeviceConfig) -> str:
 def deployed_files(device: str, having: Sequence[str], name: str) -> list[str]:
     """Return the path of a file beside the deployed model, with wildcards; none for a device that has no such file."""
     return [f"results/{{space}}/deploy/{{device}}/{{budget}}/{name}"] if device in having else []
-
-
-def options(**files: Sequence[str]) -> str:
-    """Return the options of a command that are given only when there is a file for them, quoted for a shell."""
-    words = {f"--{name.replace('_', '-')}": [str(path) for path in paths] for name, paths in files.items() if paths}
-    return " ".join(shlex.join([option, *paths]) for option, paths in words.items())
 
 
 def percentile_subnets(config: Config) -> int:

@@ -1,10 +1,10 @@
 """Where jobs run, what must not run beside them, and how much they ask for, on a laptop and on a cluster.
 
-Two things have to be kept apart. A device is measured by one job at a time: its machine is a resource of which
-there is one. And where the machine that runs the workflow is itself the device, nothing else of the workflow may run
-meanwhile, on any node: that machine has `SHARES` shares, of which every job holds one and a measurement all. Both are
-resources that the workflow registers; Snakemake's scheduler, of which there is one for all nodes, counts them
-whatever executor runs the jobs, and no `--resources` of a user or a profile overrules them.
+Two rules hold. First, a device is measured by one job at a time: each machine is a resource with capacity 1. Second,
+where the machine that runs the workflow is itself the device, nothing else of the workflow may run meanwhile, on any
+node: that machine has `SHARES` shares; every job holds one share, and a measurement holds all. The workflow registers
+both as resources. One Snakemake scheduler counts them for all nodes, whatever executor runs the jobs, and no
+`--resources` of a user or a profile overrules them.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def machine(device: DeviceConfig) -> str:
 
 
 def machines(config: Config) -> dict[str, int]:
-    """Return how much of every device's machine there is: of this one as many shares as jobs, of others one."""
+    """Return the capacity of every device's machine: `SHARES` for this machine, 1 for others."""
     return {name: SHARES if name == THIS_MACHINE else 1 for name in sorted(set(map(machine, config.devices)))}
 
 

@@ -176,7 +176,7 @@ def time_by_stage(jobs: Iterable[Job]) -> list[StageTime]:
 def summary(jobs: Sequence[Job], wall_s: float, began: str = "", at_most: int | None = None, kept: str = "") -> str:
     """Return the summary of a run that ended well and took `wall_s` seconds; `began` is as in `measured`.
 
-    It shows `at_most` so many deployed models, those that break a promise first, and says where the whole is `kept`.
+    It shows at most `at_most` deployed models, those that break a promise first, and says where the whole is `kept`.
     """
     made = [job for job in jobs if job.made]
     reused = len(jobs) - len(made)

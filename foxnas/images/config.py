@@ -27,21 +27,21 @@ class SplitsConfig(Section):
 
 
 class SceneConfig(Section):
-    """Every image is put on a larger black canvas at a random place, scale and angle: a harder task."""
+    """Puts every image on a larger black canvas at a random place, scale and angle: a harder task."""
 
     canvas: Annotated[int, Field(ge=28)]
     """Side of the canvas, in pixels."""
     smallest_scale: Annotated[float, Field(gt=0, le=1)]
     """The image's side is this share of the canvas' at least, and all of it at most."""
     largest_angle: Annotated[float, Field(ge=0, le=180)]
-    """Turned by at most so many degrees either way."""
+    """Largest rotation either way, in degrees."""
 
 
 class ViewConfig(Section):
     """What prepared images depend on besides their split and size."""
 
     folder: str | None
-    """Of image files; null for arrays."""
+    """The folder of image files; null for arrays."""
     channels: Count
     """Grey or colour."""
     centre_share: float
@@ -66,7 +66,7 @@ class DataConfig(Section):
         "SVHN",
         "USPS",
     ]
-    """fashion-mnist: the demo's. folder: image files, one folder a class, or train/ and val/ with such folders
+    """fashion-mnist: the demo's. folder: image files, one folder per class, or train/ and val/ with such folders
     (ImageNet). arrays: train-images.npy, train-labels.npy and, if there are any, test-images.npy and
     test-labels.npy. Others: torchvision's data set of that name. See docs/how-to/own-data.md."""
     folder: str | None = None
@@ -116,7 +116,7 @@ class DataConfig(Section):
         return self.model_copy(update=share if self.form == "csv" else {**share, "corrupt_images": "fail"})
 
     def view(self, channels: int) -> ViewConfig:
-        """Return what the prepared images of a space with so many channels depend on."""
+        """Return what the prepared images of a space with this number of channels depend on."""
         return ViewConfig.model_validate(
             {
                 "folder": self.folder if self.form == "csv" else None,

@@ -86,9 +86,9 @@ def unreadable(files: Sequence[ImageFile], channels: int, processes: int) -> dic
 def first_readable(
     files: Sequence[ImageFile], wanted: int, channels: int, processes: int
 ) -> tuple[list[ImageFile], dict[str, str]]:
-    """Return the first so many files that can be decoded, and why those before the last of them cannot.
+    """Return the first `wanted` files that can be decoded, and why those before the last of them cannot.
 
-    Raises FoxnasError when there are not so many.
+    Raises FoxnasError when there are fewer.
     """
     good: list[ImageFile] = []
     bad: dict[str, str] = {}

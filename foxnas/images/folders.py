@@ -1,4 +1,4 @@
-"""Folders of image files, one folder a class, as torchvision's ImageFolder reads them and ImageNet is laid out."""
+"""Folders of image files, one folder per class, as torchvision's ImageFolder reads them and ImageNet is laid out."""
 
 from __future__ import annotations
 

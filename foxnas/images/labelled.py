@@ -42,7 +42,7 @@ def load_arrays(folder: Path) -> tuple[LabelledImages, LabelledImages]:
     Raises
     ------
     FoxnasError
-        A file is missing, damaged, or not uint8 (n, H, W[, channels]) with a whole number a row.
+        A file is missing, damaged, or not uint8 (n, H, W[, channels]) with one whole number per row.
     """
     if not folder.is_dir():
         raise FoxnasError(f"data.folder {folder} does not exist; it should hold {', '.join(TRAIN_FILES + TEST_FILES)}")

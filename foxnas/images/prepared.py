@@ -36,7 +36,7 @@ def prepare_images(
     source
         An array of images (.npy), or a list of image files below `folder` (.csv).
     first
-        Only so many; None: all.
+        At most this number of images; None for all.
     skip
         Whether files among the `first` that cannot be decoded are left out, and the next ones taken.
 

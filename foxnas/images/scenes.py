@@ -25,7 +25,7 @@ def set_in_scene(
     smallest_scale
         Scales are uniform from this share of the canvas' side to all of it.
     largest_angle
-        Angles are uniform between plus and minus so many degrees.
+        Angles are uniform between plus and minus this, in degrees.
 
     Returns
     -------

@@ -18,7 +18,7 @@ class View:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Of one image: height, width, channels."""
+        """Shape of one image: height, width, channels."""
         return self.size, self.size, self.channels
 
     def of(self, image: Image.Image) -> Image.Image:

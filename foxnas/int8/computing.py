@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from foxnas.errors import FoxnasError
 from foxnas.space.layers import pads
-from foxnas.space.operators import PIXEL_MEAN, Kind, Step, steps_of
+from foxnas.space.operators import PIXEL_MEAN, Kind, Step
 from foxnas.supernet.subnet import Block, Subnet
 
 
@@ -42,16 +42,6 @@ def _layers(subnet: Subnet) -> Iterator[nn.Conv2d | nn.Linear]:
     if subnet.mix is not None:
         yield subnet.mix
     yield subnet.classifier
-
-
-@torch.inference_mode()
-def values_of(subnet: Subnet, images: Tensor) -> list[Tensor]:
-    """Return every value of a folded subnet: the images (n, channels, H, W) in [0, 1], then each step's output."""
-    values, layers = [images], weighted_layers(subnet)
-    for step in steps_of(subnet.space, subnet.arch):
-        layer = next(layers) if step.weight else None
-        values.append(compute(step, [values[i] for i in step.inputs], layer))
-    return values
 
 
 @torch.inference_mode()

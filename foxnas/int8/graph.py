@@ -24,7 +24,7 @@ _Type = schema.TensorType
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Scale:
-    """Affine quantisation: real = scale * (q - zero_point), one number in all or one a channel of `axis`.
+    """Affine quantisation: real = scale * (q - zero_point), one number in all or one per channel of `axis`.
 
     `scale` is float32 (n,), `zero_point` int64 (n,). Tensors that are given the same object share one
     copy of it in the file.
@@ -71,7 +71,7 @@ class Numbers:
     sixth
         The number 1/6, if there is a gate.
     pixel_mean
-        What CENTRE takes from the pixels, (channels,), if there is one.
+        Mean that CENTRE subtracts from the pixels, (channels,), if there is one.
     """
 
     values: Sequence[Scale]

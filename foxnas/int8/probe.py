@@ -12,7 +12,7 @@ import numpy as np
 
 from foxnas.int8.graph import Constant, Numbers, Scale, Weights, write_int8
 from foxnas.space.arch import Arch
-from foxnas.space.operators import PIXEL_MEAN, Kind, Part, Step, input_shape, steps_of
+from foxnas.space.operators import PIXEL_MEAN, Kind, Step, input_shape, steps_of
 from foxnas.space.space import SearchSpace
 
 #: Scales of a plausible network. An ADD or MUL whose scales lie too far apart would fall out of the
@@ -53,10 +53,6 @@ class ProbeWriter:
         Raises FoxnasError when the subnet lies outside the space.
         """
         return self._write(steps_of(self.space, arch), input_shape(self.space, arch), _PIXELS)
-
-    def write_part(self, part: Part) -> bytes:
-        """Return the int8 .tflite file of one part of a subnet (`foxnas.space.operators.parts_of`)."""
-        return self._write(part.steps, part.input_shape, _SIGNED, whole=False)
 
     def _write(self, steps: tuple[Step, ...], shape: tuple[int, ...], read: Scale, whole: bool = True) -> bytes:
         values = [read]

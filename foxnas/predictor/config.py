@@ -15,7 +15,7 @@ class RivalsConfig(Section):
     """Other predictors on the same measurements: Once-for-All's network, boosted trees, ridge, a lookup table."""
 
     training_subnets: list[Annotated[int, Field(ge=20)]] = Field(default=[50, 100, 200, 300], min_length=1)
-    """Numbers of subnets a size that all learn from; a tenth of those measured is held out and never among them."""
+    """Numbers of subnets per size that all learn from; a tenth of those measured is held out and never among them."""
     repeats: Count = 1
     """How often, each time with other held-out subnets; ten hold each out once."""
     network_steps: Count = 300
@@ -32,7 +32,7 @@ class FurtherTargetConfig(Section):
     unit: str
     """For axes and tables, such as ms, mJ or MB."""
     form: Form = "paper"
-    """Of the fit that is shown in full; the others stand beside it."""
+    """Form of the fit that is shown in full; the others stand beside it."""
     table: str | None = None
     """A CSV file of your own with columns arch (as in accuracy.csv) and the above, where {device} and {size} stand for
     their names, such as energy/{device}-{size}.csv; null: the device's latency table (p10_ms, p90_ms, mad_ms, ...)."""

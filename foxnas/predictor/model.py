@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 
 from foxnas.errors import FoxnasError
-from foxnas.space.arch import Arch, Layer
+from foxnas.space.arch import Arch
 from foxnas.space.terms import FloatArray, Formula, Knobs
 
 Numbers = tuple[float, ...]
@@ -183,13 +183,6 @@ class Predictor:
         error = scale * np.sqrt(leverage)
         confident, half = t_95 * error, t_95 * scale * np.sqrt(1 + leverage)
         return Prediction(mean, error, mean - confident, mean + confident, mean - half, mean + half, leverage)
-
-    def unit_values(self, units: Sequence[Sequence[Layer]]) -> FloatArray:
-        """Return what each given unit adds to a prediction at each place: (number given, units of the space).
-
-        A prediction is `intercept` plus the sum of one such value per place.
-        """
-        return self.formula.unit_matrix(units) @ self.formula.by_unit(self.coefficients)
 
     @cached_property
     def _covariance(self) -> FloatArray:

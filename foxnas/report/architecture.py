@@ -1,4 +1,4 @@
-"""An architecture as a drawing: one bar a layer, as high as its expansion ratio, shaded by its kernel size."""
+"""An architecture as a drawing: one bar per layer, as high as its expansion ratio, shaded by its kernel size."""
 
 from __future__ import annotations
 

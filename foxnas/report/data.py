@@ -74,9 +74,9 @@ class BudgetRun:
     verified: pd.DataFrame
     """What was measured of each candidate: verify split, exported file on the device."""
     trace: pd.DataFrame
-    """Of all rounds, named by `round`."""
+    """Traces of all rounds, named by `round`."""
     frontier: pd.DataFrame
-    """Of the last round."""
+    """Frontier of the last round."""
     certificates: Sequence[Mapping[str, Any]]
     twist: Mapping[str, Any] | None
     """The single-knob moves away from the best candidate of the rounds; None when none was to be tried."""

@@ -13,14 +13,14 @@ def milliseconds(value: float) -> str:
 
 
 def significant(value: float, digits: int = 3) -> str:
-    """Return a number with so many significant digits, trailing zeros included."""
+    """Return a number with the given significant digits, trailing zeros included."""
     if math.isnan(value):
         return "none"
     return f"{value:#.{digits}g}".rstrip(".").replace("-", _MINUS)
 
 
 def decimals(value: float, places: int) -> str:
-    """Return a number with so many decimals."""
+    """Return a number with the given decimals."""
     return f"{value:.{places}f}".replace("-", _MINUS)
 
 

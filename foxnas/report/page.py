@@ -43,7 +43,7 @@ class Section:
 
     @property
     def unit(self) -> str:
-        """Of differences of the target."""
+        """Unit of differences of the target."""
         return fitted.difference_unit(self.rows[0].predictor.unit)
 
 

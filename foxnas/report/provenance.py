@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,7 +54,7 @@ class Artefact:
 
 
 def calm(device: DeviceRun) -> list[Calm]:
-    """Return one line an image size."""
+    """Return one line per image size."""
     lines = []
     for size, rows in device.subnets.groupby("image_size", sort=True):
         used = rows[rows["usable"]]
@@ -97,22 +97,18 @@ def flagged(device: DeviceRun) -> pd.DataFrame:
 
 def identities(device: DeviceRun) -> list[Mapping[str, Any]]:
     """Return every different machine the latencies were measured on: one, if all is well."""
-    found: dict[str, Mapping[str, Any]] = {}
-    for shards in device.made_by.values():
-        for made_by in shards:
-            if identity := made_by.get("identity"):
-                found[json.dumps(identity, sort_keys=True)] = identity
-    return list(found.values())
+    return _different(device, lambda made_by: made_by.get("identity"))
 
 
 def protocols(device: DeviceRun) -> list[Mapping[str, Any]]:
     """Return every different protocol of the latencies: one, if all is well."""
-    found: dict[str, Mapping[str, Any]] = {}
-    for shards in device.made_by.values():
-        for made_by in shards:
-            if protocol := made_by.get("settings", {}).get("device", {}).get("protocol"):
-                found[json.dumps(protocol, sort_keys=True)] = protocol
-    return list(found.values())
+    return _different(device, lambda made_by: made_by.get("settings", {}).get("device", {}).get("protocol"))
+
+
+def _different(device: DeviceRun, part: Callable[[MadeBy], Any]) -> list[Mapping[str, Any]]:
+    """Return the different values that a part of what made the latencies has, where it is there."""
+    values = [part(made_by) for shards in device.made_by.values() for made_by in shards]
+    return list({json.dumps(value, sort_keys=True): value for value in values if value}.values())
 
 
 def versions(run: Run) -> Mapping[str, str]:

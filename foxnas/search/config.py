@@ -19,7 +19,7 @@ class Annealing(Settings):
     initial_temperature: Count = 4
     """T: the temperature, and the largest number of knobs changed in a step."""
     proposals_per_temperature: Count = 60
-    """n: the temperature falls by one after so many proposals of a chain."""
+    """n: the temperature falls by one after this number of proposals of a chain."""
     boltzmann: Above0 = 0.01
     """k, in points of accuracy: a loss of k x T is accepted with probability 1/e."""
     switch_after: Index | None = None
@@ -53,11 +53,11 @@ class ObjectiveConfig(Section):
     where the frontier bends. weighted: accuracy less `points_per_budget` x latency / budget. python: your own
     `function`. The budget is kept by all of them."""
     accuracy_floor: Annotated[float, Field(ge=0, le=100)] | None = None
-    """Of latency-under-accuracy: int8 top-1, in percent; null otherwise."""
+    """Least int8 top-1 of latency-under-accuracy, in percent; null otherwise."""
     points_per_budget: Annotated[float, Field(gt=0)] | None = None
-    """Of weighted: the points of accuracy that a latency which fills the budget must earn; null otherwise."""
+    """Points of accuracy that a latency which fills the budget must earn, for weighted; null otherwise."""
     function: Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$")] | None = None
-    """Of python: module:function, the module a file in the working directory or in its `config` folder
+    """module:function of the kind python; the module is a file in the working directory or in its `config` folder
     (docs/how-to/goals-and-caps.md has an example); null otherwise."""
 
     @model_validator(mode="after")

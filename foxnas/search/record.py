@@ -146,7 +146,7 @@ def _first_of_each(states: IndexArray) -> IndexArray:
     """Return the index of one row of each kind, in lexicographic order of the rows."""
     counts = states.max(axis=0) + 1
     if float(np.prod(counts.astype(float))) < 2**62:
-        # One number a row: sorting numbers is many times faster than sorting rows.
+        # One number per row: sorting numbers is many times faster than sorting rows.
         return np.unique(np.ravel_multi_index(tuple(states.T), tuple(counts)), return_index=True)[1]
     return np.unique(states, axis=0, return_index=True)[1]
 

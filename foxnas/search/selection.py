@@ -24,7 +24,7 @@ class Selection:
     count
         Number of candidates.
     min_difference
-        Two candidates differ in at least so many units (another image size counts as all); when the search has not
+        Least number of units in which two candidates differ (another image size counts as all); when the search has not
         seen enough such states, the rest are merely distinct classes.
     rank_by
         "mean": the objective at the predicted accuracy. "lower": the objective at the lower end of the accuracy's 95%

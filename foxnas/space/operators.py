@@ -6,9 +6,8 @@ the hard-sigmoid spelled as TFLite has it: ReLU6(x + 3), the 3 in the bias, time
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
-from itertools import pairwise
 from typing import Literal
 
 from foxnas.space.arch import Arch
@@ -180,30 +179,6 @@ def layer_ends_of(space: SearchSpace, arch: Arch) -> tuple[int, ...]:
     The steps after the last end are the head and the classifier. Raises FoxnasError like `steps_of`.
     """
     return tuple(_lay_out(space, arch)[1])
-
-
-@dataclass(frozen=True)
-class Part:
-    """A run of a subnet's operators as a network of its own: what it reads, and steps that count from there."""
-
-    input_shape: tuple[int, ...]
-    steps: tuple[Step, ...]
-
-
-def parts_of(space: SearchSpace, arch: Arch) -> tuple[Part, ...]:
-    """Return the subnet cut into parts: stem with first block, every layer of every unit in turn, head with classifier.
-
-    Raises FoxnasError like `steps_of`.
-    """
-    steps, ends = _lay_out(space, arch)
-    shapes = [input_shape(space, arch), *(step.shape for step in steps)]
-    return tuple(
-        Part(
-            tuple(shapes[start]),
-            tuple(replace(step, inputs=tuple(value - start for value in step.inputs)) for step in steps[start:end]),
-        )
-        for start, end in pairwise([0, *ends, len(steps)])
-    )
 
 
 def _lay_out(space: SearchSpace, arch: Arch) -> tuple[list[Step], list[int]]:

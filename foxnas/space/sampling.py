@@ -57,9 +57,9 @@ def subnets(design: Design, space: SearchSpace, image_size: int, rng: np.random.
 
 
 def chosen(design: Design, space: SearchSpace, image_size: int, rng: np.random.Generator) -> Iterator[Arch]:
-    """Yield those that a design begins with, before it goes on uniformly: one and a half a term of the regressions.
+    """Yield those that a design begins with, before it goes on uniformly: one and a half per term of the regressions.
 
-    Raises FoxnasError when the space has not so many.
+    Raises FoxnasError when the space has fewer.
     """
     sequence = _Sequential(design, space, image_size, rng)
     yield from islice(sequence.subnets(), ceil(_CHOSEN_A_TERM * sequence.terms))

@@ -11,7 +11,7 @@ from foxnas.space.design_names import Design
 
 
 class SampleConfig(Section):
-    """An endless sequence of subnets per image size, of which the first so many are measured."""
+    """An endless sequence of subnets per image size; the first of it are measured."""
 
     seed: Seed = 0
     """Seed of the sample."""

@@ -178,10 +178,6 @@ class Formula:
         variables = self._variables(units)
         return np.column_stack([_TERMS[kind].value(variables) for kind in self.kinds])
 
-    def unit_terms(self, layers: Sequence[Layer]) -> FloatArray:
-        """Return the terms of one unit, in the order of `kinds`."""
-        return self.unit_matrix([layers])[0]
-
     def matrix(self, archs: Sequence[Arch]) -> FloatArray:
         """Return the design matrix without intercept: (number of archs, number of `terms`)."""
         for arch in archs:

@@ -33,7 +33,7 @@ class ValidationConfig(Section):
     max_drop_percent: Annotated[float, Field(gt=0)] = 1.0
     """int8 may lose at most this many points of top-1 against float."""
     accuracy_on: Literal["device", "host"] = "device"
-    """Who is asked what the deployed file sees in the test images. device: a device over SSH itself, with the runtime
+    """Where the deployed file is evaluated on the test images. device: on a device over SSH itself, with the runtime
     that will serve the file. host: this host's runtime, which may differ in the last places but is faster than a small
     board. An Edge TPU is asked in any case."""
 

@@ -18,7 +18,6 @@ import pytest
 import yaml
 from snakemake.utils import update_config
 
-from foxnas.config import documents
 from foxnas.config.whole import load_config, read_config
 from foxnas.device.config import SshConfig
 from foxnas.device.protocol import MeasurementProtocol, TorchOptions
@@ -28,6 +27,7 @@ from foxnas.section import canonical
 from foxnas.space.config import read_space
 from foxnas.space.layers import SqueezeExcite
 from foxnas.space.space import SearchSpace
+from tests.support import config_documents as documents
 from tests.support.configs import written_out
 
 ROOT = Path(__file__).resolve().parents[2]

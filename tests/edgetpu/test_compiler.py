@@ -1,4 +1,4 @@
-"""The road to an Edge TPU: the check before the compiler, its failures survived, nothing compiled twice.
+"""The road to an Edge TPU behind the check: failures of the compiler survived, nothing compiled twice.
 
 The compiler and the stick cannot be had here: the process that runs is `tests/fake_edgetpu_compiler`.
 """
@@ -7,142 +7,24 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
-import torch
-from ai_edge_litert import schema_py_generated as schema
 
 from foxnas.device.acceptance import COLUMNS as LATENCY_COLUMNS
 from foxnas.edgetpu.cache import CompileCache
-from foxnas.edgetpu.check import Consequence, blocking, check_model
 from foxnas.edgetpu.columns import FIGURES
 from foxnas.edgetpu.compiler import Compiler
 from foxnas.edgetpu.log import Status
 from foxnas.edgetpu.table import compile_models, described
 from foxnas.edgetpu.timing import compiled_probes, latency_rows
 from foxnas.errors import FoxnasError
-from foxnas.images.pixels import to_input
-from foxnas.int8.export import export_int8
-from foxnas.int8.packing import pack
 from foxnas.int8.probe import ProbeWriter
-from foxnas.space.space import SearchSpace, UnitSpec
-from foxnas.supernet.model import Supernet
-from tests.support.int8_model import shapes
-from tests.support.prepared import prepare_subnet
+from tests.support.edited_probe import PROBE, SPACE, Op, code_of, edited, set_code
 
 FAKE = str(Path(__file__).resolve().parents[1] / "support" / "fake_edgetpu_compiler")
-SPACE = SearchSpace(
-    name="small", image_sizes=(16,), kernel_sizes=(3, 5), expansion_ratios=(2, 3), depths=(2, 3), stem_width=8,
-    stem_stride=2, units=(UnitSpec(8, 2, 2), UnitSpec(12, 1, 1)), head_width=16, image_channels=1, classes=10,
-)  # fmt: skip
-WRITER = ProbeWriter(SPACE)
-PROBE = WRITER.write(SPACE.largest(16))
-Op = schema.BuiltinOperator
-
-
-def edited(change: Callable[[Any], None]) -> bytes:
-    """The probe with its object tree changed."""
-    model = schema.ModelT.InitFromPackedBuf(PROBE, 0)
-    change(model)
-    return pack(model)
-
-
-def code_of(model: Any, builtin: int) -> Any:
-    return next(code for code in model.operatorCodes if builtin in (code.builtinCode, code.deprecatedBuiltinCode))
-
-
-def first_of(model: Any, builtin: int) -> Any:
-    number = model.operatorCodes.index(code_of(model, builtin))
-    return next(op for op in model.subgraphs[0].operators if op.opcodeIndex == number)
-
-
-def image_of(model: Any) -> Any:
-    return model.subgraphs[0].tensors[model.subgraphs[0].inputs[0]]
-
-
-# ---------------------------------------------------------------------------------------------- the check
-
-
-def test_probes_pass() -> None:
-    assert check_model(PROBE) == []
-    assert check_model(WRITER.write(SPACE.smallest(16))) == []
-
-
-def test_the_version_that_users_report_is_refused_by_name() -> None:
-    """CONV_2D 6 (TensorFlow 2.9) and QUANTIZE 3 (2.7): issues 631 and 879 of google-coral/edgetpu."""
-
-    def newer(model: Any) -> None:
-        code_of(model, Op.CONV_2D).version = 6
-        code_of(model, Op.QUANTIZE).version = 3
-
-    found = blocking(check_model(edited(newer)))
-    texts = [str(finding) for finding in found]
-    assert any("CONV_2D" in t and "version 6" in t and "up to 5" in t and "Didn't find op" in t for t in texts)
-    assert any("QUANTIZE" in t and "version 3" in t for t in texts)
-
-
-def test_dense_weights_with_a_scale_a_class_are_refused() -> None:
-    def per_channel(model: Any) -> None:
-        dense = first_of(model, Op.FULLY_CONNECTED)
-        weights = model.subgraphs[0].tensors[dense.inputs[1]]
-        weights.quantization.scale = np.full(10, 0.01, np.float32)
-        weights.quantization.zeroPoint = np.zeros(10, np.int64)
-
-    (finding,) = check_model(edited(per_channel))
-    assert finding.consequence is Consequence.WRONG
-    assert "10 scales" in finding.what
-
-
-def _set_code(model: Any, builtin: int, other: int) -> None:
-    code = code_of(model, builtin)
-    code.builtinCode, code.deprecatedBuiltinCode = other, min(other, 127)
-
-
-@pytest.mark.parametrize(
-    ("change", "consequence", "words"),
-    [
-        (lambda m: _set_code(m, Op.ADD, Op.GELU), Consequence.REFUSED, "did not exist in TensorFlow 2.5"),
-        (lambda m: _set_code(m, Op.ADD, Op.FLOOR_DIV), Consequence.CPU, "no operator of the Edge TPU"),
-        (
-            lambda m: setattr(image_of(m), "shapeSignature", np.int32([-1, 16, 16, 1])),
-            Consequence.UNSURE, "leaves a dimension of 1 tensors open",
-        ),
-        (
-            lambda m: setattr(image_of(m), "shape", np.int32([8, 16, 16, 1])),
-            Consequence.CPU, "innermost three",
-        ),
-        (
-            lambda m: setattr(image_of(m), "type", schema.TensorType.FLOAT32),
-            Consequence.CPU, "FLOAT32",
-        ),
-        (lambda m: setattr(first_of(m, Op.CONV_2D).builtinOptions, "dilationHFactor", 2), Consequence.CPU, "dilates"),
-    ],
-)  # fmt: skip
-def test_what_the_compiler_or_the_tpu_does_not_take(
-    change: Callable[[Any], None], consequence: Consequence, words: str
-) -> None:
-    found = check_model(edited(change))
-    assert any(f.consequence is consequence and words in str(f) for f in found), [str(f) for f in found]
-
-
-def test_an_old_runtime_lacks_quantize() -> None:
-    found = check_model(PROBE, runtime=12)
-    assert {f.consequence for f in found} == {Consequence.CPU}
-    assert all("runtime 13" in f.what for f in found)
-
-
-def test_what_is_no_model_is_one_finding() -> None:
-    (finding,) = check_model(b"hello, this is no model")
-    assert finding.consequence is Consequence.REFUSED
-
-
-# ------------------------------------------------------------------------------------------- the compiler
 
 
 def test_a_model_is_compiled_and_read_back() -> None:
@@ -153,7 +35,7 @@ def test_a_model_is_compiled_and_read_back() -> None:
 
 
 def test_what_stays_on_the_cpu_is_counted_by_operator_and_reason() -> None:
-    report = Compiler(FAKE, 60, 14).compile(edited(lambda model: _set_code(model, Op.ADD, Op.DEQUANTIZE))).report
+    report = Compiler(FAKE, 60, 14).compile(edited(lambda model: set_code(model, Op.ADD, Op.DEQUANTIZE))).report
     assert report.operators == (report.operators_edgetpu or 0) + (report.operators_cpu or 0)
     assert report.operators_cpu == sum(count for _, count, _ in report.unmapped) > 0
     assert "Operation is working on an unsupported data type" in {words for _, _, words in report.unmapped}
@@ -236,9 +118,6 @@ def test_what_does_not_run_here_says_what_it_is(tmp_path: Path) -> None:
         Compiler(str(foreign), 60, 14).compile(PROBE)
 
 
-# ---------------------------------------------------------------------------------------------- the cache
-
-
 def test_a_model_is_compiled_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("FAKE_EDGETPU_CALLS", str(tmp_path / "calls"))
     cache, compiler = CompileCache(tmp_path / "cache"), Compiler(FAKE, 60, 14)
@@ -273,9 +152,6 @@ def test_a_timeout_is_believed_up_to_its_limit(monkeypatch: pytest.MonkeyPatch, 
     assert cache.compile(PROBE, Compiler(FAKE, 61, 14))[1].report.status is Status.COMPILED
 
 
-# --------------------------------------------------------------------------------------------- the tables
-
-
 def test_failures_keep_their_place_in_the_latency_table(tmp_path: Path) -> None:
     archs = [SPACE.smallest(16), SPACE.largest(16)]
     newer = edited(lambda model: setattr(code_of(model, Op.CONV_2D), "version", 6))
@@ -305,14 +181,3 @@ def test_a_model_beyond_the_on_chip_memory_shows(tmp_path: Path) -> None:
     assert compiled["model_bytes"][0] > 12e6
     assert compiled["streamed_bytes"][0] > 4e6
     assert "1 stream parameters from off chip" in described(compiled)
-
-
-def test_a_real_export_passes_the_check_with_every_type_of_unit() -> None:
-    """TensorFlow 2.21's converter, not our probe writer: squeeze-and-excitation, separable, fused."""
-    space = replace(SPACE, units=(UnitSpec(8, 2, 3), UnitSpec(8, 1, 2), UnitSpec(12, 1, 1)), kernel_sizes=(3,))
-    torch.manual_seed(0)
-    pictures = shapes(48, 16, np.random.default_rng(0))
-    subnet = prepare_subnet(Supernet(space), space.largest(16), to_input(pictures), batch_size=48)
-    content = export_int8(subnet, pictures[:8])
-    assert check_model(content) == []
-    assert check_model(ProbeWriter(space).write(space.largest(16))) == []

@@ -19,8 +19,8 @@ from foxnas.accuracy.memory import evaluation_mb
 from foxnas.config.whole import Config, load_config
 from foxnas.errors import FoxnasError
 from foxnas.flow import resources as jobs
-from foxnas.flow import snakemake_private
 from foxnas.space.config import read_space
+from tests.support import plans
 from tests.support.configs import written_out
 from tests.support.dag import EVERYTHING
 from tests.support.tiny_run import ROOT
@@ -103,13 +103,13 @@ def _print_scheduled(folder: str, config: str, overwritten: dict[str, dict[str, 
     """In a process of its own, which it changes."""
     places = ROOT / "Snakefile", Path(folder), Path(config)
     asked = {"overwritten": overwritten, "targets": frozenset(EVERYTHING)}
-    with snakemake_private.planned(*places, executor="slurm", **asked) as workflow:
+    with plans.planned(*places, executor="slurm", **asked) as workflow:
         found = [
             (
                 job.rule.name, job.wildcards_dict.get("device", ""), job.is_local,
                 {k: v for k, v in job.resources.items() if isinstance(v, int | str) and k != "tmpdir"}, job.threads,
             )
-            for job, why in snakemake_private.reasons(workflow).items()
+            for job, why in plans.reasons(workflow).items()
             if why is not None
         ]  # fmt: skip
     print("\n" + json.dumps(found))

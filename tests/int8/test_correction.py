@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 
-from foxnas.int8.computing import values_of
 from foxnas.int8.correction import correct_biases
 from foxnas.int8.export import export_int8
 from foxnas.int8.packing import pack
@@ -20,7 +19,7 @@ from foxnas.space.space import SearchSpace
 from foxnas.supernet.subnet import Subnet
 from tests.support.exports import blobs, folded
 from tests.support.kinds import KINDS, every_layer
-from tests.support.noise import inner_values, layer_noise
+from tests.support.noise import inner_values, layer_noise, values_of
 
 
 def on_a_plain_ground(n: int, shape: tuple[int, ...], seed: int) -> np.ndarray:

@@ -11,7 +11,6 @@ import torch
 from ai_edge_litert.interpreter import Interpreter
 
 from foxnas.errors import FoxnasError
-from foxnas.int8.computing import values_of
 from foxnas.int8.export import export_int8
 from foxnas.int8.probe import ProbeWriter
 from foxnas.int8.reading import read_metadata, read_summary, with_metadata
@@ -22,7 +21,7 @@ from foxnas.supernet.model import Supernet
 from foxnas.supernet.subnet import Subnet
 from tests.support.exports import Exported, blobs, export, export_float, folded, taught, torch_logits
 from tests.support.kinds import KINDS, every_layer
-from tests.support.noise import layer_noise
+from tests.support.noise import layer_noise, values_of
 
 
 @pytest.mark.parametrize(("space", "size"), KINDS, ids=lambda value: getattr(value, "name", value))

@@ -6,9 +6,9 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 from benchmarks.lookup import blocks_of, entries_of
-from foxnas.int8.probe import ProbeWriter
-from foxnas.space.operators import parts_of, steps_of
+from foxnas.space.operators import steps_of
 from foxnas.space.space import SearchSpace
+from tests.support.parts import PartWriter, parts_of
 
 
 def test_parts_are_the_subnets_operators_in_order(mini: SearchSpace) -> None:
@@ -29,7 +29,7 @@ def test_every_subnet_is_made_of_the_tables_blocks(mini: SearchSpace) -> None:
 
 
 def test_a_part_runs_alone_and_chained_parts_have_the_nets_shapes(mini: SearchSpace) -> None:
-    writer = ProbeWriter(mini)
+    writer = PartWriter(mini)
     arch = next(mini.sample(16, np.random.default_rng(5)))
     value = np.zeros((1, 16, 16, 1), np.int8)
     for part in parts_of(mini, arch):

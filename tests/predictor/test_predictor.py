@@ -22,7 +22,7 @@ from foxnas.predictor.model import Predictor
 from foxnas.predictor.solution import shrunk
 from foxnas.space.arch import Arch
 from foxnas.space.terms import formula
-from tests.support.published import CPU_SPACE, PUBLISHED_ACCURACY, PUBLISHED_LATENCY
+from tests.support.published import CPU_SPACE, PUBLISHED_ACCURACY, PUBLISHED_LATENCY, unit_values
 
 ROWS = 150
 
@@ -252,7 +252,7 @@ def test_published_predictors_at_the_authors_corners():
 
 def test_unit_values_add_up(fitted, unseen):
     for predictor in (fitted, PUBLISHED_LATENCY):
-        values = [predictor.unit_values(arch.units) for arch in unseen]
+        values = [unit_values(predictor, arch.units) for arch in unseen]
         sums = [predictor.intercept + np.trace(v) for v in values]
         np.testing.assert_allclose(predictor.predict(unseen).mean, sums)
 

@@ -21,7 +21,7 @@ from foxnas.search.strategies import annealing, exact, random
 from foxnas.search.strategies.annealing import AnnealingSettings
 from foxnas.search.strategies.guidance import UNGUIDED, knobs_of, main_effects, phase_weights, value_weights
 from foxnas.search.strategies.random import RandomSettings
-from tests.support.published import CPU_SPACE, PUBLISHED_ACCURACY, PUBLISHED_LATENCY
+from tests.support.published import CPU_SPACE, PUBLISHED_ACCURACY, PUBLISHED_LATENCY, unit_values
 
 SHORT = AnnealingSettings(rounds=1, proposals_per_temperature=50)
 
@@ -176,7 +176,7 @@ def test_main_effects_are_those_of_all_units(published):
     assert len(effects.knobs) == 25
     units = [list(product(CPU_SPACE.layers(), repeat=depth)) for depth in CPU_SPACE.depths]
     for predictor, got in ((PUBLISHED_ACCURACY, effects.accuracy), (PUBLISHED_LATENCY, effects.latency_ms)):
-        value = [predictor.unit_values(of_depth)[:, 3] for of_depth in units]
+        value = [unit_values(predictor, of_depth)[:, 3] for of_depth in units]
         depth = np.ptp([v.mean() for v in value])
         assert got[effects.knobs.index(("D", 3))] == pytest.approx(depth)
         means = [

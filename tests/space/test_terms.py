@@ -76,7 +76,7 @@ def test_columns_are_the_authors_and_in_their_order():
 
 def test_curvature_of_the_kernel_marks_the_middle_one():
     extended = formula("accuracy-quadratic-k", CPU_SPACE)
-    terms = dict(zip(extended.kinds, extended.unit_terms(((5, 2), (3, 2), (5, 2), (7, 2))), strict=True))
+    terms = dict(zip(extended.kinds, extended.unit_matrix([((5, 2), (3, 2), (5, 2), (7, 2))])[0], strict=True))
     assert terms["K2_first"] == 0
     assert terms["K2_avg"] == pytest.approx(2 / 3)
     assert extended.terms[:40] == formula("accuracy", CPU_SPACE).terms
@@ -87,7 +87,7 @@ def test_order_of_layers_after_the_first_changes_no_term(layers, random, name):
     rest = list(layers[1:])
     random.shuffle(rest)
     terms = formula(name, CPU_SPACE)
-    np.testing.assert_allclose(terms.unit_terms(layers), terms.unit_terms((layers[0], *rest)), rtol=1e-13)
+    np.testing.assert_allclose(*terms.unit_matrix([layers, (layers[0], *rest)]), rtol=1e-13)
 
 
 def test_a_prediction_is_a_sum_over_units():
@@ -97,7 +97,7 @@ def test_a_prediction_is_a_sum_over_units():
         terms = formula(name, CPU_SPACE)
         coefficients = rng.normal(size=len(terms.terms))
         by_unit = terms.by_unit(coefficients)
-        sums = [sum(terms.unit_terms(u) @ by_unit[:, i] for i, u in enumerate(a.units)) for a in archs]
+        sums = [sum(terms.unit_matrix([u])[0] @ by_unit[:, i] for i, u in enumerate(a.units)) for a in archs]
         np.testing.assert_allclose(terms.matrix(archs) @ coefficients, sums)
 
 
@@ -107,4 +107,4 @@ def test_refusals_name_the_way_out():
     with pytest.raises(FoxnasError, match="has 4 units, the formula has 5"):
         formula("accuracy", CPU_SPACE).matrix([Arch(192, (((3, 2), (3, 2)),) * 4)])
     with pytest.raises(FoxnasError, match="two layers"):
-        formula("accuracy", CPU_SPACE).unit_terms([(3, 2)])
+        formula("accuracy", CPU_SPACE).unit_matrix([[(3, 2)]])

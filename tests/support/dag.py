@@ -3,7 +3,7 @@
 `DryRuns` keeps one process, in which Snakemake and one tree of this workflow's sources are imported. Every question is
 answered by a fork of it, so no question sees Snakemake's state after another.
 
-The command line has no such answer; `foxnas.flow.snakemake_private` has.
+The command line has no such answer; `tests.support.plans` has.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class DryRuns:
         self._process = subprocess.Popen(
             [sys.executable, __file__, str(self.tree)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=self.tree,
-            env={**os.environ, "PYTHONPATH": str(self.tree)},
+            env={**os.environ, "PYTHONPATH": f"{self.tree}{os.pathsep}{ROOT}"},  # the tree may have no tests
         )  # fmt: skip
         return self
 
@@ -162,7 +162,7 @@ def _warm_up(tree: Path, **question: Any) -> None:
 def _answer(
     tree: Path, edited: bool, what: str, folder: str, config: str, targets: list[str]
 ) -> list[tuple[str, list[list[str]], list[str], str | None]]:
-    from foxnas.flow import snakemake_private
+    from tests.support import plans
 
     if edited:
         from foxnas.files import closures
@@ -172,13 +172,13 @@ def _answer(
                 function.cache_clear()
     profile = yaml.safe_load((tree / "profiles" / "default" / "config.yaml").read_text())
     threshold = profile["max-checksum-file-size"]
-    with snakemake_private.planned(
+    with plans.planned(
         tree / "Snakefile", Path(folder), Path(config), targets=frozenset(targets), max_checksum_file_size=threshold
     ) as workflow:
-        jobs = {job: why for job, why in snakemake_private.reasons(workflow).items() if job.rule.name != "all"}
+        jobs = {job: why for job, why in plans.reasons(workflow).items() if job.rule.name != "all"}
         if what == "pretend":
             running = [job for job, why in jobs.items() if why is not None]
-            snakemake_private.pretend_finished(workflow, running, _pretend)
+            plans.pretend_finished(workflow, running, _pretend)
         return [
             (job.rule.name, sorted(map(list, job.wildcards_dict.items())), list(map(str, job.output)), why)
             for job, why in jobs.items()

@@ -11,10 +11,20 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from torch import Tensor
 
 from foxnas.errors import FoxnasError
-from foxnas.int8.computing import compute, values_of, weighted_layers
+from foxnas.int8.computing import compute, weighted_layers
 from foxnas.int8.reading import Summary, read_summary
 from foxnas.space.operators import steps_of
 from foxnas.supernet.subnet import Subnet
+
+
+@torch.inference_mode()
+def values_of(subnet: Subnet, images: Tensor) -> list[Tensor]:
+    """Return every value of a folded subnet: the images (n, channels, H, W) in [0, 1], then each step's output."""
+    values, layers = [images], weighted_layers(subnet)
+    for step in steps_of(subnet.space, subnet.arch):
+        layer = next(layers) if step.weight else None
+        values.append(compute(step, [values[i] for i in step.inputs], layer))
+    return values
 
 
 @dataclass(frozen=True)
@@ -82,7 +92,7 @@ def _ratio_db(signal: Tensor, noisy: Tensor) -> float:
 def inner_values(content: bytes, summary: Summary, images: np.ndarray) -> list[Tensor]:
     """Return every value of the int8 model, dequantised: the image, then each operator's output but the last one's.
 
-    Maps are (n, channels, H, W), as those of `foxnas.int8.computing.values_of`.
+    Maps are (n, channels, H, W), as those of `values_of`.
     """
     # A delegate keeps its inner tensors to itself.
     interpreter = Interpreter(

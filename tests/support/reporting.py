@@ -13,9 +13,10 @@ LONG_FIRST = (
     "workflow/test_invalidation_reruns.py", "workflow/test_interruptions.py", "workflow/test_remote_storage.py",
     "flow/test_snakemake_private.py", "workflow/test_invalidation.py", "edgetpu/test_edgetpu_run.py",
     "device/test_ssh_faults.py", "device/test_emulated_arm.py", "supernet/test_training.py",
-    "workflow/test_invalidation_code.py", "flow/test_resources.py", "test_docs.py", "int8/test_export.py",
-    "workflow/test_full_scale.py", "supernet/test_ofa.py", "workflow/test_layers.py", "flow/test_checkout.py",
-    "workflow/test_over_ssh.py", "int8/test_correction.py", "device/test_provisioning.py", "flow/test_summary.py",
+    "flow/test_snakemake_ending.py", "flow/test_plans.py", "workflow/test_invalidation_code.py",
+    "flow/test_resources.py", "test_docs.py", "int8/test_export.py", "workflow/test_full_scale.py",
+    "supernet/test_ofa.py", "workflow/test_layers.py", "flow/test_checkout.py", "workflow/test_over_ssh.py",
+    "int8/test_correction.py", "device/test_provisioning.py", "flow/test_summary.py",
     "workflow/test_invalidation_pairs.py", "workflow/test_provenance.py", "space/test_sampling.py",
     "report/test_page.py", "comparisons/test_pages.py", "comparisons/test_targets.py", "device/test_ssh_connection.py",
 )  # fmt: skip

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -52,20 +53,22 @@ def test_nothing_reruns_through_the_shim(project: Path, snakefile: str) -> None:
     assert "Nothing to be done" in run(project, f"{DRY} --snakefile {ROOT}/{snakefile}")
 
 
-def umbrella(folder: Path, prefix: bool = True) -> None:
-    """Write the page's Snakefile into a project that has this repository in it."""
+def umbrella(folder: Path, prefix: str = "nas") -> None:
+    """Write the page's Snakefile, with this prefix, into a project that has this repository in it."""
     text = example("As a module", "module foxnas")
+    assert text.count('"nas"') == 1
+    text = text.replace('"nas"', f'"{prefix}"').replace("nas/results", f"{prefix}/results")
     if not prefix:
-        text, cut = re.subn(r"\s+prefix:\n\s+\"nas\"", "", text)
+        text, cut = re.subn(r'\s+prefix:\n\s+""', "", text)
         assert cut == 1
-        text = text.replace("nas/results", "results")
+        text = text.replace("/results", "results")
     (folder / "workflow").mkdir()
     (folder / "workflow" / "Snakefile").write_text(text)
     (folder / "foxnas").symlink_to(ROOT)
 
 
 def test_nothing_reruns_as_a_module(project: Path) -> None:
-    umbrella(project, prefix=False)
+    umbrella(project, prefix="")
     assert planned(run(project, DRY)) == {"flash_board"}
     assert "Nothing to be done" in run(project, f"{DRY} foxnas_all")
     run(project, "snakemake --cores 1")
@@ -95,6 +98,26 @@ def test_a_prefix_moves_everything_that_is_made(tmp_path: Path) -> None:
     assert len(read_table(tmp_path / "nas/results/mini/16/shards/latency-local/0.csv")) == 100
     assert (tmp_path / "nas/results/mini/16/journals/latency-local/0.jsonl").stat().st_size > 0
     assert not (tmp_path / "results").exists()
+
+
+def test_a_prefix_may_have_a_space(tmp_path: Path) -> None:
+    """Of every command each path is one word, and its last word the log."""
+    write_project(tmp_path, smallest())
+    umbrella(tmp_path, "our nas")
+    said = run(tmp_path, f"{DRY} --printshellcmds foxnas_all")
+    commands = re.findall(r"^Shell command: (.+ \| tee .+)$", said, re.MULTILINE)
+    assert len(commands) >= 25
+    for command in commands:
+        words = shlex.split(command)
+        assert re.fullmatch(r"our nas/results/logs/\S+\.log", words[-1]), command
+        assert words[-2] == "tee", command
+        assert not [word for word in words if word == "our" or word.startswith("nas/results")], command
+    subnets = "our nas/results/mini/16/shards/subnets/0.csv"
+    run(tmp_path, f"snakemake --cores 1 '{subnets}'")
+    assert len(read_table(tmp_path / subnets)) == 100
+    assert "start-up" in (tmp_path / "our nas/results/logs/mini/16/sample_subnets/0.log").read_text()
+    assert not (tmp_path / "our").exists()
+    assert not (tmp_path / "nas").exists()
 
 
 def test_two_modules_side_by_side_keep_apart(tmp_path: Path) -> None:

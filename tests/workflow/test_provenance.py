@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from foxnas.files.tables import read_json, read_provenance
+from foxnas.flow.params import command
 from foxnas.int8.reading import read_metadata
 from foxnas.section import canonical
 from tests.support.scripts import RULES, SCRIPTS, main_of
@@ -67,6 +68,8 @@ def test_a_script_that_records_takes_what_it_is_given(script: str) -> None:
 
 def test_what_a_rule_depends_on_comes_first() -> None:
     """Of two objects of settings the first is recorded; the other may name hosts, and changes no result."""
-    shells = re.findall(r"--settings (\S+)", "".join(path.read_text() for path in RULES))
-    assert len(shells) >= 25
-    assert set(shells) == {"{params.settings:q}"}
+    text = "".join(path.read_text() for path in RULES)
+    shells = [command(words) for words in re.findall(r"flow\.command\((.*)\)$", text, re.MULTILINE)]
+    settings = re.findall(r"--settings (\S+)", "".join([text, *shells]))
+    assert len(settings) >= 25
+    assert set(settings) == {"{params.settings:q}"}

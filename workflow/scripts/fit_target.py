@@ -23,7 +23,7 @@ def main(
     tables: list[Path],
     fits: list[Path],
 ) -> None:
-    """Write every form of the target, one file an image size, in the order of the tables."""
+    """Write every form of the target, one file per image size, in the order of the tables."""
     for size, table, path in zip(space.image_sizes, tables, fits, strict=True):
         texts, values = read_target(table, target.column, own=target.table is not None)
         of_size = partial(

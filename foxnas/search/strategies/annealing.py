@@ -64,7 +64,7 @@ class AnnealingSettings(Annealing):
         return 2 * self.proposals_per_temperature if self.switch_after is None else self.switch_after
 
     def temperature_after(self, proposals: int) -> int:
-        """Return T after so many proposals of a round."""
+        """Return T after this number of proposals of a round."""
         return max(self.initial_temperature - proposals // self.proposals_per_temperature, 1)
 
     def phases(self, temperature: int) -> Iterator[tuple[int, int]]:

@@ -46,7 +46,7 @@ class DifferentiableSettings:
         Size of a step of the multipliers, as a share of the objective's range, where a cap's excess is a share of the
         limit or of the range of its cost, whichever is smaller.
     draw_every, draws
-        After so many steps, so many architectures are drawn from each run.
+        Every `draw_every` steps, `draws` architectures are drawn from each run.
     selection
         Which architectures become candidates.
     """

@@ -33,7 +33,7 @@ class RegularisedSettings:
     sample
         Members of a tournament.
     mutations
-        A child differs from its parent in 1 to so many genes.
+        Largest number of genes in which a child differs from its parent; the least is 1.
     children
         How many are born and die in a cycle.
     cycles

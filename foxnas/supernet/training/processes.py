@@ -1,4 +1,4 @@
-"""The processes that train one supernet together, one a GPU, as torchrun starts them.
+"""The processes that train one supernet together, one per GPU, as torchrun starts them.
 
 Every process holds all weights and draws the same subnet, image size and batch; each computes its share of the
 batch's parts, and the gradients are added up over all. A subnet leaves most parameters without a gradient, and the

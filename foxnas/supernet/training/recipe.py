@@ -85,7 +85,7 @@ class Recipe(Settings):
     """Parts that a batch is cut into, each with its own batch-norm statistics: what GPUs share out, and what fits one's
     memory. More parts are another training, more GPUs are not."""
     weight_decay: Least0 = 0.0001
-    """Of AdamW, on convolutions and the classifier."""
+    """Weight decay of AdamW, on convolutions and the classifier."""
     distillation: Annotated[Number, Field(ge=0, le=1)] = 0.0
     """Weight of the largest subnet's soft labels against the true ones, after the first phase."""
     average_decay: Annotated[Number, Field(ge=0, lt=1)] = 0.998

@@ -39,7 +39,7 @@ class TrainingState:
     mixed
         Its loss scale is part of the state.
     origin
-        What the training is of (space, data), beside the recipe; a file of another origin is refused.
+        Space and data of the training, beside the recipe; a file of another origin is refused.
     """
 
     def __init__(

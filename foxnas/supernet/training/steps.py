@@ -72,7 +72,7 @@ def read_piece(images: Images, labels: np.ndarray, recipe: Recipe, draw: Draw, p
 
 
 def read_ahead(to_come: Iterable[Draw], read: Callable[[Draw], Batch], ahead: int) -> Iterator[tuple[Draw, Batch]]:
-    """Yield every draw with its batch, while a thread reads so many of the next ones; 0: no thread."""
+    """Yield every draw with its batch, while a thread reads the next `ahead` ones; 0: no thread."""
     if not ahead:
         for draw in to_come:
             yield draw, read(draw)
