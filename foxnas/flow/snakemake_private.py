@@ -31,6 +31,8 @@ from snakemake.logging import logger as logger  # writes to the terminal and to 
 from snakemake.resources import Resources
 from snakemake.settings import enums, types
 
+from foxnas.flow import lost_records
+
 #: Where Snakemake keeps its locks on a folder: it has no command that says whether one is stale.
 LOCKS = Path(".snakemake") / "locks"
 
@@ -39,8 +41,9 @@ _get_function_params = common.get_function_params
 
 
 def mend_snakemake() -> None:
-    """Mend two flaws of this process' Snakemake, those of the next two functions. Idempotent."""
+    """Mend three flaws of this process' Snakemake: of the next two functions, and of `lost_records`. Idempotent."""
     DAG.update_needrun = _look_past_ancient_inputs
+    lost_records.go_by_the_outputs()
     common.get_function_params = rules.get_function_params = parameters_of
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from markupsafe import Markup
 from matplotlib.colors import to_hex
 
 from foxnas.accuracy.outcomes import TARGETS
+from foxnas.files.provenance import PAGE_MARK
 from foxnas.files.tables import replacing
 from foxnas.predictor.forms import FORMS
 from foxnas.report import fits as fitted
@@ -53,7 +55,7 @@ class Section:
         return fitted.difference_unit(self.rows[0].predictor.unit)
 
 
-def write_page(files: PageFiles, page: Path) -> None:
+def write_page(files: PageFiles, page: Path, made_by: Mapping[str, Any] | None = None) -> None:
     """Write the page, one HTML file that loads nothing; its links to the deployed models are relative to it.
 
     Raises FoxnasError when a file is missing, damaged or of another version; it is named.
@@ -69,6 +71,8 @@ def write_page(files: PageFiles, page: Path) -> None:
     }  # fmt: skip
     html = environment.get_template("page.html.j2").render(
         run=run,
+        mark=PAGE_MARK,
+        made_by=json.dumps(made_by, sort_keys=True),
         count=run.space.count(),
         devices=[_device(run, device, page) for device in run.devices],
         colours=_colours(len(run.sizes)),
