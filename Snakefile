@@ -14,7 +14,7 @@ from snakemake.utils import min_version
 
 sys.path.insert(0, str(workflow.current_basedir))
 
-from foxnas.flow import configuration
+from foxnas.flow import configuration, contents
 from foxnas.flow import resources as jobs
 from foxnas.flow import params as flow
 from foxnas.flow import snakemake_private

@@ -41,6 +41,9 @@ RECORDED_PACKAGES = (
     "foxnas", "numpy", "pandas", "statsmodels", "torch", "tensorflow-cpu", "tensorflow", "ai-edge-litert",
 )  # fmt: skip
 
+#: Of the settings, digests of the user's files that the rule reads: recorded, and no parameter of the script.
+CONTENTS = "contents"
+
 #: What an artefact records of its making; see `made_by`.
 MadeBy = dict[str, Any]
 
@@ -86,7 +89,7 @@ def parse(main: Callable[..., None], words: list[str]) -> dict[str, Any]:
     parser = argparse.ArgumentParser(description=inspect.getdoc(main), add_help=False)
     parser.add_argument("--settings", type=json.loads, nargs="+", default=[], metavar="JSON")
     given = parser.parse_known_args(words)[0].settings
-    settings = {name: value for part in given for name, value in part.items()}
+    settings = {name: value for part in given for name, value in part.items() if name != CONTENTS}
     parser.add_argument("--help", action="help")
     recorded = types.pop("made_by", None) is not None
     for name, kind in types.items():

@@ -117,6 +117,7 @@ rule deploy_winner:
             alike_layers=CONFIG.search.alike_layers,
             verification=CONFIG.verification,
             caps=flow.caps(CONFIG, wildcards.device),
+            **contents.of_files(flow.objective_file(CONFIG)),
         ),
         code=flow.code_digest("deploy_winner"),
         more=lambda wildcards, input: flow.options(objective_file=input.objective),

@@ -152,6 +152,7 @@ rule fit_target:
             target=CONFIG.predictors.further(wildcards.target),
             folds=CONFIG.predictors.folds,
             seed=CONFIG.predictors.seed,
+            **contents.of_files(flow.own_tables(CONFIG, wildcards, SIZES)),
         ),
         code=flow.code_digest("fit_target"),
     message:

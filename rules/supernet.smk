@@ -55,7 +55,10 @@ else:
         resources:
             **jobs.growing(mem_mb=1000, runtime=10),
         params:
-            settings=flow.settings(space=flow.shape_of(SPACE)),
+            settings=lambda wildcards: flow.settings(
+                space=flow.shape_of(SPACE),
+                **contents.of_files([flow.checkpoint(CONFIG)]),
+            ),
             code=flow.code_digest("take_checkpoint"),
         message:
             "Taking {input.checkpoint} as the supernet of space {wildcards.space}"

@@ -187,6 +187,7 @@ rule compare_baselines:
             alike_layers=CONFIG.search.alike_layers,
             caps=flow.caps(CONFIG, wildcards.device),
             subnets=CONFIG.sampling.subnets,
+            **contents.of_files(flow.objective_file(CONFIG)),
         ),
         code=flow.code_digest("compare_baselines"),
         more=lambda wildcards, input: flow.options(objective_file=input.objective),

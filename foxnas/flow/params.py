@@ -78,6 +78,12 @@ def settings(**leaves: Any) -> str:
     return canonical(leaves)
 
 
+def own_tables(config: Config, wildcards: Any, sizes: Sequence[int]) -> list[str]:
+    """Return the user's own tables of a further target; nothing where it is a column of the latency tables."""
+    own = config.predictors.further(wildcards.target).table is not None
+    return target_tables(config, wildcards, sizes) if own else []
+
+
 def sample(config: Config) -> SampleConfig:
     """Return which sequence of subnets is measured, without how many of it: more of them change no shard."""
     return SampleConfig(seed=config.sampling.seed, design=config.sampling.design)

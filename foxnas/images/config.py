@@ -9,6 +9,9 @@ from pydantic import Field, model_validator
 from foxnas.errors import FoxnasError
 from foxnas.section import Count, Section, Seed
 
+#: What torchvision's ImageFolder takes for images.
+EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
+
 #: Fashion-MNIST's files, as published.
 _IDX = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
 
