@@ -29,7 +29,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 from pydantic import TypeAdapter, ValidationError
 
 from foxnas.errors import FoxnasError
-from foxnas.files import closures
+from foxnas.files import closures, orphans
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +60,7 @@ def run(main: Callable[..., None]) -> None:
     logging.captureWarnings(True)
     start_up_s, started = _age_s(), time.perf_counter()
     try:
+        orphans.end_with_the_run()
         main(**arguments)
         log.info(TIMES, start_up_s, time.perf_counter() - started)
     except FoxnasError as error:

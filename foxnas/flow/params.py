@@ -26,7 +26,7 @@ from foxnas.config.whole import Config
 from foxnas.device.config import DeviceConfig
 from foxnas.device.layout import ready_file
 from foxnas.errors import FoxnasError
-from foxnas.files import closures
+from foxnas.files import closures, orphans
 from foxnas.flow.checkout import BASE, recorded, seen
 from foxnas.search.goal import Caps
 from foxnas.section import canonical
@@ -43,12 +43,13 @@ SCRIPTS = BASE / "workflow" / "scripts"
 
 
 def prepare_environment() -> None:
-    """Let jobs find this package and this interpreter, installed and activated or not."""
+    """Let jobs find this package, this interpreter, installed and activated or not, and this process."""
     paths = [str(BASE), *filter(None, [os.environ.get("PYTHONPATH")])]
     os.environ["PYTHONPATH"] = os.pathsep.join(paths)
     interpreter = Path(sys.executable)
     if (found := shutil.which("python")) is None or Path(found).resolve().parent != interpreter.resolve().parent:
         os.environ["PATH"] = os.pathsep.join([str(interpreter.parent), os.environ.get("PATH", "")])
+    orphans.announce_run()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # glibc gives every large activation back to the system and takes it anew, page by page; keeping the
     # memory made the evaluation of subnets about a tenth faster.
