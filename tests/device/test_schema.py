@@ -1,0 +1,217 @@
+"""What a device answers is held to the possible before it is written down: hostile and broken words, one at a time."""
+
+from __future__ import annotations
+
+import json
+import time
+import zlib
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from foxnas.device import retrying
+from foxnas.device.client import Runner
+from foxnas.device.local import LocalTransport
+from foxnas.device.schema import checked_hello, checked_opened, checked_row, checked_state, printable
+from foxnas.device.session import measure_probes
+from foxnas.device.transport import Device, DeviceLost, Implausible
+from foxnas.errors import FoxnasError
+from foxnas.runner.server import RUNNER_VERSION
+from tests.support.fake_device import ONCE, FakeDeviceStream, FakeTransport, probes, run
+
+ROW = {
+    "latency_ms": 1.0, "p10_ms": 0.9, "p90_ms": 1.2, "mad_ms": 0.01, "runs": 50, "preempted_percent": 2.0,
+    "peak_memory_mb": 9.0, "fallback_operators": 0, "clock_mhz": None, "device_ms": 60.0,
+}  # fmt: skip
+HELLO = {
+    "runner": RUNNER_VERSION, "backend": "tflite", "runtime": "LiteRT", "runtime_version": "2.3", "accelerator": None,
+    "timer_overhead_ns": 60, "machine": {"cpu": "Cortex-A72", "cores": 4}, "state": {"temperatures_c": {"cpu": 45.5}},
+}  # fmt: skip
+OPENED = {
+    "image_shape": [16, 16, 1], "image_dtype": "uint8", "output_shape": [10], "output_dtype": "int8", "scale": 0.1,
+    "zero_point": -3,
+}  # fmt: skip
+
+#: Of a timing: what no timing can be.
+HOSTILE: list[tuple[str, Any]] = [
+    *(("latency_ms", value) for value in (0, None, "1.0", -1, 1e-300, 4e-5, float("nan"), float("inf"), True, [], {})),
+    ("latency_ms", 1e9), ("latency_ms", "x" * 10**6), ("p10_ms", 2.0), ("p10_ms", None), ("p90_ms", 0.5),
+    ("mad_ms", -1), ("mad_ms", float("nan")), ("runs", 0), ("runs", 2.5), ("runs", 10**12), ("runs", "50"),
+    ("preempted_percent", 101), ("preempted_percent", -1), ("peak_memory_mb", -1), ("peak_memory_mb", 1e300),
+    ("energy_mj", float("inf")), ("batch", 0), ("dtype", 3), ("executor", ["x"]), ("fallback_operators", -1),
+    ("clock_mhz", 0), ("temperature_c", -400), ("temperature_c", 1e6), ("throttled", 1), ("device_ms", 1e9),
+    ("device_ms", float("nan")), ("error", None), ("error", ""), ("error", {"deep": 1}),
+]  # fmt: skip
+
+
+def test_honest_words_are_taken_as_they_are() -> None:
+    assert checked_row(ROW, 60, 70.0) == ROW
+    assert checked_row({"error": "RuntimeError: no such operator", "size": 0}, 60, 1.0) == {
+        "error": "RuntimeError: no such operator"
+    }
+    assert checked_hello({**HELLO, "type": "hello"}) == HELLO
+    assert checked_opened(OPENED) == OPENED
+    assert checked_state({"load": 0, "more": 1}) == {"load": 0}
+
+
+@pytest.mark.parametrize(("name", "value"), HOSTILE, ids=lambda value: str(value)[:20])
+def test_an_impossible_timing_is_refused_in_one_line(name: str, value: Any) -> None:
+    with pytest.raises(Implausible) as refusal:
+        checked_row({**ROW, name: value}, 60, 70.0)
+    assert len(str(refusal.value)) < 300
+    assert str(refusal.value).isprintable()
+
+
+@pytest.mark.parametrize("missing", ["latency_ms", "p10_ms", "p90_ms", "mad_ms", "runs", "preempted_percent"])
+def test_a_timing_without_a_field_is_refused(missing: str) -> None:
+    with pytest.raises(Implausible, match=missing):
+        checked_row({name: value for name, value in ROW.items() if name != missing}, 60, 70.0)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"runtime": None}, {"runtime_version": 2}, {"machine": None}, {"machine": {"cpu": {"a": 1}}},
+        {"machine": {"cores": -1}}, {"state": []}, {"state": {"load": float("nan")}},
+        {"state": {"temperatures_c": {"cpu": "hot"}}}, {"state": {"affinity": [0.5]}}, {"timer_overhead_ns": -1},
+        {"timer_overhead_ns": 1e300}, {"state": {"temperatures_c": {str(n): 1.0 for n in range(300)}}},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_an_impossible_greeting_is_refused(change: dict[str, Any]) -> None:
+    with pytest.raises(Implausible):
+        checked_hello({**HELLO, **change})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"image_shape": []}, {"image_shape": [0]}, {"image_shape": [10**9]}, {"image_dtype": "object"},
+        {"output_dtype": "V8"}, {"output_shape": None}, {"scale": float("nan")}, {"zero_point": 1 << 40},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_an_impossible_model_is_refused(change: dict[str, Any]) -> None:
+    with pytest.raises(Implausible):
+        checked_opened({**OPENED, **change})
+
+
+def test_a_latency_below_the_clocks_grain_or_beyond_the_wait_is_refused() -> None:
+    quick = {**ROW, "latency_ms": 0.001, "p10_ms": 0.001, "p90_ms": 0.001}
+    assert checked_row(quick, 1000, 70.0)
+    with pytest.raises(Implausible, match="less than its clock can tell"):
+        checked_row(quick, 1001, 70.0)
+    slow = {**ROW, "latency_ms": 100.0, "p10_ms": 100.0, "p90_ms": 100.0, "device_ms": 0}
+    assert checked_row(slow, 60, 5000.0)
+    with pytest.raises(Implausible, match=r"50 runs of 100 ms, at least 4500 ms in all, within 3000 ms"):
+        checked_row(slow, 60, 3000.0)
+
+
+def test_a_devices_text_is_one_line_without_escapes() -> None:
+    assert printable("a\r\nb\x1b[2J\x07\u202ec\0 d") == "a b [2J c d"
+    assert len(printable("x" * 10**7)) < 700
+    assert checked_hello({**HELLO, "runtime_version": "2.3\x1b[31m" + "9" * 10**6})["runtime_version"].isprintable()
+
+
+@dataclass
+class FakeLiarStream(FakeDeviceStream):
+    """A fake device one of whose answers to a measurement is made up, byte by byte."""
+
+    lie: Any = None
+    always: bool = False
+
+    def send(self, data: bytes, timeout_s: float) -> None:
+        self.frames.feed(data)
+        while frame := self.frames.next_frame():
+            answer = self.answer(*frame)
+            if answer["type"] == "result" and (len(self.log) == 8 or self.always):
+                answer = self.lie if isinstance(self.lie, bytes) else {**answer, **self.lie}
+            text = answer if isinstance(answer, bytes) else json.dumps({**answer, "size": 0}).encode()
+            self.answers += b"foxnas %08x %s\n" % (zlib.crc32(b"", zlib.crc32(text)), text)
+
+
+@dataclass
+class FakeLiar(FakeTransport):
+    """As many sessions as wanted lie, the later ones do not."""
+
+    lie: Any = None
+    lies: int = 100
+    always: bool = False
+    sessions: list[int] = field(default_factory=list)
+
+    def start(self) -> FakeDeviceStream:
+        self.sessions.append(len(self.log))
+        kind = FakeLiarStream if len(self.sessions) <= self.lies else FakeDeviceStream
+        more = {"lie": self.lie, "always": self.always} if kind is FakeLiarStream else {}
+        return kind(self.latency_ms, self.spread, self.preempted, self.cpu, self.log, **more)
+
+
+LIES = [
+    *({name: value} for name, value in HOSTILE),
+    b'{"type": "result", "id": "p00", "latency_ms": 1e999, "size": 0}',
+    b'{"type": "result", "size": 0}',
+    b'{"type": "result", "deep": ' + b"[" * 200_000 + b"]" * 200_000 + b', "size": 0}',
+    b'{"type": "result", "size": 1000000000}',
+    b'{"type": "result", "size": ' + b"9" * 5000 + b"}",
+    b'{"type": ["result"], "size": 0}',
+    b'{"type": "' + b"y" * 500_000 + b'", "size": 0}',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("lie", LIES, ids=lambda lie: str(lie)[:40])
+def test_a_lie_ends_the_session_with_one_sentence_and_is_never_journalled(lie: Any, tmp_path: Path) -> None:
+    """And an honest device that comes back continues from what the journal holds."""
+    journal = tmp_path / "journal.jsonl"
+    with pytest.raises(FoxnasError) as refusal:
+        run(FakeLiar(lie=lie), ONCE, journal)
+    said = str(refusal.value)
+    assert "device bench" in said
+    assert len(said) < 1500
+    assert said.isprintable()
+    lines = [json.loads(line) for line in journal.read_text().splitlines()]
+    assert sum(line["kind"] in ("probe", "reference") for line in lines) == 7
+    table, _ = run(FakeTransport(), ONCE, journal)
+    assert table["usable"].all()
+    assert (table["latency_ms"] == 1.0).all()
+
+
+def test_lies_are_counted_and_a_device_that_only_lies_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retrying, "FIRST_PAUSE_S", 0.0)
+    monkeypatch.setattr(retrying.time, "sleep", lambda _: None)
+    patient = partial(Device, "bench", away_s=1000.0)
+    asked = probes(20), b"reference", tmp_path / "journal.jsonl", np.random.default_rng(0)
+    liar = FakeLiar(lie={"latency_ms": -1}, lies=1)
+    assert measure_probes(patient(liar), ONCE, *asked)[0]["usable"].all()
+    assert len(liar.sessions) == 2
+    every = FakeLiar(lie={"latency_ms": -1}, always=True)
+    with pytest.raises(DeviceLost, match=r"latency_ms of -1.*Gave up after 5 attempts"):
+        measure_probes(patient(every), ONCE, *asked[:2], tmp_path / "other.jsonl", asked[3])
+    assert len(every.sessions) == 5
+
+
+@pytest.mark.parametrize(
+    ("greeting", "said"),
+    [
+        ("while :; do echo welcome; sleep 0.02; done", "silent for 1 s|no answer"),
+        ("yes welcome", "more than 1048576 bytes before its first answer"),
+        ("head -c 3000000 /dev/zero; sleep 9", "a line of more than 1048576 bytes"),
+    ],
+)
+def test_an_endless_greeting_ends_in_time_and_in_bytes(greeting: str, said: str, tmp_path: Path) -> None:
+    """Of a real process, in place of the runner's interpreter."""
+    program = tmp_path / "python"
+    program.write_text(f"#!/bin/sh\n{greeting}\n")
+    program.chmod(0o755)
+    begun = time.monotonic()
+    with (
+        pytest.raises(DeviceLost, match=said),
+        Runner(Device("bench", LocalTransport(str(program)), timeout_s=1), ONCE),
+    ):
+        pass
+    assert time.monotonic() - begun < 30  # it was for ever
