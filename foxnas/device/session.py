@@ -134,18 +134,22 @@ def _key(runner: Runner, reference: bytes, made_from: str) -> dict[str, str]:
 
 def _sessions(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     sessions: list[dict[str, Any]] = []
+    now: dict[str, Any] = {}  # of a session whose own line is damaged, nothing is known
     for record in records:
         if record["kind"] == "session":
-            began = {"started": record["started"], **record["hello"]}
-            sessions.append({**began, "timings": 0, "references_ms": [], "during": {}})
+            now = {"started": record["started"], **record["hello"], "timings": 0, "references_ms": [], "during": {}}
+            sessions.append(now)
+        elif not now:
+            continue
         elif record["kind"] == "reference":
-            sessions[-1]["references_ms"].append(record["row"]["latency_ms"])
-            _widen(sessions[-1]["during"], record["row"])
+            now["references_ms"].append(record["row"]["latency_ms"])
+            _widen(now["during"], record["row"])
         elif record["kind"] == "probe":
-            sessions[-1]["timings"] += 1
-            _widen(sessions[-1]["during"], record["row"])
+            now["timings"] += 1
+            _widen(now["during"], record["row"])
         elif record["kind"] == "end":
-            sessions[-1]["state_after"] = record["state"]
+            now["state_after"] = record["state"]
+            now = {}
     return sessions
 
 
