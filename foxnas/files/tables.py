@@ -8,6 +8,7 @@ has the digest of its other values under "content_digest".
 from __future__ import annotations
 
 import contextlib
+import csv
 import fcntl
 import hashlib
 import io
@@ -107,6 +108,8 @@ def _json_digest(value: Mapping[str, Any]) -> str:
 def write_table(path: Path, rows: pd.DataFrame, made_by: Mapping[str, Any]) -> None:
     """Write rows under a header line that says what made them."""
     body = rows.to_csv(index=False, lineterminator="\n")
+    if "\r" in body:  # which ends a row unless it stands in quotes, and is put in them only so
+        body = rows.to_csv(index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     header = {"made_by": made_by, "rows": len(rows), "sha256": hashlib.sha256(body.encode()).hexdigest()}
     with replacing(path) as temporary:
         temporary.write_text(TABLE_MARK + json.dumps(sealed(header), sort_keys=True) + "\n" + body)
@@ -143,13 +146,15 @@ def read_provenance(path: Path) -> dict[str, Any]:
 
 def _read(path: Path, columns: Sequence[str]) -> tuple[pd.DataFrame, dict[str, Any]]:
     try:
-        first, _, body = path.read_text().partition("\n")
+        first, _, body = path.read_bytes().decode().partition("\n")
     except UnicodeDecodeError as error:
         raise FoxnasError(f"{path}: was truncated or edited since it was written ({error}); {MAKE_ANEW}") from error
     except OSError as error:
         raise FoxnasError(f"{path}: cannot be read ({error.strerror})") from error
     header = _header(first, path)
     made_by, rows, digest = header["made_by"], header["rows"], header["sha256"]
+    if first.endswith("\r"):  # line ends as an editor or a checkout on Windows writes them
+        body = body.replace("\r\n", "\n")
     if hashlib.sha256(body.encode()).hexdigest() != digest:
         found = max(body.count("\n") - 1, 0)
         raise FoxnasError(
