@@ -23,6 +23,9 @@ from foxnas.errors import FoxnasError
 # It reports every cut connection with a traceback; all of that reaches us as exceptions.
 logging.getLogger("paramiko").setLevel(logging.CRITICAL)
 
+#: Of a command's output: ours write some lines, or the listing of a folder.
+MOST_OUTPUT = 16 << 20
+
 _RSA_SIGNATURES = ("rsa-sha2-512", "rsa-sha2-256")
 
 
@@ -63,6 +66,13 @@ class Connection:
                 stream.end_input()
             while data := stream.receive(max(deadline - time.monotonic(), 0)):
                 out += data
+                if len(out) > MOST_OUTPUT:
+                    raise FoxnasError(
+                        f"SSH host {self.target}: {words[0]} wrote more than {MOST_OUTPUT >> 20} MB; is it the right "
+                        "program, and does the login shell's start-up write nothing without end?"
+                    )
+                if time.monotonic() > deadline:  # what writes all the time has not ended either
+                    raise TimeoutError
             status = stream.ending(max(deadline - time.monotonic(), 0)).status
         except TimeoutError:
             raise DeviceLost(f"SSH host {self.target}: {words[0]} has not ended after {timeout_s:g} s") from None
