@@ -56,7 +56,7 @@ SERVING = [
 ]
 SAMPLE = flow.sample(CONFIG)
 UNIFORM = CONFIG.sampling.design == "uniform"
-BUDGETS = {Budget.parse(budget).name: budget for budget in CONFIG.budgets}
+BUDGETS = {budget.name: budget.spelling for budget in map(Budget.parse, CONFIG.budgets)}
 FURTHER_TARGETS = [target.name for target in CONFIG.predictors.further_targets]
 ROUNDS = flow.rounds(CONFIG)
 TWISTS = flow.twists(CONFIG)

@@ -64,6 +64,13 @@ class Budget:
         """Name of the budget's folder, such as ``p25`` or ``1.5ms``; equal budgets have equal names."""
         return f"{_plain(self.ms)}ms" if self.ms is not None else f"p{_plain(self.percentile or 0)}"
 
+    @property
+    def spelling(self) -> str | float | int:
+        """How settings spell it, however a config does: the percentile's name, or a number of milliseconds."""
+        if self.ms is None:
+            return self.name
+        return int(self.ms) if self.ms.is_integer() else self.ms
+
     def resolve(self, latencies_ms: ArrayLike) -> float:
         """Return the budget in milliseconds.
 
