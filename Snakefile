@@ -20,6 +20,7 @@ from foxnas.flow import params as flow
 from foxnas.flow import snakemake_private
 from foxnas.search.budget import Budget
 from foxnas.flow.run_lock import take_folder
+from foxnas.flow.runtimes import measured
 
 min_version("9.0")
 

@@ -80,7 +80,7 @@ use rule time_subnets as time_found with:
     params:
         settings=lambda wildcards: flow.settings(
             space=SPACE,
-            device=CONFIG.device(wildcards.device).measured,
+            device=measured(CONFIG, wildcards.device),
             sample=SAMPLE,
         ),
         access=flow.access(CONFIG),

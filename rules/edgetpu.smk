@@ -61,7 +61,7 @@ rule time_compiled:
         **jobs.growing(mem_mb=1000, runtime=60),
     params:
         settings=lambda wildcards: flow.settings(
-            device=CONFIG.device(wildcards.device).measured,
+            device=measured(CONFIG, wildcards.device),
             sample=SAMPLE,
         ),
         access=flow.access(CONFIG),
@@ -218,7 +218,7 @@ use rule time_compiled as time_compiled_found with:
         device=flow.any_of(EDGETPU),
     params:
         settings=lambda wildcards: flow.settings(
-            device=CONFIG.device(wildcards.device).measured,
+            device=measured(CONFIG, wildcards.device),
             sample=SAMPLE,
         ),
         access=flow.access(CONFIG),

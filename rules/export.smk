@@ -60,7 +60,7 @@ rule time_candidates:
         **jobs.growing(mem_mb=1000, runtime=30),
     params:
         settings=lambda wildcards: flow.settings(
-            device=CONFIG.device(wildcards.device).measured,
+            device=measured(CONFIG, wildcards.device),
             sessions=CONFIG.verification.sessions,
         ),
         access=flow.access(CONFIG),

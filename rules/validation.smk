@@ -48,7 +48,7 @@ use rule time_candidates as validate_latency with:
         "results/benchmarks/{space}/{device}/{budget}/validate_latency.tsv"
     params:
         settings=lambda wildcards: flow.settings(
-            device=CONFIG.device(wildcards.device).measured,
+            device=measured(CONFIG, wildcards.device),
             sessions=CONFIG.validation.sessions,
         ),
         access=flow.access(CONFIG),
@@ -80,7 +80,7 @@ rule validate_on_device:
         **jobs.growing(mem_mb=1000, runtime=240),
     params:
         settings=lambda wildcards: flow.settings(
-            device=CONFIG.device(wildcards.device).measured
+            device=measured(CONFIG, wildcards.device)
         ),
         access=flow.access(CONFIG),
         code=flow.code_digest("validate_on_device"),

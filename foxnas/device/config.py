@@ -82,6 +82,8 @@ class MeasuredConfig(Section):
     """Of `SshConfig`."""
     torch: TorchOptions | None
     protocol: Protocol
+    runtime: list[str] | None = None
+    """What this host has or installs there to run models, with versions; null where the device's owner decides."""
 
 
 class AccessConfig(Section):
