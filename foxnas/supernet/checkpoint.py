@@ -110,6 +110,11 @@ def _likely_cause(
         return "Likely cause: a checkpoint of another program; known are this one's and Once-for-All's MobileNetV3"
     if misshapen and all(name.startswith("classifier.") for name in misshapen):
         classes = len(torch.atleast_1d(weights[misshapen[0]]))
+        if classes == space.classes + 1:
+            return (
+                f"Likely cause: its {classes} classes are the space's {space.classes} and one of the background, as "
+                "TensorFlow's ImageNet models have it first; leave that row of classifier.weight and .bias out"
+            )
         return f"Likely cause: it was trained for {classes} classes; set space.classes to that"
     if "stem.weight" in misshapen:
         width = len(torch.atleast_1d(weights["stem.weight"]))
