@@ -16,10 +16,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from foxnas.device.client import Runner
 from foxnas.device.config import SshConfig
 from foxnas.device.ssh import authentication
 from foxnas.device.ssh.transport import SshTransport
+from foxnas.device.transport import Device, DeviceLost
 from foxnas.errors import FoxnasError
+from tests.support.fake_device import MODEL, QUICK
 from tests.support.sshd import Sshd, make_key
 
 NASTY = ["a b", "$HOME `id` $(id)", "'\"\\'\"", "; touch /tmp/harm #", "*?[a]~", "-n", "", "\n\t", "é漢", "!!", "%s\\n"]
@@ -304,3 +307,26 @@ def test_a_command_that_writes_without_end_is_ended(server: Sshd, opened: list[S
     with pytest.raises(FoxnasError, match=f"{words[0]} (wrote more than 16 MB|has not ended after 2 s)"):
         opened[0].run(words, timeout_s=30 if words == ["yes"] else 2)
     assert opened[0].run(["echo", "here"]).stdout == b"here\n"
+
+
+def test_a_server_that_allows_one_session_is_measured_and_one_that_allows_none_is_told(
+    tmp_path_factory: pytest.TempPathFactory, opened: list[SshTransport]
+) -> None:
+    for allowed in (1, 0):
+        only = Sshd(tmp_path_factory.mktemp("few"), sys.executable).start(f"MaxSessions {allowed}")
+        before = only.logins()
+        try:
+            opened.append(SshTransport(only.client().model_copy(update={"python": sys.executable}), "tflite"))
+            if allowed:
+                for _ in range(20):
+                    assert opened[-1].run(["echo", "here"]).stdout == b"here\n"
+                for _ in range(3):
+                    with Runner(Device("board", opened[-1], lock="few", timeout_s=20), QUICK) as runner:
+                        assert runner.measure("a", MODEL)["latency_ms"] > 0
+                assert only.logins() - before == 1
+            else:
+                with pytest.raises(FoxnasError, match=r"refuses a session .*MaxSessions") as refusal:
+                    opened[-1].run(["echo", "here"])
+                assert not isinstance(refusal.value, DeviceLost)
+        finally:
+            only.kill()

@@ -26,6 +26,9 @@ logging.getLogger("paramiko").setLevel(logging.CRITICAL)
 #: Of a command's output: ours write some lines, or the listing of a folder.
 MOST_OUTPUT = 16 << 20
 
+#: How long a session that is refused is asked for again.
+_REFUSED_S = 5.0
+
 _RSA_SIGNATURES = ("rsa-sha2-512", "rsa-sha2-256")
 
 
@@ -87,13 +90,27 @@ class Connection:
         # The shell stays as the parent, because paramiko does not hear which signal ended a command.
         command = shlex.join(["/bin/sh", "-c", '"$@"; exit $?', "sh", *words])
         try:
-            channel = self._transport.open_session(timeout=30)
+            channel = self._session()
             for name, value in self.target.environment:
                 channel.set_environment_variable(name, value)
             channel.exec_command(command)
         except (SSHException, OSError, EOFError) as error:
             raise DeviceLost(f"SSH host {self.target}: {_said(error)}") from None
         return SshStream(channel)
+
+    def _session(self) -> paramiko.Channel:
+        """Open a session. A server that has just ended another one may not have counted it off yet."""
+        until = time.monotonic() + _REFUSED_S
+        while True:
+            try:
+                return self._transport.open_session(timeout=30)
+            except ChannelException as error:
+                if time.monotonic() > until:
+                    raise FoxnasError(
+                        f"SSH host {self.target}: refuses a session on a connection that stands ({error.text}): it "
+                        "allows too few at once, see MaxSessions in its sshd_config"
+                    ) from None
+                time.sleep(0.1)
 
     def upload(self, content: bytes, path: str, timeout_s: float = 60.0) -> None:
         """Write a file on the device, whole or not at all, with the folder it lies in.
