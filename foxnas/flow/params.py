@@ -138,7 +138,8 @@ def target_tables(config: Config, wildcards: Any, sizes: Sequence[int]) -> list[
     """Return where a further target was measured: the user's files, or the device's latency tables."""
     own = config.predictors.further(wildcards.target).table
     pattern = own or f"results/{wildcards.space}/{{size}}/latency-{{device}}.csv"
-    tables = [pattern.format(size=size, device=wildcards.device) for size in sizes]
+    # Not `format`: other braces are the user's own.
+    tables = [pattern.replace("{size}", str(size)).replace("{device}", wildcards.device) for size in sizes]
     return [local(table) for table in tables] if own else tables
 
 

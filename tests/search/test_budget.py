@@ -49,6 +49,8 @@ def test_equal_budgets_are_spelt_alike_in_settings(values, spelling):
         ("2 s", r'"2000 ms"'),
         ("25%", r'write "p25"'),
         ("../x", "not understood"),
+        (1e-300, "too small"),
+        ("0." + "0" * 300 + "1 ms", "too small"),
     ],
 )
 def test_mistyped_budgets_are_refused_with_the_right_spelling(value, message):

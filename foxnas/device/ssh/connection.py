@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import paramiko
 from paramiko.ssh_exception import ChannelException, IncompatiblePeer, SSHException
 
+from foxnas.device.schema import printable
 from foxnas.device.ssh.authentication import Secret, authenticate
 from foxnas.device.ssh.known_hosts import check_host_key, known_keys, preferred_kinds
 from foxnas.device.ssh.stream import SshStream
@@ -125,7 +126,7 @@ class Connection:
         words = ["/bin/sh", "-c", script, "sh", safe_path(path), str(len(content))]
         done = self.run(words, content, timeout_s)
         if done.status:
-            raise FoxnasError(f"SSH host {self.target}: {path} cannot be written there: {done.stderr.decode()[-300:]}")
+            raise FoxnasError(f"SSH host {self.target}: {path} cannot be written there: {_own_words(done.stderr)}")
 
     def close(self) -> None:
         """Close every hop, the last first."""
@@ -239,7 +240,13 @@ def _unreachable(hop: Target, what: str) -> FoxnasError:
     return FoxnasError(f"SSH host {hop}: {what}, and no known_hosts file knows it; is it the right name and port?")
 
 
+def _own_words(content: bytes) -> str:
+    return printable(content.decode(errors="replace"), 300)
+
+
 def _said(error: BaseException) -> str:
     if str(error).startswith("Error reading SSH protocol banner"):
         return "hung up before it spoke SSH"
-    return str(error).strip().rstrip(".") or ("hung up" if isinstance(error, EOFError) else type(error).__name__)
+    return printable(str(error), 300).rstrip(".") or (
+        "hung up" if isinstance(error, EOFError) else type(error).__name__
+    )
