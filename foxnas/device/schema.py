@@ -6,6 +6,7 @@ waited for it. Fields that are not listed are dropped.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
@@ -20,6 +21,9 @@ _NAME = 200
 
 #: What a host's clock and a device's may disagree by: a step of one of them, and the share that is due to drift.
 _SLACK_MS, _SLACK = 1000.0, 1.05
+
+#: How pydantic begins what a value should be.
+_WORDS = r"^(Input|Value|List|Dictionary|String|Tuple) should "
 
 #: A nanosecond: no clock of a runner tells less.
 _GRAIN_MS = 1e-6
@@ -175,5 +179,8 @@ def _checked(kind: type[_Answer], header: Mapping[str, Any]) -> dict[str, Any]:
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
         where, found = ".".join(map(str, first["loc"])), printable(repr(first["input"])[:_NAME], 60)
-        said = printable(first["msg"], _NAME)
-        raise Implausible(f"{where} of {found} ({said})" if where else said) from None
+        if first["type"] == "missing":
+            raise Implausible(f"without {where}") from None
+        said = printable(re.sub(_WORDS, "must ", first["msg"]), _NAME).removeprefix("Value error, ")
+        said = "must be an object" if first["type"] == "model_type" else said
+        raise Implausible(f"{where} of {found}, which {said}" if where else said) from None

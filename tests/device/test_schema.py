@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-import zlib
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -20,32 +19,8 @@ from foxnas.device.schema import checked_hello, checked_opened, checked_row, che
 from foxnas.device.session import measure_probes
 from foxnas.device.transport import Device, DeviceLost, Implausible
 from foxnas.errors import FoxnasError
-from foxnas.runner.server import RUNNER_VERSION
+from tests.support.bad_answers import HELLO, HELLOS, HOSTILE, LINES, MODELS, NEEDED, OPENED, PAGE, ROW, framed, page
 from tests.support.fake_device import ONCE, FakeDeviceStream, FakeTransport, probes, run
-
-ROW = {
-    "latency_ms": 1.0, "p10_ms": 0.9, "p90_ms": 1.2, "mad_ms": 0.01, "runs": 50, "preempted_percent": 2.0,
-    "peak_memory_mb": 9.0, "fallback_operators": 0, "clock_mhz": None, "device_ms": 60.0,
-}  # fmt: skip
-HELLO = {
-    "runner": RUNNER_VERSION, "backend": "tflite", "runtime": "LiteRT", "runtime_version": "2.3", "accelerator": None,
-    "timer_overhead_ns": 60, "machine": {"cpu": "Cortex-A72", "cores": 4}, "state": {"temperatures_c": {"cpu": 45.5}},
-}  # fmt: skip
-OPENED = {
-    "image_shape": [16, 16, 1], "image_dtype": "uint8", "output_shape": [10], "output_dtype": "int8", "scale": 0.1,
-    "zero_point": -3,
-}  # fmt: skip
-
-#: Of a timing: what no timing can be.
-HOSTILE: list[tuple[str, Any]] = [
-    *(("latency_ms", value) for value in (0, None, "1.0", -1, 1e-300, 4e-5, float("nan"), float("inf"), True, [], {})),
-    ("latency_ms", 1e9), ("latency_ms", "x" * 10**6), ("p10_ms", 2.0), ("p10_ms", None), ("p90_ms", 0.5),
-    ("mad_ms", -1), ("mad_ms", float("nan")), ("runs", 0), ("runs", 2.5), ("runs", 10**12), ("runs", "50"),
-    ("preempted_percent", 101), ("preempted_percent", -1), ("peak_memory_mb", -1), ("peak_memory_mb", 1e300),
-    ("energy_mj", float("inf")), ("batch", 0), ("dtype", 3), ("executor", ["x"]), ("fallback_operators", -1),
-    ("clock_mhz", 0), ("temperature_c", -400), ("temperature_c", 1e6), ("throttled", 1), ("device_ms", 1e9),
-    ("device_ms", float("nan")), ("error", None), ("error", ""), ("error", {"deep": 1}),
-]  # fmt: skip
 
 
 def test_honest_words_are_taken_as_they_are() -> None:
@@ -66,35 +41,19 @@ def test_an_impossible_timing_is_refused_in_one_line(name: str, value: Any) -> N
     assert str(refusal.value).isprintable()
 
 
-@pytest.mark.parametrize("missing", ["latency_ms", "p10_ms", "p90_ms", "mad_ms", "runs", "preempted_percent"])
+@pytest.mark.parametrize("missing", NEEDED)
 def test_a_timing_without_a_field_is_refused(missing: str) -> None:
     with pytest.raises(Implausible, match=missing):
         checked_row({name: value for name, value in ROW.items() if name != missing}, 60, 70.0)
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"runtime": None}, {"runtime_version": 2}, {"machine": None}, {"machine": {"cpu": {"a": 1}}},
-        {"machine": {"cores": -1}}, {"state": []}, {"state": {"load": float("nan")}},
-        {"state": {"temperatures_c": {"cpu": "hot"}}}, {"state": {"affinity": [0.5]}}, {"timer_overhead_ns": -1},
-        {"timer_overhead_ns": 1e300}, {"state": {"temperatures_c": {str(n): 1.0 for n in range(300)}}},
-    ],
-    ids=str,
-)  # fmt: skip
+@pytest.mark.parametrize("change", HELLOS, ids=str)
 def test_an_impossible_greeting_is_refused(change: dict[str, Any]) -> None:
     with pytest.raises(Implausible):
         checked_hello({**HELLO, **change})
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"image_shape": []}, {"image_shape": [0]}, {"image_shape": [10**9]}, {"image_dtype": "object"},
-        {"output_dtype": "V8"}, {"output_shape": None}, {"scale": float("nan")}, {"zero_point": 1 << 40},
-    ],
-    ids=str,
-)  # fmt: skip
+@pytest.mark.parametrize("change", MODELS, ids=str)
 def test_an_impossible_model_is_refused(change: dict[str, Any]) -> None:
     with pytest.raises(Implausible):
         checked_opened({**OPENED, **change})
@@ -131,7 +90,7 @@ class FakeLiarStream(FakeDeviceStream):
             if answer["type"] == "result" and (len(self.log) == 8 or self.always):
                 answer = self.lie if isinstance(self.lie, bytes) else {**answer, **self.lie}
             text = answer if isinstance(answer, bytes) else json.dumps({**answer, "size": 0}).encode()
-            self.answers += b"foxnas %08x %s\n" % (zlib.crc32(b"", zlib.crc32(text)), text)
+            self.answers += framed(text)
 
 
 @dataclass
@@ -150,19 +109,7 @@ class FakeLiar(FakeTransport):
         return kind(self.latency_ms, self.spread, self.preempted, self.cpu, self.log, **more)
 
 
-LIES = [
-    *({name: value} for name, value in HOSTILE),
-    b'{"type": "result", "id": "p00", "latency_ms": 1e999, "size": 0}',
-    b'{"type": "result", "size": 0}',
-    b'{"type": "result", "deep": ' + b"[" * 200_000 + b"]" * 200_000 + b', "size": 0}',
-    b'{"type": "result", "size": 1000000000}',
-    b'{"type": "result", "size": ' + b"9" * 5000 + b"}",
-    b'{"type": ["result"], "size": 0}',
-    b'{"type": "' + b"y" * 500_000 + b'", "size": 0}',
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("lie", LIES, ids=lambda lie: str(lie)[:40])
+@pytest.mark.parametrize("lie", [*({name: value} for name, value in HOSTILE), *LINES], ids=lambda lie: str(lie)[:40])
 def test_a_lie_ends_the_session_with_one_sentence_and_is_never_journalled(lie: Any, tmp_path: Path) -> None:
     """And an honest device that comes back continues from what the journal holds."""
     journal = tmp_path / "journal.jsonl"
@@ -215,3 +162,8 @@ def test_an_endless_greeting_ends_in_time_and_in_bytes(greeting: str, said: str,
     ):
         pass
     assert time.monotonic() - begun < 30  # it was for ever
+
+
+def test_the_page_says_what_each_bad_answer_gets() -> None:
+    assert PAGE.read_text() == page(), "run: python -m tests.support.bad_answers"
+    assert page().count("\n| ") > 70
