@@ -53,7 +53,7 @@ def end_with_the_run() -> None:
         raise KeyboardInterrupt from None
     except (AttributeError, OSError):  # no Linux, or one before 5.3
         return
-    if int(run) not in _ancestors():
+    if _is_an_orphan(int(run)):
         raise KeyboardInterrupt
     threading.Thread(target=_end_after, args=(gone,), daemon=True, name="end with the run").start()
 
@@ -73,17 +73,21 @@ def _end_after(gone: int) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _ancestors() -> set[int]:
-    """Return the processes that this one descends from; of Linux alone."""
-    found: set[int] = set()
-    process = os.getppid()
-    while process > 1 and process not in found:
-        found.add(process)
+def _is_an_orphan(run: int) -> bool:
+    """Whether this process certainly does not descend from that one, which started it.
+
+    A parent that the system hides, such as a container's starter, says nothing; process 1 is a container's command.
+    """
+    process, seen = os.getppid(), set[int]()
+    while process > 0 and process not in seen:
+        if process == run:
+            return False
+        seen.add(process)
         try:
             process = int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
         except (OSError, ValueError, IndexError):
-            break
-    return found
+            return False
+    return True
 
 
 def wait_for_jobs(patience_s: float) -> bool:

@@ -12,6 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from foxnas.files import orphans
+
 ROOT = Path(__file__).resolve().parents[2]
 
 #: As Snakemake: a thread starts a shell, whose program is a job that works in `.snakemake`'s folder.
@@ -141,3 +143,12 @@ def test_a_script_started_by_hand_neither_waits_nor_ends(tmp_path: Path) -> None
                           capture_output=True, text=True)  # fmt: skip
     assert done.stdout == "[]\n", done.stderr
     assert free(tmp_path, 0)
+
+
+def test_a_run_that_is_process_one_has_no_orphans() -> None:
+    """As in a container, whose command is Snakemake."""
+    assert not orphans._is_an_orphan(1)
+    assert not orphans._is_an_orphan(os.getppid())
+    with subprocess.Popen(["sleep", "60"]) as other:
+        assert orphans._is_an_orphan(other.pid)
+        other.kill()
