@@ -47,8 +47,10 @@ _Above0 = Annotated[float, Field(gt=0)]
 _Least0 = Annotated[float, Field(ge=0)]
 _Percent = Annotated[float, Field(ge=0, le=100)]
 _Mb = Annotated[float, Field(ge=0, le=1e8)]
-_Mhz = Annotated[float, Field(gt=0, le=1e5)]
-_Celsius = Annotated[float, Field(ge=-273.15, le=1000)]
+# Sensors are taken for what they are: one that is switched off says 0 MHz, or -274 degrees, and no number hangs on it.
+_Mhz = Annotated[float, Field(ge=0, le=1e6)]
+_Celsius = Annotated[float, Field(ge=-1e5, le=1e5)]
+_Energy = Annotated[float, Field(ge=-1e12, le=1e12)]
 _Count = Annotated[int, Field(ge=0, le=10**9)]
 _Side = Annotated[int, Field(ge=1, le=10**6)]
 
@@ -63,7 +65,7 @@ class _State(_Answer):
     temperatures_c: Annotated[dict[_Word, _Celsius], Field(max_length=256)] | None = None
     throttled: _Word | None = None
     throttled_since_boot: _Word | None = None
-    power_w: _Least0 | None = None
+    power_w: _Energy | None = None
     load: _Least0 | None = None
     affinity: Annotated[list[_Count], Field(max_length=65536)] | None = None
 
@@ -104,7 +106,7 @@ class _Timing(_Answer):
     runs: Annotated[int, Field(ge=1, le=10**9)]
     preempted_percent: _Percent
     peak_memory_mb: _Mb | None = None
-    energy_mj: _Least0 | None = None
+    energy_mj: _Energy | None = None
     batch: Annotated[int, Field(ge=1, le=10**6)] | None = None
     dtype: _Word | None = None
     signedness: _Word | None = None

@@ -30,6 +30,8 @@ def test_honest_words_are_taken_as_they_are() -> None:
     }
     assert checked_hello({**HELLO, "type": "hello"}) == HELLO
     assert checked_opened(OPENED) == OPENED
+    switched_off = {"clock_mhz": 0.0, "temperature_c": -274.0, "energy_mj": -0.5, "throttled": None}
+    assert checked_row({**ROW, **switched_off}, 60, 70.0) == {**ROW, **switched_off}
     assert checked_state({"load": 0, "more": 1}) == {"load": 0}
 
 

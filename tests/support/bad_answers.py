@@ -39,7 +39,7 @@ HOSTILE: list[tuple[str, Any]] = [
     ("mad_ms", -1), ("mad_ms", float("nan")), ("runs", 0), ("runs", 2.5), ("runs", 10**12), ("runs", "50"),
     ("preempted_percent", 101), ("preempted_percent", -1), ("peak_memory_mb", -1), ("peak_memory_mb", 1e300),
     ("energy_mj", float("inf")), ("batch", 0), ("dtype", 3), ("executor", ["x"]), ("fallback_operators", -1),
-    ("clock_mhz", 0), ("temperature_c", -400), ("temperature_c", 1e6), ("throttled", 1), ("device_ms", 1e9),
+    ("clock_mhz", -1), ("temperature_c", -1e6), ("temperature_c", 1e6), ("throttled", 1), ("device_ms", 1e9),
     ("device_ms", float("nan")), ("error", None), ("error", ""), ("error", {"deep": 1}),
 ]  # fmt: skip
 
