@@ -19,6 +19,7 @@ from foxnas.device.schema import checked_hello, checked_opened, checked_row, che
 from foxnas.device.session import measure_probes
 from foxnas.device.transport import Device, DeviceLost, Implausible
 from foxnas.errors import FoxnasError
+from foxnas.files.journal import Journal
 from tests.support.bad_answers import HELLO, HELLOS, HOSTILE, LINES, MODELS, NEEDED, OPENED, PAGE, ROW, framed, page
 from tests.support.fake_device import ONCE, FakeDeviceStream, FakeTransport, probes, run
 
@@ -126,6 +127,21 @@ def test_a_lie_ends_the_session_with_one_sentence_and_is_never_journalled(lie: A
     table, _ = run(FakeTransport(), ONCE, journal)
     assert table["usable"].all()
     assert (table["latency_ms"] == 1.0).all()
+
+
+@pytest.mark.parametrize("kind", ["probe", "reference"])
+@pytest.mark.parametrize("latency_ms", [0, None, "1.0", -1, 1e-300])
+def test_a_lie_in_an_old_journal_is_passed_over(kind: str, latency_ms: Any, tmp_path: Path) -> None:
+    """Versions before the schema wrote them down."""
+    path = tmp_path / "journal.jsonl"
+    run(FakeTransport(), ONCE, path)
+    key = json.loads(path.read_text().splitlines()[0])["key"]
+    with Journal(path, key) as book:
+        book.append({"kind": kind, "id": "p03", "row": {**ROW, "latency_ms": latency_ms}})
+    table, info = run(FakeTransport(), ONCE, path, n=21)
+    assert table["usable"].all()
+    assert (table["latency_ms"] == 1.0).all()
+    assert all(one == 1.0 for session in info["sessions"] for one in session["references_ms"])
 
 
 def test_lies_are_counted_and_a_device_that_only_lies_is_given_up(
