@@ -29,14 +29,19 @@ _TAIL_BYTES = 1 << 18
 _HEADER_BYTES = 100 << 20
 
 
-def recorded_settings(path: Path) -> dict[str, Any] | None:
-    """Return the settings that an artefact was made with; None where it is not there, or does not say them."""
+def recorded(path: Path) -> dict[str, Any] | None:
+    """Return what made an artefact; None where it is not there, or does not say."""
     read = _READERS.get(path.suffix)
     try:
         made_by = read(path) if read else None
-        settings = made_by.get("settings") if isinstance(made_by, dict) else None
     except (OSError, ValueError, AttributeError, RecursionError):  # its reader will say what is wrong with it
         return None
+    return made_by if isinstance(made_by, dict) else None
+
+
+def recorded_settings(path: Path) -> dict[str, Any] | None:
+    """Return the settings that an artefact was made with; None where it is not there, or does not say."""
+    settings = (recorded(path) or {}).get("settings")
     return settings if isinstance(settings, dict) else None
 
 
