@@ -53,7 +53,16 @@ def differing(one: Any, other: Any, name: str = "") -> list[str]:
     if isinstance(one, Mapping) and isinstance(other, Mapping):
         both = [key for key in one if key in other]
         return [found for key in both for found in differing(one[key], other[key], f"{name}.{key}".lstrip("."))]
-    return [] if json.dumps(one) == json.dumps(other) else [name]
+    return [] if _alike(one, other) else [name]
+
+
+def _alike(one: Any, other: Any) -> bool:
+    """Whether two values are equal: 20 is 20.0, as versions of a config may spell it, and 1 is no true."""
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_alike, one, other))
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return one.keys() == other.keys() and all(_alike(one[key], other[key]) for key in one)
+    return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)
 
 
 def leaf(settings: Any, name: str) -> str:

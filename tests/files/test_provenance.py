@@ -68,3 +68,6 @@ def test_settings_differ_by_leaves_that_both_have() -> None:
     assert differing(one, other) == ["protocol.xnnpack", "scene", "sizes"]
     assert leaf(one, "protocol.xnnpack") == "true"
     assert differing(one, one) == []
+    spelt = {"budget": 20, "list": [1, {"a": True}], "text": "x"}
+    assert differing(spelt, {"budget": 20.0, "list": [1.0, {"a": True}], "text": "x"}) == []
+    assert differing(spelt, {"budget": "20", "list": [1, {"a": 1}], "text": "x"}) == ["budget", "list"]
