@@ -14,13 +14,14 @@ from snakemake.utils import min_version
 
 sys.path.insert(0, str(workflow.current_basedir))
 
-from foxnas.flow import configuration
+from foxnas.flow import configuration, contents
 from foxnas.flow import resources as jobs
 from foxnas.flow import params as flow
 from foxnas.flow import rounds
 from foxnas.flow import snakemake_private
 from foxnas.search.budget import Budget
 from foxnas.flow.run_lock import take_folder
+from foxnas.flow.runtimes import measured
 
 min_version("9.0")
 
@@ -57,7 +58,7 @@ SERVING = [
 ]
 SAMPLE = flow.sample(CONFIG)
 UNIFORM = CONFIG.sampling.design == "uniform"
-BUDGETS = {Budget.parse(budget).name: budget for budget in CONFIG.budgets}
+BUDGETS = {budget.name: budget.spelling for budget in map(Budget.parse, CONFIG.budgets)}
 FURTHER_TARGETS = [target.name for target in CONFIG.predictors.further_targets]
 ROUNDS = rounds.names(CONFIG)
 TWISTS = rounds.twists(CONFIG)

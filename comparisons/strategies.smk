@@ -79,7 +79,7 @@ use rule time_subnets as time_found with:
     params:
         settings=lambda wildcards: flow.settings(
             space=SPACE,
-            device=CONFIG.device(wildcards.device).measured,
+            device=measured(CONFIG, wildcards.device),
             sample=SAMPLE,
         ),
         access=flow.access(CONFIG),
@@ -130,7 +130,7 @@ use rule time_compiled as time_compiled_found with:
         device=flow.any_of(EDGETPU),
     params:
         settings=lambda wildcards: flow.settings(
-            device=CONFIG.device(wildcards.device).measured,
+            device=measured(CONFIG, wildcards.device),
             sample=SAMPLE,
         ),
         access=flow.access(CONFIG),

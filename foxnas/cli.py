@@ -29,7 +29,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 from pydantic import TypeAdapter, ValidationError
 
 from foxnas.errors import FoxnasError
-from foxnas.files import closures
+from foxnas.files import closures, orphans
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +40,9 @@ TIMES = "start-up %.2f s, work %.2f s"
 RECORDED_PACKAGES = (
     "foxnas", "numpy", "pandas", "statsmodels", "torch", "tensorflow-cpu", "tensorflow", "ai-edge-litert",
 )  # fmt: skip
+
+#: Of the settings, digests of the user's files that the rule reads: recorded, and no parameter of the script.
+CONTENTS = "contents"
 
 #: What an artefact records of its making; see `made_by`.
 MadeBy = dict[str, Any]
@@ -57,6 +60,7 @@ def run(main: Callable[..., None]) -> None:
     logging.captureWarnings(True)
     start_up_s, started = _age_s(), time.perf_counter()
     try:
+        orphans.end_with_the_run()
         main(**arguments)
         log.info(TIMES, start_up_s, time.perf_counter() - started)
     except FoxnasError as error:
@@ -86,7 +90,7 @@ def parse(main: Callable[..., None], words: list[str]) -> dict[str, Any]:
     parser = argparse.ArgumentParser(description=inspect.getdoc(main), add_help=False)
     parser.add_argument("--settings", type=json.loads, nargs="+", default=[], metavar="JSON")
     given = parser.parse_known_args(words)[0].settings
-    settings = {name: value for part in given for name, value in part.items()}
+    settings = {name: value for part in given for name, value in part.items() if name != CONTENTS}
     parser.add_argument("--help", action="help")
     recorded = types.pop("made_by", None) is not None
     for name, kind in types.items():

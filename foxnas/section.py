@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import types
 from collections.abc import Callable
 from dataclasses import asdict, is_dataclass
@@ -11,7 +12,7 @@ from functools import cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from annotated_types import Ge, Gt, Le, Lt
-from pydantic import BaseModel, ConfigDict, Field, Strict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict
 
 from foxnas.errors import FoxnasError
 
@@ -21,7 +22,12 @@ Number = Annotated[float, Strict()]
 Flag = Annotated[bool, Strict()]
 Text = Annotated[str, Strict()]
 
-Name = Annotated[Text, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+#: Characters of a name: files have it in theirs, beside other words, and a file's name has 255 at most.
+LONGEST_NAME = 100
+
+Name = Annotated[Text, Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=LONGEST_NAME)]
+#: Of this host; ~ is the home folder, as a shell has it.
+HostPath = Annotated[Text, Field(min_length=1), AfterValidator(os.path.expanduser)]
 Count = Annotated[Whole, Field(ge=1)]
 Percent = Annotated[Number, Field(ge=0, le=100)]
 Index = Annotated[Whole, Field(ge=0)]

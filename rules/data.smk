@@ -9,7 +9,7 @@ rule fetch_images:
 
     On this host also when a cluster does the rest: its nodes often have no way out.
 
-    A folder cannot be watched; delete results/data/source/images.csv after a change in it.
+    A folder is looked at each time: other files in it, or files of other content, are obtained anew.
     """
     input:
         **flow.script("fetch_images"),
@@ -24,7 +24,11 @@ rule fetch_images:
         **jobs.growing(mem_mb=2000, runtime=30),
     params:
         **flow.script_params("fetch_images"),
-        settings=flow.settings(dataset=CONFIG.data.dataset, folder=CONFIG.data.folder),
+        settings=lambda wildcards: flow.settings(
+            dataset=CONFIG.data.dataset,
+            folder=CONFIG.data.folder,
+            **contents.of_data(CONFIG.data),
+        ),
     message:
         "Obtaining the images"
     shell:

@@ -61,7 +61,7 @@ rule time_compiled:
     params:
         **flow.script_params("time_compiled"),
         settings=lambda wildcards: flow.settings(
-            device=CONFIG.device(wildcards.device).measured,
+            device=measured(CONFIG, wildcards.device),
             sample=SAMPLE,
         ),
         access=flow.access(CONFIG),

@@ -58,7 +58,7 @@ rule time_candidates:
     params:
         **flow.script_params("time_models"),
         settings=lambda wildcards: flow.settings(
-            device=CONFIG.device(wildcards.device).measured,
+            device=measured(CONFIG, wildcards.device),
             sessions=CONFIG.verification.sessions,
         ),
         access=flow.access(CONFIG),
@@ -114,6 +114,7 @@ rule deploy_winner:
             alike_layers=CONFIG.search.alike_layers,
             verification=CONFIG.verification,
             caps=flow.caps(CONFIG, wildcards.device),
+            **contents.of_files(flow.objective_file(CONFIG)),
         ),
     message:
         "Deploying the winner for budget {wildcards.budget} on {wildcards.device}"

@@ -29,7 +29,7 @@ rule time_subnets:
         **flow.script_params("time_subnets"),
         settings=lambda wildcards: flow.settings(
             space=flow.space_at(SPACE, [int(wildcards.size)]),
-            device=CONFIG.device(wildcards.device).measured,
+            device=measured(CONFIG, wildcards.device),
             sample=SAMPLE,
         ),
         access=flow.access(CONFIG),

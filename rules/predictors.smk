@@ -91,6 +91,7 @@ rule fit_target:
             target=CONFIG.predictors.further(wildcards.target),
             folds=CONFIG.predictors.folds,
             seed=CONFIG.predictors.seed,
+            **contents.of_files(flow.own_tables(CONFIG, wildcards, SIZES)),
         ),
     message:
         "Fitting {wildcards.target} on {wildcards.device}"

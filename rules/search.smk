@@ -72,6 +72,7 @@ rule search_architectures:
             search=CONFIG.search,
             caps=flow.caps(CONFIG, wildcards.device),
             target=CONFIG.predictors.accuracy_target,
+            **contents.of_files(flow.objective_file(CONFIG)),
         ),
     message:
         "Searching under budget {wildcards.budget} on {wildcards.device}, {wildcards.round}"
@@ -188,6 +189,7 @@ rule twist_winner:
             verification=CONFIG.verification,
             caps=flow.caps(CONFIG, wildcards.device),
             twists=CONFIG.refinement.twists,
+            **contents.of_files(flow.objective_file(CONFIG)),
         ),
     message:
         "Twisting the best candidate for budget {wildcards.budget} on {wildcards.device}"

@@ -44,7 +44,8 @@ else:
         """Check that the given checkpoint is of this space, and take it as the supernet."""
         input:
             **flow.script("take_checkpoint"),
-            checkpoint=flow.checkpoint(CONFIG),
+            # A function, since braces in its text would be wildcards.
+            checkpoint=lambda wildcards: flow.checkpoint(CONFIG),
         output:
             supernet="results/{space}/supernet.safetensors",
         log:
@@ -55,7 +56,10 @@ else:
             **jobs.growing(mem_mb=1000, runtime=10),
         params:
             **flow.script_params("take_checkpoint"),
-            settings=flow.settings(space=flow.shape_of(SPACE)),
+            settings=lambda wildcards: flow.settings(
+                space=flow.shape_of(SPACE),
+                **contents.of_files([flow.checkpoint(CONFIG)]),
+            ),
         message:
             "Taking {input.checkpoint} as the supernet of space {wildcards.space}"
         shell:

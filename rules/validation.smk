@@ -46,7 +46,7 @@ use rule time_candidates as validate_latency with:
         "results/benchmarks/{space}/{device}/{budget}/validate_latency.tsv"
     params:
         settings=lambda wildcards: flow.settings(
-            device=CONFIG.device(wildcards.device).measured,
+            device=measured(CONFIG, wildcards.device),
             sessions=CONFIG.validation.sessions,
         ),
     message:
@@ -77,7 +77,7 @@ rule validate_on_device:
     params:
         **flow.script_params("validate_on_device"),
         settings=lambda wildcards: flow.settings(
-            device=CONFIG.device(wildcards.device).measured
+            device=measured(CONFIG, wildcards.device)
         ),
         access=flow.access(CONFIG),
         journal=JOURNAL("results/{space}/journals/answers-{device}/{budget}.jsonl"),
@@ -177,6 +177,7 @@ rule compare_baselines:
             alike_layers=CONFIG.search.alike_layers,
             caps=flow.caps(CONFIG, wildcards.device),
             subnets=CONFIG.sampling.subnets,
+            **contents.of_files(flow.objective_file(CONFIG)),
         ),
     message:
         "Comparing with the baselines on {wildcards.device}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -10,11 +11,14 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from foxnas import cli
 from foxnas.accuracy.config import AccuracyConfig
 from foxnas.config.whole import read_config
+from foxnas.files.provenance import recorded_settings
 from foxnas.section import canonical
+from foxnas.supernet.tensors import read_tensors
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -84,11 +88,16 @@ def test_the_shipped_checkpoint_is_of_the_default_space(tmp_path: Path) -> None:
     config = read_config(ROOT / "config" / "config.yaml")
     target = tmp_path / "out" / "supernet.safetensors"
     done = run_script(
-        "take_checkpoint", "--settings", canonical({"space": config.space}),
+        "take_checkpoint", "--settings", canonical({"space": config.space, "contents": ["0123"]}),
         "--checkpoint", str(ROOT / config.supernet.checkpoint), "--supernet", str(target),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert target.read_bytes() == (ROOT / config.supernet.checkpoint).read_bytes()
+    taken, given = read_tensors(target), read_tensors(ROOT / config.supernet.checkpoint)
+    assert taken.tensors.keys() == given.tensors.keys()
+    assert all(torch.equal(taken.tensors[name], tensor) for name, tensor in given.tensors.items())
+    assert {**taken.metadata, "taken_by": ""} == {**given.metadata, "taken_by": ""}
+    settings = {"space": json.loads(canonical(config.space)), "contents": ["0123"]}
+    assert recorded_settings(target) == settings
 
 
 def recording(

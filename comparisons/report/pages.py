@@ -15,6 +15,7 @@ from comparisons.report.contenders import DRAWN, Comparison
 from comparisons.report.strategies import LOOKS, draw_strategies
 from comparisons.strategies.against_random import FOUND_COLUMNS, relative_improvement
 from foxnas.accuracy.outcomes import TARGETS
+from foxnas.cli import MadeBy
 from foxnas.files.tables import read_json, read_table
 from foxnas.report.rendering import render
 from foxnas.report.targets import name_of
@@ -42,17 +43,32 @@ def read_budget(
     )
 
 
-def write_strategies(page: Path, space: str, target: str, found: Mapping[str, Sequence[Budget]]) -> None:
+def write_strategies(
+    page: Path, made_by: MadeBy, space: str, target: str, found: Mapping[str, Sequence[Budget]]
+) -> None:
     """Write the page of what the strategies found, by device."""
-    _render(page, "strategies.html.j2", space, list(found), found=found, accuracy=name_of(target), strategies=LOOKS)
+    _render(
+        page, "strategies.html.j2", made_by, space, list(found), found=found, accuracy=name_of(target), strategies=LOOKS
+    )
 
 
-def write_predictors(page: Path, space: str, devices: Sequence[str], compared: Sequence[Comparison]) -> None:
+def write_predictors(
+    page: Path, made_by: MadeBy, space: str, devices: Sequence[str], compared: Sequence[Comparison]
+) -> None:
     """Write the page of the predictors."""
-    _render(page, "predictors.html.j2", space, devices, compared=compared, contenders=DRAWN)
+    _render(page, "predictors.html.j2", made_by, space, devices, compared=compared, contenders=DRAWN)
 
 
-def _render(page: Path, template: str, space: str, devices: Sequence[str], **values: Any) -> None:
+def _render(page: Path, template: str, made_by: MadeBy, space: str, devices: Sequence[str], **values: Any) -> None:
     # Neither page colours anything by image size.
     colours: dict[str, list[str]] = {"light": [], "dark": []}
-    render(page, template, PackageLoader("comparisons.report"), space=space, devices=devices, colours=colours, **values)
+    render(
+        page,
+        template,
+        made_by,
+        PackageLoader("comparisons.report"),
+        space=space,
+        devices=devices,
+        colours=colours,
+        **values,
+    )

@@ -11,6 +11,7 @@ from foxnas.report.targets import name_of
 
 def main(
     *,
+    made_by: cli.MadeBy,
     space: str,
     devices: list[str],
     accuracy_target: str,
@@ -24,7 +25,7 @@ def main(
     compared = [compare(read_table(accuracy, SCORES), name_of(accuracy_target), None, "points", accuracy_form)]
     for device, scores in zip(devices, latency, strict=True):
         compared.append(compare(read_table(scores, SCORES), "latency", device, "ms", latency_form))
-    write_predictors(page, space, devices, compared)
+    write_predictors(page, made_by, space, devices, compared)
 
 
 if __name__ == "__main__":

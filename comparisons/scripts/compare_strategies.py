@@ -10,6 +10,7 @@ from foxnas.space.pooling import accuracy_and_latency
 
 def main(
     *,
+    made_by: cli.MadeBy,
     space: str,
     devices: list[str],
     target: str,
@@ -33,7 +34,7 @@ def main(
     for i, device in enumerate(devices):
         random = accuracy_and_latency(accuracy, latency[i * sizes : (i + 1) * sizes], TARGETS[target])
         shown[device] = [read_budget(*one, random, target) for one in files[i * count : (i + 1) * count]]
-    write_strategies(page, space, target, shown)
+    write_strategies(page, made_by, space, target, shown)
 
 
 if __name__ == "__main__":

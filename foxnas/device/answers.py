@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from foxnas.device.client import Runner
 from foxnas.device.protocol import MeasurementProtocol
 from foxnas.device.retrying import persist
 from foxnas.device.status_line import condition
-from foxnas.device.transport import Device, DeviceLost
+from foxnas.device.transport import Device, DeviceLost, Implausible
 from foxnas.errors import FoxnasError
 from foxnas.files.journal import Journal
 from foxnas.files.progress import Progress
@@ -132,10 +133,18 @@ def _ask_missing(runner: Runner, described: Mapping[str, Any], book: Journal, im
         batch = missing[done : done + size]
         batch = batch[: 1 + int(np.argmin(np.append(np.diff(batch) == 1, False)))]  # a journal line is one range
         asked = time.monotonic()
-        raw = np.frombuffer(runner.predict(images[batch].tobytes()), described["output_dtype"])
+        content, kind = runner.predict(images[batch].tobytes()), np.dtype(described["output_dtype"])
         spent = time.monotonic() - asked
-        if raw.size != len(batch) * int(np.prod(described["output_shape"])):
-            raise DeviceLost(f"{runner.device}: answered {raw.size} numbers to {len(batch)} images")
+        if len(content) != len(batch) * math.prod(described["output_shape"]) * kind.itemsize:
+            raise Implausible(
+                f"{runner.device}: answered {len(content) / kind.itemsize:g} numbers to {len(batch)} images; nothing "
+                "of it is kept"
+            )
+        raw = np.frombuffer(content, kind)
+        if kind.kind == "f" and not np.isfinite(raw).all():
+            raise Implausible(
+                f"{runner.device}: answered no number (NaN or infinite) to an image; nothing of it is kept"
+            )
         classes = raw.reshape(len(batch), -1).argmax(axis=1)
         book.append({"first": int(batch[0]), "classes": classes.tolist()})
         done += len(batch)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -15,6 +16,8 @@ from foxnas.device.provisioning.readiness import Restored
 from foxnas.device.ssh.transport import SshTransport
 from foxnas.device.transport import Device
 from foxnas.section import canonical
+
+_log = logging.getLogger(__name__)
 
 
 def build_device(
@@ -38,6 +41,12 @@ def build_device(
 def connect(config: MeasuredConfig, access: AccessConfig) -> tuple[Device, MeasurementProtocol]:
     """Return the device as it is, and its measurement protocol; see `build_device`."""
     protocol = MeasurementProtocol(**asdict(config.protocol), torch=config.torch)
+    if config.kind == "tflite" and protocol.threads > 1 and not protocol.xnnpack:
+        _log.warning(
+            "device %s: threads is %d with xnnpack: false, whose kernels get slower with more than one; small models "
+            "take 6 to 20 times as long: write threads: 1, or xnnpack: true",
+            config.name, protocol.threads,
+        )  # fmt: skip
     device = Device(
         config.name,
         SshTransport(access.ssh, config.kind) if access.ssh else LocalTransport(),

@@ -7,11 +7,13 @@ import getpass
 import logging
 import socket
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
 from foxnas.device.protocol import MeasurementProtocol
-from foxnas.device.transport import Device, DeviceLost, RunnerDied, Stream
+from foxnas.device.schema import checked_hello, checked_opened, checked_row, checked_state, printable
+from foxnas.device.transport import Device, DeviceLost, Implausible, RunnerDied, Stream
 from foxnas.errors import FoxnasError
 from foxnas.runner.frames import FrameError, FrameReader, encode_frame
 from foxnas.runner.packing import pack
@@ -20,6 +22,8 @@ from foxnas.runner.server import RUNNER_VERSION
 _log = logging.getLogger(__name__)
 #: Longest time that torch.compile is given for one network.
 _COMPILING_S = 1800.0
+#: Of a body: outputs are asked for in batches of 4 MB of images, each answered by some thousand numbers at most.
+_LARGEST_ANSWER = 1 << 28
 _STABLE = ("system", "architecture", "board", "cpu", "cores", "machine")
 
 
@@ -40,13 +44,13 @@ class Runner:
         self.device, self.protocol = device, protocol
         self.hello: dict[str, Any] = {}
         self._stream: Stream | None = None
-        self._frames = FrameReader()
+        self._frames = FrameReader(_LARGEST_ANSWER)
         self._said_after_s = 0.0
 
     def __enter__(self) -> Runner:
         self._stream = self.device.transport.start()
         try:
-            self.hello = self._ask(
+            said, _ = self._ask(
                 {
                     "type": "hello",
                     "lock": self.device.lock,
@@ -58,12 +62,13 @@ class Runner:
                 },
                 answer="hello",
                 during="start-up",
-            )[0]
-            if self.hello.get("runner") != RUNNER_VERSION:
+            )
+            if said.get("runner") != RUNNER_VERSION:
                 raise FoxnasError(
-                    f"{self.device}: has runner version {self.hello.get('runner')}, this host needs "
+                    f"{self.device}: has runner version {printable(str(said.get('runner')), 60)}, this host needs "
                     f"{RUNNER_VERSION}: provision the device again"
                 )
+            self.hello = self._held("start-up", checked_hello, said)
         except BaseException as error:
             self._stream.close()
             if isinstance(error, RunnerDied) and not error.killed:
@@ -99,18 +104,22 @@ class Runner:
             allowance_s += _COMPILING_S
         settings = {"settings": self.protocol.timing, "unpacked_bytes": len(model)}
         header = {"type": "measure", "id": label, **settings}
+        asked = time.monotonic()
         row, _ = self._ask(header, pack(model), answer="result", during=f"probe {label}", allowance_s=allowance_s)
         if row.get("id") != label:
-            raise DeviceLost(self._complaint(f"probe {label}", f"the answer was for {row.get('id')!r}"))
-        return {name: value for name, value in row.items() if name not in ("type", "id", "size")}
+            said = printable(repr(row.get("id"))[:100])
+            raise DeviceLost(self._complaint(f"probe {label}", f"the answer was for {said}"))
+        waited_ms = 1000 * (time.monotonic() - asked)
+        return self._held(f"probe {label}", checked_row, row, self.hello.get("timer_overhead_ns", 0), waited_ms)
 
     def open(self, model: bytes) -> dict[str, Any]:
         """Let the device open a model for `predict`. Returns `Predictor.description`. Raises FoxnasError."""
         settings = {"threads": self.protocol.threads, "xnnpack": self.protocol.xnnpack}
         answer, _ = self._ask({"type": "open", "settings": settings}, model, answer="opened", during="opening a model")
-        if "error" in answer:
-            raise FoxnasError(f"{self.device}: the model cannot be run: {answer['error']}")
-        return {name: value for name, value in answer.items() if name not in ("type", "size")}
+        described = self._held("opening a model", checked_opened, answer)
+        if "error" in described:
+            raise FoxnasError(f"{self.device}: the model cannot be run: {described['error']}")
+        return described
 
     def predict(self, images: bytes) -> bytes:
         """Return the open model's raw outputs for the raw bytes of some images."""
@@ -119,7 +128,16 @@ class Runner:
     def state(self) -> dict[str, Any]:
         """Return clock, governor, temperatures and load as they are now."""
         answer, _ = self._ask({"type": "state"}, answer="state", during="reading the machine's state")
-        return {name: value for name, value in answer.items() if name not in ("type", "size")}
+        return self._held("reading the machine's state", checked_state, answer)
+
+    def _held(
+        self, during: str, check: Callable[..., dict[str, Any]], answer: dict[str, Any], *more: float
+    ) -> dict[str, Any]:
+        """Return an answer that the schema takes."""
+        try:
+            return check(answer, *more)
+        except Implausible as error:
+            raise Implausible(f"{self.device}, {during}: answered {error}; nothing of it is kept") from None
 
     def _ask(
         self, header: dict[str, Any], body: bytes = b"", *, answer: str, during: str, allowance_s: float = 0
@@ -136,13 +154,13 @@ class Runner:
                 if got["type"] == answer:
                     return got, content
                 if got["type"] == "waiting":
-                    self._wait_for(str(got.get("holder")), time.monotonic() - begun)
+                    self._wait_for(printable(str(got.get("holder")), 100), time.monotonic() - begun)
                 elif got["type"] == "idle":
                     raise _HostWasSilent
                 elif got["type"] == "fatal":
                     raise FoxnasError(self._complaint(during, str(got.get("error"))))
                 else:
-                    raise FrameError(f"a frame of type {got['type']!r} where {answer!r} was expected")
+                    raise FrameError(f"a frame of type {got['type'][:40]!r} where {answer!r} was expected")
         except TimeoutError:
             raise DeviceLost(self._complaint(during, f"silent for {timeout_s:.0f} s")) from None
         except _HostWasSilent:
@@ -172,6 +190,8 @@ class Runner:
     def _next(self, deadline: float) -> tuple[dict[str, Any], bytes]:
         assert self._stream
         while (frame := self._frames.next_frame()) is None:
+            if time.monotonic() > deadline:  # what arrives all the time is no answer either
+                raise TimeoutError
             data = self._stream.receive(max(deadline - time.monotonic(), 0))
             if not data:
                 raise DeviceLost("the runner ended" + " in the middle of an answer" * self._frames.torn)
@@ -180,6 +200,6 @@ class Runner:
 
     def _complaint(self, during: str, what: str) -> str:
         assert self._stream
-        tail = f"{self._frames.noise.decode(errors='replace')} {self._stream.stderr_tail()}".split()
-        said = f"; its last words: {' '.join(tail)[-600:]}" if tail else ""
-        return f"{self.device}, {during}: {what}{said}"
+        tail = printable(f"{self._frames.noise.decode(errors='replace')} {self._stream.stderr_tail()}")
+        said = f"; its last words: {tail}" if tail else ""
+        return f"{self.device}, {during}: {printable(what)}{said}"

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from foxnas.device.protocol import Protocol, TorchOptions
-from foxnas.section import Count, Name, Section
+from foxnas.section import Count, HostPath, Name, Section
 
 Kind = Literal["tflite", "edgetpu", "torch"]
 
@@ -22,7 +22,7 @@ class SshConfig(Section):
     """null: as ~/.ssh/config says, else your own name."""
     port: Annotated[int, Field(ge=1, le=65535)] | None = None
     """null: as ~/.ssh/config says, else 22."""
-    config_file: Annotated[str, Field(min_length=1)] | None = None
+    config_file: HostPath | None = None
     """Read this file instead of ~/.ssh/config, as `ssh -F` does; null: the usual ones."""
     password: Literal["prompt"] | Annotated[str, Field(pattern=r"^[A-Z_][A-Z0-9_]*$")] | None = None
     """null: agent and key files only. prompt: ask for it. Else the name of the environment variable that holds it
@@ -32,7 +32,7 @@ class SshConfig(Section):
     python: Annotated[str, Field(min_length=1)] | None = None
     """The Python that runs the runner, which provisioning then leaves as it is; null: the environment that provisioning
     makes in `folder`."""
-    wheels: Annotated[str, Field(min_length=1)] | None = None
+    wheels: HostPath | None = None
     """A folder of this host with the wheels to install there, for when neither has a network. null: this host fetches
     them."""
 
@@ -58,7 +58,7 @@ class CompilerLimits(Section):
 class CompilerConfig(Section):
     """The Edge TPU compiler, which runs on this host and not on the device."""
 
-    executable: Annotated[str, Field(min_length=1)] = "edgetpu_compiler"
+    executable: HostPath = "edgetpu_compiler"
     """A name on PATH, or a path; x86-64 Linux only. docs/how-to/coral.md has the commands that install it."""
     timeout_s: Count = 180
     """Longest time for one model; past it, the model is a row with its reason."""
@@ -82,6 +82,8 @@ class MeasuredConfig(Section):
     """As in `SshConfig`."""
     torch: TorchOptions | None
     protocol: Protocol
+    runtime: list[str] | None = None
+    """What this host has or installs there to run models, with versions; null where the device's owner decides."""
 
 
 class AccessConfig(Section):

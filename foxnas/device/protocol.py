@@ -46,7 +46,8 @@ class Protocol(Settings):
     repeats: Count = 2
     """Timings of each probe, each in its own pass over all probes; the latency is their mean."""
     threads: Count = 1
-    """Threads of the interpreter."""
+    """Threads of the interpreter. The runtime's own kernels (xnnpack: false) get slower with more than one: small
+    models take 6 to 20 times as long, on an idle machine too; with XNNPACK two threads are 1.8 times as fast."""
     cpu: Index | None = None
     """Pin to this core; null takes the last one."""
     xnnpack: Flag = True

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from foxnas.device.transport import Device, DeviceLost, RunnerDied
+from foxnas.device.transport import Device, DeviceLost, Implausible, RunnerDied
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -22,7 +22,8 @@ def persist(device: Device, work: Callable[[], _T], progress: Callable[[], int])
 
     Pauses double from a second to a minute. An outage begins with the first loss and ends when `progress`
     has grown; after `device.away_s` of one, the last loss is raised with the number of attempts. A runner that
-    dies five times in a row without progress, on a device that is there, is no outage and ends the same way.
+    dies or answers what cannot be, five times in a row without progress, on a device that is there, is no outage and
+    ends the same way.
     `work` must take up where it left off.
     """
     pause_s, losses, deaths, began, done = FIRST_PAUSE_S, 0, 0, 0.0, progress()
@@ -34,7 +35,7 @@ def persist(device: Device, work: Callable[[], _T], progress: Callable[[], int])
             if losses == 0 or progress() > done:
                 pause_s, losses, deaths, began, done = FIRST_PAUSE_S, 0, 0, now, progress()
             losses += 1
-            deaths = deaths + 1 if isinstance(error, RunnerDied) else 0
+            deaths = deaths + 1 if isinstance(error, RunnerDied | Implausible) else 0
             left_s = device.away_s - (now - began) - pause_s
             device.transport.close()  # it may stand and yet be dead
             if left_s < 0 or deaths == MOST_DEATHS:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -19,8 +20,9 @@ from foxnas.device.acceptance import COLUMNS, is_settled, judge, references, tab
 from foxnas.device.client import Runner
 from foxnas.device.protocol import MeasurementProtocol
 from foxnas.device.retrying import persist
+from foxnas.device.schema import checked_row
 from foxnas.device.status_line import condition
-from foxnas.device.transport import Device, DeviceLost, RunnerDied
+from foxnas.device.transport import Device, DeviceLost, Implausible, RunnerDied
 from foxnas.errors import FoxnasError
 from foxnas.files.journal import Journal
 from foxnas.files.progress import follow
@@ -91,6 +93,7 @@ def measure_probes(
     def session() -> tuple[list[dict[str, Any]], dict[str, Any]]:
         nonlocal recorded
         with Runner(device, protocol) as runner, Journal(journal, _key(runner, reference, made_from)) as book:
+            book.records[:] = filter(_is_possible, book.records)
             try:
                 _Measurement(runner, book, reference, baseline_ms).run(probes, rng)
             finally:
@@ -132,20 +135,34 @@ def _key(runner: Runner, reference: bytes, made_from: str) -> dict[str, str]:
     }
 
 
+def _is_possible(record: Mapping[str, Any]) -> bool:
+    """Whether a record is of a timing that a device can give; versions before this one wrote others down."""
+    try:
+        if record["kind"] in ("probe", "reference"):
+            checked_row(record["row"], 0.0, math.inf)
+    except Implausible:
+        return False
+    return True
+
+
 def _sessions(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     sessions: list[dict[str, Any]] = []
+    now: dict[str, Any] = {}  # of a session whose own line is damaged, nothing is known
     for record in records:
         if record["kind"] == "session":
-            began = {"started": record["started"], **record["hello"]}
-            sessions.append({**began, "timings": 0, "references_ms": [], "during": {}})
+            now = {"started": record["started"], **record["hello"], "timings": 0, "references_ms": [], "during": {}}
+            sessions.append(now)
+        elif not now:
+            continue
         elif record["kind"] == "reference":
-            sessions[-1]["references_ms"].append(record["row"]["latency_ms"])
-            _widen(sessions[-1]["during"], record["row"])
+            now["references_ms"].append(record["row"]["latency_ms"])
+            _widen(now["during"], record["row"])
         elif record["kind"] == "probe":
-            sessions[-1]["timings"] += 1
-            _widen(sessions[-1]["during"], record["row"])
+            now["timings"] += 1
+            _widen(now["during"], record["row"])
         elif record["kind"] == "end":
-            sessions[-1]["state_after"] = record["state"]
+            now["state_after"] = record["state"]
+            now = {}
     return sessions
 
 

@@ -26,6 +26,10 @@ class RunnerDied(DeviceLost):
         self.ending, self.killed = ending, killed
 
 
+class Implausible(DeviceLost):
+    """The device answered what cannot be: the session ends, nothing of it is kept, and another one is tried."""
+
+
 class NotProvisioned(FoxnasError):
     """The device lacks what provisioning puts there, or has lost it."""
 

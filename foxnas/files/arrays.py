@@ -1,37 +1,43 @@
 """Arrays in .npy files that notice when they were cut or edited, and prepared images by image size.
 
-Behind the numbers stands a line with their digest, which every reader of .npy files passes over.
+Behind the numbers stand a line with their digest and, in files of this version on, one that says what made them:
+every reader of .npy files passes them over.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 
 from foxnas.errors import FoxnasError
-from foxnas.files.tables import MAKE_ANEW
+from foxnas.files.provenance import ARRAY_MARK
+from foxnas.files.tables import MAKE_ANEW, sealed, unseal
 
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 _BLOCK_BYTES = 1 << 20
+_SEAL_BYTES = len("\nsha256 \n") + 64
 
 
-def seal_array(path: Path) -> None:
-    """Put the digest of a .npy file behind its numbers."""
+def seal_array(path: Path, made_by: Mapping[str, Any] | None = None) -> None:
+    """Put the digest of a .npy file behind its numbers, and what made it."""
     with path.open("r+b") as file:
         seal = _seal(file, path.stat().st_size)
         file.write(seal)
+        if made_by is not None:
+            file.write(ARRAY_MARK + json.dumps(sealed(made_by), sort_keys=True).encode() + b"\n")
 
 
 def array_seal(path: Path) -> str:
-    """Return the digest that a .npy file carries, without reading the file; nothing if it has none."""
+    """Return the digest of the numbers that a .npy file carries, without reading them; nothing if it has none."""
     with path.open("rb") as file:
         file.seek(_end_of_numbers(file))
-        return file.read(100).decode(errors="replace").strip()
+        return file.read(_SEAL_BYTES).decode(errors="replace").strip()
 
 
 def load_array(path: Path, mmap_mode: Literal["r"] | None = None) -> np.ndarray:
@@ -50,10 +56,20 @@ def whole_array(path: Path, mmap_mode: Literal["r"] | None = None) -> np.ndarray
     with path.open("rb") as file:
         end = _end_of_numbers(file)
         file.seek(end)
-        seal = file.read()
-        if seal and seal != _seal(file, end):
+        seal, made_by = file.read(_SEAL_BYTES), file.read()
+        if seal and (seal != _seal(file, end) or not _is_whole(made_by)):
             raise ValueError("it was truncated or edited since it was written")
     return np.load(path, mmap_mode=mmap_mode, allow_pickle=False)
+
+
+def _is_whole(line: bytes) -> bool:
+    """Whether what stands behind the digest is nothing, or the whole record of the array's making."""
+    try:
+        return not line or (
+            line.startswith(ARRAY_MARK) and line.endswith(b"}\n") and unseal(json.loads(line[len(ARRAY_MARK) :]))
+        )
+    except ValueError:
+        return False
 
 
 def _end_of_numbers(file: BinaryIO) -> int:

@@ -8,6 +8,7 @@ has the digest of its other values under "content_digest".
 from __future__ import annotations
 
 import contextlib
+import csv
 import fcntl
 import hashlib
 import io
@@ -20,8 +21,8 @@ from typing import Any
 import pandas as pd
 
 from foxnas.errors import FoxnasError
+from foxnas.files.provenance import TABLE_MARK
 
-_MARK = "# foxnas table "
 _DIGEST = "content_digest"
 
 
@@ -68,7 +69,7 @@ def _only_writer(temporary: Path) -> int:
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """Write an indented JSON object with its digest, whole or not at all. NaN and infinities are refused."""
-    text = json.dumps(_sealed(value), indent=1) + "\n"
+    text = json.dumps(sealed(value), indent=1) + "\n"
     with replacing(path) as temporary:
         temporary.write_text(text)
 
@@ -84,17 +85,18 @@ def read_json(path: Path) -> dict[str, Any]:
         raise FoxnasError(f"{path}: not readable as JSON ({error}); delete it and run again") from error
     if not isinstance(value, dict):
         raise FoxnasError(f"{path}: expected a JSON object; delete it and run again")
-    if not _unseal(value):
+    if not unseal(value):
         raise FoxnasError(f"{path}: was edited since it was written; {MAKE_ANEW}")
     return value
 
 
-def _sealed(value: Mapping[str, Any]) -> dict[str, Any]:
+def sealed(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an object with the digest of its other values."""
     plain = json.loads(json.dumps(value, allow_nan=False))
     return {**plain, _DIGEST: _json_digest(plain)}
 
 
-def _unseal(value: dict[str, Any]) -> bool:
+def unseal(value: dict[str, Any]) -> bool:
     """Take the digest out of an object; return whether it is that of the rest, or there was none."""
     return value.pop(_DIGEST, None) in (None, _json_digest(value))
 
@@ -106,9 +108,11 @@ def _json_digest(value: Mapping[str, Any]) -> str:
 def write_table(path: Path, rows: pd.DataFrame, made_by: Mapping[str, Any]) -> None:
     """Write rows under a header line that says what made them."""
     body = rows.to_csv(index=False, lineterminator="\n")
+    if "\r" in body:  # which ends a row unless it stands in quotes, and is put in them only so
+        body = rows.to_csv(index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     header = {"made_by": made_by, "rows": len(rows), "sha256": hashlib.sha256(body.encode()).hexdigest()}
     with replacing(path) as temporary:
-        temporary.write_text(_MARK + json.dumps(_sealed(header), sort_keys=True) + "\n" + body)
+        temporary.write_text(TABLE_MARK + json.dumps(sealed(header), sort_keys=True) + "\n" + body)
 
 
 def read_table(path: Path, columns: Sequence[str] = ()) -> pd.DataFrame:
@@ -142,13 +146,15 @@ def read_provenance(path: Path) -> dict[str, Any]:
 
 def _read(path: Path, columns: Sequence[str]) -> tuple[pd.DataFrame, dict[str, Any]]:
     try:
-        first, _, body = path.read_text().partition("\n")
+        first, _, body = path.read_bytes().decode().partition("\n")
     except UnicodeDecodeError as error:
         raise FoxnasError(f"{path}: was truncated or edited since it was written ({error}); {MAKE_ANEW}") from error
     except OSError as error:
         raise FoxnasError(f"{path}: cannot be read ({error.strerror})") from error
     header = _header(first, path)
     made_by, rows, digest = header["made_by"], header["rows"], header["sha256"]
+    if first.endswith("\r"):  # line ends as an editor or a checkout on Windows writes them
+        body = body.replace("\r\n", "\n")
     if hashlib.sha256(body.encode()).hexdigest() != digest:
         found = max(body.count("\n") - 1, 0)
         raise FoxnasError(
@@ -164,12 +170,12 @@ def _read(path: Path, columns: Sequence[str]) -> tuple[pd.DataFrame, dict[str, A
 
 def _header(first: str, path: Path) -> dict[str, Any]:
     try:
-        if not first.startswith(_MARK):
+        if not first.startswith(TABLE_MARK):
             raise ValueError("no header")
-        header: dict[str, Any] = json.loads(first.removeprefix(_MARK))
+        header: dict[str, Any] = json.loads(first.removeprefix(TABLE_MARK))
         if missing := {"made_by", "rows", "sha256"} - header.keys():
             raise ValueError(f"no {missing}")
-        if not _unseal(header):
+        if not unseal(header):
             raise ValueError("edited")
     except ValueError as error:
         raise FoxnasError(

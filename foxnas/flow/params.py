@@ -26,7 +26,7 @@ from foxnas.config.whole import Config
 from foxnas.device.config import DeviceConfig
 from foxnas.device.layout import ready_file
 from foxnas.errors import FoxnasError
-from foxnas.files import closures
+from foxnas.files import closures, orphans
 from foxnas.flow.checkout import BASE, recorded, seen
 from foxnas.search.goal import Caps
 from foxnas.section import canonical
@@ -46,12 +46,13 @@ SCRIPTS = BASE / "workflow" / "scripts"
 
 
 def prepare_environment() -> None:
-    """Let jobs find this package and this interpreter, installed and activated or not."""
+    """Let jobs find this package, this interpreter, installed and activated or not, and this process."""
     paths = [str(BASE), *filter(None, [os.environ.get("PYTHONPATH")])]
     os.environ["PYTHONPATH"] = os.pathsep.join(paths)
     interpreter = Path(sys.executable)
     if (found := shutil.which("python")) is None or Path(found).resolve().parent != interpreter.resolve().parent:
         os.environ["PATH"] = os.pathsep.join([str(interpreter.parent), os.environ.get("PATH", "")])
+    orphans.announce_run()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # glibc gives every large activation back to the system and takes it anew, page by page; keeping the
     # memory made the evaluation of subnets about a tenth faster.
@@ -109,6 +110,12 @@ def settings(**leaves: Any) -> str:
     return canonical(leaves)
 
 
+def own_tables(config: Config, wildcards: Any, sizes: Sequence[int]) -> list[str]:
+    """Return the user's own tables of a further target; nothing where it is a column of the latency tables."""
+    own = config.predictors.further(wildcards.target).table is not None
+    return target_tables(config, wildcards, sizes) if own else []
+
+
 def sample(config: Config) -> SampleConfig:
     """Return which sequence of subnets is measured, without how many of it: more of them change no shard."""
     return SampleConfig(seed=config.sampling.seed, design=config.sampling.design)
@@ -133,7 +140,8 @@ def target_tables(config: Config, wildcards: Any, sizes: Sequence[int]) -> list[
     """Return where a further target was measured: the user's files, or the device's latency tables."""
     own = config.predictors.further(wildcards.target).table
     pattern = own or f"results/{wildcards.space}/{{size}}/latency-{{device}}.csv"
-    tables = [pattern.format(size=size, device=wildcards.device) for size in sizes]
+    # Not `format`: other braces are the user's own.
+    tables = [pattern.replace("{size}", str(size)).replace("{device}", wildcards.device) for size in sizes]
     return [local(table) for table in tables] if own else tables
 
 

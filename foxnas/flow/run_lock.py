@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from foxnas.errors import FoxnasError
+from foxnas.files.orphans import PATIENCE_S, wait_for_jobs
 from foxnas.flow.snakemake_private import LOCKS
 
 log = logging.getLogger(__name__)
@@ -23,6 +24,9 @@ log = logging.getLogger(__name__)
 _RESULTS = Path("results")
 _STATE = LOCKS.parent
 _OURS = _STATE / "foxnas.lock"
+
+#: Seconds for jobs that a killed run left behind; those on this machine end sooner.
+JOBS_END_S = PATIENCE_S + 5
 
 #: Snakemake's own records of a small run; a disk that has not even these free is full.
 _NEEDED_BYTES = 1 << 18
@@ -37,7 +41,7 @@ def take_folder() -> BinaryIO | None:
     Raises
     ------
     FoxnasError
-        The folder is read-only, or the disk is full.
+        The folder is read-only, or the disk is full, or jobs of a killed run are still at work.
     """
     _check_writable(Path(), _STATE)
     for folder in filter(Path.is_dir, (_RESULTS, _RESULTS / "logs")):
@@ -49,11 +53,20 @@ def take_folder() -> BinaryIO | None:
         except BlockingIOError:
             log.debug("another run is alive in this folder")
         else:
+            if not wait_for_jobs(JOBS_END_S):
+                raise FoxnasError(
+                    f"{Path().absolute()}: the last run in this folder was killed, and jobs of it are still at work, "
+                    "on this machine or on another; wait until they have ended, or end them, then run the same command "
+                    "again"
+                )
             _release(held)
         fcntl.flock(held, fcntl.LOCK_SH)
     except OSError:
         held.close()
         return None
+    except FoxnasError:
+        held.close()
+        raise
     return held
 
 

@@ -29,6 +29,8 @@ from snakemake import common, rules
 from snakemake.dag import DAG
 from snakemake.logging import logger as logger  # writes to the terminal and to the log file of the run
 
+from foxnas.flow import lost_records
+
 #: Where Snakemake keeps its locks on a folder: it has no command that says whether one is stale.
 LOCKS = Path(".snakemake") / "locks"
 
@@ -37,8 +39,9 @@ _get_function_params = common.get_function_params
 
 
 def mend_snakemake() -> None:
-    """Mend two flaws of this process' Snakemake, those of the next two functions. Idempotent."""
+    """Mend three flaws of this process' Snakemake: of the next two functions, and of `lost_records`. Idempotent."""
     DAG.update_needrun = _look_past_ancient_inputs
+    lost_records.go_by_the_outputs()
     common.get_function_params = rules.get_function_params = parameters_of
 
 

@@ -7,7 +7,10 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from foxnas.errors import FoxnasError
-from foxnas.section import Count, Section, Seed
+from foxnas.section import Count, HostPath, Section, Seed
+
+#: What torchvision's ImageFolder takes for images.
+EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 
 #: Fashion-MNIST's files, as published.
 _IDX = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
@@ -69,7 +72,7 @@ class DataConfig(Section):
     """fashion-mnist: the demo's. folder: image files, one folder per class, or train/ and val/ with such folders
     (ImageNet). arrays: train-images.npy, train-labels.npy and, if there are any, test-images.npy and
     test-labels.npy. Others: torchvision's data set of that name. See docs/how-to/own-data.md."""
-    folder: str | None = None
+    folder: HostPath | None = None
     """The folder that already holds the data set; null fetches it, where that is possible."""
     scene: SceneConfig | None = None
     """null: the images as published."""

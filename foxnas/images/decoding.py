@@ -7,7 +7,7 @@ and one block of the array (64 images: 20 MB at 320 px), however many images the
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -57,7 +57,13 @@ class ImageFile:
             return image.convert(_MODES[channels])
 
 
-def decode_files(files: Sequence[ImageFile], view: View, target: Path, processes: int) -> None:
+def decode_files(
+    files: Sequence[ImageFile],
+    view: View,
+    target: Path,
+    processes: int,
+    made_by: Mapping[str, Any] | None = None,
+) -> None:
     """Write the views of image files as one uint8 array (n, size, size, channels), whole or not at all.
 
     Raises FoxnasError that names the first file that cannot be decoded.
@@ -69,7 +75,7 @@ def decode_files(files: Sequence[ImageFile], view: View, target: Path, processes
             progress = Progress(len(files), "images decoded")
             for done, _ in enumerate(finished, 1):
                 progress.reached(min(done * BLOCK, len(files)))
-        seal_array(temporary)
+        seal_array(temporary, made_by)
 
 
 def unreadable(files: Sequence[ImageFile], channels: int, processes: int) -> dict[int, str]:

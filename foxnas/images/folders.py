@@ -12,12 +12,10 @@ import pandas as pd
 
 from foxnas.errors import FoxnasError
 from foxnas.files.tables import read_table
+from foxnas.images.config import EXTENSIONS as EXTENSIONS
 from foxnas.images.decoding import ImageFile
 
 log = logging.getLogger(__name__)
-
-#: What torchvision's ImageFolder takes for images.
-EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 
 #: Columns of a list of images: the path below the data folder, the class' number, and the file's size.
 COLUMNS = ["path", "label", "bytes"]

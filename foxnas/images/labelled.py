@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -85,20 +86,22 @@ def _load(path: Path) -> np.ndarray:
         raise FoxnasError(f"{path}: is not a whole .npy file of numbers ({error}); get it anew") from error
 
 
-def copy_arrays(folder: Path, target: Path) -> None:
+def copy_arrays(folder: Path, target: Path, made_by: Mapping[str, Any] | None = None) -> None:
     """Put a folder's arrays into `target`, checked; without held-out ones, empty arrays stand for them."""
     train, test = load_arrays(folder)
-    write_arrays(train, test, target)
+    write_arrays(train, test, target, made_by)
 
 
-def write_arrays(train: LabelledImages, test: LabelledImages, target: Path) -> None:
+def write_arrays(
+    train: LabelledImages, test: LabelledImages, target: Path, made_by: Mapping[str, Any] | None = None
+) -> None:
     """Write both parts as the four files."""
     for part, (images, labels) in ((train, TRAIN_FILES), (test, TEST_FILES)):
-        write_rows(part.images, np.arange(len(part.labels)), target / images)
-        write_rows(part.labels, np.arange(len(part.labels)), target / labels)
+        write_rows(part.images, np.arange(len(part.labels)), target / images, made_by)
+        write_rows(part.labels, np.arange(len(part.labels)), target / labels, made_by)
 
 
-def fetch_torchvision(name: str, folder: Path | None, target: Path) -> None:
+def fetch_torchvision(name: str, folder: Path | None, target: Path, made_by: Mapping[str, Any] | None = None) -> None:
     """Write a torchvision data set of arrays (CIFAR10, MNIST, ...) as the four files.
 
     Parameters
@@ -132,10 +135,10 @@ def fetch_torchvision(name: str, folder: Path | None, target: Path) -> None:
                 images = images.transpose(0, 2, 3, 1)
             labels = np.asarray(found.labels if name in _BY_SPLIT else found.targets, np.int64)
             parts.append(LabelledImages(images if images.ndim == 4 else images[..., None], labels))
-    write_arrays(parts[0], parts[1], target)
+    write_arrays(parts[0], parts[1], target, made_by)
 
 
-def write_rows(array: np.ndarray, rows: np.ndarray, path: Path) -> None:
+def write_rows(array: np.ndarray, rows: np.ndarray, path: Path, made_by: Mapping[str, Any] | None = None) -> None:
     """Write some rows of an array as a .npy file, whole or not at all, a block at a time."""
     with replacing(path) as temporary:
         if not len(rows):  # which cannot be mapped
@@ -147,7 +150,7 @@ def write_rows(array: np.ndarray, rows: np.ndarray, path: Path) -> None:
                 part = slice(start, start + block)
                 written[part] = array[rows[part]]
             written.flush()
-        seal_array(temporary)
+        seal_array(temporary, made_by)
 
 
 def create_array(path: Path, shape: tuple[int, ...], dtype: np.dtype | type = np.uint8) -> np.memmap:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -28,6 +30,7 @@ def prepare_images(
     processes: int,
     first: int | None = None,
     skip: bool = False,
+    made_by: Mapping[str, Any] | None = None,
 ) -> None:
     """Write the images of one split at one size.
 
@@ -39,6 +42,8 @@ def prepare_images(
         At most this number of images; None for all.
     skip
         Whether files among the `first` that cannot be decoded are left out, and the next ones taken.
+    made_by
+        What the array records of its making.
 
     Raises
     ------
@@ -46,7 +51,7 @@ def prepare_images(
         The source is damaged, or an image file is.
     """
     if source.suffix == ".npy":
-        _resize_array(load_array(source, "r")[:first], view, target)
+        _resize_array(load_array(source, "r")[:first], view, target, made_by)
         return
     assert folder is not None  # the config refuses a folder data set without one
     files = read_files(source, folder)
@@ -56,10 +61,10 @@ def prepare_images(
             log.warning("skipped %s: %s", path, reason)
         if broken:
             log.warning("skipped %d images that cannot be read, of %d", len(broken), first + len(broken))
-    decode_files(files[:first], view, target, processes)
+    decode_files(files[:first], view, target, processes, made_by)
 
 
-def _resize_array(images: np.ndarray, view: View, target: Path) -> None:
+def _resize_array(images: np.ndarray, view: View, target: Path, made_by: Mapping[str, Any] | None) -> None:
     # Here, so that processes that decode files do not load torch.
     from foxnas.images.pixels import resize
 
@@ -72,7 +77,7 @@ def _resize_array(images: np.ndarray, view: View, target: Path) -> None:
             array[part] = resize(np.array(images[part]), view.size, view.centre_share)
             progress.reached(min(start + block, len(images)))
         array.flush()
-        seal_array(temporary)
+        seal_array(temporary, made_by)
 
 
 def check_disk(folder: Path, whole_mb: int) -> None:

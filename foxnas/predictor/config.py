@@ -8,7 +8,7 @@ from pydantic import Field, field_validator
 
 from foxnas.errors import FoxnasError
 from foxnas.predictor.forms import Form
-from foxnas.section import Count, Name, Section, Seed
+from foxnas.section import Count, HostPath, Name, Section, Seed
 
 
 class RivalsConfig(Section):
@@ -33,7 +33,7 @@ class FurtherTargetConfig(Section):
     """For axes and tables, such as ms, mJ or MB."""
     form: Form = "paper"
     """Form of the fit that is shown in full; the others stand beside it."""
-    table: str | None = None
+    table: HostPath | None = None
     """A CSV file of your own with columns arch (as in accuracy.csv) and the above, where {device} and {size} stand for
     their names, such as energy/{device}-{size}.csv; null: the device's latency table (p10_ms, p90_ms, mad_ms, ...)."""
 

@@ -47,7 +47,7 @@ class Section:
         return fitted.difference_unit(self.rows[0].predictor.unit)
 
 
-def write_page(files: PageFiles, page: Path) -> None:
+def write_page(files: PageFiles, page: Path, made_by: Mapping[str, Any] | None = None) -> None:
     """Write the page, one HTML file that loads nothing; its links to the deployed models are relative to it.
 
     Raises FoxnasError when a file is missing, damaged or of another version; it is named.
@@ -56,6 +56,7 @@ def write_page(files: PageFiles, page: Path) -> None:
     render(
         page,
         "page.html.j2",
+        made_by,
         run=run,
         count=run.space.count(),
         devices=[_device(run, device, page) for device in run.devices],

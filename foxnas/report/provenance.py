@@ -125,9 +125,17 @@ def artefacts(run: Run) -> list[Artefact]:
     found: dict[tuple[str, str, str], None] = {}
     for made_by in _all(run):
         if "script" in made_by:
-            settings = json.dumps(made_by.get("settings", {}), indent=1, sort_keys=True)
+            settings = json.dumps(_shareable(made_by.get("settings", {})), indent=1, sort_keys=True)
             found[(made_by["script"], made_by.get("code", ""), settings)] = None
     return [Artefact(*key) for key in sorted(found)]
+
+
+def _shareable(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings without what names somebody's machines and folders on them: a page is shared."""
+    device = settings.get("device")
+    if not isinstance(device, Mapping):
+        return dict(settings)
+    return {**settings, "device": {name: value for name, value in device.items() if name not in ("host", "python")}}
 
 
 def _all(run: Run) -> Iterator[MadeBy]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from jinja2 import BaseLoader, ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
+from foxnas.files.provenance import PAGE_MARK
 from foxnas.files.tables import replacing
 from foxnas.report.numbers import decimals, milliseconds, p_value, r2, signed, significant, span
 
 
-def render(page: Path, template: str, *loaders: BaseLoader, **values: Any) -> None:
+def render(page: Path, template: str, made_by: Mapping[str, Any] | None, *loaders: BaseLoader, **values: Any) -> None:
     """Write a page from a template and what it shows; templates are looked for in `loaders`, then in this room."""
     environment = Environment(
         loader=ChoiceLoader([*loaders, PackageLoader("foxnas.report")]), autoescape=True, undefined=StrictUndefined,
@@ -21,5 +24,6 @@ def render(page: Path, template: str, *loaders: BaseLoader, **values: Any) -> No
         "ms": milliseconds, "significant": significant, "p": p_value, "r2": r2, "signed": signed, "decimals": decimals,
         "thousands": "{:,}".format, "span": span,
     }  # fmt: skip
+    values |= {"mark": PAGE_MARK, "made_by": json.dumps(made_by, sort_keys=True)}
     with replacing(page) as temporary:
         temporary.write_text(environment.get_template(template).render(**values), encoding="utf-8")

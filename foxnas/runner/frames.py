@@ -11,6 +11,8 @@ from typing import Any
 
 MAX_HEADER_BYTES = 1 << 20
 MAX_BODY_BYTES = 1 << 30
+#: A greeting is some lines; what goes on is no runner.
+MAX_NOISE_BYTES = 1 << 20
 _MAGIC = b"foxnas "
 
 
@@ -31,9 +33,11 @@ class FrameReader:
     print a greeting. After it, they are an error, since no one can say what was lost.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, max_body_bytes: int = MAX_BODY_BYTES) -> None:
         self._pending = bytearray()
         self._begun = False
+        self._passed_over = 0
+        self._max_body_bytes = max_body_bytes
         self.noise = b""
 
     def feed(self, data: bytes) -> None:
@@ -57,6 +61,9 @@ class FrameReader:
                 break
             self.noise = (self.noise + line + b"\n")[-4096:]
             del self._pending[: end + 1]
+            self._passed_over += end + 1
+            if self._passed_over > MAX_NOISE_BYTES:
+                raise FrameError(f"more than {MAX_NOISE_BYTES} bytes before its first answer")
         header, checksum, text = self._parse(line)
         size = header["size"]
         if len(self._pending) < end + 1 + size:
@@ -68,15 +75,14 @@ class FrameReader:
         self._begun = True
         return header, body
 
-    @staticmethod
-    def _parse(line: bytes) -> tuple[dict[str, Any], int, bytes]:
+    def _parse(self, line: bytes) -> tuple[dict[str, Any], int, bytes]:
         try:
             magic, checksum, text = line.split(b" ", 2)
             header = json.loads(text)
             if magic + b" " != _MAGIC or not isinstance(header["type"], str):
                 raise ValueError
-            if type(header["size"]) is not int or not 0 <= header["size"] <= MAX_BODY_BYTES:
+            if type(header["size"]) is not int or not 0 <= header["size"] <= self._max_body_bytes:
                 raise ValueError
             return header, int(checksum, 16), text
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             raise FrameError(f"a line that is no frame, {line[:80]!r}") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import platform
@@ -64,13 +65,20 @@ def allowed_cpus() -> list[int] | None:
 
 
 def pin(threads: int, cpu: int | None) -> None:
-    """Keep this process on `threads` CPUs: from `cpu` on, or the last ones, which serve fewest interrupts."""
+    """Keep this process on `threads` CPUs: from `cpu` on, or the last ones, which serve fewest interrupts.
+
+    Of a `cpu` that is named the kernel is asked: one that is kept free (isolcpus) is nobody's before it is asked for.
+    """
     allowed = allowed_cpus()
     if allowed is None:
         if cpu is not None:
             raise ValueError("this system cannot pin a process to a CPU: leave `cpu` empty")
         return
     chosen = set(allowed[-threads:] if cpu is None else range(cpu, cpu + threads))
-    if len(chosen) < threads or not chosen <= set(allowed):
-        raise ValueError(f"{threads} thread(s) from CPU {cpu} on: only CPUs {allowed} are allowed here")
-    os.sched_setaffinity(0, chosen)
+    if len(chosen) == threads:
+        with contextlib.suppress(OSError, OverflowError):  # there is none of these CPUs
+            os.sched_setaffinity(0, chosen)
+        if os.sched_getaffinity(0) == chosen:  # the kernel leaves out what it does not allow
+            return
+        os.sched_setaffinity(0, allowed)
+    raise ValueError(f"{threads} thread(s) from CPU {cpu} on: only CPUs {allowed} are allowed here")

@@ -16,6 +16,10 @@ from foxnas.errors import FoxnasError
 _FORMS = 'write milliseconds (1.5 or "1.5 ms") or a percentile of the measured latencies ("p25")'
 
 
+#: Characters of a budget as its folder is called: far more than a latency is known to.
+_LONGEST_NAME = 40
+
+
 @dataclass(frozen=True)
 class Budget:
     """An upper bound of latency; exactly one of the two fields is set.
@@ -36,6 +40,10 @@ class Budget:
             raise FoxnasError(f"a budget is either milliseconds or a percentile: {_FORMS}")
         if self.ms is not None and not (math.isfinite(self.ms) and self.ms > 0):
             raise FoxnasError(f"budget {self.ms} ms must be above 0")
+        if len(self.name) > _LONGEST_NAME:
+            raise FoxnasError(
+                f"budget {self.name[:20]}...: is too small, too large or too exact to name a folder; {_FORMS}"
+            )
         if self.percentile is not None and not 0 < self.percentile <= 100:
             raise FoxnasError(f"budget p{self.percentile:g}: a percentile is above 0 and at most 100")
 
@@ -63,6 +71,13 @@ class Budget:
     def name(self) -> str:
         """Name of the budget's folder, such as ``p25`` or ``1.5ms``; equal budgets have equal names."""
         return f"{_plain(self.ms)}ms" if self.ms is not None else f"p{_plain(self.percentile or 0)}"
+
+    @property
+    def spelling(self) -> str | float | int:
+        """How settings spell it, however a config does: the percentile's name, or a number of milliseconds."""
+        if self.ms is None:
+            return self.name
+        return int(self.ms) if self.ms.is_integer() else self.ms
 
     def resolve(self, latencies_ms: ArrayLike) -> float:
         """Return the budget in milliseconds.

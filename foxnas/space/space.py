@@ -11,11 +11,11 @@ import numpy as np
 from pydantic import Field, TypeAdapter, ValidationError
 
 from foxnas.errors import FoxnasError
-from foxnas.section import Count, Flag, Index, Settings, Text, Whole
+from foxnas.section import LONGEST_NAME, Count, Flag, Index, Settings, Text, Whole
 from foxnas.space.arch import Arch, Layer, draw_unit
 from foxnas.space.layers import FUSED, SEPARABLE, Activation, BlockSpec, Normalisation, Padding, SqueezeExcite, UnitSpec
 
-SpaceName = Annotated[Text, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
+SpaceName = Annotated[Text, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=LONGEST_NAME)]
 _SQUEEZE = SqueezeExcite()
 
 

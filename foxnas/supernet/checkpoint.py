@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from foxnas.errors import FoxnasError
+from foxnas.files.provenance import TAKEN_BY
 from foxnas.space.space import SearchSpace
 from foxnas.supernet.model import Supernet
 from foxnas.supernet.ofa import from_ofa, is_ofa, names_of
@@ -26,9 +27,9 @@ def shape_defining(space: SearchSpace) -> dict[str, Any]:
     return described
 
 
-def save_supernet(supernet: Supernet, path: Path, made_by: Mapping[str, Any]) -> None:
+def save_supernet(supernet: Supernet, path: Path, made_by: Mapping[str, Any], **more: str) -> None:
     """Write weights, space and provenance, whole or not at all."""
-    metadata = {"space": json.dumps(supernet.space.record()), "made_by": json.dumps(dict(made_by))}
+    metadata = {"space": json.dumps(supernet.space.record()), "made_by": json.dumps(dict(made_by)), **more}
     write_tensors(path, supernet.state_dict(), metadata)
 
 
@@ -41,19 +42,20 @@ def load_supernet(space: SearchSpace, path: Path) -> Supernet:
     return _supernet_of(space, read_tensors(path))
 
 
-def take_checkpoint(space: SearchSpace, path: Path, supernet: Path) -> None:
+def take_checkpoint(space: SearchSpace, path: Path, supernet: Path, made_by: Mapping[str, Any] | None = None) -> None:
     """Write a given checkpoint as the supernet of `space`: its tensors as they are, or converted to our names.
 
     Raises FoxnasError like `load_supernet`.
     """
+    taken = {TAKEN_BY: json.dumps(dict(made_by))} if made_by else {}
     file = read_tensors(path)
     loaded = _supernet_of(space, file)
     if file.safetensors and not is_ofa(file.tensors):
-        write_tensors(supernet, file.tensors, file.metadata)
+        write_tensors(supernet, file.tensors, {**file.metadata, **taken})
     else:
         with path.open("rb") as content:
             sha256 = hashlib.file_digest(content, "sha256").hexdigest()
-        save_supernet(loaded, supernet, {"converted_from": path.name, "sha256": sha256})
+        save_supernet(loaded, supernet, {"converted_from": path.name, "sha256": sha256}, **taken)
 
 
 def _supernet_of(space: SearchSpace, file: TensorFile) -> Supernet:
@@ -108,6 +110,11 @@ def _likely_cause(
         return "Likely cause: a checkpoint of another program; known are this one's and Once-for-All's MobileNetV3"
     if misshapen and all(name.startswith("classifier.") for name in misshapen):
         classes = len(torch.atleast_1d(weights[misshapen[0]]))
+        if classes == space.classes + 1:
+            return (
+                f"Likely cause: its {classes} classes are the space's {space.classes} and one of the background, as "
+                "TensorFlow's ImageNet models have it first; leave that row of classifier.weight and .bias out"
+            )
         return f"Likely cause: it was trained for {classes} classes; set space.classes to that"
     if "stem.weight" in misshapen:
         width = len(torch.atleast_1d(weights["stem.weight"]))

@@ -86,6 +86,11 @@ def from_ofa(space: SearchSpace, tensors: Mapping[str, Tensor]) -> dict[str, Ten
 
     Spellings of older releases are understood. Counts of training batches, which nothing reads, are dropped.
     """
+    if not any("final_expand_layer." in name or ".se." in name for name in tensors):
+        raise FoxnasError(
+            "the checkpoint is of Once-for-All's ProxylessNAS or MobileNetV2 (it has neither a final_expand_layer nor "
+            "squeeze-and-excitation); of Once-for-All, its MobileNetV3 is known"
+        )
     back = {theirs: ours for ours, theirs in names_of(space).items()}
     renamed = {}
     for name, tensor in tensors.items():

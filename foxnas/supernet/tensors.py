@@ -6,7 +6,7 @@ import hashlib
 import json
 import pickle
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -18,6 +18,17 @@ from foxnas.errors import FoxnasError
 from foxnas.files.tables import MAKE_ANEW, replacing
 
 _DIGEST = "tensors_sha256"
+
+#: What DistributedDataParallel and AveragedModel, and torch.compile, put before the names of a network's tensors; and
+#: how many networks an average is of.
+_WRAPPERS = ("module.", "_orig_mod.")
+_AVERAGED = "n_averaged"
+
+#: Names of tensors that count.
+_COUNTS = ("num_batches_tracked", _AVERAGED)
+
+#: Characters of a file's own words that a message repeats: a damaged header may be one word of megabytes.
+_NAME, _WORDS = 100, 300
 
 
 @dataclass(frozen=True)
@@ -80,18 +91,48 @@ def read_tensors(path: Path) -> TensorFile:
 
 
 def _checked(file: TensorFile) -> TensorFile:
-    """Return the file, or raise FoxnasError that names the first tensor that cannot be weights."""
+    """Return the file with plain names, or raise FoxnasError that names the first tensor that cannot be weights."""
     for name, tensor in file.tensors.items():
         if not isinstance(name, str):
             raise FoxnasError(f"checkpoint {file.path} holds no state dict: its names are not all text: {name!r}")
-        if tensor.layout != torch.strided or tensor.is_meta or tensor.is_complex() or tensor.dtype == torch.bool:
-            raise FoxnasError(f"checkpoint {file.path}: {name} is no dense tensor of real numbers; save it as one")
-        if not torch.isfinite(tensor).all():
-            raise FoxnasError(
-                f"checkpoint {file.path}: {name} holds values that are no numbers (NaN or infinite); "
-                "take a checkpoint from before its training diverged"
-            )
-    return file
+        if problem := _problem(name, tensor):
+            raise FoxnasError(f"checkpoint {file.path}: {name[:_NAME]} {problem}")
+    weights = [tensor for tensor in file.tensors.values() if tensor.ndim > 1]
+    if weights and not any(tensor.any() for tensor in weights):
+        raise FoxnasError(
+            f"checkpoint {file.path}: all its weights are zero; it was saved before it was trained, or cut"
+        )
+    return replace(file, tensors=_plainly_named(file.tensors))
+
+
+def _problem(name: str, tensor: Tensor) -> str:
+    """Return why a tensor cannot be weights, nothing if it can."""
+    kind = str(tensor.dtype).removeprefix("torch.")
+    if tensor.is_quantized:
+        return f"is quantised ({kind}); save the weights as they were before that"
+    if tensor.layout != torch.strided or tensor.is_meta or tensor.is_complex() or tensor.dtype == torch.bool:
+        return "is no dense tensor of real numbers; save it as one"
+    if not tensor.is_floating_point():
+        return (
+            ""
+            if name.endswith(_COUNTS)
+            else f"holds whole numbers ({kind}), which are weights only with a scale; save them as float32"
+        )
+    if tensor.element_size() < 2:
+        return f"holds {kind}, which are weights only with a scale; save them as float32"
+    if not torch.isfinite(tensor).all():
+        return "holds values that are no numbers (NaN or infinite); take a checkpoint from before its training diverged"
+    if not torch.isfinite(tensor.float()).all():
+        return "holds values beyond float32; take a checkpoint from before its training diverged"
+    return ""
+
+
+def _plainly_named(tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """Return the tensors without what wrapping a network puts before every name, and an average's count."""
+    named = {name: tensor for name, tensor in tensors.items() if name != _AVERAGED}
+    while prefix := next((one for one in _WRAPPERS if named and all(name.startswith(one) for name in named)), ""):
+        named = {name.removeprefix(prefix): tensor for name, tensor in named.items()}
+    return named
 
 
 def _read_safetensors(path: Path) -> TensorFile:
@@ -100,7 +141,9 @@ def _read_safetensors(path: Path) -> TensorFile:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
             found = TensorFile(path, True, tensors, file.metadata() or {})
     except SafetensorError as error:
-        raise FoxnasError(f"checkpoint {path} is a damaged safetensors file ({error}); {MAKE_ANEW}") from error
+        raise FoxnasError(
+            f"checkpoint {path} is a damaged safetensors file ({str(error)[:_WORDS]}); {MAKE_ANEW}"
+        ) from error
     if found.metadata.get(_DIGEST) not in (None, _digest(tensors)):
         raise FoxnasError(f"checkpoint {path}: was edited since it was written; {MAKE_ANEW}")
     return found
@@ -120,7 +163,7 @@ def _read_torch(path: Path) -> TensorFile:
     except Exception as error:  # a damaged pickle raises whatever its bytes happen to say
         reason = (str(error).splitlines() or [""])[0]
         raise FoxnasError(
-            f"checkpoint {path} is damaged, or of another kind: {type(error).__name__}: {reason}"
+            f"checkpoint {path} is damaged, or of another kind: {type(error).__name__}: {reason[:_WORDS]}"
         ) from error
     if isinstance(value, dict) and isinstance(value.get("state_dict"), dict):
         value = value["state_dict"]

@@ -18,7 +18,7 @@ import pytest
 import yaml
 from snakemake.utils import update_config
 
-from foxnas.config.whole import load_config, read_config
+from foxnas.config.whole import Config, load_config, read_config
 from foxnas.device.config import SshConfig
 from foxnas.device.protocol import MeasurementProtocol, TorchOptions
 from foxnas.errors import FoxnasError
@@ -28,6 +28,7 @@ from foxnas.space.config import read_space
 from foxnas.space.layers import SqueezeExcite
 from foxnas.space.space import SearchSpace
 from tests.support import config_documents as documents
+from tests.support import invalidation
 from tests.support.configs import written_out
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -264,3 +265,18 @@ def test_a_checkpoint_is_the_users_or_the_one_that_is_shipped(tmp_path: Path, mo
     (tmp_path / "models").mkdir()
     (tmp_path / shipped).touch()
     assert flow.checkpoint(load_config(DEFAULT, "")) == shipped
+
+
+@pytest.mark.parametrize("path", ["space.name", "devices.0.name", "predictors.further_targets.0.name"])
+def test_names_that_no_file_could_have_are_refused(path: str) -> None:
+    """A file's name has 255 characters at most, and most hold more than one name."""
+    with pytest.raises(ValueError, match=r"at most 100 characters"):
+        Config.model_validate(invalidation.changed(written_out("tiny"), {path: "x" * 304}))
+
+
+def test_the_home_folder_is_where_a_shell_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    config = Config.model_validate(
+        invalidation.changed(written_out("tiny"), {"data.folder": "~/photos", "supernet.checkpoint": "~/w.pt"})
+    )
+    assert (config.data.folder, config.supernet.checkpoint) == ("/home/me/photos", "/home/me/w.pt")

@@ -281,3 +281,17 @@ def test_what_cannot_be_measured_at_all_is_refused(tmp_path, here):
 def test_impossible_protocols_are_refused(setting, message):
     with pytest.raises(FoxnasError, match=message):
         MeasurementProtocol(**setting)
+
+
+def test_any_damaged_line_of_a_journal_is_passed_over(tmp_path):
+    """Of every kind of record, in every place, of a journal of two sessions: what it held is measured again."""
+    journal = tmp_path / "journal.jsonl"
+    run(FakeTransport(), ONCE, journal, n=8)
+    run(FakeTransport(), ONCE, journal, n=12)
+    whole = journal.read_bytes().splitlines(keepends=True)
+    assert [json.loads(line)["kind"] for line in whole].count("session") == 2
+    for number, line in enumerate(whole):
+        journal.write_bytes(b"".join([*whole[:number], line.replace(b'"', b"?", 1), *whole[number + 1 :]]))
+        table, info = run(FakeTransport(), ONCE, journal, n=12)
+        assert table["usable"].all(), line
+        assert sum(session["timings"] for session in info["sessions"]) <= len(whole)

@@ -16,9 +16,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from foxnas.device.client import Runner
 from foxnas.device.config import SshConfig
+from foxnas.device.ssh import authentication
 from foxnas.device.ssh.transport import SshTransport
+from foxnas.device.transport import Device, DeviceLost
 from foxnas.errors import FoxnasError
+from tests.support.fake_device import MODEL, QUICK
 from tests.support.sshd import Sshd, make_key
 
 NASTY = ["a b", "$HOME `id` $(id)", "'\"\\'\"", "; touch /tmp/harm #", "*?[a]~", "-n", "", "\n\t", "é漢", "!!", "%s\\n"]
@@ -154,6 +158,31 @@ def test_an_encrypted_key_opens_with_the_named_variable(
         server.authorized.write_text(authorized)
 
 
+@pytest.mark.parametrize("in_agent", [False, True])
+def test_a_keys_passphrase_is_never_sent_as_a_password(
+    server: Sshd, tmp_path: Path, opened: list[SshTransport], monkeypatch: pytest.MonkeyPatch, in_agent: bool
+) -> None:
+    """Also where the key is refused, and where the agent had it, so that its passphrase was not needed."""
+    key, sent = make_key(tmp_path / "locked", "ed25519", "open sesame"), []
+    monkeypatch.setattr(paramiko.Transport, "auth_password", lambda self, user, password: sent.append(password) or [])
+    monkeypatch.setenv("FOXNAS_TEST_SECRET", "open sesame")
+    config = server.client(IdentityFile=str(key)).model_copy(update={"password": "FOXNAS_TEST_SECRET"})
+    if in_agent:
+        held = paramiko.PKey.from_path(key, b"open sesame")  # as an agent signs with it
+        monkeypatch.setattr(authentication, "_keys", lambda *_: iter([("agent key", held)]))
+    with pytest.raises(FoxnasError, match=r"no password, since FOXNAS_TEST_SECRET is the passphrase of \S+locked"):
+        echo(config, opened)
+    assert sent == []
+    plain = make_key(tmp_path / "plain")
+    config = server.client(IdentityFile=str(plain)).model_copy(update={"password": "FOXNAS_TEST_SECRET"})
+    monkeypatch.undo()
+    monkeypatch.setattr(paramiko.Transport, "auth_password", lambda self, user, password: sent.append(password) or [])
+    monkeypatch.setenv("FOXNAS_TEST_SECRET", "a password")
+    with pytest.raises(FoxnasError, match="login refused"):
+        echo(config, opened)
+    assert sent == ["a password"]
+
+
 def test_keys_of_an_agent(server: Sshd, tmp_path: Path, opened: list[SshTransport]) -> None:
     if not shutil.which("ssh-agent"):
         pytest.skip("needs ssh-agent: apt-get install openssh-client")
@@ -270,3 +299,34 @@ def test_a_prompt_without_a_terminal_says_what_to_do_instead(server: Sshd) -> No
     command = [sys.executable, "-c", script]
     done = subprocess.run(command, start_new_session=True, capture_output=True, text=True, cwd=root, check=False)
     assert "there is no terminal to ask for the password; use a key, an agent, or the name of" in done.stderr
+
+
+@pytest.mark.parametrize("words", [["yes"], ["sh", "-c", "while :; do echo x; sleep 0.02; done"]], ids=["much", "long"])
+def test_a_command_that_writes_without_end_is_ended(server: Sshd, opened: list[SshTransport], words: list[str]) -> None:
+    opened.append(SshTransport(server.client(), "tflite"))
+    with pytest.raises(FoxnasError, match=f"{words[0]} (wrote more than 16 MB|has not ended after 2 s)"):
+        opened[0].run(words, timeout_s=30 if words == ["yes"] else 2)
+    assert opened[0].run(["echo", "here"]).stdout == b"here\n"
+
+
+def test_a_server_that_allows_one_session_is_measured_and_one_that_allows_none_is_told(
+    tmp_path_factory: pytest.TempPathFactory, opened: list[SshTransport]
+) -> None:
+    for allowed in (1, 0):
+        only = Sshd(tmp_path_factory.mktemp("few"), sys.executable).start(f"MaxSessions {allowed}")
+        before = only.logins()
+        try:
+            opened.append(SshTransport(only.client().model_copy(update={"python": sys.executable}), "tflite"))
+            if allowed:
+                for _ in range(20):
+                    assert opened[-1].run(["echo", "here"]).stdout == b"here\n"
+                for _ in range(3):
+                    with Runner(Device("board", opened[-1], lock="few", timeout_s=20), QUICK) as runner:
+                        assert runner.measure("a", MODEL)["latency_ms"] > 0
+                assert only.logins() - before == 1
+            else:
+                with pytest.raises(FoxnasError, match=r"refuses a session .*MaxSessions") as refusal:
+                    opened[-1].run(["echo", "here"])
+                assert not isinstance(refusal.value, DeviceLost)
+        finally:
+            only.kill()

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from foxnas.errors import FoxnasError
-from foxnas.files.tables import read_json, read_provenance, read_table, replacing, write_json, write_table
+from foxnas.files.tables import read_json, read_provenance, read_table, replacing, row_count, write_json, write_table
 
 ROOT = Path(__file__).resolve().parents[2]
 ROWS = pd.DataFrame({"id": ["0012", "34e5"], "arch": ["a", "b"], "latency_ms": [0.1, 1 / 3]})
@@ -110,3 +110,22 @@ def test_damaged_json_is_named(tmp_path: Path) -> None:
         read_json(path)
     with pytest.raises(ValueError, match="Out of range"):
         write_json(path, {"a": float("nan")})
+
+
+@pytest.mark.parametrize(
+    "text", ["a\rb", "\r", "a\r\nb", "\n", "a\x0bb\x0c\x1c\x85\u2028", 'quo"te', "a,b", " ", "#", "\u00e9\x1b[31m"]
+)
+def test_any_text_comes_back_as_it_was(text: str, tmp_path: Path) -> None:
+    """Of a device's error, or of a file's name."""
+    rows = pd.DataFrame({"reason": [text, "plain"], "latency_ms": [1.5, 2.0], "runs": [3, 4], "usable": [True, False]})
+    write_table(tmp_path / "table.csv", rows, {"said": text})
+    pd.testing.assert_frame_equal(read_table(tmp_path / "table.csv"), rows)
+    assert read_provenance(tmp_path / "table.csv") == {"said": text}
+    assert row_count(tmp_path / "table.csv") == 2
+
+
+def test_line_ends_of_windows_are_read(tmp_path: Path) -> None:
+    rows = pd.DataFrame({"id": ["a", "b"]})
+    write_table(tmp_path / "table.csv", rows, {})
+    (tmp_path / "table.csv").write_bytes((tmp_path / "table.csv").read_bytes().replace(b"\n", b"\r\n"))
+    pd.testing.assert_frame_equal(read_table(tmp_path / "table.csv"), rows)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import re
 import shutil
 from collections.abc import Callable
 from functools import partial
@@ -21,6 +22,36 @@ from snakemake.resources import Resource
 from foxnas.flow import snakemake_private as private
 from foxnas.flow.params import untracked
 from tests.support.small_workflows import ANCIENT, SIDE_BY_SIDE, asked, facts, planned_rules, snakemake, values
+
+#: A table that says what it was made with, and one that does not.
+TABLES = """
+if config["mend"]:
+    private.mend_snakemake()
+rule all:
+    input: "told.csv", "silent.csv"
+rule table:
+    output: "{name}.csv"
+    params: settings=lambda wildcards: json.dumps({"protocol": {"threads": config["threads"]}, "seed": 0})
+    run:
+        made_by = json.dumps({"made_by": {"settings": json.loads(params.settings)}})
+        with open(output[0], "w") as file:
+            file.write(f"# foxnas table {made_by}\\nid\\n" if wildcards.name == "told" else "id\\n")
+"""
+
+
+@pytest.mark.parametrize("mend", [False, True])
+def test_lost_records_are_made_up_for_by_what_outputs_say(tmp_path: Path, mend: bool) -> None:
+    """By itself, Snakemake reruns nothing of which it has no record."""
+    words = ["--config", f"mend={mend}"]
+    snakemake(tmp_path, *words, "threads=1", snakefile=TABLES)
+    assert "reason: Params" in snakemake(tmp_path, "--dry-run", *words, "threads=2").replace("\n", " ")
+    shutil.rmtree(tmp_path / ".snakemake")
+    assert not planned_rules(snakemake(tmp_path, "--dry-run", *words, "threads=1"))
+    text = snakemake(tmp_path, "--dry-run", *words, "threads=2")
+    assert ("before: protocol.threads: 1 now: protocol.threads: 2" in text) == mend
+    assert re.findall(r"output: (\S+csv)", text) == ["told.csv"] * mend
+    snakemake(tmp_path, "--touch", *words, "threads=2")
+    assert not planned_rules(snakemake(tmp_path, "--dry-run", *words, "threads=2"))
 
 
 def test_config_files_and_the_command_line_are_told_apart(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from foxnas.edgetpu.columns import FIGURES
 from foxnas.errors import FoxnasError
 from foxnas.files.tables import read_json, read_table, write_json
 from foxnas.predictor.model import Predictor
+from foxnas.report import provenance
 from foxnas.report.data import read_run
 from foxnas.report.effects import knob_effects
 from foxnas.report.findings import findings
@@ -108,6 +109,20 @@ def test_what_was_timed_is_said_of_every_device(html: str) -> None:
         in html
     )
     assert re.search(r"on own kernels, 2 operators outside a delegate; clock 1495\u20131500 MHz\.", html)
+
+
+def test_a_page_that_is_shared_names_no_machine(finished: ReportRun) -> None:
+    """Not the `user@host` that somebody types after `ssh`, nor the path of an interpreter there."""
+    run = read_run(finished.files)
+    for device in run.devices:
+        for made_by in (one for shards in device.made_by.values() for one in shards):
+            made_by["settings"] = {
+                "device": {"host": "me@secret.example", "python": "/home/me/bin/python", "kind": "tflite"}
+            }
+    shown = "".join(artefact.settings for artefact in provenance.artefacts(run))
+    assert '"kind": "tflite"' in shown
+    assert "secret.example" not in shown
+    assert "/home/me" not in shown
 
 
 def test_flagged_rows_are_shown_with_their_reason(finished: ReportRun, html: str) -> None:

@@ -19,6 +19,22 @@ def test_name_is_safe_and_reads_back(value, name):
 
 
 @pytest.mark.parametrize(
+    ("values", "spelling"),
+    [
+        (["p50", "P50", "p50.0", " P 50 "], "p50"),
+        ([1.5, "1.5", "1.50 ms"], 1.5),
+        ([20, 20.0, "20", "20.0ms"], 20),
+        ([2**53 + 1.0, 9007199254740992], 9007199254740992),
+    ],
+)
+def test_equal_budgets_are_spelt_alike_in_settings(values, spelling):
+    for value in values:
+        found = Budget.parse(value).spelling
+        assert (found, type(found)) == (spelling, type(spelling))
+        assert Budget.parse(found) == Budget.parse(value)
+
+
+@pytest.mark.parametrize(
     ("value", "message"),
     [
         ("fast", "not understood.*p25"),
@@ -33,6 +49,8 @@ def test_name_is_safe_and_reads_back(value, name):
         ("2 s", r'"2000 ms"'),
         ("25%", r'write "p25"'),
         ("../x", "not understood"),
+        (1e-300, "too small"),
+        ("0." + "0" * 300 + "1 ms", "too small"),
     ],
 )
 def test_mistyped_budgets_are_refused_with_the_right_spelling(value, message):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,12 @@ import pytest
 
 from foxnas.errors import FoxnasError
 from foxnas.files.tables import write_table
-from foxnas.space.pooling import gather
+from foxnas.space.pooling import gather, pool
 
 BOARD = {"board": "Raspberry Pi 4", "machine": "4f2a", "runtime_version": "2.3"}
 
 
-def shard(folder: Path, number: int, ids: str, **made_by: Any) -> Path:
+def shard(folder: Path, number: int, ids: Sequence[str], **made_by: Any) -> Path:
     path = folder / f"{number}.csv"
     write_table(path, pd.DataFrame({"id": list(ids), "arch": list(ids)}), {"script": "test", **made_by})
     return path
@@ -43,3 +44,31 @@ def test_shards_of_two_devices_or_runtimes_are_not_one_sample(tmp_path: Path, ot
 def test_shards_that_were_not_measured_on_a_device_have_no_identity(tmp_path: Path) -> None:
     joined, _ = gather([shard(tmp_path, 0, "abc"), shard(tmp_path, 1, "def")], 6)
     assert len(joined) == 6
+
+
+def settings(xnnpack: bool, sizes: tuple[int, ...] = (16,)) -> dict[str, Any]:
+    return {"space": {"name": "mini", "image_sizes": list(sizes)}, "device": {"protocol": {"xnnpack": xnnpack}}}
+
+
+def test_shards_of_two_settings_are_not_one_sample(tmp_path: Path) -> None:
+    """As where a protocol was changed and Snakemake's records were lost before the sample grew."""
+    shards = [
+        shard(tmp_path, n, ids, identity=BOARD, settings=settings(bool(n))) for n, ids in enumerate(("abc", "def"))
+    ]
+    said = r"1.csv: was made with device.protocol.xnnpack true, \S+0.csv with false; delete .* run again"
+    with pytest.raises(FoxnasError, match=said):
+        gather(shards, 6)
+    alike = [shard(tmp_path, n, ids, settings=settings(False)) for n, ids in enumerate(("abc", "def"))]
+    assert len(gather(alike, 6)[0]) == 6
+
+
+def test_tables_of_two_settings_are_not_pooled(tmp_path: Path) -> None:
+    """The image size is what sizes differ by; of a gathered table, what its shards were made with counts."""
+    small, large = shard(tmp_path, 16, ["r16_a", "r16_b"], settings=settings(False)), tmp_path / "24.csv"
+    for xnnpack in (False, True):
+        rows = pd.DataFrame({"id": ["c"], "arch": ["r24_c"]})
+        write_table(large, rows, {"settings": {"rows": 1}, "shards": [{"settings": settings(xnnpack, (24,))}]})
+        if not xnnpack:
+            assert list(pool([small, large], [])["image_size"]) == [16, 16, 24]
+    with pytest.raises(FoxnasError, match=r"24.csv: was made with device.protocol.xnnpack true"):
+        pool([small, large], [])

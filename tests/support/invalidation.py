@@ -148,7 +148,8 @@ BASES = {
             },
             "predictors.further_targets.0.table": "energy/{device}-{size}.csv",
         },
-        ("mine.py", "energy/local-16.csv", "energy/local-24.csv", "power/local-16.csv", "power/local-24.csv"),
+        ("mine.py", "photos/cat/1.jpg", "energy/local-16.csv", "energy/local-24.csv", "power/local-16.csv",
+         "power/local-24.csv"),
     ),
     "floor": Base({"search.objective.kind": "latency-under-accuracy", "search.objective.accuracy_floor": 60.0}),
     "weighted": Base({"search.objective.kind": "weighted", "search.objective.points_per_budget": 1.0}),
@@ -270,6 +271,7 @@ ROWS = [
     Row("predictors.further_targets.0.table", "power/{device}-{size}.csv", TARGET, base="own"),
 
     Row("budgets", ["p50", "p80"], BUDGET | BASELINES, {"budget": "p80"}, note="one more"),
+    Row("budgets", ["P50.0"], NOTHING, note="the same, spelt otherwise"),
     Row("budgets", ["p50"], BASELINES | STRATEGIES_PAGE, base="devices", note="one less"),
     *_same(SEARCH, "search", {
         "strategy": "evolution", "seed": 1, "candidates": 3, "incumbents": 2, "objective.kind": "knee",

@@ -53,6 +53,13 @@ and why before anything does. `python -m tests.support.invalidation_page` writes
   is `ancient` for them: they go by what defines it (space, seed, design), not by the file. Timings of the sample are
   journalled besides: where their rule does run again, it times only what the journal does not hold for this protocol,
   runner, machine and set of models.
+- **The user's files** (checkpoint, tables, objective, data folder) count by their content, whatever their time stamps
+  say. Of folders of more than 4 GB the names and sizes count, of more than 100,000 files the names.
+- **Without Snakemake's records** (`rm -rf .snakemake`, results that were copied), the settings that every artefact
+  says are compared instead (`tests/workflow/test_lost_records.py`). What only Snakemake knew, such as a budget that
+  was left out since, is not seen then.
+- **The runtime** is part of a measurement: the version of LiteRT or PyTorch that is installed here, or the pins in
+  `envs/` for a device that is provisioned by them. With `ssh.python` it is its owner's.
 - **More subnets** are further shards of 100. The first ones stay the same subnets in the same files; with fewer, what
   is there is used again.
 - **How a device is reached** (`ssh.user`, `ssh.port`, `ssh.folder`, ...), how long it is waited for (`patience`) and

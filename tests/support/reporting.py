@@ -17,8 +17,9 @@ LONG_FIRST = (
     "flow/test_resources.py", "test_docs.py", "int8/test_export.py", "workflow/test_full_scale.py",
     "supernet/test_ofa.py", "workflow/test_layers.py", "flow/test_checkout.py", "workflow/test_over_ssh.py",
     "int8/test_correction.py", "device/test_provisioning.py", "flow/test_summary.py",
-    "workflow/test_invalidation_pairs.py", "workflow/test_provenance.py", "space/test_sampling.py",
-    "report/test_page.py", "comparisons/test_pages.py", "comparisons/test_targets.py", "device/test_ssh_connection.py",
+    "workflow/test_invalidation_pairs.py", "workflow/test_lost_records.py", "workflow/test_provenance.py",
+    "space/test_sampling.py", "report/test_page.py", "comparisons/test_pages.py", "comparisons/test_targets.py",
+    "device/test_ssh_connection.py",
 )  # fmt: skip
 
 #: Of other files the tests of more than three seconds. `make quick` leaves these and the long files out.

@@ -68,6 +68,20 @@ def test_a_signal_ends_the_run_and_the_same_command_continues(config: Path, tmp_
     assert not finished & run.started.keys()
 
 
+def test_jobs_of_a_snakemake_that_is_killed_alone_end_before_the_next_run_begins(config: Path, tmp_path: Path) -> None:
+    """As a system out of memory kills it: its jobs are not told, and the same command is given again at once."""
+    run = start(command(config, tmp_path, EVALUATED))
+    assert run.follow(in_the_middle_of("Evaluating", 1.5)), run.text
+    os.kill(run.process.pid, signal.SIGKILL)
+    again = start(command(config, tmp_path, EVALUATED))
+    assert again.follow(in_the_middle_of("Evaluating", 0.0)), again.text
+    assert not living(run.process.pid)
+    assert not again.follow(lambda _: None)
+    assert again.status == 0, again.text
+    assert not run.finished.keys() & again.started.keys()
+    intact.check_all(tmp_path / "results")
+
+
 def test_signals_that_meet_snakemakes_lock_do_not_hang_it(config: Path, tmp_path: Path) -> None:
     """Its own handler waits for a lock that the interrupted code holds when a job has just ended."""
     run = start(command(config, tmp_path, EVALUATED))

@@ -8,6 +8,7 @@ is computed when a rule does run again is for `test_invalidation_reruns.py`.
 
 from __future__ import annotations
 
+import os
 import typing
 from collections.abc import Iterator
 from pathlib import Path
@@ -83,6 +84,51 @@ def test_a_changed_line_reruns_what_its_row_says(row: Row, dry_runs: DryRuns, fi
     too_much = {str(job): reason for job, reason in plan.runs.items() if job not in expected}
     assert not too_much, "these would run, but should not"
     assert not sorted(map(str, expected - set(plan.runs))), "these should run, but would not"
+
+
+@pytest.mark.parametrize(
+    ("file", "rule"),
+    [
+        ("mine.py", "search_architectures"),
+        ("energy/local-16.csv", "fit_target"),
+        ("photos/cat/1.jpg", "fetch_images"),
+        ("mine.safetensors", "take_checkpoint"),
+    ],
+)
+def test_a_users_file_replaced_by_an_older_one_reruns_what_reads_it(
+    file: str, rule: str, dry_runs: DryRuns, finished: dict[str, Path], tmp_path: Path
+) -> None:
+    """Of the same size, and from before what was made of the other, as `cp -p` and `mv` bring it."""
+    folder, config = finished["own"], BASES["own"].config()
+    if file.endswith(".safetensors"):
+        folder, config = tmp_path, changed(config, {"supernet.source": "checkpoint", "supernet.checkpoint": file})
+        BASES["own"].bring(folder)
+        (folder / file).write_text("weights")
+        dry_runs.pretend(folder, config)
+    path = folder / file
+    before = path.read_bytes()
+    assert not dry_runs.plan(folder, config).runs
+    path.write_bytes(before[::-1])
+    os.utime(path, (1_600_000_000, 1_600_000_000))
+    assert rule in dry_runs.plan(folder, config).rules
+    path.write_bytes(before)
+    assert not dry_runs.plan(folder, config).runs
+
+
+def test_braces_in_the_users_paths_are_no_wildcards(dry_runs: DryRuns, tmp_path: Path) -> None:
+    paths = {
+        "supernet.source": "checkpoint",
+        "supernet.checkpoint": "we{i}ghts.safetensors",
+        "predictors.further_targets.0.table": "{x}{/{device}-{size}.csv",
+        "data.folder": "pho{0}tos",
+    }
+    config = changed(BASES["own"].config(), paths)
+    BASES["own"].bring(tmp_path)
+    for name in ("we{i}ghts.safetensors", "{x}{/local-16.csv", "{x}{/local-24.csv", "pho{0}tos/cat/1.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    dry_runs.pretend(tmp_path, config)
+    assert not dry_runs.plan(tmp_path, config).runs
 
 
 def test_placeholders_answer_as_a_real_run_does(dry_runs: DryRuns, finished: dict[str, Path], tmp_path: Path) -> None:

@@ -13,17 +13,15 @@ from typing import Any
 
 import pytest
 
+from foxnas.files.provenance import recorded
 from foxnas.files.tables import read_json, read_provenance
 from foxnas.flow.params import command
 from foxnas.int8.reading import read_metadata
 from foxnas.section import canonical
 from tests.support.scripts import RULES, SCRIPTS, main_of
 
-#: Pages that one asks for.
-PAGES = {"compare_strategies", "compare_predictors"}
-
-#: Their files are arrays, somebody else's files or a page, which have no place for it.
-WITHOUT = {"fetch_images", "resize_images", "resize_test_images", "take_checkpoint", "write_report", *PAGES}
+#: Its files are somebody else's, which have no place for it.
+WITHOUT = {"fetch_images"}
 
 
 def jobs(run: Path) -> Iterator[tuple[str, Path, list[str]]]:
@@ -44,25 +42,30 @@ def records(path: Path) -> Iterator[dict[str, Any]]:
         yield read_json(path)["made_by"]
     elif path.is_dir():
         yield from (read_metadata(model.read_bytes()) for model in path.glob("*.tflite"))
+    elif (made_by := recorded(path)) is not None:
+        yield made_by
 
 
 def test_every_artefact_records_what_its_rule_was_given(run: Path) -> None:
-    recorded, ran = set(), set()
+    said, ran = set(), set()
     for rule, path, params in jobs(run):
         ran.add(rule)
         for made_by in records(path):
             assert canonical(made_by["settings"]) in params, (rule, path)
             assert f"code {made_by['code']}" in params, (rule, path)
-            recorded.add(rule)
-    assert len(recorded) >= 24
-    assert ran - recorded == WITHOUT
+            said.add(rule)
+    assert len(said) >= 28
+    assert ran - said == WITHOUT
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_a_script_that_records_takes_what_it_is_given(script: str) -> None:
     source = SCRIPTS[script].read_text()
     assert "cli.made_by(" not in source
-    writes = re.search(r"\b(write_table|write_json|save|KeptSupernet|with_metadata)\(", source)
+    writes = re.search(
+        r"\b(write_table|write_json|save|KeptSupernet|with_metadata|prepare_images|take_checkpoint|write_page)\(",
+        source,
+    )
     assert bool(writes) == ("made_by" in inspect.signature(main_of(script)).parameters)
 
 

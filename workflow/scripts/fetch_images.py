@@ -19,9 +19,9 @@ def main(*, made_by: cli.MadeBy, dataset: str, folder: str | None, files: list[P
         listed = list_images(given)
         write_table(target / "images.csv", listed.images, made_by | {"classes": listed.classes})
     elif dataset == "arrays" and given:
-        copy_arrays(given, target)
+        copy_arrays(given, target, made_by)
     else:
-        fetch_torchvision(dataset, given, target)
+        fetch_torchvision(dataset, given, target, made_by)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from foxnas.images.views import View
 
 def main(
     *,
+    made_by: cli.MadeBy,
     calibration: int,
     view: ViewConfig,
     size: int,
@@ -26,9 +27,9 @@ def main(
     check_disk(fit_out.parent.parent, whole_mb)
     folder = Path(view.folder) if view.folder else None
     seen = View(size, view.channels, view.centre_share)
-    prepare_images(train, folder, seen, calibration_out, threads, calibration, skip=view.corrupt_images == "skip")
-    prepare_images(fit, folder, seen, fit_out, threads)
-    prepare_images(verify, folder, seen, verify_out, threads)
+    prepare_images(train, folder, seen, calibration_out, threads, calibration, view.corrupt_images == "skip", made_by)
+    prepare_images(fit, folder, seen, fit_out, threads, made_by=made_by)
+    prepare_images(verify, folder, seen, verify_out, threads, made_by=made_by)
 
 
 if __name__ == "__main__":

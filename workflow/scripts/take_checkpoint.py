@@ -7,9 +7,9 @@ from foxnas.space.space import SearchSpace
 from foxnas.supernet.checkpoint import take_checkpoint
 
 
-def main(*, space: SearchSpace, checkpoint: Path, supernet: Path) -> None:
+def main(*, made_by: cli.MadeBy, space: SearchSpace, checkpoint: Path, supernet: Path) -> None:
     """Copy the checkpoint, or convert it from another format."""
-    take_checkpoint(space, checkpoint, supernet)
+    take_checkpoint(space, checkpoint, supernet, made_by)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from foxnas.report.page import write_page
 
 def main(
     *,
+    made_by: cli.MadeBy,
     space: str,
     sizes: list[int],
     devices: list[str],
@@ -20,7 +21,7 @@ def main(
 ) -> None:
     """Write the page from the files of a finished run, which lie below one folder with the accuracy tables."""
     results = accuracy[0].parents[2]
-    write_page(PageFiles(results, space, sizes, devices, budgets, batches, further_targets), page)
+    write_page(PageFiles(results, space, sizes, devices, budgets, batches, further_targets), page, made_by)
 
 
 if __name__ == "__main__":

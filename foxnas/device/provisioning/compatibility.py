@@ -12,8 +12,9 @@ from packaging.requirements import Requirement
 from foxnas.device.provisioning.survey import Python, Survey
 from foxnas.errors import FoxnasError
 
-_INTERPRETERS = {"tflite": {"ai-edge-litert", "tflite-runtime"}, "torch": {"torch"}}
-_INTERPRETERS["edgetpu"] = _INTERPRETERS["tflite"]
+#: Packages that run models, by the kind of device.
+INTERPRETERS = {"tflite": {"ai-edge-litert", "tflite-runtime"}, "torch": {"torch"}}
+INTERPRETERS["edgetpu"] = INTERPRETERS["tflite"]
 _STICK_GROUP = "plugdev"
 
 
@@ -92,7 +93,7 @@ def pinned(kind: str, python: Python, environments: Path) -> tuple[str, ...]:
 
     `environments` is the folder of the files that pin them.
     """
-    name = f"{kind}-device.txt" if kind in _INTERPRETERS else f"{kind}.txt"
+    name = f"{kind}-device.txt" if kind in INTERPRETERS else f"{kind}.txt"
     lines = (line.split("#")[0].strip() for line in (environments / name).read_text().splitlines())
     target = {
         "python_version": python.minor,
@@ -124,7 +125,7 @@ def choose(found: Survey, kind: str, environments: Path) -> Choice:
 def _choice(found: Survey, kind: str, python: Python, environments: Path) -> Choice | None:
     requirements = pinned(kind, python, environments)
     names = {name_of(r) for r in requirements}
-    if not names & _INTERPRETERS[kind] or not python.venv or python.libc[0] != "glibc":
+    if not names & INTERPRETERS[kind] or not python.venv or python.libc[0] != "glibc":
         return None
     of_system = "numpy" not in names or (kind == "edgetpu" and "python3-pycoral" in found.packages)
     return Choice(python, requirements, kind == "torch", of_system)
@@ -137,7 +138,7 @@ def name_of(requirement: str) -> str:
 
 def _rank(requirements: Sequence[str]) -> tuple[bool, list[int]]:
     """Order by interpreter: LiteRT before its forerunner, then by version."""
-    (interpreter,) = (r for r in requirements if name_of(r) in {n for names in _INTERPRETERS.values() for n in names})
+    (interpreter,) = (r for r in requirements if name_of(r) in {n for names in INTERPRETERS.values() for n in names})
     return not interpreter.startswith("tflite-runtime"), [int(n) for n in re.findall(r"\d+", interpreter)]
 
 
@@ -160,7 +161,7 @@ def _refusal(found: Survey, kind: str) -> str:
             "up to Python 3.11): put a 64-bit system on it (Raspberry Pi 3 and later), or Debian 12 with Python 3.11"
         )
     return (
-        f"no {' or '.join(sorted(_INTERPRETERS[kind]))} is published for {newest.machine} with Python {newest.minor}; "
+        f"no {' or '.join(sorted(INTERPRETERS[kind]))} is published for {newest.machine} with Python {newest.minor}; "
         "set ssh.python to a Python that has one, and provisioning leaves it as it is"
     )
 

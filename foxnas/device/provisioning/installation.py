@@ -21,6 +21,7 @@ from foxnas.device.protocol import MeasurementProtocol
 from foxnas.device.provisioning.compatibility import Choice, choose, known_combinations, name_of, open_questions, pinned
 from foxnas.device.provisioning.survey import Survey, survey
 from foxnas.device.provisioning.wheels import cache_folder, fetch_wheels, wheels_in
+from foxnas.device.schema import printable
 from foxnas.device.transport import Device, DeviceLost, RunnerDied
 from foxnas.errors import FoxnasError
 from foxnas.files.progress import waiting
@@ -153,8 +154,8 @@ class _Setup:
                 with waiting(f"{self.device}: installing {self._listed}"):
                     answer = self._ask(program, {"anew": anew, "wheels": sorted(sent), "from_index": False})
         if "made" not in answer:
-            raise FoxnasError(f"the environment cannot be made: {answer.get('error', answer)}")
-        return bool(answer["made"])
+            raise FoxnasError(f"the environment cannot be made: {printable(str(answer.get('error', answer)))}")
+        return bool(answer.get("made"))
 
     @property
     def _listed(self) -> str:
@@ -204,7 +205,7 @@ class _Setup:
             'while [ $# -gt 0 ]; do\n[ "$(wc -c 2>/dev/null <"$1")" -eq "$2" ] 2>/dev/null || echo "$1"; shift 2; done'
         )
         done = self.device.transport.run(["sh", "-c", script, "sh", *words])
-        for path in done.stdout.decode().splitlines():
+        for path in done.stdout.decode(errors="replace").splitlines():
             if path in files:
                 with waiting(f"{self.device}: uploading {path} ({len(files[path]) / 1e6:.1f} MB)"):
                     self.device.transport.upload(files[path], path, _UPLOAD_S)
@@ -228,14 +229,15 @@ class _Setup:
             done = self.device.transport.run(command, json.dumps(asked).encode(), _INSTALL_S)
             answer = _last_object(done.stdout)
             if answer is None:
-                said = done.stderr.decode(errors="replace").strip()[-500:]
+                said = printable(done.stderr.decode(errors="replace"), 500)
                 raise FoxnasError(f"the installer ended with status {done.status}: {said}")
             if "busy" not in answer:
                 return answer
+            holder = printable(str(answer["busy"]), 100)
             if time.monotonic() - begun > self.device.busy_s:
-                raise FoxnasError(f"somebody measures there ({answer['busy']}); installing would disturb that")
+                raise FoxnasError(f"somebody measures there ({holder}); installing would disturb that")
             if not told:
-                _log.info("%s: waiting to install, somebody measures there (%s)", self.device, answer["busy"])
+                _log.info("%s: waiting to install, somebody measures there (%s)", self.device, holder)
                 told = True
             time.sleep(min(5.0, self.device.busy_s))
 
@@ -244,7 +246,7 @@ def _last_object(text: bytes) -> dict[str, Any] | None:
     lines = text.decode(errors="replace").strip().splitlines()
     try:
         value = json.loads(lines[-1]) if lines else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
 

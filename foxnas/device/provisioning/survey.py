@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Literal
 
+from pydantic import BaseModel, Field
+
+from foxnas.device.schema import printable
 from foxnas.device.transport import Transport
 from foxnas.errors import FoxnasError
 
 _MARK = "foxnas-survey "
+
+#: Characters of one answer: a path has 4,096 at most.
+_LONGEST = 5000
 
 # Runs under every Python that is found, 2.7 to 3.x, so that an old one is seen and named.
 _PYTHON = """
@@ -108,6 +114,24 @@ class Python:
         return f"{self.version[0]}.{self.version[1]}"
 
 
+_Word = Annotated[str, Field(max_length=_LONGEST)]
+_Part = Annotated[int, Field(ge=0, lt=1000)]
+
+
+class _Told(BaseModel):
+    """What a Python of the device said of itself, as `_PYTHON` asks for it."""
+
+    path: _Word
+    real: _Word
+    implementation: _Word
+    version: tuple[_Part, _Part, _Part]
+    bits: Literal[32, 64]
+    libc: tuple[_Word, _Word]
+    venv: bool
+    ensurepip: bool
+    numpy: _Word | None
+
+
 @dataclass(frozen=True)
 class Survey:
     """What a device is and has.
@@ -161,9 +185,10 @@ def survey(transport: Transport, folder: str, timeout_s: float = 120.0) -> Surve
     for line in done.stdout.decode(errors="replace").splitlines():
         if line.startswith(_MARK) and "\t" in line:
             name, value = line.removeprefix(_MARK).split("\t", 1)
-            said.setdefault(name, []).append(value.strip())
+            one_line = value.strip()[:_LONGEST] if name == "python" else printable(value, _LONGEST)
+            said.setdefault(name, []).append(one_line)
     if "end" not in said:
-        words = (done.stderr or done.stdout).decode(errors="replace").strip()[-300:]
+        words = printable((done.stderr or done.stdout).decode(errors="replace"), 300)
         raise FoxnasError(f"{transport.host}: cannot be surveyed, its shell ended with status {done.status}: {words}")
     return _parse({name: values for name, values in said.items() if name != "end"})
 
@@ -173,7 +198,7 @@ def _parse(said: Mapping[str, list[str]]) -> Survey:
         return next(iter(said.get(name, [])), "")
 
     def mebibytes(name: str) -> int | None:
-        return int(one(name)) // 1024 if one(name).isdigit() else None
+        return int(one(name)) // 1024 if re.fullmatch(r"[0-9]{1,18}", one(name)) else None
 
     return Survey(
         system=one("system"),
@@ -198,20 +223,13 @@ def _pythons(answers: list[str], machine: str) -> tuple[Python, ...]:
     found: dict[str, Python] = {}
     for answer in answers:
         try:
-            told: dict[str, Any] = json.loads(answer)
-            python = Python(
-                told["path"],
-                tuple(told["version"]),
-                _wheel_machine(machine, told["bits"]),
-                tuple(told["libc"]),
-                told["venv"],
-                told["ensurepip"],
-                told["numpy"],
-            )
-        except (ValueError, KeyError, TypeError):
+            told = _Told.model_validate_json(answer)
+        except ValueError:
             continue  # a Python that cannot even say its version is none
-        if told["implementation"] == "CPython":
-            found.setdefault(told["real"], python)
+        if told.implementation == "CPython":
+            wheels = _wheel_machine(machine, told.bits)
+            python = Python(told.path, told.version, wheels, told.libc, told.venv, told.ensurepip, told.numpy)
+            found.setdefault(told.real, python)
     return tuple(found.values())
 
 

@@ -33,6 +33,8 @@ class Secret:
 
     def __init__(self, source: str | None, purpose: str) -> None:
         self.source, self._purpose = source, purpose
+        #: What it has opened: then it is that key's passphrase, and no server's business.
+        self.opened: Path | None = None
 
     @cached_property
     def value(self) -> str | None:
@@ -90,7 +92,12 @@ def authenticate(transport: paramiko.Transport, target: Target, secret: Secret) 
                 return
             tried.append(f"{name} (taken, but {' or '.join(further)} is asked for as well)")
             break
-        password = secret.value
+        for path in filter(Path.is_file, target.identity_files):
+            if secret.source is not None and secret.opened is None:  # of keys that the agent had, nobody has asked yet
+                _load(path, secret, [])
+        password = secret.value if secret.opened is None else None
+        if secret.opened is not None:
+            tried.append(f"no password, since {secret.source} is the passphrase of {secret.opened}")
         if password is not None:
             try:
                 transport.auth_password(target.user, password)
@@ -147,7 +154,9 @@ def _load(path: Path, secret: Secret, tried: list[str]) -> paramiko.PKey | None:
         if secret.source is None:
             tried.append(f"{path} (encrypted, and no password is configured)")
             return None
-        return paramiko.PKey.from_path(path, (secret.value or "").encode())  # type: ignore[arg-type]
+        key = paramiko.PKey.from_path(path, (secret.value or "").encode())  # type: ignore[arg-type]
+        secret.opened = path
+        return key
     except OSError as error:
         tried.append(f"{path} ({error.strerror})")
     except (SSHException, ValueError, paramiko.pkey.UnknownKeyType):

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import paramiko
 from paramiko.ssh_exception import ChannelException, IncompatiblePeer, SSHException
 
+from foxnas.device.schema import printable
 from foxnas.device.ssh.authentication import Secret, authenticate
 from foxnas.device.ssh.known_hosts import check_host_key, known_keys, preferred_kinds
 from foxnas.device.ssh.stream import SshStream
@@ -22,6 +23,12 @@ from foxnas.errors import FoxnasError
 
 # It reports every cut connection with a traceback; all of that reaches us as exceptions.
 logging.getLogger("paramiko").setLevel(logging.CRITICAL)
+
+#: Of a command's output: ours write some lines, or the listing of a folder.
+MOST_OUTPUT = 16 << 20
+
+#: How long a session that is refused is asked for again.
+_REFUSED_S = 5.0
 
 _RSA_SIGNATURES = ("rsa-sha2-512", "rsa-sha2-256")
 
@@ -63,6 +70,13 @@ class Connection:
                 stream.end_input()
             while data := stream.receive(max(deadline - time.monotonic(), 0)):
                 out += data
+                if len(out) > MOST_OUTPUT:
+                    raise FoxnasError(
+                        f"SSH host {self.target}: {words[0]} wrote more than {MOST_OUTPUT >> 20} MB; is it the right "
+                        "program, and does the login shell's start-up write nothing without end?"
+                    )
+                if time.monotonic() > deadline:  # what writes all the time has not ended either
+                    raise TimeoutError
             status = stream.ending(max(deadline - time.monotonic(), 0)).status
         except TimeoutError:
             raise DeviceLost(f"SSH host {self.target}: {words[0]} has not ended after {timeout_s:g} s") from None
@@ -77,13 +91,27 @@ class Connection:
         # The shell stays as the parent, because paramiko does not hear which signal ended a command.
         command = shlex.join(["/bin/sh", "-c", '"$@"; exit $?', "sh", *words])
         try:
-            channel = self._transport.open_session(timeout=30)
+            channel = self._session()
             for name, value in self.target.environment:
                 channel.set_environment_variable(name, value)
             channel.exec_command(command)
         except (SSHException, OSError, EOFError) as error:
             raise DeviceLost(f"SSH host {self.target}: {_said(error)}") from None
         return SshStream(channel)
+
+    def _session(self) -> paramiko.Channel:
+        """Open a session. A server that has just ended another one may not have counted it off yet."""
+        until = time.monotonic() + _REFUSED_S
+        while True:
+            try:
+                return self._transport.open_session(timeout=30)
+            except ChannelException as error:
+                if time.monotonic() > until:
+                    raise FoxnasError(
+                        f"SSH host {self.target}: refuses a session on a connection that stands ({error.text}): it "
+                        "allows too few at once, see MaxSessions in its sshd_config"
+                    ) from None
+                time.sleep(0.1)
 
     def upload(self, content: bytes, path: str, timeout_s: float = 60.0) -> None:
         """Write a file on the device, whole or not at all, with the folder it lies in.
@@ -98,7 +126,7 @@ class Connection:
         words = ["/bin/sh", "-c", script, "sh", safe_path(path), str(len(content))]
         done = self.run(words, content, timeout_s)
         if done.status:
-            raise FoxnasError(f"SSH host {self.target}: {path} cannot be written there: {done.stderr.decode()[-300:]}")
+            raise FoxnasError(f"SSH host {self.target}: {path} cannot be written there: {_own_words(done.stderr)}")
 
     def close(self) -> None:
         """Close every hop, the last first."""
@@ -212,7 +240,13 @@ def _unreachable(hop: Target, what: str) -> FoxnasError:
     return FoxnasError(f"SSH host {hop}: {what}, and no known_hosts file knows it; is it the right name and port?")
 
 
+def _own_words(content: bytes) -> str:
+    return printable(content.decode(errors="replace"), 300)
+
+
 def _said(error: BaseException) -> str:
     if str(error).startswith("Error reading SSH protocol banner"):
         return "hung up before it spoke SSH"
-    return str(error).strip().rstrip(".") or ("hung up" if isinstance(error, EOFError) else type(error).__name__)
+    return printable(str(error), 300).rstrip(".") or (
+        "hung up" if isinstance(error, EOFError) else type(error).__name__
+    )

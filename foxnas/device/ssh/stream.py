@@ -11,6 +11,9 @@ from paramiko.ssh_exception import SSHException
 
 from foxnas.device.transport import DeviceLost, Ending
 
+#: Longest wait for the other end to close a channel.
+_CLOSING_S = 2.0
+
 
 class SshStream:
     """The channel of a running program, with time limits."""
@@ -80,6 +83,14 @@ class SshStream:
         return Ending(128 - status if status > 128 else status)  # how the shell around it tells of a signal
 
     def close(self) -> None:
-        """Close both directions; a runner ends when its stdin does."""
+        """Close both directions; a runner ends when its stdin does.
+
+        The other end is waited for: until it has closed, too, a server with `MaxSessions 1` opens no other session.
+        """
+        self.end_input()
+        until = time.monotonic() + _CLOSING_S
+        transport = self._channel.get_transport()
+        while not self._channel.closed and transport.is_active() and time.monotonic() < until:
+            time.sleep(0.01)
         with contextlib.suppress(OSError, EOFError, SSHException):
             self._channel.close()

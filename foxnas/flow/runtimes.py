@@ -1,0 +1,47 @@
+"""The runtime that a device measures with, as far as this host decides about it: part of what made a measurement.
+
+What a device itself says of its runtime stands beside its measurements, and comes too late for a rule that is not run.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import metadata
+
+from foxnas.config.whole import Config
+from foxnas.device.config import DeviceConfig, Kind, MeasuredConfig
+from foxnas.device.provisioning.compatibility import INTERPRETERS
+from foxnas.flow.checkout import BASE
+
+
+def measured(config: Config, name: str) -> MeasuredConfig:
+    """Return what a device's measurements depend on: its configuration, and the runtime."""
+    device = config.device(name)
+    return device.measured.model_copy(update={"runtime": _runtime(device)})
+
+
+def _runtime(device: DeviceConfig) -> list[str] | None:
+    """Return the versions of this machine's own runtime, or the pins of what is installed on a device.
+
+    None where the device's owner decides: there, a change is met when the next shard is measured, and refused.
+    """
+    if device.ssh is None:
+        return _installed(device.kind)
+    return None if device.ssh.python else _pinned(device.kind)
+
+
+@cache
+def _installed(kind: Kind) -> list[str]:
+    found = []
+    for package in sorted(INTERPRETERS[kind]):
+        try:
+            found.append(f"{package}=={metadata.version(package)}")
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+@cache
+def _pinned(kind: Kind) -> list[str]:
+    lines = (BASE / "envs" / f"{kind}-device.txt").read_text().splitlines()
+    return [" ".join(line.split()) for line in lines if line.partition("==")[0].strip() in INTERPRETERS[kind]]

@@ -1,0 +1,60 @@
+"""Measurements depend on the runtime: of this machine what is installed, of a device what would be installed there."""
+
+from __future__ import annotations
+
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from foxnas.config.whole import Config
+from foxnas.flow import runtimes
+from tests.support.invalidation import BASES, changed
+
+
+@pytest.fixture(autouse=True)
+def asked_anew() -> None:
+    runtimes._installed.cache_clear()
+    runtimes._pinned.cache_clear()
+
+
+def config(**lines: Any) -> Config:
+    raw = BASES["devices"].config()
+    return Config.model_validate(changed(raw, {name.replace("__", "."): value for name, value in lines.items()}))
+
+
+def test_an_upgraded_runtime_of_this_machine_is_another_measurement(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = runtimes.measured(config(), "local")
+    assert before.runtime == [f"ai-edge-litert=={metadata.version('ai-edge-litert')}"]
+    version = metadata.version
+    monkeypatch.setattr(metadata, "version", lambda name: "9.9" if name == "ai-edge-litert" else version(name))
+    runtimes._installed.cache_clear()
+    after = runtimes.measured(config(), "local")
+    assert after.model_copy(update={"runtime": before.runtime}) == before
+    assert after.runtime == ["ai-edge-litert==9.9"]
+
+
+def test_a_changed_pin_is_another_measurement_on_devices_that_get_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the interpreter, not of numpy, whose pin changes no timing; not where the owner's own Python measures."""
+    kinds = {"pi": "tflite", "coral": "edgetpu", "gpu": "torch"}
+    texts = {kind: (runtimes.BASE / "envs" / f"{kind}-device.txt").read_text() for kind in kinds.values()}
+    monkeypatch.setattr(runtimes, "BASE", tmp_path)
+    (tmp_path / "envs").mkdir()
+    own = config(devices__1__ssh__python="python3")
+
+    def asked(package: str) -> dict[str, list[str] | None]:
+        runtimes._pinned.cache_clear()
+        for kind, text in texts.items():
+            (tmp_path / "envs" / f"{kind}-device.txt").write_text(text.replace(f"{package}==2", f"{package}==3"))
+        found = {name: runtimes.measured(config(), name).runtime for name in kinds}
+        return {**found, "own": runtimes.measured(own, "pi").runtime}
+
+    as_it_is = asked("nothing")
+    assert all(as_it_is[name] for name in kinds)
+    assert as_it_is["own"] is None
+    assert asked("numpy") == as_it_is
+    assert {name for name, pins in asked("torch").items() if pins != as_it_is[name]} == {"gpu"}
+    assert {name for name, pins in asked("tflite-runtime").items() if pins != as_it_is[name]} == {"pi", "coral"}

@@ -1,0 +1,65 @@
+"""Without Snakemake's records, after `rm -rf .snakemake`, a changed line still reruns what it decides about.
+
+Every artefact says what it was made with; what Snakemake does without that is held in test_snakemake_private.py.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from foxnas.files.provenance import recorded_settings
+from tests.support.dag import DryRuns
+from tests.support.invalidation import BASES, ROWS, Row, changed
+from tests.support.stages import LATENCY
+
+#: What has no place for settings: the published archives, which are what they are, whatever they came from.
+SILENT = {"fetch_images"}
+
+#: Lines that change which files there are, or which of them a job reads, and no settings: of those, Snakemake's records
+#: alone know. What is new is made in any case.
+SETS_OF_FILES = (
+    "data.dataset", "data.folder", "supernet.source", "space.name", "space.image_sizes", "devices", "budgets",
+    "refinement.rounds", "refinement.twists",
+)  # fmt: skip
+
+#: Of this machine, which the finished run measured; the other rows of devices are of a run of placeholders.
+MEASURED = [
+    Row(f"devices.0.protocol.{name}", value, LATENCY, {"device": "local"})
+    for name, value in (("xnnpack", True), ("threads", 2), ("min_runs", 31), ("seed", 1))
+]
+
+
+@pytest.fixture(scope="module")
+def dry_runs() -> Iterator[DryRuns]:
+    with DryRuns() as ready:
+        yield ready
+
+
+@pytest.fixture(scope="module")
+def lost(run: Path) -> Path:
+    """A finished run of which Snakemake remembers nothing."""
+    BASES["tiny"].bring(run)
+    shutil.rmtree(run / ".snakemake")
+    return run
+
+
+def test_lost_records_alone_rerun_nothing(dry_runs: DryRuns, lost: Path) -> None:
+    plan = dry_runs.plan(lost, BASES["tiny"].config())
+    assert not plan.runs
+    said = {job.rule for job, files in plan.jobs.items() if any(recorded_settings(lost / file) for file in files)}
+    assert {job.rule for job in plan.jobs} - said == SILENT
+
+
+@pytest.mark.parametrize(
+    "row",
+    [*MEASURED, *(row for row in ROWS if row.base == "tiny" and row.path not in SETS_OF_FILES)],
+    ids=lambda row: f"{row.path}-{row.note}".replace(" ", "_"),
+)
+def test_a_changed_line_reruns_what_its_row_says(row: Row, dry_runs: DryRuns, lost: Path) -> None:
+    plan = dry_runs.plan(lost, changed(BASES["tiny"].config(), {row.path: row.value, **row.also}))
+    expected = row.stage.among(plan.jobs, row.where)
+    assert set(plan.runs) == expected, sorted(map(str, set(plan.runs) ^ expected))
