@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,9 @@ log = logging.getLogger(__name__)
 
 #: What torchvision's ImageFolder takes for images.
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
+
+#: Names of folders that systems and programs leave behind, besides those that begin with a dot.
+_LEFT_BEHIND = {"__MACOSX", "__pycache__", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found"}
 
 #: Columns of a list of images: the path below the data folder, the class' number, and the file's size.
 COLUMNS = ["path", "label", "bytes"]
@@ -34,7 +38,7 @@ class Listed:
 
 
 def list_images(folder: Path) -> Listed:
-    """List every image of a folder, in ImageFolder's order.
+    """List every image of a folder, in ImageFolder's order, without hidden files and folders.
 
     The classes are the folders in it or, if it has a folder ``train``, those in that and in the first of ``val``,
     ``validation`` and ``test`` that has any: the held-out images.
@@ -70,7 +74,11 @@ def list_images(folder: Path) -> Listed:
 
 
 def _folders(folder: Path) -> list[str]:
-    return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir())
+    return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not _hidden(entry.name))
+
+
+def _hidden(name: str) -> bool:
+    return name.startswith(".") or name in _LEFT_BEHIND
 
 
 def _classes(folder: Path) -> list[str]:
@@ -85,9 +93,9 @@ def _images_of(root: Path, folder: Path, classes: list[str]) -> pd.DataFrame:
     rows: list[tuple[str, int, int]] = []
     for label, name in enumerate(classes):
         before = len(rows)
-        for place, _, files in sorted(os.walk(folder / name, followlinks=True)):
+        for place, files in sorted(_walk(folder / name)):
             for file in sorted(files):
-                if file.lower().endswith(EXTENSIONS):
+                if file.lower().endswith(EXTENSIONS) and not _hidden(file):
                     path = Path(place) / file
                     try:
                         str(path).encode()
@@ -101,6 +109,13 @@ def _images_of(root: Path, folder: Path, classes: list[str]) -> pd.DataFrame:
                 f"{folder / name}: has no images ({', '.join(EXTENSIONS)}); remove the class folder or fill it"
             )
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _walk(folder: Path) -> Iterator[tuple[str, list[str]]]:
+    """Give every folder below one, itself included, with its files; links are followed."""
+    for place, folders, files in os.walk(folder, followlinks=True):
+        folders[:] = [name for name in folders if not _hidden(name)]
+        yield place, files
 
 
 def files_of(images: pd.DataFrame, folder: Path) -> list[ImageFile]:
