@@ -6,6 +6,7 @@ and one block of the array (64 images: 20 MB at 320 px), however many images the
 
 from __future__ import annotations
 
+import stat
 import struct
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -48,9 +49,12 @@ class ImageFile:
 
         Raises FoxnasError when the file changed since it was listed, and one of `DAMAGED` when it cannot be decoded.
         """
-        if (size := Path(self.path).stat().st_size) != self.bytes:
+        found = Path(self.path).stat()
+        if not stat.S_ISREG(found.st_mode):  # to open it may wait for ever, or do something to a device
+            raise OSError("it is a pipe, a device or a folder, not a file")
+        if found.st_size != self.bytes:
             raise FoxnasError(
-                f"{self.path}: has {size} bytes, and had {self.bytes} when the folder was listed; "
+                f"{self.path}: has {found.st_size} bytes, and had {self.bytes} when the folder was listed; "
                 "delete results/data/source/images.csv and run again"
             )
         with Image.open(self.path) as image:

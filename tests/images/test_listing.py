@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import socket
 from pathlib import Path
 
-from foxnas.images.folders import list_images
+import pytest
+
+from foxnas.errors import FoxnasError
+from foxnas.images.decoding import decode_files, unreadable
+from foxnas.images.folders import files_of, list_images
+from foxnas.images.views import View
 from tests.support.photographs import make_tree
 
 
@@ -21,3 +28,32 @@ def test_what_programs_leave_behind_is_neither_class_nor_image(tmp_path: Path) -
     after = list_images(tree)
     assert after.classes == before.classes
     assert after.images.equals(before.images)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "socket", "link to a device", "link to a pipe", "link to a folder"])
+def test_a_name_of_an_image_that_is_no_file_is_said_or_skipped_and_never_waited_for(tmp_path: Path, kind: str) -> None:
+    tree = make_tree(tmp_path / "tree", {"": 2})
+    odd = tree / "n001" / "odd.png"
+    match kind:
+        case "pipe":
+            os.mkfifo(odd)
+        case "socket":
+            # Bound by a relative name: a socket's path may have 107 bytes only.
+            here = os.open(odd.parent, os.O_RDONLY)
+            socket.socket(socket.AF_UNIX).bind(f"/proc/self/fd/{here}/{odd.name}")
+            os.close(here)
+        case "link to a device":
+            odd.symlink_to("/dev/zero")
+        case "link to a pipe":
+            os.mkfifo(tmp_path / "pipe")
+            odd.symlink_to(tmp_path / "pipe")
+        case "link to a folder":
+            (tmp_path / "elsewhere").mkdir()
+            odd.symlink_to(tmp_path / "elsewhere")
+    files = files_of(list_images(tree).images, tree)
+    places = [place for place, file in enumerate(files) if file.path == str(odd)]
+    assert len(places) == (kind != "link to a folder"), "a folder may have any name"
+    assert list(unreadable(files, 3, 1)) == places
+    if places:
+        with pytest.raises(FoxnasError, match=rf"{odd}: cannot be decoded \(it is a pipe, a device or a folder"):
+            decode_files(files, View(16, 3, 1), tmp_path / "x.npy", 1)
