@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pandas as pd
@@ -27,6 +28,10 @@ _LEFT_BEHIND = {"__MACOSX", "__pycache__", "@eaDir", "$RECYCLE.BIN", "System Vol
 COLUMNS = ["path", "label", "bytes"]
 
 _HELD_OUT = ("val", "validation", "test")
+
+
+#: Folders by device and inode: the path by which one was reached first, and the class folder or parent it belongs to.
+Seen = dict[tuple[int, int], tuple[str, Path]]
 
 
 @dataclass(frozen=True)
@@ -50,12 +55,13 @@ def list_images(folder: Path) -> Listed:
     """
     if not folder.is_dir():
         raise FoxnasError(f"data.folder {folder} does not exist; it should have one folder of images a class")
+    seen: Seen = {}
     train = folder / "train"
     if not (train.is_dir() and _folders(train)):
         classes = _classes(folder)
-        return Listed(_images_of(folder, folder, classes).assign(held_out=False), classes)
+        return Listed(_images_of(folder, folder, classes, seen).assign(held_out=False), classes)
     classes = _classes(train)
-    tables = [_images_of(folder, train, classes).assign(held_out=False)]
+    tables = [_images_of(folder, train, classes, seen).assign(held_out=False)]
     candidates = [folder / name for name in _HELD_OUT if (folder / name).is_dir()]
     held_out = next((place for place in candidates if _folders(place)), None)
     if held_out is None and candidates:
@@ -69,7 +75,7 @@ def list_images(folder: Path) -> Listed:
             raise FoxnasError(f"{held_out}: has no class folder {missing[0]} ({len(missing)} of {train} are missing)")
         if extra := sorted(set(found) - set(classes)):
             raise FoxnasError(f"{held_out / extra[0]}: is no class of {train} ({len(extra)} are not)")
-        tables.append(_images_of(folder, held_out, classes).assign(held_out=True))
+        tables.append(_images_of(folder, held_out, classes, seen).assign(held_out=True))
     return Listed(pd.concat(tables, ignore_index=True), classes)
 
 
@@ -89,11 +95,13 @@ def _classes(folder: Path) -> list[str]:
     return names
 
 
-def _images_of(root: Path, folder: Path, classes: list[str]) -> pd.DataFrame:
+def _images_of(root: Path, folder: Path, classes: list[str], seen: Seen) -> pd.DataFrame:
     rows: list[tuple[str, int, int]] = []
+    for place in (root, folder):
+        seen[_identity(place)] = (str(place), root)
     for label, name in enumerate(classes):
         before = len(rows)
-        for place, files in sorted(_walk(folder / name)):
+        for place, files in sorted(_walk(folder / name, seen)):
             for file in sorted(files):
                 if file.lower().endswith(EXTENSIONS) and not _hidden(file):
                     path = Path(place) / file
@@ -111,11 +119,30 @@ def _images_of(root: Path, folder: Path, classes: list[str]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _walk(folder: Path) -> Iterator[tuple[str, list[str]]]:
-    """Give every folder below one, itself included, with its files; links are followed."""
-    for place, folders, files in os.walk(folder, followlinks=True):
-        folders[:] = [name for name in folders if not _hidden(name)]
+def _walk(folder: Path, seen: Seen) -> Iterator[tuple[str, list[str]]]:
+    """Give every folder of a class once, by whatever links it is reached, with its files.
+
+    Raises FoxnasError for a folder that belongs to another class, or to another split, too.
+    """
+
+    def fail(error: OSError) -> NoReturn:
+        raise FoxnasError(f"{error.filename}: cannot be read ({error.strerror}); mend it or move it away") from error
+
+    for place, folders, files in os.walk(folder, followlinks=True, onerror=fail):
+        first, owner = seen.setdefault(_identity(Path(place)), (place, folder))
+        if owner != folder:
+            raise FoxnasError(f"{place}: is the same folder as {first}, so that its images have two places; remove one")
+        if first != place:
+            log.info("passed over %s: it is the same folder as %s", place, first)
+            folders.clear()
+            continue
+        folders[:] = sorted(name for name in folders if not _hidden(name))
         yield place, files
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    found = folder.stat()
+    return found.st_dev, found.st_ino
 
 
 def files_of(images: pd.DataFrame, folder: Path) -> list[ImageFile]:

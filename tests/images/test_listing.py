@@ -57,3 +57,30 @@ def test_a_name_of_an_image_that_is_no_file_is_said_or_skipped_and_never_waited_
     if places:
         with pytest.raises(FoxnasError, match=rf"{odd}: cannot be decoded \(it is a pipe, a device or a folder"):
             decode_files(files, View(16, 3, 1), tmp_path / "x.npy", 1)
+
+
+def test_links_that_lead_in_circles_list_every_image_once(tmp_path: Path) -> None:
+    tree = make_tree(tmp_path / "tree", {"": 3})
+    before = list_images(tree).images
+    for i in range(30):  # which 2 to the power of 30 paths lead through
+        (tree / "n001" / f"loop{i}").symlink_to(tree / "n001")
+    (tree / "n002" / "a").mkdir()
+    for name in ("b", "c"):
+        (tree / "n002" / "a" / name).symlink_to("..")
+    assert list_images(tree).images.equals(before)
+
+
+@pytest.mark.parametrize("target", ["", "train", "train/n001", "val/n000"])
+def test_a_folder_that_is_of_two_classes_or_splits_is_refused(tmp_path: Path, target: str) -> None:
+    tree = make_tree(tmp_path / "tree", {"train": 3, "val": 2})
+    (tree / "train" / "n000" / "more").symlink_to(tree / target)
+    with pytest.raises(FoxnasError, match=r"is the same folder as .*, so that its images have two places; remove one"):
+        list_images(tree)
+
+
+def test_links_to_folders_elsewhere_are_followed(tmp_path: Path) -> None:
+    tree = make_tree(tmp_path / "tree", {"": 3})
+    before = list_images(tree).images
+    (tree / "n001").rename(tmp_path / "elsewhere")
+    (tree / "n001").symlink_to(tmp_path / "elsewhere")
+    assert list_images(tree).images.equals(before)
