@@ -41,9 +41,9 @@ def test_the_list_is_image_folders(tmp_path: Path) -> None:
     make_tree(tmp_path, {"train": 5, "val": 2})
     (tmp_path / "train" / "n000" / "notes.txt").write_text("no image")
     listed = list_images(tmp_path)
-    for part, held_out in (("train", False), ("val", True)):
+    for part, listed_as in (("train", "train"), ("val", "test")):
         reference = ImageFolder(str(tmp_path / part))
-        own = listed.images[listed.images["held_out"] == held_out]
+        own = listed.images[listed.images["part"] == listed_as]
         assert [(str(tmp_path / p), y) for p, y in zip(own["path"], own["label"], strict=True)] == reference.samples
         assert listed.classes == reference.classes
 
