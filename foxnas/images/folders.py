@@ -79,8 +79,8 @@ def _classes(folder: Path) -> list[str]:
 
 def _images_of(root: Path, folder: Path, classes: list[str], seen: Seen) -> pd.DataFrame:
     rows: list[tuple[str, int, int]] = []
-    for place in (root, folder):
-        seen[_identity(place)] = (str(place), root)
+    for above in (root, folder):
+        seen[_identity(above)] = (str(above), root)
     for label, name in enumerate(classes):
         before = len(rows)
         for place, files in sorted(_walk(folder / name, seen)):
