@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,9 @@ from pathlib import Path
 import pytest
 
 from foxnas.device.config import SshConfig
+from foxnas.device.ssh import openssh, without_openssh
+from foxnas.device.ssh.known_hosts import accepting_command
+from foxnas.device.ssh.target import Target
 from foxnas.device.ssh.transport import SshTransport
 from foxnas.errors import FoxnasError
 from tests.support.sshd import Sshd, make_key
@@ -168,3 +172,81 @@ def test_an_agent_that_declines_one_key(server: Sshd, agent: Path, tmp_path: Pat
         assert both(config)
     finally:
         server.authorized.write_text(authorized)
+
+
+def known_elsewhere(server: Sshd, *files: Path) -> SshConfig:
+    """A client that knows the server's key from the first of these files alone."""
+    config = server.client(UserKnownHostsFile=" ".join(f'"{file}"' for file in files))
+    files[0].parent.mkdir(parents=True, exist_ok=True)
+    server.known_hosts.replace(files[0])
+    return config
+
+
+def test_known_hosts_files_with_spaces_in_their_paths(server: Sshd, tmp_path: Path) -> None:
+    names = ["my hosts", "a  b/c d", "none of it", "plain", "x /y z"]
+    for i, name in enumerate(names):
+        for others in ([], [tmp_path / "missing one"], [tmp_path / "missing"]):
+            folder = tmp_path / str(i)
+            assert both(known_elsewhere(server, folder / name, *others)), name
+
+
+def test_known_hosts_files_with_spaces_without_openssh(tmp_path: Path) -> None:
+    config = tmp_path / "config"
+    config.write_text(f'Host pi\n  UserKnownHostsFile "{tmp_path}/a b/known" {tmp_path}/c\n')
+    expected = (tmp_path / "a b" / "known", tmp_path / "c")
+    assert without_openssh.resolve("pi", None, None, str(config)).known_hosts[:2] == expected
+    (tmp_path / "a b").mkdir()
+    expected[0].touch()
+    for resolve in (without_openssh.resolve, openssh.resolve):
+        assert resolve("pi", None, None, str(config)).known_hosts[:2] == expected
+    config.write_text('Host pi\n  UserKnownHostsFile "/a b\n')
+    with pytest.raises(FoxnasError, match=r"a quote that does not end"):
+        without_openssh.resolve("pi", None, None, str(config))
+
+
+def test_an_authority_for_host_keys_is_named_and_the_way_out_works(
+    server: Sshd, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    authority = make_key(tmp_path / "host_authority")
+    certified = Sshd(tmp_path_factory.mktemp("certified"), sys.executable)
+    words = ["ssh-keygen", "-q", "-s", str(authority), "-I", "host", "-h", "-n", "127.0.0.1,board"]
+    subprocess.run([*words, f"{certified.host_key}.pub"], check=True, capture_output=True)
+    certified.start(f"HostCertificate {certified.host_key}-cert.pub")
+    try:
+        config = certified.client(accept=False, HostKeyAlias="board")
+        kind, content = Path(f"{authority}.pub").read_text().split()[:2]
+        certified.known_hosts.write_text(f"@cert-authority board {kind} {content}\n")
+        assert theirs(config)
+        said = ours(config)
+        assert f"{certified.known_hosts}, line 1 trusts an authority (@cert-authority) for it" in said
+        fingerprint = subprocess.run(
+            ["ssh-keygen", "-lf", f"{certified.host_key}.pub"], check=True, capture_output=True, text=True
+        ).stdout.split()[1]
+        assert fingerprint in said
+        subprocess.run(said.split("; then ")[1], shell=True, check=True, capture_output=True)
+        assert both(config)
+    finally:
+        certified.kill()
+
+
+@pytest.mark.parametrize(
+    ("jump", "user", "host", "port"),
+    [
+        ("me@gate:2222", "me", "gate", "2222"),
+        ("ssh://me@gate:2222", "me", "gate", "2222"),
+        ("outer,me@[::1]:2022", "me", "::1", "2022"),
+        ("gate", None, "gate", None),
+    ],
+)
+def test_ssh_understands_the_jump_of_a_printed_remedy(
+    tmp_path: Path, jump: str, user: str | None, host: str, port: str | None
+) -> None:
+    target = Target(name="pi", host="pi", port=22, user="me", jumps=tuple(jump.split(",")))
+    words = shlex.split(accepting_command(target).split(" >> ")[0])
+    assert words[-1] == "ssh-keyscan pi"
+    done = subprocess.run([words[0], "-G", "-F", "/dev/null", *words[1:-1]], capture_output=True, text=True, check=True)
+    found = dict(line.split(" ", 1) for line in done.stdout.splitlines() if " " in line)
+    assert found["hostname"] == host
+    assert found["port"] == (port or "22")
+    assert user is None or found["user"] == user
+    assert found.get("proxyjump") == (jump.split(",")[0] if "," in jump else None)
