@@ -6,7 +6,7 @@ and one block of the array (64 images: 20 MB at 320 px), however many images the
 
 from __future__ import annotations
 
-import struct
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -18,22 +18,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from foxnas.errors import FoxnasError
 from foxnas.files.arrays import seal_array
 from foxnas.files.progress import Progress
 from foxnas.files.tables import replacing
+from foxnas.images.conversion import DAMAGED, FORMATS, shown
 from foxnas.images.labelled import create_array
 from foxnas.images.views import View
 
 #: Images that a process decodes at a time.
 BLOCK = 64
-
-#: What Pillow raises for a file that is damaged, truncated or no image.
-DAMAGED = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, Image.DecompressionBombError)
-
-_MODES = {1: "L", 3: "RGB"}
 
 
 @dataclass(frozen=True)
@@ -44,17 +40,25 @@ class ImageFile:
     bytes: int
 
     def read(self, channels: int) -> Image.Image:
-        """Return the decoded image in grey or colour.
+        """Return the decoded image in grey or colour, as `shown` gives it.
 
         Raises FoxnasError when the file changed since it was listed, and one of `DAMAGED` when it cannot be decoded.
         """
-        if (size := Path(self.path).stat().st_size) != self.bytes:
+        found = Path(self.path).stat()
+        if not stat.S_ISREG(found.st_mode):  # to open it may wait for ever, or do something to a device
+            raise OSError("it is a pipe, a device or a folder, not a file")
+        if found.st_size != self.bytes:
             raise FoxnasError(
-                f"{self.path}: has {size} bytes, and had {self.bytes} when the folder was listed; "
+                f"{self.path}: has {found.st_size} bytes, and had {self.bytes} when the folder was listed; "
                 "delete results/data/source/images.csv and run again"
             )
-        with Image.open(self.path) as image:
-            return image.convert(_MODES[channels])
+        # Opened here, since Pillow 13.0.0 maps an uncompressed TIFF that it opens itself, and garbles a turned one.
+        with Path(self.path).open("rb") as file:
+            try:
+                image = Image.open(file, formats=FORMATS)
+            except UnidentifiedImageError as error:
+                raise OSError(f"its content is none of {', '.join(FORMATS)}") from error
+            return shown(image, channels)
 
 
 def decode_files(

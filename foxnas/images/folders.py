@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pandas as pd
@@ -14,78 +16,74 @@ from foxnas.errors import FoxnasError
 from foxnas.files.tables import read_table
 from foxnas.images.config import EXTENSIONS as EXTENSIONS
 from foxnas.images.decoding import ImageFile
+from foxnas.images.parts import find_parts, hidden, subfolders
 
 log = logging.getLogger(__name__)
 
 #: Columns of a list of images: the path below the data folder, the class' number, and the file's size.
 COLUMNS = ["path", "label", "bytes"]
 
-_HELD_OUT = ("val", "validation", "test")
+#: Folders by device and inode: the path by which one was reached first, and the class folder or parent it belongs to.
+Seen = dict[tuple[int, int], tuple[str, Path]]
 
 
 @dataclass(frozen=True)
 class Listed:
-    """The images of a folder: `COLUMNS` and held_out, and the classes' names in the order of their numbers."""
+    """The images of a folder: `COLUMNS` and part, and the classes' names in the order of their numbers."""
 
     images: pd.DataFrame
     classes: list[str]
 
 
 def list_images(folder: Path) -> Listed:
-    """List every image of a folder, in ImageFolder's order.
+    """List every image of a folder, in ImageFolder's order, without hidden files and folders.
 
-    The classes are the folders in it or, if it has a folder ``train``, those in that and in the first of ``val``,
-    ``validation`` and ``test`` that has any: the held-out images.
+    The classes are the folders in it or, if its folders are parts (`find_parts`), those in each of them. Images held
+    out in one folder alone are the part test, whatever the folder's name.
 
     Raises
     ------
     FoxnasError
-        The folder is missing, has no or one class, a class without images, or other classes held out than in training.
+        The folder is missing, has no or one class, a class without images, other classes held out than in training,
+        or folders that look like parts and are none.
     """
     if not folder.is_dir():
         raise FoxnasError(f"data.folder {folder} does not exist; it should have one folder of images a class")
-    train = folder / "train"
-    if not (train.is_dir() and _folders(train)):
-        classes = _classes(folder)
-        return Listed(_images_of(folder, folder, classes).assign(held_out=False), classes)
+    seen: Seen = {}
+    parts = find_parts(folder)
+    train = parts["train"]
     classes = _classes(train)
-    tables = [_images_of(folder, train, classes).assign(held_out=False)]
-    candidates = [folder / name for name in _HELD_OUT if (folder / name).is_dir()]
-    held_out = next((place for place in candidates if _folders(place)), None)
-    if held_out is None and candidates:
-        raise FoxnasError(
-            f"{candidates[0]}: has no class folders; sort its images into one folder a class, named as in {train}"
-        )
-    if held_out is not None:
-        log.info("held-out images: %s", held_out)
-        found = _classes(held_out)
+    if "test" not in parts and "validation" in parts:
+        parts["test"] = parts.pop("validation")
+    tables = []
+    for part, place in parts.items():
+        found = _classes(place)
         if missing := sorted(set(classes) - set(found)):
-            raise FoxnasError(f"{held_out}: has no class folder {missing[0]} ({len(missing)} of {train} are missing)")
+            raise FoxnasError(f"{place}: has no class folder {missing[0]} ({len(missing)} of {train} are missing)")
         if extra := sorted(set(found) - set(classes)):
-            raise FoxnasError(f"{held_out / extra[0]}: is no class of {train} ({len(extra)} are not)")
-        tables.append(_images_of(folder, held_out, classes).assign(held_out=True))
+            raise FoxnasError(f"{place / extra[0]}: is no class of {train} ({len(extra)} are not)")
+        tables.append(_images_of(folder, place, classes, seen).assign(part=part))
+        log.info("%s images: %d in %d classes of %s", part, len(tables[-1]), len(classes), place)
     return Listed(pd.concat(tables, ignore_index=True), classes)
 
 
-def _folders(folder: Path) -> list[str]:
-    return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir())
-
-
 def _classes(folder: Path) -> list[str]:
-    names = _folders(folder)
+    names = subfolders(folder)
     if len(names) < 2:
         there = f"the one class folder {names[0]}" if names else "no class folders"
         raise FoxnasError(f"{folder}: has {there}; a classifier needs two classes, one folder of images each")
     return names
 
 
-def _images_of(root: Path, folder: Path, classes: list[str]) -> pd.DataFrame:
+def _images_of(root: Path, folder: Path, classes: list[str], seen: Seen) -> pd.DataFrame:
     rows: list[tuple[str, int, int]] = []
+    for above in (root, folder):
+        seen[_identity(above)] = (str(above), root)
     for label, name in enumerate(classes):
         before = len(rows)
-        for place, _, files in sorted(os.walk(folder / name, followlinks=True)):
+        for place, files in sorted(_walk(folder / name, seen)):
             for file in sorted(files):
-                if file.lower().endswith(EXTENSIONS):
+                if file.lower().endswith(EXTENSIONS) and not hidden(file):
                     path = Path(place) / file
                     try:
                         str(path).encode()
@@ -99,6 +97,32 @@ def _images_of(root: Path, folder: Path, classes: list[str]) -> pd.DataFrame:
                 f"{folder / name}: has no images ({', '.join(EXTENSIONS)}); remove the class folder or fill it"
             )
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _walk(folder: Path, seen: Seen) -> Iterator[tuple[str, list[str]]]:
+    """Give every folder of a class once, by whatever links it is reached, with its files.
+
+    Raises FoxnasError for a folder that belongs to another class, or to another split, too.
+    """
+
+    def fail(error: OSError) -> NoReturn:
+        raise FoxnasError(f"{error.filename}: cannot be read ({error.strerror}); mend it or move it away") from error
+
+    for place, folders, files in os.walk(folder, followlinks=True, onerror=fail):
+        first, owner = seen.setdefault(_identity(Path(place)), (place, folder))
+        if owner != folder:
+            raise FoxnasError(f"{place}: is the same folder as {first}, so that its images have two places; remove one")
+        if first != place:
+            log.info("passed over %s: it is the same folder as %s", place, first)
+            folders.clear()
+            continue
+        folders[:] = sorted(name for name in folders if not hidden(name))
+        yield place, files
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    found = folder.stat()
+    return found.st_dev, found.st_ino
 
 
 def files_of(images: pd.DataFrame, folder: Path) -> list[ImageFile]:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from foxnas.images.views import resized
+from foxnas.images.views import middle, resized
 
 
 def resize(images: np.ndarray, size: int, centre_share: float = 1.0) -> np.ndarray:
@@ -20,6 +20,8 @@ def resize(images: np.ndarray, size: int, centre_share: float = 1.0) -> np.ndarr
     """
     if images.shape[1:3] == (size, size) and centre_share == 1:
         return images
+    left, top, right, bottom = middle((images.shape[2], images.shape[1]))
+    images = images[:, top:bottom, left:right]
     # torchvision's own function takes this path too where there is AVX2 or Arm, and rounds otherwise elsewhere; to load
     # it takes as long as to load torch.
     (width, height), (left, top) = resized((images.shape[2], images.shape[1]), size, centre_share)

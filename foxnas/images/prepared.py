@@ -17,7 +17,7 @@ from foxnas.files.tables import replacing
 from foxnas.images.decoding import decode_files, first_readable
 from foxnas.images.folders import read_files
 from foxnas.images.labelled import create_array, rows_in_block
-from foxnas.images.views import View
+from foxnas.images.views import View, middle, resized
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +70,9 @@ def _resize_array(images: np.ndarray, view: View, target: Path, made_by: Mapping
 
     with replacing(target) as temporary:
         array = create_array(temporary, (len(images), *view.shape))
-        block = min(rows_in_block(images.shape[1:]), rows_in_block(view.shape))
+        left, top, right, bottom = middle((images.shape[2], images.shape[1]))
+        (width, height), _ = resized((right - left, bottom - top), view.size, view.centre_share)
+        block = min(rows_in_block(images.shape[1:]), rows_in_block((height, width, view.channels)))
         progress = Progress(len(images), f"images to {view.size} px")
         for start in range(0, len(images), block):
             part = slice(start, start + block)

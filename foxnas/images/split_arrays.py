@@ -13,7 +13,7 @@ from foxnas.images.config import DataConfig
 from foxnas.images.fashion_mnist import load_fashion_mnist
 from foxnas.images.labelled import LabelledImages, check_fits, digest, load_arrays, write_rows
 from foxnas.images.scenes import set_in_scene
-from foxnas.images.splits import deal, from_published
+from foxnas.images.splits import deal, part_of_row
 
 
 def split_arrays(data: DataConfig, channels: int, classes: int, source: Path, target: Path) -> dict[str, Any]:
@@ -34,15 +34,16 @@ def split_arrays(data: DataConfig, channels: int, classes: int, source: Path, ta
         ]
     published, held_out = parts
     first = len(published.labels)
-    rows, _ = deal(first, len(held_out.labels), data.splits.model_dump(), from_published(data.evaluate_on), data.seed)
+    counts = {"train": first, "test": len(held_out.labels)}
+    rows, _ = deal(counts, data.splits.model_dump(), data.evaluate_on, data.seed)
     recorded = {}
     for name, chosen in rows.items():
-        of_test = bool(chosen[0] >= first)
-        part, own = (held_out, chosen - first) if of_test else (published, chosen)
+        name_of_part = part_of_row(counts, chosen[0])
+        part, own = (held_out, chosen - first) if name_of_part == "test" else (published, chosen)
         write_rows(part.images, own, target / f"{name}-images.npy")
         write_rows(part.labels, own, target / f"{name}-labels.npy")
         recorded[name] = {
-            "published": "test" if of_test else "train",
+            "published": name_of_part,
             "images": len(own),
             "images_sha256": digest(load_array(target / f"{name}-images.npy", "r")),
             "rows": own.tolist(),

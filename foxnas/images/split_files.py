@@ -15,7 +15,7 @@ from foxnas.images.config import DataConfig
 from foxnas.images.decoding import unreadable
 from foxnas.images.folders import COLUMNS, check_classes, files_of
 from foxnas.images.labelled import write_rows
-from foxnas.images.splits import deal, from_published, replace_unreadable
+from foxnas.images.splits import deal, part_of_row, replace_unreadable
 
 log = logging.getLogger(__name__)
 
@@ -34,12 +34,10 @@ def split_files(
     if channels not in (1, 3):
         raise FoxnasError(f"space.image_channels is {channels}; image files are grey, 1, or colour, 3")
     folder = Path(data.folder)
-    images = read_table(listing, [*COLUMNS, "held_out"])
+    images = read_table(listing, [*COLUMNS, "part"])
     check_classes(images["label"].to_numpy(), classes, folder)
-    held_out = int(images["held_out"].sum())
-    dealt, spare = deal(
-        len(images) - held_out, held_out, data.splits.model_dump(), from_published(data.evaluate_on), data.seed
-    )
+    parts = {str(part): len(of_part) for part, of_part in images.groupby("part", sort=False)}
+    dealt, spare = deal(parts, data.splits.model_dump(), data.evaluate_on, data.seed)
     reasons: dict[str, str] = {}
     if data.corrupt_images == "skip":
 
@@ -59,8 +57,10 @@ def split_files(
         path = target / f"{name}-images.csv"
         write_table(path, chosen[COLUMNS], {"script": Path(__file__).name, "split": name, "folder": data.folder})
         write_rows(chosen["label"].to_numpy(np.int64), np.arange(len(rows)), target / f"{name}-labels.npy")
+        part = part_of_row(parts, rows[0])
+        log.info("%s: %d of the %d %s images", name, len(rows), parts[part], part)
         recorded[name] = {
-            "published": "test" if rows[0] >= len(images) - held_out else "train",
+            "published": part,
             "images": len(rows),
             "list": path.name,
             "list_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),

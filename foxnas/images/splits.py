@@ -6,30 +6,31 @@ for the regression; *verify* compares candidates; *test* is opened for the final
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from foxnas.errors import FoxnasError
 
+log = logging.getLogger(__name__)
 
-def from_published(evaluate_on: str) -> set[str]:
-    """Return the splits that come from the published training images, by data.evaluate_on."""
-    return {"train"} if evaluate_on == "held-out" else {"train", "fit", "verify"}
+
+_KINDS = {"train": " for training", "validation": " for validation", "test": " held out"}
 
 
 def deal(
-    published: int, held_out: int, sizes: Mapping[str, int], of_published: set[str], seed: int
+    parts: Mapping[str, int], sizes: Mapping[str, int], evaluate_on: str, seed: int
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Return the rows of every split, and what is left of the two published parts, in the seeded order.
+    """Return the rows of every split, and what is left of the parts they come from, in the seeded order.
 
     Parameters
     ----------
-    published, held_out
-        Images of the published training part and of the held-out one. Rows count through both: the held-out
-        ones follow. Without held-out images all splits come from the first part.
-    of_published
-        Splits that are dealt from the training part; the others come from the held-out one.
+    parts
+        Images of the published parts train, validation and test, in this order; those held out may be missing or
+        empty. Rows count through all of them. Without test, that split comes from train.
+    evaluate_on
+        Where fit and verify come from: train, or held-out, which is validation or, without it, test.
 
     Returns
     -------
@@ -39,20 +40,38 @@ def deal(
     Raises
     ------
     FoxnasError
-        A part has fewer images than its splits ask for.
+        A part has fewer images than its splits ask for, or nothing is held out to evaluate on.
     """
+    parts = {part: images for part, images in parts.items() if images or part == "train"}
+    held_out = [part for part in parts if part != "train"]
+    if evaluate_on == "held-out" and not held_out:
+        raise FoxnasError(
+            "data.evaluate_on is held-out, but the data set holds no images out; write train, or add a held-out part"
+        )
+    evaluated = "train" if evaluate_on == "train" else held_out[0]
+    source = {"train": "train", "fit": evaluated, "verify": evaluated, "test": held_out[-1] if held_out else "train"}
     rows: dict[str, np.ndarray] = {}
     spare: dict[str, np.ndarray] = {}
-    first = {name: n for name, n in sizes.items() if name in of_published or not held_out}
-    second = {name: n for name, n in sizes.items() if name not in first}
-    kinds = (" for training", " held out") if held_out else ("", "")
-    for asked, total, offset, kind in ((first, published, 0, kinds[0]), (second, held_out, published, kinds[1])):
+    offset = 0
+    for part, total in parts.items():
+        asked = {name: n for name, n in sizes.items() if source[name] == part}
         if not asked:
-            continue
-        rows |= {name: offset + dealt for name, dealt in split_rows(total, asked, seed, kind).items()}
+            log.warning(
+                "the %d %s images are used by no split; data.evaluate_on: held-out takes fit and verify from them",
+                total,
+                part,
+            )
+        dealt = split_rows(total, asked, seed, _KINDS[part] if held_out else "")
+        rows |= {name: offset + rows_of_it for name, rows_of_it in dealt.items()}
         left = offset + np.random.default_rng(seed).permutation(total)[sum(asked.values()) :]
         spare |= dict.fromkeys(asked, left)
-    return rows, spare
+        offset += total
+    return {name: rows[name] for name in sizes}, spare
+
+
+def part_of_row(parts: Mapping[str, int], row: int) -> str:
+    """Return the part that a row which counts through all of them lies in."""
+    return list(parts)[int(np.searchsorted(np.cumsum(list(parts.values())), row, side="right"))]
 
 
 def replace_unreadable(

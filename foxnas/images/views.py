@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from PIL import Image
 
+#: How much longer than its shorter side an image may be before it is cut: far beyond photographs and panoramas.
+LONGEST = 16
+
 
 @dataclass(frozen=True)
 class View:
@@ -23,9 +26,22 @@ class View:
 
     def of(self, image: Image.Image) -> Image.Image:
         """Resize and crop as torchvision's ``Resize`` and ``CenterCrop`` do."""
-        (width, height), (left, top) = resized(image.size, self.size, self.centre_share)
-        whole = image.resize((width, height), Image.Resampling.BILINEAR)
+        box = middle(image.size)
+        seen = (box[2] - box[0], box[3] - box[1])
+        (width, height), (left, top) = resized(seen, self.size, self.centre_share)
+        whole = image.resize((width, height), Image.Resampling.BILINEAR, box)
         return whole.crop((left, top, left + self.size, top + self.size))
+
+
+def middle(image: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Return the box (left, top, right, bottom) of an image's middle that is at most `LONGEST` times as long as wide.
+
+    No crop reaches beyond it, and what is resized whole is bounded by the crop: 1 x 60,000 pixels at 320 px took 16 GB.
+    """
+    shorter = min(image)
+    # Cut by an even number, so that the middle stays in the middle.
+    cut = [max(0, side - LONGEST * shorter) // 2 for side in image]
+    return cut[0], cut[1], image[0] - cut[0], image[1] - cut[1]
 
 
 def resized(image: tuple[int, int], size: int, centre_share: float) -> tuple[tuple[int, int], tuple[int, int]]:

@@ -28,31 +28,7 @@ from foxnas.images.views import View
 from foxnas.space.space import SearchSpace
 from foxnas.supernet.training.recipe import Phase, Recipe
 from foxnas.supernet.training.training import train_supernet
-
-
-def make_tree(
-    root: Path, parts: dict[str, int], classes: int = 3, shorter: int = 40, mode: str = "RGB", seed: int = 0
-) -> Path:
-    """Smooth random pictures of varied shape, so many a class and part; "" is a tree without parts."""
-    rng = np.random.default_rng(seed)
-    for part, images in parts.items():
-        for label in range(classes):
-            folder = root / part / f"n{label:03}"
-            folder.mkdir(parents=True)
-            for i in range(images):
-                seeds = Image.fromarray(rng.integers(0, 256, (6, 6, 3), dtype=np.uint8)).convert(mode)
-                sides = (shorter, shorter + int(rng.integers(0, shorter)))
-                suffix = ".JPEG" if i % 2 else ".png"
-                seeds.resize(sides if i % 3 else sides[::-1]).save(folder / f"{part}{label}_{i}{suffix}")
-    return root
-
-
-def data_config(folder: Path, **changes: Any) -> DataConfig:
-    values = {
-        "dataset": "folder", "folder": str(folder), "scene": None, "centre_share": 0.875, "corrupt_images": "fail",
-        "evaluate_on": "train", "seed": 0, "splits": {"train": 6, "fit": 4, "verify": 3, "test": 5},
-    }  # fmt: skip
-    return DataConfig.model_validate({**values, **changes})
+from tests.support.photographs import data_config, make_tree
 
 
 def split(data: DataConfig, target: Path, classes: int = 3) -> dict[str, Any]:
@@ -65,9 +41,9 @@ def test_the_list_is_image_folders(tmp_path: Path) -> None:
     make_tree(tmp_path, {"train": 5, "val": 2})
     (tmp_path / "train" / "n000" / "notes.txt").write_text("no image")
     listed = list_images(tmp_path)
-    for part, held_out in (("train", False), ("val", True)):
+    for part, listed_as in (("train", "train"), ("val", "test")):
         reference = ImageFolder(str(tmp_path / part))
-        own = listed.images[listed.images["held_out"] == held_out]
+        own = listed.images[listed.images["part"] == listed_as]
         assert [(str(tmp_path / p), y) for p, y in zip(own["path"], own["label"], strict=True)] == reference.samples
         assert listed.classes == reference.classes
 

@@ -117,13 +117,13 @@ def test_arrays_without_a_held_out_part_give_all_splits(tmp_path: Path) -> None:
     copy_arrays(tmp_path / "given", tmp_path / "source")
     train, test = load_arrays(tmp_path / "source")
     assert (len(train.labels), len(test.labels)) == (40, 0)
-    rows, _ = deal(40, 0, {"train": 10, "fit": 10, "verify": 10, "test": 10}, {"train"}, 0)
+    rows, _ = deal({"train": 40, "test": 0}, {"train": 10, "fit": 10, "verify": 10, "test": 10}, "train", 0)
     assert sorted(np.concatenate(list(rows.values()))) == list(range(40))
 
 
 def test_fit_and_verify_come_from_the_held_out_images_if_asked() -> None:
     sizes = {"train": 30, "fit": 6, "verify": 5, "test": 4}
-    rows, spare = deal(40, 20, sizes, {"train"}, 0)
+    rows, spare = deal({"train": 40, "test": 20}, sizes, "held-out", 0)
     assert rows["train"].max() < 40
     assert len(spare["train"]) == 10
     held_out = np.concatenate([rows["fit"], rows["verify"], rows["test"], spare["fit"]])
@@ -131,7 +131,7 @@ def test_fit_and_verify_come_from_the_held_out_images_if_asked() -> None:
     with pytest.raises(
         FoxnasError, match=r"fit 6 \+ verify 5 \+ test 10 = 21 images, the data set has 20 held out; lower one"
     ):
-        deal(40, 20, {**sizes, "test": 10}, {"train"}, 0)
+        deal({"train": 40, "test": 20}, {**sizes, "test": 10}, "held-out", 0)
 
 
 @pytest.mark.parametrize("name", ["MNIST", "CIFAR10"])

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import getpass
 import os
-import socket
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 
 import paramiko
-from paramiko.agent import AgentKey, AgentSSH
 from paramiko.ssh_exception import AuthenticationException, SSHException
 
+from foxnas.device.ssh.identities import Agent, AgentKey, is_certificate, is_public, plain, public_halves
 from foxnas.device.ssh.known_hosts import fingerprint
 from foxnas.device.ssh.target import Target
 from foxnas.errors import FoxnasError
@@ -58,15 +55,6 @@ class Secret:
         return f"Secret({self.source!r})"
 
 
-class _Agent(AgentSSH):
-    def __init__(self, path: str) -> None:
-        super().__init__()
-        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        connection.settimeout(10)
-        connection.connect(path)
-        self._connect(connection)  # type: ignore[attr-defined]
-
-
 def authenticate(transport: paramiko.Transport, target: Target, secret: Secret) -> None:
     """Log in as `target.user`: agent keys, key files, then the password.
 
@@ -78,12 +66,14 @@ def authenticate(transport: paramiko.Transport, target: Target, secret: Secret) 
     try:
         for name, key in _keys(target, secret, tried):
             # Which signature an RSA key makes, the connection has been told.
-            if accepted and "rsa" not in key.get_name() and key.get_name() not in accepted:
+            if accepted and "rsa" not in _offered_as(key) and _offered_as(key) not in accepted:
                 tried.append(f"{name} (not among your PubkeyAcceptedAlgorithms)")
                 continue
             try:
+                if isinstance(key, AgentKey):
+                    key.sign_for(transport, target.user)
                 further = transport.auth_publickey(target.user, key)
-            except (AuthenticationException, SSHException) as error:
+            except (AuthenticationException, SSHException, TimeoutError) as error:
                 if not transport.is_active():
                     raise
                 tried.append(f"{name} ({str(error).rstrip('.').lower() or 'refused'})")
@@ -116,32 +106,44 @@ def authenticate(transport: paramiko.Transport, target: Target, secret: Secret) 
     )
 
 
+def _offered_as(key: paramiko.PKey) -> str:
+    return str(key.public_blob.key_type if key.public_blob else key.get_name())
+
+
 def _keys(target: Target, secret: Secret, tried: list[str]) -> Iterator[tuple[str, paramiko.PKey]]:
     """Yield what to offer, in OpenSSH's order: agent keys that belong to an identity file, other agent keys, files."""
-    public = {content: path for path in target.identity_files if (content := _public_half(path))}
-    in_agent: list[AgentKey] = []
+    halves = {path: public_halves(path) for path in target.identity_files}
+    named = {blob for blobs in halves.values() for blob in blobs}
+    agent: Agent | None = None
     if target.agent:
         try:
-            in_agent = list(_Agent(target.agent).get_keys())
+            agent = Agent(target.agent)
         except (OSError, SSHException) as error:
             tried.append(f"the agent at {target.agent} ({error})")
-    named = [key for key in in_agent if key.blob in public]
-    others = [] if target.identities_only else [key for key in in_agent if key.blob not in public]
-    for key in named + others:
-        yield f"agent key {fingerprint(key.blob)}", key
-    offered = {key.blob for key in named}
-    for path in target.identity_files:
-        if _public_half(path) in offered or not path.is_file():
+    held = agent.blobs if agent else []
+    for blob in sorted(held, key=lambda blob: blob not in named):
+        if agent and (blob in named or not target.identities_only):
+            what = "agent certificate of" if is_certificate(blob) else "agent key"
+            # An old agent signs for an RSA certificate with SHA-1; for the key itself it does as it is told.
+            yield (
+                f"{what} {fingerprint(plain(blob))}",
+                AgentKey(agent, blob, plain(blob) if plain(blob) in held else blob),
+            )
+    for path, blobs in halves.items():
+        certificates = [blob for blob in blobs if is_certificate(blob) and blob not in held]
+        if blobs and all(blob in held for blob in blobs):
             continue
-        if loaded := _load(path, secret, tried):
+        if agent and blobs and plain(blobs[0]) in held:
+            for blob in certificates:
+                yield f"{path}-cert.pub, signed for by the agent", AgentKey(agent, blob, plain(blobs[0]))
+        elif is_public(path):
+            tried.append(f"{path} (a public key, whose private half no agent has)")
+        elif path.is_file() and (loaded := _load(path, secret, tried)):
+            certificate, loaded.public_blob = loaded.public_blob, None
             yield str(path), loaded
-
-
-def _public_half(path: Path) -> bytes | None:
-    try:
-        return base64.b64decode(Path(f"{path}.pub").read_text().split()[1], validate=True)
-    except (OSError, IndexError, ValueError, binascii.Error):
-        return None
+            if certificate and certificate.key_blob not in held:
+                loaded.public_blob = certificate
+                yield f"{path}-cert.pub", loaded
 
 
 def _load(path: Path, secret: Secret, tried: list[str]) -> paramiko.PKey | None:

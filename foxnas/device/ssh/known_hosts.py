@@ -14,7 +14,7 @@ from pathlib import Path
 
 from paramiko import PKey
 
-from foxnas.device.ssh.target import Target
+from foxnas.device.ssh.target import Target, parse_jump
 from foxnas.errors import FoxnasError
 
 
@@ -96,6 +96,13 @@ def check_host_key(target: Target, offered: PKey) -> None:
     if any(key.content == content for key in plain):
         return
     accept = accepting_command(target)
+    if not plain and (authority := next((key for key in keys if key.marker == "@cert-authority"), None)):
+        raise FoxnasError(
+            f"SSH host {target}: {authority.file}, line {authority.line} trusts an authority (@cert-authority) for it, "
+            f"whose certificates cannot be checked here. Accept the host's own key ({shown}) besides: compare the "
+            f"fingerprint with the device's own, or log in with ssh, which checks the certificate, and read it there "
+            f"(ssh-keygen -lf /etc/ssh/ssh_host_{_short(kind)}_key.pub); then {accept}"
+        )
     if not plain:
         raise FoxnasError(
             f"SSH host {target}: its key ({shown}) is not known yet. Compare the fingerprint with the device's own "
@@ -114,6 +121,13 @@ def _short(kind: str) -> str:
     return "ed25519" if "ed25519" in kind else "ecdsa" if "ecdsa" in kind else "rsa"
 
 
+def _words_of_jumps(jumps: Sequence[str]) -> list[str]:
+    """Return the words that lead `ssh` to the last of the jumps, which it takes as ``-p PORT USER@HOST``."""
+    user, host, port = parse_jump(jumps[-1])
+    through = ["-J", ",".join(jumps[:-1])] if jumps[:-1] else []
+    return [*through, *(["-p", str(port)] if port else []), f"{user}@{host}" if user else host]
+
+
 def accepting_command(target: Target) -> str:
     """Return the shell command that adds the host's keys, as they are now, to the user's first known_hosts file."""
     file = shlex.quote(str(target.known_hosts[0])) if target.known_hosts else "~/.ssh/known_hosts"
@@ -123,7 +137,7 @@ def accepting_command(target: Target) -> str:
         )
     scan = f"ssh-keyscan{f' -p {target.port}' if target.port != 22 else ''} {shlex.quote(target.host)}"
     if target.jumps:
-        scan = f"ssh {shlex.quote(target.jumps[-1])} {shlex.quote(scan)}"
+        scan = f"ssh {shlex.join(_words_of_jumps(target.jumps))} {shlex.quote(scan)}"
     if target.host_key_alias:
         scan += f" | sed {shlex.quote(f's/^[^ #]*/{target.host_key_alias}/')}"
     return f"{scan} >> {file}"

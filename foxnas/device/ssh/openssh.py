@@ -141,8 +141,25 @@ def _target(name: str, settings: Settings, changed: set[str]) -> Target:
 
 
 def _files(settings: Settings, key: str) -> list[Path]:
-    paths = [path for line in settings.get(key, ()) for path in line.split()]
+    paths = [path for line in settings.get(key, ()) for path in _apart(line)]
     return [_expanded(path) for path in paths if path.lower() != "none"]
+
+
+def _apart(line: str) -> list[str]:
+    """Take apart the paths of one line of ``ssh -G``, which says neither where one ends nor quotes any.
+
+    A path goes on behind a space unless what follows begins one; where files exist, what they are called counts.
+    """
+    parts = re.split(r" (?=[~/])", line)
+    paths: list[str] = []
+    while parts:
+        ends = range(len(parts), 0, -1)
+        end = next((end for end in ends if _expanded(" ".join(parts[:end])).exists()), 1)
+        path, parts = " ".join(parts[:end]), parts[end:]
+        words = path.split()
+        several = not _expanded(path).exists() and any(_expanded(word).exists() for word in words)
+        paths += words if several or "none" in map(str.lower, words) else [path]
+    return paths
 
 
 def _pair(text: str) -> tuple[str, str]:

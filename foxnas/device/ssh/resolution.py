@@ -6,7 +6,7 @@ import re
 import shutil
 
 from foxnas.device.ssh import openssh, without_openssh
-from foxnas.device.ssh.target import Target
+from foxnas.device.ssh.target import Target, parse_jump
 from foxnas.errors import FoxnasError
 
 _MOST_HOPS = 8
@@ -22,7 +22,7 @@ def hops_to(
     """
     ends = [_resolve(name, user, port, config_file)]
     while ends[0].jumps:
-        ends = [_resolve(host, user, port, config_file) for user, host, port in map(_parse_jump, ends[0].jumps)] + ends
+        ends = [_resolve(host, user, port, config_file) for user, host, port in map(parse_jump, ends[0].jumps)] + ends
         if len(ends) > _MOST_HOPS:
             raise FoxnasError(f"SSH host {name}: its ProxyJump leads over more than {_MOST_HOPS} hops; is it a circle?")
     return ends
@@ -45,16 +45,3 @@ def _check_plain(what: str, text: str) -> None:
     """A name may end up in a ProxyCommand or a Match exec, which a shell runs; OpenSSH refuses the same."""
     if found := re.search(r"^-|[\s'\"`$\\;&<>|(){}\x00-\x1f\x7f]", text):
         raise FoxnasError(f"SSH: {found[0]!r} in the {what} {text!r} is not allowed; no {what} needs it")
-
-
-def _parse_jump(text: str) -> tuple[str | None, str, int | None]:
-    text = text.removeprefix("ssh://")
-    user, _, place = text.rpartition("@")
-    if place.startswith("["):
-        host, _, rest = place[1:].partition("]")
-        port = rest.removeprefix(":")
-    elif place.count(":") == 1:
-        host, _, port = place.partition(":")
-    else:
-        host, port = place, ""
-    return user or None, host, int(port) if port else None

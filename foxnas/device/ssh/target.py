@@ -68,3 +68,17 @@ class Target:
     def __str__(self) -> str:
         at = f"{self.user}@{self.host}" + f":{self.port}" * (self.port != 22)
         return at if self.name == self.host else f"{self.name}, {at}"
+
+
+def parse_jump(text: str) -> tuple[str | None, str, int | None]:
+    """Return user, host and port of one jump, ``[ssh://][user@]host[:port]``."""
+    text = text.removeprefix("ssh://")
+    user, _, place = text.rpartition("@")
+    if place.startswith("["):
+        host, _, rest = place[1:].partition("]")
+        port = rest.removeprefix(":")
+    elif place.count(":") == 1:
+        host, _, port = place.partition(":")
+    else:
+        host, port = place, ""
+    return user or None, host, int(port) if port else None

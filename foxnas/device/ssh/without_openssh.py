@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import getpass
 import io
+import shlex
 from pathlib import Path
 
 import paramiko
@@ -40,6 +41,9 @@ def resolve(name: str, user: str | None, port: int | None, config_file: str | No
     changed = set(settings)
     if tokens := [key for key in settings if key.endswith("knownhostsfile") and "%" in settings[key][0]]:
         raise FoxnasError(f"SSH host {name}: tokens in {tokens[0]} need OpenSSH's client on this machine: install it")
+    for key in ("userknownhostsfile", "globalknownhostsfile"):
+        if key in settings:
+            settings[key] = _words(name, key, settings[key][0])
     for key, value in _defaults(name).items():
         settings.setdefault(key, value)
     return openssh.honoured(name, settings, changed, "; or install OpenSSH's client on this machine")
@@ -54,6 +58,14 @@ def _parse(config: paramiko.SSHConfig, file: Path) -> None:
         raise FoxnasError(f"{file}: is no SSH configuration ({error})") from None
 
 
+def _words(name: str, key: str, value: str) -> list[str]:
+    """Take apart the paths of one line, of which those with spaces are quoted."""
+    try:
+        return shlex.split(value)
+    except ValueError:
+        raise FoxnasError(f"SSH host {name}: {key} {value!r} has a quote that does not end") from None
+
+
 def _defaults(name: str) -> dict[str, list[str]]:
     home = openssh.home() / ".ssh"
     return {
@@ -61,6 +73,6 @@ def _defaults(name: str) -> dict[str, list[str]]:
         "user": [getpass.getuser()],
         "port": ["22"],
         "identityfile": [str(home / key) for key in ("id_rsa", "id_ecdsa", "id_ed25519")],
-        "userknownhostsfile": [f"{home / 'known_hosts'} {home / 'known_hosts2'}"],
-        "globalknownhostsfile": ["/etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2"],
+        "userknownhostsfile": [str(home / "known_hosts"), str(home / "known_hosts2")],
+        "globalknownhostsfile": ["/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2"],
     }
