@@ -25,8 +25,7 @@ from foxnas.device.session import measure_probes
 from foxnas.device.transport import Device
 from foxnas.files.tables import read_json, read_table
 from foxnas.int8.probe import ProbeWriter
-from foxnas.predictor.fit import cross_validated
-from foxnas.predictor.solution import least_squares_coefficients
+from foxnas.predictor.solution import cross_validated, least_squares_coefficients
 from foxnas.space.arch import Arch
 from foxnas.space.operators import Part, parts_of
 from foxnas.space.space import SearchSpace

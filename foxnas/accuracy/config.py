@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from foxnas.section import Count, Section
+from foxnas.section import Section
+from foxnas.settings import Count
 
 
 class AccuracyConfig(Section):

@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from foxnas.device.protocol import Protocol, TorchOptions
-from foxnas.section import Count, Name, Section
+from foxnas.section import Section
+from foxnas.settings import Count, Name
 
 Kind = Literal["tflite", "edgetpu", "torch"]
 

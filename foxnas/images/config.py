@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from foxnas.errors import FoxnasError
-from foxnas.section import Count, Section, Seed
+from foxnas.section import Section
+from foxnas.settings import Count, Seed
 
 #: Fashion-MNIST's files, as published.
 _IDX = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")

@@ -8,7 +8,8 @@ from pydantic import Field, field_validator
 
 from foxnas.errors import FoxnasError
 from foxnas.predictor.forms import Form
-from foxnas.section import Count, Name, Section, Seed
+from foxnas.section import Section
+from foxnas.settings import Count, Name, Seed
 
 
 class RivalsConfig(Section):

@@ -6,7 +6,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from foxnas.section import Section, Seed
+from foxnas.section import Section
+from foxnas.settings import Seed
 from foxnas.space.design_names import Design
 
 

@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from foxnas.section import Count, Percent, Section, Seed
+from foxnas.section import Section
+from foxnas.settings import Count, Percent, Seed
 
 
 class VerificationConfig(Section):
