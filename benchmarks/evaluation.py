@@ -28,15 +28,14 @@ from ofa.imagenet_classification.elastic_nn.utils import set_running_statistics
 from ofa.imagenet_classification.run_manager.run_manager import RunManager
 from torch import Tensor, nn
 
+from benchmarks.made_up import Held, shaken
 from foxnas.accuracy.evaluation import Preparation, evaluate_together
 from foxnas.accuracy.memory import TOGETHER
-from foxnas.files.arrays import ArraysBySize
 from foxnas.flow.params import prepare_environment
 from foxnas.images.pixels import to_input
 from foxnas.space.arch import Arch
 from foxnas.space.config import read_space
 from foxnas.space.layers import IMAGENET_MEAN, IMAGENET_STD
-from foxnas.space.space import SearchSpace
 from foxnas.supernet.model import Supernet
 from foxnas.supernet.ofa import to_ofa
 from foxnas.supernet.subnet import Subnet
@@ -81,29 +80,6 @@ class Cost:
     def of(self, setting: Setting, calibrating: int, evaluating: int) -> float:
         """Seconds for other numbers of images, at the same cost an image."""
         return (self.calibrate_s * calibrating + self.evaluate_s * evaluating) / setting.images
-
-
-class Held(ArraysBySize):
-    """The images, in memory instead of in files."""
-
-    def __init__(self, images: np.ndarray) -> None:
-        super().__init__([])
-        self._images = images
-
-    def at(self, size: int) -> np.ndarray:
-        """Return them."""
-        assert self._images.shape[1] == size
-        return self._images
-
-
-def shaken(space: SearchSpace) -> Supernet:
-    """A supernet of random weights, in which every residual branch counts."""
-    torch.manual_seed(0)
-    supernet = Supernet(space, statistics=space.name == THEIRS)
-    for name, tensor in supernet.state_dict().items():
-        if name.endswith("norm.weight"):
-            nn.init.uniform_(tensor, 0.5, 1.5)
-    return supernet.to(memory_format=torch.channels_last)
 
 
 def run_as_a_job() -> None:
@@ -160,17 +136,19 @@ class Theirs:
     """Their way."""
 
     def __init__(self, supernet: Supernet, setting: Setting, ready: Tensor, labels: np.ndarray) -> None:
+        device = ready.device
         knobs = {"ks_list": [3, 5, 7], "expand_ratio_list": [3, 4, 6], "depth_list": [2, 3, 4]}
         self.network = OFAMobileNetV3(dropout_rate=0, width_mult=1.0, **knobs)
         self.network.load_state_dict(to_ofa(supernet))
-        mean, std = (torch.tensor(values).view(3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
+        self.network.to(device)
+        mean, std = (torch.tensor(values, device=device).view(3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
         images = ((ready - mean) / std).contiguous()
         self.batches = list(
-            zip(images.split(setting.batch), torch.from_numpy(labels).split(setting.batch), strict=True)
+            zip(images.split(setting.batch), torch.from_numpy(labels).to(device).split(setting.batch), strict=True)
         )
         # Its constructor wants their configuration of a training; validating needs these two alone.
         self._manager = object.__new__(RunManager)
-        self._manager.device, self._manager.test_criterion = torch.device("cpu"), nn.CrossEntropyLoss()
+        self._manager.device, self._manager.test_criterion = device, nn.CrossEntropyLoss()
 
     def activate(self, arch: Arch) -> None:
         """Set the active subnet and its running statistics."""
@@ -179,14 +157,16 @@ class Theirs:
         self.network.set_active_subnet(ks=list(kernels), e=list(ratios), d=list(arch.depths))
         set_running_statistics(self.network, self.batches)
 
+    def validate(self) -> None:
+        """Evaluate the active subnet."""
+        self._manager.validate(net=self.network, data_loader=self.batches, no_logs=True)
+
     def run(self, archs: list[Arch]) -> Cost:
         """Evaluate the subnets one by one, which is how they do it."""
         calibrate_s = evaluate_s = 0.0
         for arch in archs:
             calibrate_s += timed(lambda arch=arch: self.activate(arch))
-            evaluate_s += timed(
-                lambda: self._manager.validate(net=self.network, data_loader=self.batches, no_logs=True)
-            )
+            evaluate_s += timed(self.validate)
         return Cost(calibrate_s, evaluate_s)
 
 
@@ -215,7 +195,7 @@ def spread(ratios: list[float]) -> str:
 def compare(setting: Setting, subnets: int, rounds: int) -> None:
     """Print what a group of random subnets costs each contender, `rounds` times in both orders."""
     space = replace(read_space(setting.space), image_sizes=(setting.size,), size_divisor=4)
-    supernet, rng = shaken(space), np.random.default_rng(0)
+    supernet, rng = shaken(space, space.name == THEIRS), np.random.default_rng(0)
     pixels = rng.integers(0, 256, (setting.images, setting.size, setting.size, space.image_channels), dtype=np.uint8)
     labels, ready = rng.integers(0, space.classes, setting.images), to_input(pixels)
     ours = Ours(supernet, setting, pixels, labels)

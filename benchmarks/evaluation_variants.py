@@ -23,7 +23,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmarks.evaluation import Held, run_as_a_job, shaken, spread, timed
+from benchmarks.evaluation import THEIRS, run_as_a_job, spread, timed
+from benchmarks.made_up import Held, shaken
 from foxnas.accuracy.evaluation import Preparation, evaluate, evaluate_together, measure, recalibrate
 from foxnas.images.pixels import to_input
 from foxnas.space.config import read_space
@@ -61,7 +62,7 @@ def never(_x: Tensor) -> bool:
 @contextlib.contextmanager
 def operator_by_operator() -> Iterator[None]:
     """Convolution, then activation; SAME padding by a copy of the image."""
-    with mock.patch.object(convolution, "_by_onednn", never):
+    with mock.patch.object(convolution, "by_onednn", never):
         yield
 
 
@@ -115,7 +116,11 @@ class Variants:
 
     def __init__(self, space_name: str, size: int, images: int, batch: int) -> None:
         self._space = replace(read_space(space_name), image_sizes=(size,), size_divisor=4)
-        self._supernet, self._rng, self._batch = shaken(self._space), np.random.default_rng(0), batch
+        self._supernet, self._rng, self._batch = (
+            shaken(self._space, self._space.name == THEIRS),
+            np.random.default_rng(0),
+            batch,
+        )
         shape = images, size, size, self._space.image_channels
         self._pixels = self._rng.integers(0, 256, shape, dtype=np.uint8)
         self._labels, self._x = self._rng.integers(0, self._space.classes, images), to_input(self._pixels)
@@ -161,7 +166,7 @@ def work(space_name: str, size: int, images: int, batch: int, threads: int) -> N
     """Evaluate subnets with so many threads, and print the images a second."""
     torch.set_num_threads(threads)
     space = replace(read_space(space_name), image_sizes=(size,), size_divisor=4)
-    supernet, rng = shaken(space), np.random.default_rng(0)
+    supernet, rng = shaken(space, space.name == THEIRS), np.random.default_rng(0)
     held = Held(rng.integers(0, 256, (images, size, size, space.image_channels), dtype=np.uint8))
     archs, labels = [space.draw(size, rng) for _ in range(4)], np.zeros(images, np.int64)
     preparation = Preparation(supernet, held, images, batch)

@@ -24,8 +24,7 @@ from foxnas.device.protocol import MeasurementProtocol
 from foxnas.device.session import measure_probes
 from foxnas.device.transport import Device
 from foxnas.files.tables import read_json, read_table
-from foxnas.predictor.fit import cross_validated
-from foxnas.predictor.solution import least_squares_coefficients
+from foxnas.predictor.solution import cross_validated, least_squares_coefficients
 from foxnas.space.arch import Arch
 from foxnas.space.space import SearchSpace
 from tests.support.parts import Part, PartWriter, parts_of

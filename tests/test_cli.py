@@ -17,7 +17,7 @@ from foxnas import cli
 from foxnas.accuracy.config import AccuracyConfig
 from foxnas.config.whole import read_config
 from foxnas.files.provenance import recorded_settings
-from foxnas.section import canonical
+from foxnas.settings.section import canonical
 from foxnas.supernet.tensors import read_tensors
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -20,7 +20,7 @@ SCRIPTS = sorted(path.relative_to(ROOT) for path in (ROOT / "workflow" / "script
 #: A room imports itself and rooms of lower levels.
 LEVELS = [
     ("errors", "runner"),
-    ("files", "section"),
+    ("files", "settings"),
     ("cli",),
     ("space", "images"),
     ("supernet", "predictor"),
@@ -65,7 +65,7 @@ def room_of(module: Path) -> str:
 
 def test_every_module_is_in_a_room() -> None:
     loose = {path.stem for path in MODULES if len(path.parts) == 2}
-    assert loose - {"__init__", "errors"} == {"section", "cli"}
+    assert loose - {"__init__", "errors"} == {"cli"}
     assert {room_of(path) for path in MODULES} - {"__init__"} == LEVEL.keys()
     assert all((ROOT / path.parent / "__init__.py").is_file() for path in MODULES)
 
@@ -175,4 +175,8 @@ def test_long_tests_are_there_and_every_room_has_others() -> None:
     short = {path.relative_to(ROOT / "tests") for path in (ROOT / "tests").rglob("test_*.py")} - set(
         map(Path, LONG_FIRST)
     )
-    assert {path.parts[0] for path in short if len(path.parts) > 1} >= LEVEL.keys() - {"errors", "section", "cli"}
+    assert {path.parts[0] for path in short if len(path.parts) > 1} >= LEVEL.keys() - {
+        "errors",
+        "settings",
+        "cli",
+    }

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from foxnas.section import Count, Section
+from foxnas.settings.limits import Count
+from foxnas.settings.section import Section
 
 
 class AccuracyConfig(Section):

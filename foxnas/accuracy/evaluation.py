@@ -210,22 +210,27 @@ def evaluate_together(
     hardware: Hardware = PROCESSORS,
 ) -> list[Evaluation]:
     """Evaluate networks that begin alike, in one pass over the images: each is its rest after the beginning."""
-    correct = np.empty((len(rests), len(labels)), bool)
-    probability = np.empty((len(rests), len(labels)), np.float32)
-    seconds = np.zeros(len(rests))
+    # All of it stays on the device until the end: to look at a batch's outcome is to wait for it, while a GPU idles.
+    truth = torch.from_numpy(labels).to(hardware.device)
+    correct = torch.empty((len(rests), len(labels)), dtype=torch.bool, device=hardware.device)
+    probability = torch.empty((len(rests), len(labels)), device=hardware.device)
+    moments = []
     starts = range(0, len(labels), batch_size)
     for start in follow(starts, len(starts), "batches", within=True):
         part = slice(start, start + batch_size)
-        begin = hardware.clock()
+        passed = [hardware.moment()]
         with hardware.autocast():
             shared = beginning(to_input(images[part], hardware.device))
-        truth = torch.from_numpy(labels[part]).to(hardware.device)
-        seconds += (hardware.clock() - begin) / len(rests)
+        passed.append(hardware.moment())
         for i, rest in enumerate(rests):
-            begin = hardware.clock()
             with hardware.autocast():
                 logits = rest(shared).float()
-            correct[i, part] = (logits.argmax(1) == truth).cpu().numpy()
-            probability[i, part] = logits.softmax(1).gather(1, truth[:, None])[:, 0].cpu().numpy()
-            seconds[i] += hardware.clock() - begin
-    return [Evaluation(*result) for result in zip(correct, probability, seconds.tolist(), strict=True)]
+            correct[i, part] = logits.argmax(1) == truth[part]
+            probability[i, part] = logits.softmax(1).gather(1, truth[part, None])[:, 0]
+            passed.append(hardware.moment())
+        moments.append(passed)
+    found = zip(correct.cpu().numpy(), probability.cpu().numpy(), strict=True)
+    spent = np.array([[hardware.between(*pair) for pair in itertools.pairwise(passed)] for passed in moments])
+    spent = spent.reshape(-1, 1 + len(rests))
+    seconds = spent[:, 1:].sum(0) + spent[:, 0].sum() / len(rests)
+    return [Evaluation(*result, took) for result, took in zip(found, seconds.tolist(), strict=True)]

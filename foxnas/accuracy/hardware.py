@@ -11,7 +11,7 @@ import torch
 
 from foxnas.errors import FoxnasError
 from foxnas.supernet.convolution import onednn_has
-from foxnas.supernet.training.precision import MixedPrecision
+from foxnas.supernet.training.precision import MixedPrecision, forbid_tf32
 from foxnas.supernet.training.recipe import Precision
 
 log = logging.getLogger(__name__)
@@ -26,10 +26,7 @@ class Hardware:
 
     @classmethod
     def choose(cls, wanted: str, precision: Precision) -> Hardware:
-        """Return what `accuracy.device` asks for: cpu, cuda, or auto. Raises FoxnasError when there is no such device.
-
-        On a GPU, fp32 then is fp32: PyTorch would multiply with ten bits of mantissa (TF32) in convolutions.
-        """
+        """Return what `accuracy.device` asks for: cpu, cuda, or auto. Raises FoxnasError when it is not there."""
         found = torch.cuda.is_available()
         if wanted == "cuda" and not found:
             raise FoxnasError(
@@ -44,7 +41,7 @@ class Hardware:
                     precision,
                 )
             return cls(torch.device("cpu"), precision)
-        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+        forbid_tf32()
         torch.backends.cudnn.benchmark = True
         return cls(torch.device("cuda"), precision)
 
@@ -56,6 +53,23 @@ class Hardware:
     def autocast(self) -> contextlib.AbstractContextManager[object]:
         """Return the context of a forward pass."""
         return MixedPrecision.of(self.device.type, self.precision).autocast()
+
+    def moment(self) -> float | torch.cuda.Event:
+        """Return a moment in the order of what the device does, without waiting for it."""
+        if self.device.type != "cuda":
+            return time.perf_counter()
+        event = torch.cuda.Event(enable_timing=True)
+        event.record()
+        return event
+
+    @staticmethod
+    def between(begin: float | torch.cuda.Event, end: float | torch.cuda.Event) -> float:
+        """Return the seconds from one moment to another, both of which have passed."""
+        if isinstance(begin, float) or isinstance(end, float):
+            assert isinstance(begin, float)
+            assert isinstance(end, float)
+            return end - begin
+        return begin.elapsed_time(end) / 1000
 
     def clock(self) -> float:
         """Return the seconds of a clock, when all that was asked of the device is done."""

@@ -24,7 +24,7 @@ from foxnas.images.config import DataConfig
 from foxnas.predictor.config import PredictorsConfig
 from foxnas.search.budget import Budget
 from foxnas.search.config import ComparisonConfig, RefinementConfig, SearchConfig
-from foxnas.section import Section, fields_of, sections_in
+from foxnas.settings.section import Section, fields_of, sections_in
 from foxnas.space.config import DeclaredSpace
 from foxnas.space.sampling_config import SamplingConfig
 from foxnas.supernet.config import SupernetConfig

@@ -15,7 +15,7 @@ from foxnas.device.protocol import MeasurementProtocol
 from foxnas.device.provisioning.readiness import Restored
 from foxnas.device.ssh.transport import SshTransport
 from foxnas.device.transport import Device
-from foxnas.section import canonical
+from foxnas.settings.section import canonical
 
 _log = logging.getLogger(__name__)
 

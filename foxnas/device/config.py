@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from foxnas.device.protocol import Protocol, TorchOptions
-from foxnas.section import Count, HostPath, Name, Section
+from foxnas.settings.limits import Count, Name
+from foxnas.settings.section import HostPath, Section
 
 Kind = Literal["tflite", "edgetpu", "torch"]
 

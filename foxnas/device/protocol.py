@@ -7,10 +7,8 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
-from pydantic import Field
-
 from foxnas.errors import FoxnasError
-from foxnas.section import Above0, Count, Flag, Index, Least0, Number, Seed, Settings
+from foxnas.settings.limits import Above0, Count, Flag, Index, Least0, Limits, Number, Seed, Settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +56,7 @@ class Protocol(Settings):
     """Number of probes between two timings of the reference probe, which show drift."""
     max_relative_mad: Above0 = 0.1
     """Spread (MAD / median) past which a probe is timed again."""
-    max_preempted: Annotated[Number, Field(gt=0, le=1)] = 0.4
+    max_preempted: Annotated[Number, Limits(gt=0, le=1)] = 0.4
     """Share of runs in which another process took the core, past which a probe is timed again. A median stands a few
     such runs; a model that takes longer than the system's time slice meets one in every run."""
     max_drift: Above0 = 0.1

@@ -11,10 +11,9 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from foxnas.device.acceptance import COLUMNS, is_settled, judge, references, table_row
 from foxnas.device.client import Runner
@@ -26,6 +25,9 @@ from foxnas.device.transport import Device, DeviceLost, Implausible, RunnerDied
 from foxnas.errors import FoxnasError
 from foxnas.files.journal import Journal
 from foxnas.files.progress import follow
+
+if TYPE_CHECKING:  # a table needs it, measuring does not
+    import pandas as pd
 
 _log = logging.getLogger(__name__)
 
@@ -86,6 +88,29 @@ def measure_probes(
     FoxnasError
         When ids repeat, the journal cannot be written, or the reference model cannot be run.
     """
+    import pandas as pd
+
+    rows, info = measured_rows(
+        device, protocol, probes, reference, journal, rng, made_from=made_from, baseline_ms=baseline_ms
+    )
+    table = pd.DataFrame(rows, columns=list(COLUMNS)).astype({"usable": bool, "attempts": int})
+    for name in ("batch", *COLUMNS[COLUMNS.index("latency_ms") : COLUMNS.index("usable")]):
+        table[name] = pd.to_numeric(table[name])
+    return table, info
+
+
+def measured_rows(
+    device: Device,
+    protocol: MeasurementProtocol,
+    probes: Sequence[Probe],
+    reference: bytes,
+    journal: Path,
+    rng: np.random.Generator,
+    *,
+    made_from: str = "",
+    baseline_ms: float | None = None,
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Return the rows of `measure_probes` as plain values, and the same about the sessions; pandas is not needed."""
     if len({identifier for identifier, _, _ in probes}) < len(probes):
         raise FoxnasError(f"{device}: two of the {len(probes)} probes have one id")
     recorded = 0
@@ -106,11 +131,8 @@ def measure_probes(
         raise DeviceLost(f"{error}. What was measured is kept in {journal}: run again for the rest") from error
     attempts = judge(records, protocol, baseline_ms)
     rows = [table_row(identifier, arch, attempts[identifier], protocol) for identifier, arch, _ in probes]
-    table = pd.DataFrame(rows, columns=list(COLUMNS)).astype({"usable": bool, "attempts": int})
-    for name in ("batch", *COLUMNS[COLUMNS.index("latency_ms") : COLUMNS.index("usable")]):
-        table[name] = pd.to_numeric(table[name])
-    if flagged := int((~table["usable"]).sum()):
-        _log.warning("%s: %d of %d probes are flagged as not usable", device, flagged, len(table))
+    if flagged := sum(not row["usable"] for row in rows):
+        _log.warning("%s: %d of %d probes are flagged as not usable", device, flagged, len(rows))
     timed = references(records)
     info = {
         "device": device.name,
@@ -121,7 +143,7 @@ def measure_probes(
         "flagged": flagged,
         "sessions": _sessions(records),
     }
-    return table, info
+    return rows, info
 
 
 def _key(runner: Runner, reference: bytes, made_from: str) -> dict[str, str]:

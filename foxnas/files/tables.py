@@ -16,13 +16,13 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from foxnas.errors import FoxnasError
 from foxnas.files.provenance import TABLE_MARK
 
+if TYPE_CHECKING:  # only tables need it, and not everything that writes a file has it
+    import pandas as pd
 _DIGEST = "content_digest"
 
 
@@ -125,6 +125,8 @@ def read_table(path: Path, columns: Sequence[str] = ()) -> pd.DataFrame:
 
 def read_tables(paths: Sequence[Path], columns: Sequence[str] = ()) -> pd.DataFrame:
     """Return the rows of several tables, in order. Raises FoxnasError like `read_table`."""
+    import pandas as pd
+
     tables = [read_table(path, columns) for path in paths]
     # A table without rows has no types, and would take theirs from the others.
     return pd.concat([table for table in tables if len(table)] or tables[:1], ignore_index=True)
@@ -145,6 +147,8 @@ def read_provenance(path: Path) -> dict[str, Any]:
 
 
 def _read(path: Path, columns: Sequence[str]) -> tuple[pd.DataFrame, dict[str, Any]]:
+    import pandas as pd
+
     try:
         first, _, body = path.read_bytes().decode().partition("\n")
     except UnicodeDecodeError as error:

@@ -29,7 +29,7 @@ from foxnas.errors import FoxnasError
 from foxnas.files import closures, orphans
 from foxnas.flow.checkout import BASE, recorded, seen
 from foxnas.search.goal import Caps
-from foxnas.section import canonical
+from foxnas.settings.section import canonical
 from foxnas.space.sampling_config import SampleConfig
 from foxnas.space.space import SearchSpace
 

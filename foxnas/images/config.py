@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from foxnas.errors import FoxnasError
-from foxnas.section import Count, HostPath, Section, Seed
+from foxnas.settings.limits import Count, Seed
+from foxnas.settings.section import HostPath, Section
 
 #: What torchvision's ImageFolder takes for images.
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")

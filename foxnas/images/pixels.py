@@ -37,5 +37,9 @@ def resize(images: np.ndarray, size: int, centre_share: float = 1.0) -> np.ndarr
 
 def to_input(images: np.ndarray, device: torch.device | None = None) -> Tensor:
     """uint8 (n, H, W, channels), of a read-only map too -> float32 (n, channels, H, W) in [0, 1], channels_last."""
-    # A copy, since torch takes no read-only array without a warning; as bytes, which is what travels to a GPU.
-    return torch.from_numpy(images.copy()).to(device).permute(0, 3, 1, 2).float().div_(255)
+    # A copy, since torch takes no read-only array without a warning; as bytes, which is what travels to a GPU. From
+    # locked memory they travel while it computes, and nobody waits for them.
+    on_gpu = device is not None and device.type == "cuda"
+    pixels = torch.empty(images.shape, dtype=torch.uint8, pin_memory=on_gpu)
+    pixels.numpy()[...] = images
+    return pixels.to(device, non_blocking=on_gpu).permute(0, 3, 1, 2).float().div_(255)

@@ -8,7 +8,8 @@ from pydantic import Field, field_validator
 
 from foxnas.errors import FoxnasError
 from foxnas.predictor.forms import Form
-from foxnas.section import Count, HostPath, Name, Section, Seed
+from foxnas.settings.limits import Count, Name, Seed
+from foxnas.settings.section import HostPath, Section
 
 
 class RivalsConfig(Section):

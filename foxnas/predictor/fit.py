@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,6 +12,7 @@ from statsmodels.stats.diagnostic import het_breuschpagan
 from foxnas.errors import FoxnasError
 from foxnas.predictor.model import Coefficients, Numbers, Predictor, Quality, Rows, Uncertainty
 from foxnas.predictor.solution import (
+    cross_validated,
     least_squares,
     least_squares_coefficients,
     shrunk,
@@ -157,26 +158,6 @@ def _fit(
             held_out=_numbers(held_out),
         ),
     )
-
-
-def cross_validated(
-    coefficients: Callable[[FloatArray, FloatArray], FloatArray],
-    design: FloatArray,
-    y: FloatArray,
-    folds: int,
-    rng: np.random.Generator,
-) -> FloatArray:
-    """Return each row's prediction by the fit to the folds it is not in; a penalty is chosen anew in each.
-
-    The folds are a random partition into parts of equal size, give or take one.
-    """
-    order = rng.permutation(len(y))
-    predicted = np.empty(len(y))
-    for part in np.array_split(order, min(folds, len(y))):
-        rest = np.setdiff1d(order, part)
-        intercept, *slopes = coefficients(design[rest], y[rest])
-        predicted[part] = intercept + design[part] @ slopes
-    return predicted
 
 
 def _checked_rows(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import statsmodels.api as sm
 
 from foxnas.space.terms import FloatArray
 
@@ -40,6 +40,8 @@ class Solution:
 
 def least_squares(design: FloatArray, y: FloatArray) -> Solution:
     """Return the ordinary least-squares fit (statsmodels). `design` is without the column of ones."""
+    import statsmodels.api as sm
+
     x = sm.add_constant(design, has_constant="add")
     result = sm.OLS(y, x).fit()
     correlation = np.corrcoef(design, rowvar=False).reshape(design.shape[1], -1)
@@ -103,3 +105,23 @@ def shrunk(design: FloatArray, y: FloatArray) -> Solution:
         penalty,
         rows * np.sum((right.T * (singular / (singular**2 + penalty))) ** 2, axis=1),
     )
+
+
+def cross_validated(
+    coefficients: Callable[[FloatArray, FloatArray], FloatArray],
+    design: FloatArray,
+    y: FloatArray,
+    folds: int,
+    rng: np.random.Generator,
+) -> FloatArray:
+    """Return each row's prediction by the fit to the folds it is not in; a penalty is chosen anew in each.
+
+    The folds are a random partition into parts of equal size, give or take one.
+    """
+    order = rng.permutation(len(y))
+    predicted = np.empty(len(y))
+    for part in np.array_split(order, min(folds, len(y))):
+        rest = np.setdiff1d(order, part)
+        intercept, *slopes = coefficients(design[rest], y[rest])
+        predicted[part] = intercept + design[part] @ slopes
+    return predicted

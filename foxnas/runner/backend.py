@@ -37,6 +37,14 @@ class Backend(abc.ABC):
     def load(self, model: bytes, settings: dict[str, Any]) -> Loaded:
         """Return a model that is ready to run. Raises Exception, of any kind, for a model that cannot be run."""
 
+    def sample(self) -> dict[str, Any]:
+        """Return what the accelerator tells beside one timing, in place of what `Sensors.sample` says."""
+        return {}
+
+    def state(self) -> dict[str, Any]:
+        """Return what the accelerator tells beside a session, beside what `Sensors.state` says."""
+        return {}
+
     def reset_peak_memory(self) -> bool:
         """Begin a new high-water mark; return whether that worked. If not, the mark is the session's so far."""
         with contextlib.suppress(OSError):

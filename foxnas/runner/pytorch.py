@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from foxnas.runner.backend import Backend, Loaded, by_wall_clock
+from foxnas.runner.nvidia import NvidiaGpu
 
 #: What makes a run faster, as a row names it.
 _OPTIONS = (
@@ -31,6 +32,8 @@ class TorchBackend(Backend):
         if self._device.type == "cuda":
             versions = f"CUDA {torch.version.cuda}, cuDNN {torch.backends.cudnn.version()}"
             self.accelerator = f"{torch.cuda.get_device_name(0)}, {versions}"
+            uuid = getattr(torch.cuda.get_device_properties(0), "uuid", None)  # since PyTorch 2.4
+            self._gpu = NvidiaGpu(None if uuid is None else f"GPU-{uuid}")
 
     def load(self, model: bytes, settings: dict[str, Any]) -> Loaded:
         """Return a network with random weights and images that is ready to run."""
@@ -65,6 +68,14 @@ class TorchBackend(Backend):
             "fallback_operators": None,
         }
         return Loaded(by_cuda_events(torch.cuda, invoke) if on_gpu else by_wall_clock(invoke), facts)
+
+    def sample(self) -> dict[str, Any]:
+        """Return clock, temperature and slowdowns of the GPU, where there is one, in place of the CPU's."""
+        return {} if self._device.type != "cuda" else self._gpu.sample()
+
+    def state(self) -> dict[str, Any]:
+        """Return the GPU's clocks, temperature, power and ECC, where there is one."""
+        return {} if self._device.type != "cuda" else {"gpu": self._gpu.state()}
 
     def reset_peak_memory(self) -> bool:
         """Begin a new high-water mark of the GPU's memory, without one of the process's."""

@@ -85,8 +85,11 @@ class Server:
             "peak_memory_of": "probe" if self._backend.reset_peak_memory() else "session",
             "timer_overhead_ns": timer_overhead_ns(),
             "machine": machine_identity(),
-            "state": self._sensors.state(),
+            "state": self._state(),
         }
+
+    def _state(self) -> dict[str, Any]:
+        return dict(self._sensors.state(), **(self._backend.state() if self._backend else {}))
 
     def _open(self, model: bytes, threads: int, xnnpack: bool) -> dict[str, Any]:
         self._predictor = None
@@ -113,7 +116,7 @@ class Server:
             elif header["type"] == "predict" and self._predictor:
                 self.send({"type": "outputs"}, self._predictor.answer(body))
             elif header["type"] == "state":
-                self.send(dict(self._sensors.state(), type="state"))
+                self.send(dict(self._state(), type="state"))
             elif header["type"] == "bye":
                 self.send({"type": "bye"})
                 return

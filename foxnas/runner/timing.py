@@ -67,6 +67,7 @@ def measure(backend: Backend, model: bytes, settings: dict[str, Any], sensors: S
     }
     row.update(facts)
     row.update(sensors.sample())
+    row.update(backend.sample())
     row["device_ms"] = 1000 * (time.perf_counter() - started)
     return row
 

@@ -9,7 +9,8 @@ from pydantic import Field, model_validator
 
 from foxnas.errors import FoxnasError
 from foxnas.search.goal import Caps
-from foxnas.section import Above0, Count, Flag, Index, Percent, Section, Seed, Settings
+from foxnas.settings.limits import Above0, Count, Flag, Index, Percent, Seed, Settings
+from foxnas.settings.section import Section
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foxnas.errors import FoxnasError
-from foxnas.section import Count, Settings
+from foxnas.settings.limits import Count, Settings
 from foxnas.space.costs import COSTS
 from foxnas.space.terms import FloatArray
 

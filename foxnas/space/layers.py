@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from foxnas.section import Count, Settings
+from foxnas.settings.limits import Count, Settings
 
 #: Unit types, figure 3 of the paper.
 SQUEEZE_EXCITE, SEPARABLE, FUSED = 1, 2, 3

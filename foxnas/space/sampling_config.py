@@ -6,7 +6,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from foxnas.section import Section, Seed
+from foxnas.settings.limits import Seed
+from foxnas.settings.section import Section
 from foxnas.space.design_names import Design
 
 

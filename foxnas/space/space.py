@@ -8,14 +8,13 @@ from itertools import product
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import Field, TypeAdapter, ValidationError
 
 from foxnas.errors import FoxnasError
-from foxnas.section import LONGEST_NAME, Count, Flag, Index, Settings, Text, Whole
+from foxnas.settings.limits import LONGEST_NAME, Count, Flag, Index, Limits, Settings, Text, Whole
 from foxnas.space.arch import Arch, Layer, draw_unit
 from foxnas.space.layers import FUSED, SEPARABLE, Activation, BlockSpec, Normalisation, Padding, SqueezeExcite, UnitSpec
 
-SpaceName = Annotated[Text, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=LONGEST_NAME)]
+SpaceName = Annotated[Text, Limits(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=LONGEST_NAME)]
 _SQUEEZE = SqueezeExcite()
 
 
@@ -61,7 +60,7 @@ class SearchSpace(Settings):
     """none: pixels in [0, 1]; imagenet: less ImageNet's mean, over its deviation (what published weights expect)."""
     image_channels: Count
     """1 for grey, 3 for colour."""
-    classes: Annotated[Whole, Field(ge=2)]
+    classes: Annotated[Whole, Limits(ge=2)]
     """Number of classes."""
     kernel_transforms: Flag = False
     """false: a smaller kernel is the centre of the larger; true: and a learned linear map of it (Once-for-All)."""
@@ -106,6 +105,8 @@ class SearchSpace(Settings):
 
         Raises FoxnasError, which begins with `whose`, when it is the record of something else.
         """
+        from pydantic import TypeAdapter, ValidationError
+
         try:
             return TypeAdapter(cls).validate_python(record)
         except ValidationError as error:

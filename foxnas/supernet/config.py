@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from foxnas.errors import FoxnasError
-from foxnas.section import HostPath, Section
+from foxnas.settings.section import HostPath, Section
 from foxnas.supernet.training.recipe import Recipe
 
 

@@ -38,7 +38,7 @@ def convolve(
         # What autocast does to the convolutions it knows.
         dtype = torch.get_autocast_dtype("cpu")
         x, weight, bias = x.to(dtype), weight.to(dtype), None if bias is None else bias.to(dtype)
-    if not _by_onednn(x):
+    if not by_onednn(x):
         y = conv_padded(x, weight, bias, stride, groups, padding)
         return y if activation is None else activate(y, activation, inplace=True)
     kernel = weight.shape[-1]
@@ -54,8 +54,8 @@ def convolve(
     )
 
 
-def _by_onednn(x: Tensor) -> bool:
-    """Whether oneDNN convolves it with the activation attached: what TorchInductor compiles to on processors."""
+def by_onednn(x: Tensor) -> bool:
+    """Return whether oneDNN convolves it with the activation attached: what TorchInductor compiles to on processors."""
     return (
         x.device.type == "cpu"
         and (x.dtype == torch.float32 or (x.dtype == torch.bfloat16 and onednn_has("bf16")))

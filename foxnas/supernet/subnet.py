@@ -11,7 +11,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from foxnas.space.arch import Arch
 from foxnas.space.layers import FUSED, Activation, Padding, SqueezeExcite
-from foxnas.supernet.convolution import convolve
+from foxnas.supernet.convolution import by_onednn, convolve
 from foxnas.supernet.elastic import ElasticBatchNorm, ElasticBlock, activate
 from foxnas.supernet.model import Supernet, pixel_statistics
 from foxnas.supernet.statistics import batch_statistics, widened_statistics
@@ -38,7 +38,7 @@ class ConvNorm(nn.Module):
         # Without memory of their own, which would be filled with random numbers first.
         self.conv = nn.Conv2d(fan_in * groups, out, kernel, stride, groups=groups, bias=False, device="meta")
         self.conv.weight = nn.Parameter(weight.detach().clone(memory_format=torch.channels_last))
-        batch_norm = nn.BatchNorm2d(out, eps=norm.eps)
+        batch_norm = nn.BatchNorm2d(out, eps=norm.eps, device=weight.device)
         batch_norm.weight = nn.Parameter(norm.weight.detach()[:out].clone())
         batch_norm.bias = nn.Parameter(norm.bias.detach()[:out].clone())
         if norm.running_mean is not None and norm.running_var is not None:
@@ -71,8 +71,9 @@ class ConvNorm(nn.Module):
         per_channel = scale.view(-1, 1, 1, 1)
         if widens:
             return convolve(y, weight * per_channel, shift, 1, 1, self.padding, self.activation)
-        if self.activation is None:
-            return torch.addcmul(shift.view(-1, 1, 1), y, scale.view(-1, 1, 1))
+        if self.activation is None or not by_onednn(y):
+            y = torch.addcmul(shift.view(-1, 1, 1), y, scale.view(-1, 1, 1))
+            return y if self.activation is None else activate(y, self.activation, inplace=True)
         # The same as one convolution of 1x1 in each channel: scale, shift and activation in one pass over the maps.
         return convolve(y, per_channel, shift, 1, outputs, self.padding, self.activation)
 
@@ -159,7 +160,7 @@ class Subnet(nn.Module):
         self.register_buffer("pixel_mean", None)
         if statistics := pixel_statistics(space):
             # Only the mean must come off before the padding; the division moves into the weights.
-            self.pixel_mean = statistics[0]
+            self.pixel_mean = statistics[0].to(stem)
             stem = stem / statistics[1].to(stem)
         self.stem = ConvNorm(stem, supernet.stem_norm, space.stem_activation, space.padding, stride=space.stem_stride)
         self.first = Block(supernet.first, 3, 1)

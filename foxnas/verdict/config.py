@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from foxnas.section import Count, Percent, Section, Seed
+from foxnas.settings.limits import Count, Percent, Seed
+from foxnas.settings.section import Section
 
 
 class VerificationConfig(Section):

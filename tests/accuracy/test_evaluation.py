@@ -35,6 +35,7 @@ from foxnas.supernet.elastic import activate, conv_padded
 from foxnas.supernet.model import Supernet
 from foxnas.supernet.ofa import to_ofa
 from foxnas.supernet.statistics import batch_statistics, widened_statistics
+from foxnas.supernet.subnet import Subnet
 from tests.support.kinds import KINDS
 from tests.support.prepared import prepare_subnet
 
@@ -274,3 +275,45 @@ def test_a_gpu_that_is_not_there_is_refused_or_not_waited_for() -> None:
     with pytest.raises(FoxnasError, match=r"accuracy.device is cuda.*write cpu"):
         Hardware.choose("cuda", "fp16")
     assert Hardware.choose("auto", "fp32") == PROCESSORS
+
+
+def test_moments_of_a_gpu_are_events_and_nobody_waits_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    now_ms = 0.0
+
+    class FakeEvent:  # stands in for a GPU's clock, which stands still except while work is done
+        def __init__(self, enable_timing: bool) -> None:
+            assert enable_timing
+
+        def record(self) -> None:
+            self.at_ms = now_ms
+
+        def elapsed_time(self, end: FakeEvent) -> float:
+            return end.at_ms - self.at_ms
+
+    monkeypatch.setattr(torch.cuda, "Event", FakeEvent)
+    gpu = Hardware(torch.device("cuda"))
+    begin = gpu.moment()
+    now_ms = 1.25
+    assert gpu.between(begin, gpu.moment()) == pytest.approx(0.00125)
+
+
+def test_no_images_are_no_error() -> None:
+    found = evaluate(nn.Flatten(), np.empty((0, 4, 4, 1), np.uint8), np.empty(0, np.int64), 8)
+    assert (len(found.correct), len(found.correct_probability), found.seconds) == (0, 0, 0.0)
+
+
+@pytest.mark.parametrize("activation", [None, "relu6"])
+def test_statistics_without_onednn_are_batch_norms_own(activation: str | None) -> None:
+    """As on a GPU: the outputs are normalised operator by operator."""
+    space = replace(read_space("mini"), stem_activation="relu6")
+    subnet = Subnet(shaken(space, 3), space.largest(16)).double()
+    layer = subnet.stem if activation else subnet.blocks[0].project
+    x = torch.rand(8, layer.conv.weight.shape[1] * layer.conv.groups, 16, 16, dtype=torch.float64)
+    layer.train()
+    with torch.inference_mode():
+        found = layer(x)
+        maps = conv_padded(x, layer.conv.weight, None, layer.conv.stride[0], layer.conv.groups, space.padding)
+        expected = nn.functional.batch_norm(
+            maps, None, None, layer.norm.weight, layer.norm.bias, True, 0.1, layer.norm.eps
+        )
+        torch.testing.assert_close(found, activate(expected, activation) if activation else expected)

@@ -23,7 +23,7 @@ from foxnas.device.config import SshConfig
 from foxnas.device.protocol import MeasurementProtocol, TorchOptions
 from foxnas.errors import FoxnasError
 from foxnas.flow import params as flow
-from foxnas.section import canonical
+from foxnas.settings.section import canonical
 from foxnas.space.config import read_space
 from foxnas.space.layers import SqueezeExcite
 from foxnas.space.space import SearchSpace

@@ -33,7 +33,7 @@ from foxnas.errors import FoxnasError
 from foxnas.files import closures
 from foxnas.runner import installer
 from foxnas.runner.lock import acquire_lock, lock_path
-from foxnas.section import canonical
+from foxnas.settings.section import canonical
 from tests.support.pins import ENVIRONMENTS
 from tests.support.scripts import main_of
 

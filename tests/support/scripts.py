@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from foxnas import cli
-from foxnas.section import canonical
+from foxnas.settings.section import canonical
 
 ROOT = Path(__file__).resolve().parents[2]
 #: Every script by its name.

@@ -29,7 +29,7 @@ from foxnas.images.folders import read_files
 from foxnas.int8.probe import ProbeWriter
 from foxnas.int8.reading import read_summary
 from foxnas.int8.serving import Int8Model
-from foxnas.section import canonical
+from foxnas.settings.section import canonical
 from foxnas.supernet.checkpoint import save_supernet
 from foxnas.supernet.model import Supernet
 from tests.support.configs import written_out

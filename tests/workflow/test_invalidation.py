@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from foxnas.config.whole import Config
-from foxnas.section import fields_of, sections_in
+from foxnas.settings.section import fields_of, sections_in
 from tests.support.configs import FOLDER, written_out
 from tests.support.dag import DryRuns
 from tests.support.invalidation import BASES, ROWS, Row, changed

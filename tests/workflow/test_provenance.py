@@ -17,7 +17,7 @@ from foxnas.files.provenance import recorded
 from foxnas.files.tables import read_json, read_provenance
 from foxnas.flow.params import command
 from foxnas.int8.reading import read_metadata
-from foxnas.section import canonical
+from foxnas.settings.section import canonical
 from tests.support.scripts import RULES, SCRIPTS, main_of
 
 #: Its files are somebody else's, which have no place for it.

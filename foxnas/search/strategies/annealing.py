@@ -34,7 +34,7 @@ from foxnas.search.record import Record
 from foxnas.search.selection import Selection
 from foxnas.search.strategies.guidance import main_effects, phase_weights, value_weights
 from foxnas.search.strategies.moves import Moves
-from foxnas.section import Count
+from foxnas.settings.limits import Count
 from foxnas.space.terms import FloatArray
 
 #: States that are polished.

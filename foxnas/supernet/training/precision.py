@@ -10,6 +10,11 @@ import torch
 from foxnas.supernet.training.recipe import Precision
 
 
+def forbid_tf32() -> None:
+    """Let fp32 on a GPU be fp32: PyTorch's convolutions would multiply with ten bits of mantissa there."""
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+
+
 @dataclass(frozen=True)
 class MixedPrecision:
     """Forward and backward in `dtype` where that is safe, weights and their updates in fp32.
@@ -26,6 +31,8 @@ class MixedPrecision:
     def on(cls, device: torch.device, precision: Precision) -> MixedPrecision:
         """Return what a precision means on a device: off CUDA always fp32, where the others are slower."""
         on_cuda = device.type == "cuda"
+        if on_cuda:
+            forbid_tf32()
         return cls.of(device.type, precision if on_cuda else "fp32")
 
     @classmethod

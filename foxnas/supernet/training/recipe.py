@@ -7,14 +7,13 @@ from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import Field
 
 from foxnas.errors import FoxnasError
-from foxnas.section import Above0, Count, Least0, Number, Seed, Settings
+from foxnas.settings.limits import Above0, Count, Least0, Limits, Number, Seed, Settings
 from foxnas.space.arch import Arch, draw_unit
 
 Choices = tuple[Count, ...]
-Weights = tuple[Annotated[Number, Field(ge=0, le=1)], ...] | None
+Weights = tuple[Annotated[Number, Limits(ge=0, le=1)], ...] | None
 Precision = Literal["fp32", "bf16", "fp16"]
 
 #: Steps over which the learning rate rises at the very start.
@@ -86,9 +85,9 @@ class Recipe(Settings):
     memory. More parts are another training, more GPUs are not."""
     weight_decay: Least0 = 0.0001
     """Weight decay of AdamW, on convolutions and the classifier."""
-    distillation: Annotated[Number, Field(ge=0, le=1)] = 0.0
+    distillation: Annotated[Number, Limits(ge=0, le=1)] = 0.0
     """Weight of the largest subnet's soft labels against the true ones, after the first phase."""
-    average_decay: Annotated[Number, Field(ge=0, lt=1)] = 0.998
+    average_decay: Annotated[Number, Limits(ge=0, lt=1)] = 0.998
     """Decay per step of the moving average of the weights."""
     precision: Precision = "fp32"
     """What GPUs compute in, weights staying fp32; fp16 with a scaled loss. Without effect where gpus is 0."""

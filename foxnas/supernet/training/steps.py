@@ -57,18 +57,29 @@ def draws(
                 yield Draw(Moment(number, this, start), arch, rows, flips, dict(rng.bit_generator.state))
 
 
-def read_piece(images: Images, labels: np.ndarray, recipe: Recipe, draw: Draw, part: int) -> Piece:
-    """Return one part of a batch."""
+def read_piece(
+    images: Images,
+    labels: np.ndarray,
+    recipe: Recipe,
+    draw: Draw,
+    part: int,
+    device: torch.device = torch.device("cpu"),  # noqa: B008 (immutable)
+) -> Piece:
+    """Return one part of a batch, on the device; a GPU gets bytes, which travel while it computes."""
     each = len(draw.rows) // recipe.batch_parts
     piece = slice(part * each, (part + 1) * each)
-    rows, flip = draw.rows[piece], torch.from_numpy(draw.flips[piece])
-    size = draw.arch.image_size
+    rows, flip, size = draw.rows[piece], draw.flips[piece], draw.arch.image_size
     if isinstance(images, TrainingFiles):
-        x = to_input(images.crops(rows, size, (recipe.seed, draw.at.epoch)))
+        pixels = images.crops(rows, size, (recipe.seed, draw.at.epoch))
     else:
-        x = to_input(resize(images[rows], size))
-    x[flip] = x[flip].flip(-1)
-    return x, torch.from_numpy(labels[rows])
+        pixels = resize(images[rows], size)
+    pixels[flip] = pixels[flip][:, :, ::-1]
+    y = torch.from_numpy(labels[rows])
+    if device.type == "cuda":
+        # The thread that reads ahead has a current device of its own, the first, in every process.
+        with torch.cuda.device(device):
+            return to_input(pixels, device), y.pin_memory().to(device, non_blocking=True)
+    return to_input(pixels), y
 
 
 def read_ahead(to_come: Iterable[Draw], read: Callable[[Draw], Batch], ahead: int) -> Iterator[tuple[Draw, Batch]]:

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from foxnas.errors import FoxnasError
 from foxnas.files.progress import duration
@@ -95,7 +96,7 @@ def train_supernet(
     saved = time.monotonic()
 
     def read(draw: Draw) -> list[Piece]:
-        return [read_piece(images, labels, recipe, draw, part) for part in mine]
+        return [read_piece(images, labels, recipe, draw, part, processes.device) for part in mine]
 
     ahead = READ_AHEAD if isinstance(images, TrainingFiles) or processes.device.type == "cuda" else 0
     to_come = draws(recipe, space, len(labels), state.epoch, state.step, state.draws)
@@ -133,8 +134,7 @@ def train_step(
     state.optimizer.zero_grad(set_to_none=True)
     total = torch.zeros(1, device=processes.device)
     scaler = state.mixed.scaler
-    for piece in pieces:
-        x, y = (tensor.to(processes.device) for tensor in piece)
+    for x, y in pieces:
         with state.mixed.autocast():
             soft = soft_labels(state.teacher, x, arch)
             logits = state.supernet(x, arch)
@@ -152,9 +152,8 @@ def train_step(
         raise Diverged(f"the norm of the gradient is {norm.item()}")
     scaler.step(state.optimizer)
     scaler.update()
-    with torch.no_grad():
-        for kept, new in zip(state.average.parameters(), state.supernet.parameters(), strict=True):
-            kept.lerp_(new, 1 - recipe.average_decay)
+    average = get_ema_multi_avg_fn(recipe.average_decay)
+    average(list(state.average.parameters()), list(state.supernet.parameters()), None)
     return mean_loss
 
 

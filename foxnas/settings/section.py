@@ -1,0 +1,52 @@
+"""What every part of the configuration is built of."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, is_dataclass
+from typing import Annotated, Any, get_args, get_type_hints
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from foxnas.settings.limits import RULES, Settings, Text
+
+#: Of this host; ~ is the home folder, as a shell has it.
+HostPath = Annotated[Text, Field(min_length=1), AfterValidator(os.path.expanduser)]
+
+
+class Section(BaseModel):
+    """A part of the configuration: frozen, without unknown keys, silent conversions and infinite numbers."""
+
+    model_config = ConfigDict(**RULES, strict=True)  # type: ignore[typeddict-item]
+
+
+def fields_of(kind: type) -> dict[str, Any]:
+    """Return a section's keys, with what they may hold."""
+    if issubclass(kind, BaseModel):
+        return {name: field.annotation for name, field in kind.model_fields.items()}
+    return {name: hint for name, hint in get_type_hints(kind).items() if not name.startswith("_")}
+
+
+def sections_in(annotation: Any) -> list[type]:
+    """Return the sections that an annotation allows."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel | Settings):
+        return [annotation]
+    return [section for part in get_args(annotation) for section in sections_in(part)]
+
+
+def canonical(value: Any) -> str:
+    """Return the one JSON text of a value: sections by content, keys sorted, no spaces.
+
+    A param of a rule is this text, because Snakemake compares params as a set of values without
+    names: two swapped numbers, or any object, would go unnoticed.
+    """
+
+    def plain(item: Any) -> Any:
+        if isinstance(item, BaseModel):
+            return item.model_dump(mode="json")
+        if is_dataclass(item) and not isinstance(item, type):
+            return asdict(item)
+        raise TypeError(f"{type(item).__name__} has no canonical form")
+
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=plain)
