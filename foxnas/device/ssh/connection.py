@@ -14,6 +14,7 @@ import paramiko
 from paramiko.ssh_exception import ChannelException, IncompatiblePeer, SSHException
 
 from foxnas.device.ssh.authentication import Secret, authenticate
+from foxnas.device.ssh.identities import CERTIFICATE, RSA_SIGNATURES
 from foxnas.device.ssh.known_hosts import check_host_key, known_keys, preferred_kinds
 from foxnas.device.ssh.stream import SshStream
 from foxnas.device.ssh.target import Target
@@ -22,8 +23,6 @@ from foxnas.errors import FoxnasError
 
 # It reports every cut connection with a traceback; all of that reaches us as exceptions.
 logging.getLogger("paramiko").setLevel(logging.CRITICAL)
-
-_RSA_SIGNATURES = ("rsa-sha2-512", "rsa-sha2-256")
 
 
 class Connection:
@@ -162,7 +161,7 @@ class Connection:
     def _secure(self, hop: Target, way: socket.socket | paramiko.Channel, secret: Secret) -> paramiko.Transport:
         allowed = dict(hop.algorithms).get("pubkeys")
         ours = paramiko.Transport._preferred_pubkeys  # type: ignore[attr-defined]
-        shut = {"pubkeys": [one for one in ours if one not in allowed]} if allowed else None
+        shut = {"pubkeys": [one for one in ours if not {one, one + CERTIFICATE} & set(allowed)]} if allowed else None
         transport = paramiko.Transport(way, disabled_algorithms=shut)
         self._keep(contextlib.closing(transport))
         transport.daemon = True
@@ -192,9 +191,7 @@ def restrict(transport: paramiko.Transport, hop: Target) -> None:
         if not wanted:
             raise FoxnasError(f"SSH host {hop}: paramiko knows none of the {name} that your SSH configuration allows")
         if name == "keys":
-            known = {
-                sub for kind in preferred_kinds(hop) for sub in (_RSA_SIGNATURES if kind == "ssh-rsa" else (kind,))
-            }
+            known = {sub for kind in preferred_kinds(hop) for sub in (RSA_SIGNATURES if kind == "ssh-rsa" else (kind,))}
             wanted.sort(key=lambda one: one not in known)
         setattr(options, attribute, tuple(wanted))
 
