@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import shlex
 import socket
 import subprocess
 import time
@@ -14,6 +13,7 @@ import paramiko
 from paramiko.ssh_exception import ChannelException, IncompatiblePeer, SSHException
 
 from foxnas.device.ssh.authentication import Secret, authenticate
+from foxnas.device.ssh.command import LINE, words_line
 from foxnas.device.ssh.identities import CERTIFICATE, RSA_SIGNATURES
 from foxnas.device.ssh.known_hosts import check_host_key, known_keys, preferred_kinds
 from foxnas.device.ssh.stream import SshStream
@@ -73,16 +73,18 @@ class Connection:
 
     def stream(self, words: Sequence[str]) -> SshStream:
         """Start one command, every word quoted, and return its stdin and stdout."""
-        # The shell stays as the parent, because paramiko does not hear which signal ended a command.
-        command = shlex.join(["/bin/sh", "-c", '"$@"; exit $?', "sh", *words])
         try:
             channel = self._transport.open_session(timeout=30)
             for name, value in self.target.environment:
                 channel.set_environment_variable(name, value)
-            channel.exec_command(command)
+            channel.exec_command(LINE)
         except (SSHException, OSError, EOFError) as error:
             raise DeviceLost(f"SSH host {self.target}: {_said(error)}") from None
-        return SshStream(channel)
+        stream = SshStream(channel)
+        # What ends before it reads them (an account without a login shell) still has its say.
+        with contextlib.suppress(DeviceLost, TimeoutError):
+            stream.send(words_line(words), 30)
+        return stream
 
     def upload(self, content: bytes, path: str, timeout_s: float = 60.0) -> None:
         """Write a file on the device, whole or not at all, with the folder it lies in.
