@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import struct
+from collections.abc import Iterator
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageFile, ImageOps
 from PIL.TiffTags import TAGS_V2
 
 #: Formats that are read, whatever a file's name says. Others may start programs (EPS) or have pixels of no known depth.
@@ -17,12 +18,24 @@ FORMATS = [name for name in FORMATS if name in Image.OPEN]
 #: What Pillow raises for a file that is damaged, truncated or no image.
 DAMAGED = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, Image.DecompressionBombError)
 
+#: What Pillow raises besides, by format, for content that it did not expect.
+_FURTHER = (RuntimeError, TypeError, KeyError, AttributeError, ArithmeticError)
+
 _MODES = {1: "L", 3: "RGB"}
 _TAGS = {info.name: number for number, info in TAGS_V2.items()}
 _WHITE_IS_ZERO = 0
 
 
-def shown(image: Image.Image, channels: int) -> Image.Image:
+@contextlib.contextmanager
+def damage_named() -> Iterator[None]:
+    """Turn whatever Pillow raises for a damaged file into one of `DAMAGED`."""
+    try:
+        yield
+    except _FURTHER as error:
+        raise OSError(f"it is damaged: {error}") from error
+
+
+def shown(opened: ImageFile.ImageFile, channels: int) -> Image.Image:
     """Return an opened image in 8-bit grey or colour, turned as its EXIF says, its transparent parts on white.
 
     Grey of more than 8 bits is scaled so that the whitest value that the file declares becomes 255; Pillow does so for
@@ -30,11 +43,13 @@ def shown(image: Image.Image, channels: int) -> Image.Image:
 
     Raises ValueError when the file declares no whitest value, and what else of `DAMAGED` Pillow raises.
     """
-    stored = image.tile[0].args if image.tile else None
-    image.load()
+    stored = opened.tile[0].args if opened.tile else None
+    with damage_named():
+        opened.load()
     # Orientation is a remark beside the picture: a damaged one leaves the picture as it is.
-    with contextlib.suppress(*DAMAGED, KeyError, TypeError, AttributeError, OverflowError):
-        ImageOps.exif_transpose(image, in_place=True)
+    with contextlib.suppress(*DAMAGED, *_FURTHER):
+        ImageOps.exif_transpose(opened, in_place=True)
+    image: Image.Image = opened
     if image.mode == "F" or image.mode.startswith("I"):
         image = _eight_bits(image)
     if image.has_transparency_data:

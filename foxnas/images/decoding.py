@@ -24,7 +24,7 @@ from foxnas.errors import FoxnasError
 from foxnas.files.arrays import seal_array
 from foxnas.files.progress import Progress
 from foxnas.files.tables import replacing
-from foxnas.images.conversion import DAMAGED, FORMATS, shown
+from foxnas.images.conversion import DAMAGED, FORMATS, damage_named, shown
 from foxnas.images.labelled import create_array
 from foxnas.images.views import View
 
@@ -55,7 +55,8 @@ class ImageFile:
         # Opened here, since Pillow 13.0.0 maps an uncompressed TIFF that it opens itself, and garbles a turned one.
         with Path(self.path).open("rb") as file:
             try:
-                image = Image.open(file, formats=FORMATS)
+                with damage_named():
+                    image = Image.open(file, formats=FORMATS)
             except UnidentifiedImageError as error:
                 raise OSError(f"its content is none of {', '.join(FORMATS)}") from error
             return shown(image, channels)

@@ -144,7 +144,39 @@ def test_a_certificate_that_is_alone_in_the_agent(
     subprocess.run(["ssh-add", "-q", "-d", str(tmp_path / "plain.pub")], check=True, env=environment)
     key.unlink()
     config = server.client(IdentityFile=str(key), IdentityAgent=str(agent), IdentitiesOnly=only)
+    assert not ours(config), "ssh looks for a private half of the public file alone, and does not get in"
+    Path(f"{key}.pub").unlink()
     assert both(config)
+
+
+@pytest.mark.parametrize(
+    ("accepted", "which"),
+    [
+        ("rsa-sha2-512-cert-v01@openssh.com", "certificate"),
+        ("rsa-sha2-256", "key"),
+        ("ssh-ed25519,rsa-sha2-512", "key"),
+        ("ssh-ed25519", "none"),
+    ],
+)
+@pytest.mark.parametrize("in_agent", [False, True])
+def test_only_algorithms_that_the_configuration_accepts(
+    server: Sshd, agent: Path, tmp_path: Path, accepted: str, which: str, in_agent: bool
+) -> None:
+    """Of an RSA key that the server takes either way."""
+    key = make_key(tmp_path / "k", "rsa")
+    certify(server, key)
+    if in_agent:
+        add(agent, key)
+    before = server.authorized.read_text()
+    log = len((server.folder / "log").read_text())
+    server.authorized.write_text(before + Path(f"{key}.pub").read_text())
+    try:
+        config = server.client(IdentityFile=str(key), IdentityAgent=str(agent), PubkeyAcceptedAlgorithms=accepted)
+        assert both(config) == (which != "none")
+    finally:
+        server.authorized.write_text(before)
+    said = [line for line in (server.folder / "log").read_text()[log:].splitlines() if "Accepted publickey" in line]
+    assert ["RSA-CERT" in line for line in said] == ([which == "certificate"] * 2 if said else [])
 
 
 def test_a_certificate_of_a_stranger_beside_a_key_that_is_taken(server: Sshd, agent: Path, tmp_path: Path) -> None:
@@ -223,7 +255,7 @@ def test_an_authority_for_host_keys_is_named_and_the_way_out_works(
             ["ssh-keygen", "-lf", f"{certified.host_key}.pub"], check=True, capture_output=True, text=True
         ).stdout.split()[1]
         assert fingerprint in said
-        subprocess.run(said.split("; then ")[1], shell=True, check=True, capture_output=True)
+        subprocess.run(said.split("then accept it with: ")[1], shell=True, check=True, capture_output=True)
         assert both(config)
     finally:
         certified.kill()

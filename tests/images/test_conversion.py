@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from foxnas.errors import FoxnasError
+from foxnas.images.conversion import DAMAGED
 from foxnas.images.decoding import ImageFile, decode_files
 from foxnas.images.views import View
 
@@ -229,3 +230,22 @@ def test_a_colour_pngs_transparent_value_is_white(tmp_path: Path, bits: int) -> 
     seen = read(png(tmp_path / "x.png", values, bits, 2, (b"tRNS", struct.pack(">3H", *value))), 3)
     expected = np.where((values == value).all(2, keepdims=True), 255, 255 * values / (2**bits - 1))
     assert np.abs(seen - expected).max() <= 1
+
+
+@pytest.mark.filterwarnings("ignore:::PIL")
+@pytest.mark.parametrize("suffix", ["avif", "bmp", "gif", "jpg", "png", "ppm", "tif", "webp"])
+def test_whatever_is_damaged_is_said_in_one_way(tmp_path: Path, suffix: str) -> None:
+    """A hundred files with a few bytes changed, of which AVIF's and TIFF's made Pillow raise further errors."""
+    rng = np.random.default_rng(0)
+    path = tmp_path / f"x.{suffix}"
+    Image.fromarray(rng.integers(0, 256, (20, 24, 3), dtype=np.uint8)).save(path)
+    whole, refused = path.read_bytes(), 0
+    for _ in range(100):
+        content = np.frombuffer(whole, np.uint8).copy()
+        content[rng.integers(0, min(len(whole), 300), 3)] = rng.integers(0, 256, 3)
+        path.write_bytes(content.tobytes())
+        try:
+            assert read(path, 3).ndim == 3
+        except DAMAGED:
+            refused += 1
+    assert refused

@@ -61,5 +61,5 @@ def test_a_long_images_view_is_that_of_the_whole(width: int, height: int, size: 
     reference = Compose([Resize(shorter_side(size, share)), CenterCrop(size)])
     expected = np.asarray(reference(image)).astype(int)
     assert np.abs(np.asarray(View(size, 1, share).of(image)).astype(int) - expected).max() <= 2
-    array = resize(np.asarray(image)[None, ..., None], size, share)[0, ..., 0]
+    array = resize(np.array(image)[None, ..., None], size, share)[0, ..., 0]
     assert np.abs(array.astype(int) - expected).max() <= 2

@@ -11,7 +11,7 @@ from pathlib import Path
 import paramiko
 from paramiko.ssh_exception import AuthenticationException, SSHException
 
-from foxnas.device.ssh.identities import Agent, AgentKey, is_certificate, is_public, plain, public_halves
+from foxnas.device.ssh.identities import Agent, AgentKey, accepted, is_certificate, is_public, plain, public_halves
 from foxnas.device.ssh.known_hosts import fingerprint
 from foxnas.device.ssh.target import Target
 from foxnas.errors import FoxnasError
@@ -62,11 +62,10 @@ def authenticate(transport: paramiko.Transport, target: Target, secret: Secret) 
     """
     tried: list[str] = []
     further: list[str] = []
-    accepted = dict(target.algorithms).get("pubkeys")
+    algorithms = dict(target.algorithms).get("pubkeys")
     try:
         for name, key in _keys(target, secret, tried):
-            # Which signature an RSA key makes, the connection has been told.
-            if accepted and "rsa" not in _offered_as(key) and _offered_as(key) not in accepted:
+            if algorithms and not accepted(_offered_as(key), algorithms):
                 tried.append(f"{name} (not among your PubkeyAcceptedAlgorithms)")
                 continue
             try:

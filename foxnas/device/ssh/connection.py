@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import shlex
 import socket
 import subprocess
 import time
@@ -15,6 +14,8 @@ from paramiko.ssh_exception import ChannelException, IncompatiblePeer, SSHExcept
 
 from foxnas.device.schema import printable
 from foxnas.device.ssh.authentication import Secret, authenticate
+from foxnas.device.ssh.command import LINE, words_line
+from foxnas.device.ssh.identities import CERTIFICATE, RSA_SIGNATURES
 from foxnas.device.ssh.known_hosts import check_host_key, known_keys, preferred_kinds
 from foxnas.device.ssh.stream import SshStream
 from foxnas.device.ssh.target import Target
@@ -29,8 +30,6 @@ MOST_OUTPUT = 16 << 20
 
 #: How long a session that is refused is asked for again.
 _REFUSED_S = 5.0
-
-_RSA_SIGNATURES = ("rsa-sha2-512", "rsa-sha2-256")
 
 
 class Connection:
@@ -88,16 +87,18 @@ class Connection:
 
     def stream(self, words: Sequence[str]) -> SshStream:
         """Start one command, every word quoted, and return its stdin and stdout."""
-        # The shell stays as the parent, because paramiko does not hear which signal ended a command.
-        command = shlex.join(["/bin/sh", "-c", '"$@"; exit $?', "sh", *words])
         try:
             channel = self._session()
             for name, value in self.target.environment:
                 channel.set_environment_variable(name, value)
-            channel.exec_command(command)
+            channel.exec_command(LINE)
         except (SSHException, OSError, EOFError) as error:
             raise DeviceLost(f"SSH host {self.target}: {_said(error)}") from None
-        return SshStream(channel)
+        stream = SshStream(channel)
+        # What ends before it reads them (an account without a login shell) still has its say.
+        with contextlib.suppress(DeviceLost, TimeoutError):
+            stream.send(words_line(words), 30)
+        return stream
 
     def _session(self) -> paramiko.Channel:
         """Open a session. A server that has just ended another one may not have counted it off yet."""
@@ -190,7 +191,7 @@ class Connection:
     def _secure(self, hop: Target, way: socket.socket | paramiko.Channel, secret: Secret) -> paramiko.Transport:
         allowed = dict(hop.algorithms).get("pubkeys")
         ours = paramiko.Transport._preferred_pubkeys  # type: ignore[attr-defined]
-        shut = {"pubkeys": [one for one in ours if one not in allowed]} if allowed else None
+        shut = {"pubkeys": [one for one in ours if not {one, one + CERTIFICATE} & set(allowed)]} if allowed else None
         transport = paramiko.Transport(way, disabled_algorithms=shut)
         self._keep(contextlib.closing(transport))
         transport.daemon = True
@@ -220,9 +221,7 @@ def restrict(transport: paramiko.Transport, hop: Target) -> None:
         if not wanted:
             raise FoxnasError(f"SSH host {hop}: paramiko knows none of the {name} that your SSH configuration allows")
         if name == "keys":
-            known = {
-                sub for kind in preferred_kinds(hop) for sub in (_RSA_SIGNATURES if kind == "ssh-rsa" else (kind,))
-            }
+            known = {sub for kind in preferred_kinds(hop) for sub in (RSA_SIGNATURES if kind == "ssh-rsa" else (kind,))}
             wanted.sort(key=lambda one: one not in known)
         setattr(options, attribute, tuple(wanted))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import paramiko
@@ -16,7 +16,11 @@ from paramiko.message import Message
 from paramiko.pkey import PublicBlob
 from paramiko.ssh_exception import SSHException
 
-_CERTIFICATE = "-cert-v01@openssh.com"
+#: What a certificate's type, and the algorithm of a signature for one, ends with.
+CERTIFICATE = "-cert-v01@openssh.com"
+
+#: An RSA key signs in several ways, and none of them is called like the key.
+RSA_SIGNATURES = ("rsa-sha2-512", "rsa-sha2-256")
 
 #: Fields of a certificate, behind its type and a nonce, that are its key.
 _KEY_FIELDS = {"ssh-rsa": 2, "ssh-ed25519": 1, "sk-ssh-ed25519": 2, "sk-ecdsa-sha2-nistp256": 3}
@@ -46,16 +50,16 @@ class AgentKey(paramiko.PKey):
 
     def __init__(self, agent: Agent, offered: bytes, signer: bytes) -> None:
         self._agent, self._signer = agent, signer
-        self.public_blob = PublicBlob(kind(offered), offered)
+        self._offered, self.public_blob = offered, PublicBlob(kind(offered), offered)
         self._signed: dict[bytes, bytes] = {}
 
     def get_name(self) -> str:
         """Return the type of what is offered."""
-        return str(self.public_blob.key_type)
+        return kind(self._offered)
 
     def asbytes(self) -> bytes:
         """Return what is offered."""
-        return bytes(self.public_blob.key_blob)
+        return self._offered
 
     def sign_for(self, transport: paramiko.Transport, user: str) -> None:
         """Have the agent sign the login that comes next. Raises SSHException when it declines."""
@@ -64,7 +68,7 @@ class AgentKey(paramiko.PKey):
         data = handler._get_session_blob(self, "ssh-connection", user, algorithm)  # type: ignore[attr-defined]
         self._signed[data] = self._sign(data, algorithm)
 
-    def sign_ssh_data(self, data: bytes, algorithm: str | None = None) -> bytes:
+    def sign_ssh_data(self, data: bytes, algorithm: str | None = None) -> bytes:  # type: ignore[override]
         """Return the signature that `sign_for` got."""
         return self._signed.get(data) or self._sign(data, algorithm)
 
@@ -87,7 +91,15 @@ def kind(blob: bytes) -> str:
 
 def is_certificate(blob: bytes) -> bool:
     """Return whether a public half is a certificate."""
-    return kind(blob).endswith(_CERTIFICATE)
+    return kind(blob).endswith(CERTIFICATE)
+
+
+def accepted(offered_as: str, algorithms: Sequence[str]) -> bool:
+    """Return whether PubkeyAcceptedAlgorithms has an algorithm for a key or certificate of this type."""
+    if "rsa" not in offered_as:
+        return offered_as in algorithms
+    tail = CERTIFICATE if offered_as.endswith(CERTIFICATE) else ""
+    return any(signature + tail in algorithms for signature in RSA_SIGNATURES)
 
 
 def plain(blob: bytes) -> bytes:
@@ -95,7 +107,7 @@ def plain(blob: bytes) -> bytes:
     if not is_certificate(blob):
         return blob
     certificate, key = Message(blob), Message()
-    name = certificate.get_text().removesuffix(_CERTIFICATE)
+    name = certificate.get_text().removesuffix(CERTIFICATE)
     certificate.get_string()  # the nonce
     key.add_string(name + "@openssh.com" * name.startswith("sk-"))
     for _ in range(_KEY_FIELDS.get(name, _ECDSA_FIELDS)):

@@ -98,10 +98,10 @@ def check_host_key(target: Target, offered: PKey) -> None:
     accept = accepting_command(target)
     if not plain and (authority := next((key for key in keys if key.marker == "@cert-authority"), None)):
         raise FoxnasError(
-            f"SSH host {target}: {authority.file}, line {authority.line} trusts an authority (@cert-authority) for it, "
-            f"whose certificates cannot be checked here. Accept the host's own key ({shown}) besides: compare the "
-            f"fingerprint with the device's own, or log in with ssh, which checks the certificate, and read it there "
-            f"(ssh-keygen -lf /etc/ssh/ssh_host_{_short(kind)}_key.pub); then {accept}"
+            f"SSH host {target}: its key ({shown}) is not known yet. {authority.file}, line {authority.line} trusts an "
+            "authority (@cert-authority) for it, whose certificates cannot be checked here. Compare the fingerprint "
+            f"with the device's own (there, logged in with ssh: ssh-keygen -lf /etc/ssh/ssh_host_{_short(kind)}_key.pub"
+            f"), then accept it with: {accept}"
         )
     if not plain:
         raise FoxnasError(
