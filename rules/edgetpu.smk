@@ -115,6 +115,13 @@ use rule time_candidates as time_compiled_candidates with:
         ready=lambda wildcards: flow.ready(CONFIG.device(wildcards.device)),
         listed=rules.compile_candidates.output.table,
         models=ancient(rules.compile_candidates.output.models),
+        sampled=SAMPLED,
+        references=expand(
+            rules.compile_probes.output.references,
+            size=SIZES[:1],
+            shard=SHARDS[:1],
+            allow_missing=True,
+        ),
     output:
         latencies="results/{space}/search/{device}/{budget}/{batch}/timed.json",
     log:
@@ -163,6 +170,14 @@ use rule validate_latency as validate_compiled_latency with:
         **flow.script("time_models"),
         ready=lambda wildcards: flow.ready(CONFIG.device(wildcards.device)),
         models=rules.deploy_compiled.output.model,
+        budget="results/{space}/search/{device}/{budget}/budget.json",
+        sampled=SAMPLED,
+        references=expand(
+            rules.compile_probes.output.references,
+            size=SIZES[:1],
+            shard=SHARDS[:1],
+            allow_missing=True,
+        ),
     output:
         latencies="results/{space}/deploy/{device}/{budget}/latency.json",
     log:

@@ -1,5 +1,25 @@
 """Export: the candidates as int8 files, measured for real, and the best of them deployed."""
 
+#: What the reference model took while the device was sampled, at the size it has in every session.
+SAMPLED = ancient(
+    expand(
+        "results/{space}/{size}/shards/latency-{device}/{shard}.json",
+        size=SIZES[:1],
+        shard=SHARDS,
+        allow_missing=True,
+    )
+)
+
+
+def REFERENCE(wildcards, input):
+    """Return the options of a timing that only some have: a budget to decide, a compiled reference model."""
+    compiled = (
+        {"references": input.references, "cache": [COMPILED]}
+        if "references" in input.keys()
+        else {}
+    )
+    return flow.options(budget=input.get("budget", []), **compiled)
+
 
 rule export_candidates:
     """Export every candidate to int8 and measure its top-1 on the verify split with the runtime that serves it."""
@@ -46,6 +66,7 @@ rule time_candidates:
         listed="results/{space}/search/{device}/{budget}/{batch}/exported.csv",
         # Of a folder Snakemake compares times only; what is in it stands in the table, which it compares by content.
         models=ancient("results/{space}/search/{device}/{budget}/{batch}/exported"),
+        sampled=SAMPLED,
     output:
         latencies="results/{space}/search/{device}/{budget}/{batch}/timed.json",
     log:
@@ -61,15 +82,18 @@ rule time_candidates:
     params:
         settings=lambda wildcards: flow.settings(
             device=CONFIG.device(wildcards.device).measured,
+            space=flow.space_at(SPACE, SIZES[:1]),
             sessions=CONFIG.verification.sessions,
+            spread_s=CONFIG.verification.spread_s,
         ),
         access=flow.access(CONFIG),
         code=flow.code_digest("time_models"),
+        more=REFERENCE,
     message:
         "Timing the candidates of {wildcards.batch} for budget {wildcards.budget} on {wildcards.device}"
     shell:
         "python {input.script} --settings {params.settings:q} {params.access:q} --models {input.models:q}"
-        " --latencies {output.latencies:q} 2>&1 | tee {log}"
+        " --sampled {input.sampled:q} {params.more} --latencies {output.latencies:q} 2>&1 | tee {log}"
 
 
 rule deploy_winner:

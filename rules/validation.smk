@@ -40,6 +40,8 @@ use rule time_candidates as validate_latency with:
         **flow.script("time_models"),
         ready=lambda wildcards: flow.ready(CONFIG.device(wildcards.device)),
         models="results/{space}/deploy/{device}/{budget}/model.tflite",
+        budget="results/{space}/search/{device}/{budget}/budget.json",
+        sampled=SAMPLED,
     output:
         latencies="results/{space}/deploy/{device}/{budget}/latency.json",
     log:
@@ -49,10 +51,14 @@ use rule time_candidates as validate_latency with:
     params:
         settings=lambda wildcards: flow.settings(
             device=CONFIG.device(wildcards.device).measured,
+            space=flow.space_at(SPACE, SIZES[:1]),
             sessions=CONFIG.validation.sessions,
+            most_sessions=CONFIG.validation.most_sessions,
+            spread_s=CONFIG.validation.spread_s,
         ),
         access=flow.access(CONFIG),
         code=flow.code_digest("time_models"),
+        more=REFERENCE,
     message:
         "Validating the latency for budget {wildcards.budget} on {wildcards.device}"
 
@@ -121,7 +127,10 @@ rule judge_model:
     resources:
         **jobs.growing(mem_mb=500, runtime=5),
     params:
-        settings=flow.settings(max_drop_percent=CONFIG.validation.max_drop_percent),
+        settings=flow.settings(
+            sessions=CONFIG.validation.sessions,
+            max_drop_percent=CONFIG.validation.max_drop_percent,
+        ),
         code=flow.code_digest("judge_model"),
         more=lambda wildcards, input: flow.options(
             on_device=input.on_device, compiled=input.compiled

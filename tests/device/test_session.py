@@ -174,7 +174,7 @@ def test_a_model_that_kills_the_runner_every_time_costs_its_own_row_only(tmp_pat
     assert table.loc[3, "reason"] == "cannot be run: the runner was killed by SIGSEGV"
     assert table.loc[3, "attempts"] == 3
     with pytest.raises(DeviceLost, match="Gave up after 5 attempts in"):
-        measure_models(patient, QUICK, FatalModels(here), 3, np.random.default_rng(0))
+        measure_models(patient, QUICK, FatalModels(here), MODEL, 3, np.random.default_rng(0))
 
 
 class FatalModels(dict):

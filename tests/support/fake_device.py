@@ -22,6 +22,7 @@ QUICK = MeasurementProtocol(
     max_relative_mad=50,
     max_preempted=1,
     max_drift=50,
+    max_disagreement=50,
 )
 ONCE = MeasurementProtocol(repeats=1, reference_every=5, max_attempts=3)
 

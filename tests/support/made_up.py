@@ -93,9 +93,12 @@ def time_models(path: Path, config: Config, truth: Truth, archs: dict[str, Arch]
     described = {}
     for name, arch in archs.items():
         sessions = truth.latency_ms(arch) * truth.rng.lognormal(0, 0.004, 5)
-        described[name] = ModelLatency(tuple(sessions.tolist()), 2, 40.0).to_json()
+        described[name] = ModelLatency(
+            tuple(sessions.tolist()), (0.2,) * 5, fallback_operators=2, peak_memory_mb=40.0
+        ).to_json()
     made = made_by("time_models", device=config.devices[0], sessions=5)
-    write_json(path, {"made_by": made, "models": described, "device": DEVICE, "identity": IDENTITY, "sessions": []})
+    known = {"device": DEVICE, "identity": IDENTITY, "baseline_ms": 0.2, "sessions": []}
+    write_json(path, {"made_by": made, "models": described, **known})
 
 
 def compare_baselines(

@@ -20,6 +20,7 @@ from foxnas.predictor.config import FurtherTargetConfig, RivalsConfig
 from foxnas.report.files import PageFiles
 from foxnas.space.arch import Arch
 from foxnas.space.space import SearchSpace
+from foxnas.verdict.paired import packed
 from tests.support.made_up import (
     DEVICE,
     IDENTITY,
@@ -215,11 +216,13 @@ def _deploy(search: Path, deploy: Path, config: Config, truth: Truth) -> None:
             "made_by": {}, "arch": winner.text, "images": truth.images,
             "float_top1_percent": float(100 * truth.correct(winner, "test").mean()),
             "int8_top1_percent": float(100 * truth.correct(winner, "test", 0.01).mean()),
+            "float_correct": packed(truth.correct(winner, "test")),
+            "int8_correct": packed(truth.correct(winner, "test", 0.01)),
         },
     )  # fmt: skip
     time_models(deploy / "latency.json", config, truth, {"model": winner})
     script("judge_model")(
-        max_drop_percent=config.validation.max_drop_percent, budget=search / "budget.json",
+        sessions=5, max_drop_percent=config.validation.max_drop_percent, budget=search / "budget.json",
         winner=search / "winner.json", accuracy=deploy / "accuracy.json", latency=deploy / "latency.json",
         validation=deploy / "validation.json",
     )  # fmt: skip

@@ -6,12 +6,14 @@ from typing import Any
 
 from foxnas import cli
 from foxnas.files.tables import read_json, write_json
-from foxnas.verdict.verification import judge
+from foxnas.verdict.paired import decide_drop, discordant
+from foxnas.verdict.verification import judge, latency_of
 
 
 def main(
     *,
     made_by: cli.MadeBy,
+    sessions: int,
     max_drop_percent: float,
     budget: Path,
     winner: Path,
@@ -27,25 +29,31 @@ def main(
     beside it.
     """
     promised, chosen, scored = read_json(budget), read_json(winner), read_json(accuracy)
-    more: dict[str, Any] = {}
+    answers, more = scored["int8_correct"], dict[str, Any]()
     if on_device is not None:
+        answered = read_json(on_device)
         more["host_int8_top1_percent"] = scored["int8_top1_percent"]
-        scored["int8_top1_percent"] = read_json(on_device)["top1_percent"]
+        scored["int8_top1_percent"], answers = answered["top1_percent"], answered["correct"]
     if compiled is not None:
         more["compiled"] = {name: value for name, value in read_json(compiled).items() if name != "made_by"}
-    (timed,) = read_json(latency)["models"].values()
+    timings = read_json(latency)
+    (timed,) = timings["models"].values()
+    lost, won = discordant(scored["float_correct"], answers, scored["images"])
+    decisions = {
+        "latency": latency_of(timed, timings["baseline_ms"], promised["budget_ms"], sessions),
+        "accuracy": decide_drop(lost, won, scored["images"], max_drop_percent),
+    }
     verdict = judge(
         promised["budget_ms"],
-        timed["upper_ms"],
-        scored["float_top1_percent"],
-        scored["int8_top1_percent"],
-        max_drop_percent,
+        **decisions,
+        **{name: scored[name] for name in ("float_top1_percent", "int8_top1_percent")},
     )
-    for promise, kept in (("latency", verdict["latency_kept"]), ("accuracy", verdict["accuracy_kept"])):
-        if not kept:
+    for promise, decided in decisions.items():
+        if decided.state != "kept":
             logging.warning(
-                "the %s promise is not kept: at most %.4g ms of %.4g ms, %.2f points below float",
-                promise, timed["upper_ms"], promised["budget_ms"], verdict["drop_percent"],
+                "the %s promise is %s: at most %.4g ms of %.4g ms, %.2f points below float%s",
+                promise, decided.state, verdict["latency_upper_ms"], promised["budget_ms"], verdict["drop_percent"],
+                f"; {decided.reason}" * bool(decided.reason),
             )  # fmt: skip
     write_json(
         validation,
@@ -61,8 +69,12 @@ def main(
             "float_top1_percent": scored["float_top1_percent"],
             "int8_top1_percent": scored["int8_top1_percent"],
             "latency_median_ms": timed["median_ms"],
-            "latency_upper_ms": timed["upper_ms"],
             "session_medians_ms": timed["session_medians_ms"],
+            "reference_medians_ms": timed["reference_medians_ms"],
+            "reference_baseline_ms": timings["baseline_ms"],
+            "sessions_redone": timed["sessions_redone"],
+            "lost_images": lost,
+            "won_images": won,
             **more,
             **verdict,
         },

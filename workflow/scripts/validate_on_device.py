@@ -10,6 +10,7 @@ from foxnas.files.arrays import ArraysBySize, load_array
 from foxnas.files.seal import read_model
 from foxnas.files.tables import read_json, write_json
 from foxnas.space.arch import Arch
+from foxnas.verdict.paired import packed
 
 
 def main(
@@ -25,7 +26,7 @@ def main(
     journal: Path,
     result: Path,
 ) -> None:
-    """Write top-1 on the whole test split, as the device answers."""
+    """Write top-1 on the whole test split, as the device answers, and which images it got right."""
     arch = Arch.parse(read_json(winner)["winner"]["arch"])
     truth = load_array(labels)
     content = model.read_bytes() if device.kind == "edgetpu" else read_model(model)
@@ -39,6 +40,7 @@ def main(
             "model": model.name,
             "images": len(truth),
             "top1_percent": seen.top1_percent(truth),
+            "correct": packed(seen.classes == truth),
         },
     )
 
