@@ -11,16 +11,6 @@ SAMPLED = ancient(
 )
 
 
-def REFERENCE(wildcards, input):
-    """Return the options of a timing that only some have: a budget to decide, a compiled reference model."""
-    compiled = (
-        {"references": input.references, "cache": [COMPILED]}
-        if "references" in input.keys()
-        else {}
-    )
-    return flow.options(budget=input.get("budget", []), **compiled)
-
-
 rule export_candidates:
     """Export every candidate to int8 and measure its top-1 on the verify split with the runtime that serves it."""
     input:
@@ -88,7 +78,7 @@ rule time_candidates:
         ),
         access=flow.access(CONFIG),
         code=flow.code_digest("time_models"),
-        more=REFERENCE,
+        more=lambda wildcards, input: flow.timing_options(input, COMPILED),
     message:
         "Timing the candidates of {wildcards.batch} for budget {wildcards.budget} on {wildcards.device}"
     shell:

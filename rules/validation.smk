@@ -58,7 +58,7 @@ use rule time_candidates as validate_latency with:
         ),
         access=flow.access(CONFIG),
         code=flow.code_digest("time_models"),
-        more=REFERENCE,
+        more=lambda wildcards, input: flow.timing_options(input, COMPILED),
     message:
         "Validating the latency for budget {wildcards.budget} on {wildcards.device}"
 

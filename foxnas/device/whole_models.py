@@ -69,7 +69,7 @@ class ModelLatency:
 
     @property
     def upper_ms(self) -> float:
-        """Upper 95% confidence bound of the median over sessions; see `upper_bound`."""
+        """Upper 95% confidence bound of the mean over sessions; see `upper_bound`."""
         return upper_bound(self.session_medians_ms)
 
     def to_json(self) -> dict[str, Any]:
@@ -78,8 +78,9 @@ class ModelLatency:
 
 
 def upper_bound(session_medians: Sequence[float], confidence: float = 0.95) -> float:
-    """Return the one-sided upper confidence bound of a session's median: mean + t(confidence, n-1) s / sqrt(n).
+    """Return the one-sided upper confidence bound of the session medians' mean: mean + t(confidence, n-1) s / sqrt(n).
 
+    Candidates are chosen by it, after a few sessions each; a promise is decided by `foxnas.verdict.decision`.
     Student's t over the n session medians, s their standard deviation (n - 1). What varies from session
     to session (clock, memory layout, neighbours) is far larger than the error of a median of hundreds of
     runs within one, so the sessions, not the runs, are the sample. With three to five sessions no bound

@@ -264,6 +264,14 @@ def options(**files: Sequence[str]) -> str:
     return " ".join(shlex.join([option, *paths]) for option, paths in words.items())
 
 
+def timing_options(files: Any, cache: str) -> str:
+    """Return the options of a timing that only some have: a budget to decide, a compiled reference and its cache."""
+    given = {"budget": [budget]} if (budget := files.get("budget")) else {}
+    if references := files.get("references"):
+        given |= {"references": list(references), "cache": [cache]}
+    return options(**given)
+
+
 def percentile_subnets(config: Config) -> int:
     """Return how many subnets of every size resolve a percentile budget."""
     return min(config.sampling.subnets, PERCENTILE_SUBNETS)

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from foxnas import cli
-from foxnas.files.tables import read_json, write_json
+from foxnas.errors import FoxnasError
+from foxnas.files.tables import MAKE_ANEW, read_json, write_json
 from foxnas.verdict.paired import decide_drop, discordant
 from foxnas.verdict.verification import judge, latency_of
 
@@ -28,15 +29,15 @@ def main(
     Where the device itself was asked (`on_device`), its accuracy is the one that is judged, and this host's stands
     beside it.
     """
-    promised, chosen, scored = read_json(budget), read_json(winner), read_json(accuracy)
+    promised, chosen, scored = read_json(budget), read_json(winner), _read(accuracy, "float_correct", "int8_correct")
     answers, more = scored["int8_correct"], dict[str, Any]()
     if on_device is not None:
-        answered = read_json(on_device)
+        answered = _read(on_device, "correct")
         more["host_int8_top1_percent"] = scored["int8_top1_percent"]
         scored["int8_top1_percent"], answers = answered["top1_percent"], answered["correct"]
     if compiled is not None:
         more["compiled"] = {name: value for name, value in read_json(compiled).items() if name != "made_by"}
-    timings = read_json(latency)
+    timings = _read(latency, "baseline_ms")
     (timed,) = timings["models"].values()
     lost, won = discordant(scored["float_correct"], answers, scored["images"])
     decisions = {
@@ -79,6 +80,14 @@ def main(
             **verdict,
         },
     )
+
+
+def _read(path: Path, *keys: str) -> dict[str, Any]:
+    """Return what a file holds, or say that it is of a version that did not write these keys."""
+    value = read_json(path)
+    if missing := [key for key in keys if key not in value]:
+        raise FoxnasError(f"{path}: has no {missing[0]!r}; {MAKE_ANEW}")
+    return value
 
 
 if __name__ == "__main__":
