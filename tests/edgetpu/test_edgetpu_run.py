@@ -54,9 +54,9 @@ def coral_slice(folder: Path) -> dict[str, Any]:
     raw["budgets"] = ["p90"]
     raw["search"] |= {"reserves_percent": [3, 30], "candidates": 1, "incumbents": 2}
     raw["refinement"] |= {"rounds": 1, "twists": 0}
-    raw["verification"] |= {"sessions": 3, "margin_percent": 0}
+    raw["verification"] |= {"sessions": 3, "spread_s": 0.0, "margin_percent": 0}
     raw["export"]["calibration_images"] = 16
-    raw["validation"] |= {"sessions": 3, "max_drop_percent": 100.0}
+    raw["validation"] |= {"sessions": 3, "most_sessions": 12, "spread_s": 0.0, "max_drop_percent": 100.0}
     return raw
 
 
@@ -133,6 +133,10 @@ def test_the_compiled_winner_lies_beside_the_model_and_the_verdict_describes_it(
     assert (seen["images"], seen["made_by"]["identity"]["backend"]) == (100, "edgetpu")
     # The fake's compiled model is the model itself, and XNNPACK's integers are those of the host's runtime.
     assert verdict["int8_top1_percent"] == seen["top1_percent"]
+    assert verdict["lost_images"] - verdict["won_images"] == pytest.approx(verdict["drop_percent"])
+    # The compiled reference of the sampling was timed in every session.
+    assert len(verdict["reference_medians_ms"]) == len(verdict["session_medians_ms"])
+    assert verdict["reference_baseline_ms"] > 0
     assert abs(verdict["host_int8_top1_percent"] - seen["top1_percent"]) <= 5
 
 
