@@ -13,6 +13,7 @@ from typing import Any
 from foxnas.device.protocol import MeasurementProtocol
 from foxnas.device.transport import Device, DeviceLost, RunnerDied, Stream
 from foxnas.errors import FoxnasError
+from foxnas.files.identity import require_same
 from foxnas.runner.frames import FrameError, FrameReader, encode_frame
 from foxnas.runner.packing import pack
 from foxnas.runner.server import RUNNER_VERSION
@@ -64,6 +65,7 @@ class Runner:
                     f"{self.device}: has runner version {self.hello.get('runner')}, this host needs "
                     f"{RUNNER_VERSION}: provision the device again"
                 )
+            require_same(self.device.name, self.device.sampled, self.identity)
         except BaseException as error:
             self._stream.close()
             if isinstance(error, RunnerDied) and not error.killed:
@@ -85,10 +87,16 @@ class Runner:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What two sessions must have in common for their timings to be comparable."""
+        """What two sessions must have in common for their timings to be comparable.
+
+        Temperature and throttling are not among it: they change by the minute, so every timing is judged by them and by
+        the references beside it. No machine tells of its heat sink.
+        """
         machine = self.hello["machine"]
         return {
             **{name: machine.get(name) for name in _STABLE},
+            "kernel": machine.get("release"),
+            "governor": (self.hello.get("state") or {}).get("governor"),
             **{name: self.hello.get(name) for name in ("backend", "runtime", "runtime_version", "accelerator")},
         }
 

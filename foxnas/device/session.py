@@ -74,8 +74,8 @@ def measure_probes(
         Columns `foxnas.device.acceptance.COLUMNS`; latencies in ms, memory in MiB, drift in percent.
     info
         Device identity, protocol, and for each session (also those of interrupted calls) its machine, its
-        state before and after, how many timings of probes it made, and the range of clock and temperature
-        between them.
+        state before and after, how many timings of probes it made, for how many probes it made the last one, and the
+        range of clock and temperature between them.
 
     Raises
     ------
@@ -134,6 +134,7 @@ def _key(runner: Runner, reference: bytes, made_from: str) -> dict[str, str]:
 
 def _sessions(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     sessions: list[dict[str, Any]] = []
+    last: dict[str, dict[str, Any]] = {}  # by probe, the session that timed it last
     for record in records:
         if record["kind"] == "session":
             began = {"started": record["started"], **record["hello"]}
@@ -143,10 +144,11 @@ def _sessions(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
             _widen(sessions[-1]["during"], record["row"])
         elif record["kind"] == "probe":
             sessions[-1]["timings"] += 1
+            last[record["id"]] = sessions[-1]
             _widen(sessions[-1]["during"], record["row"])
         elif record["kind"] == "end":
             sessions[-1]["state_after"] = record["state"]
-    return sessions
+    return [{**one, "probes": sum(of is one for of in last.values())} for one in sessions]
 
 
 def _widen(ranges: dict[str, list[float]], row: Mapping[str, Any]) -> None:
