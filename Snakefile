@@ -123,25 +123,29 @@ rule all:
             budget=BUDGETS,
         ),
         report="results/report.html",
+        promises=expand("results/{space}/promises.json", space=SPACE.name),
     localrule: True
 
 
 onstart:
-    from foxnas.flow import interruption
+    from foxnas.flow import interruption, retirement
 
+    retirement.retire_journals(workflow)
     interruption.end_jobs_with_the_run()
     configuration.keep(CONFIG, Path(JOURNAL("results/config.yaml")))
 
 
 onsuccess:
-    from foxnas.flow import summary
+    from foxnas.flow import retirement, summary
 
+    retirement.retire_journals(workflow)
     summary.succeeded(workflow)
 
 
 onerror:
-    from foxnas.flow import summary
+    from foxnas.flow import retirement, summary
 
+    retirement.retire_journals(workflow)
     summary.failed(workflow)
 
 

@@ -165,12 +165,14 @@ rule deploy_compiled:
         " --model {output.model:q} --summary {output.summary:q} 2>&1 | tee {log}"
 
 
-use rule validate_latency as validate_compiled_latency with:
+use rule confirm_latency as confirm_compiled_latency with:
     input:
-        **flow.script("time_models"),
+        **flow.script("confirm_latency"),
         ready=lambda wildcards: flow.ready(CONFIG.device(wildcards.device)),
-        models=rules.deploy_compiled.output.model,
-        budget="results/{space}/search/{device}/{budget}/budget.json",
+        ranking="results/{space}/search/{device}/{budget}/ranking.json",
+        models=ancient(
+            of_batches("results/{space}/search/{device}/{budget}/{batch}/compiled")
+        ),
         sampled=SAMPLED,
         references=expand(
             rules.compile_probes.output.references,
@@ -181,13 +183,13 @@ use rule validate_latency as validate_compiled_latency with:
     output:
         latencies="results/{space}/deploy/{device}/{budget}/latency.json",
     log:
-        "results/logs/{space}/{device}/{budget}/validate_compiled_latency.log",
+        "results/logs/{space}/{device}/{budget}/confirm_compiled_latency.log",
     benchmark:
-        "results/benchmarks/{space}/{device}/{budget}/validate_compiled_latency.tsv"
+        "results/benchmarks/{space}/{device}/{budget}/confirm_compiled_latency.tsv"
     wildcard_constraints:
         device=flow.any_of(EDGETPU),
     message:
-        "Validating the compiled model's latency for budget {wildcards.budget} on {wildcards.device}"
+        "Confirming the compiled models' latency for budget {wildcards.budget} on {wildcards.device}"
 
 
 use rule compile_probes as compile_found with:

@@ -1,6 +1,6 @@
-"""Export: the candidates as int8 files, measured for real, and the best of them deployed."""
+"""Export: the candidates as int8 files, measured for real, ranked, and the confirmed one deployed."""
 
-#: What the reference model took while the device was sampled, at the size it has in every session.
+#: What sampled the device, and what the reference model took then, at the size it has in every session.
 SAMPLED = ancient(
     expand(
         "results/{space}/{size}/shards/latency-{device}/{shard}.json",
@@ -86,13 +86,13 @@ rule time_candidates:
         " --sampled {input.sampled:q} {params.more} --latencies {output.latencies:q} 2>&1 | tee {log}"
 
 
-rule deploy_winner:
-    """Deploy the candidate with the best measured int8 top-1 whose measured latency keeps the promise.
+rule rank_candidates:
+    """Rank the candidates whose measured latency keeps the promise, by the goal and their measured int8 top-1.
 
     Candidates of all rounds, and the twists of the best of them, compete.
     """
     input:
-        **flow.script("deploy_winner"),
+        **flow.script("rank_candidates"),
         budget="results/{space}/search/{device}/{budget}/budget.json",
         candidates=of_batches(
             "results/{space}/search/{device}/{budget}/{batch}/candidates.csv"
@@ -103,9 +103,7 @@ rule deploy_winner:
         latencies=of_batches(
             "results/{space}/search/{device}/{budget}/{batch}/timed.json"
         ),
-        models=ancient(
-            of_batches("results/{space}/search/{device}/{budget}/{batch}/exported")
-        ),
+        sampled=at_sizes("results/{space}/{size}/latency-{device}.csv"),
         accuracy=at_sizes("results/{space}/{size}/predictors/accuracy.json"),
         latency=at_sizes("results/{space}/{size}/predictors/latency-{device}.json"),
         objective=flow.objective_file(CONFIG),
@@ -116,12 +114,11 @@ rule deploy_winner:
             category="Models",
             labels={"device": "{device}", "budget": "{budget}", "file": "candidates"},
         ),
-        winner="results/{space}/search/{device}/{budget}/winner.json",
-        model="results/{space}/deploy/{device}/{budget}/model.tflite",
+        ranking="results/{space}/search/{device}/{budget}/ranking.json",
     log:
-        "results/logs/{space}/{device}/{budget}/deploy_winner.log",
+        "results/logs/{space}/{device}/{budget}/rank_candidates.log",
     benchmark:
-        "results/benchmarks/{space}/{device}/{budget}/deploy_winner.tsv"
+        "results/benchmarks/{space}/{device}/{budget}/rank_candidates.tsv"
     resources:
         **jobs.growing(mem_mb=500, runtime=5),
     params:
@@ -132,11 +129,39 @@ rule deploy_winner:
             verification=CONFIG.verification,
             caps=flow.caps(CONFIG, wildcards.device),
         ),
-        code=flow.code_digest("deploy_winner"),
+        code=flow.code_digest("rank_candidates"),
         more=lambda wildcards, input: flow.options(objective_file=input.objective),
+    message:
+        "Ranking the candidates for budget {wildcards.budget} on {wildcards.device}"
+    shell:
+        "python {input.script} --settings {params.settings:q} --device {wildcards.device} --budget {input.budget:q}"
+        " --candidates {input.candidates:q} --exported {input.exported:q} --latencies {input.latencies:q}"
+        " --sampled {input.sampled:q} --accuracy {input.accuracy:q} --latency {input.latency:q} {params.more}"
+        " --table {output.candidates:q} --ranking {output.ranking:q} 2>&1 | tee {log}"
+
+
+rule deploy_winner:
+    """Deploy the candidate that new sessions confirmed, else the closest, which the verdict then marks."""
+    input:
+        **flow.script("deploy_winner"),
+        ranking="results/{space}/search/{device}/{budget}/ranking.json",
+        latencies="results/{space}/deploy/{device}/{budget}/latency.json",
+        models=ancient(
+            of_batches("results/{space}/search/{device}/{budget}/{batch}/exported")
+        ),
+    output:
+        winner="results/{space}/search/{device}/{budget}/winner.json",
+        model="results/{space}/deploy/{device}/{budget}/model.tflite",
+    log:
+        "results/logs/{space}/{device}/{budget}/deploy_winner.log",
+    benchmark:
+        "results/benchmarks/{space}/{device}/{budget}/deploy_winner.tsv"
+    resources:
+        **jobs.growing(mem_mb=500, runtime=5),
+    params:
+        code=flow.code_digest("deploy_winner"),
     message:
         "Deploying the winner for budget {wildcards.budget} on {wildcards.device}"
     shell:
-        "python {input.script} --settings {params.settings:q} --budget {input.budget:q}"
-        " --candidates {input.candidates:q} --exported {input.exported:q} --latencies {input.latencies:q}"
-        " --models {input.models:q} --accuracy {input.accuracy:q} --latency {input.latency:q} {params.more} --table {output.candidates:q} --winner {output.winner:q} --model {output.model:q} 2>&1 | tee {log}"
+        "python {input.script} --ranking {input.ranking:q} --latencies {input.latencies:q} --models {input.models:q}"
+        " --winner {output.winner:q} --model {output.model:q} 2>&1 | tee {log}"

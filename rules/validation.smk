@@ -1,4 +1,51 @@
-"""Validation: the deployed files on the untouched test split and, in new sessions, on the device."""
+"""Validation: candidates confirmed in new sessions on the device, and the deployed files on the untouched test split."""
+
+
+rule confirm_latency:
+    """Time the verified candidates in new sessions, from the best down, until one is confirmed.
+
+    The journal keeps the candidates that an interrupted job has decided.
+    """
+    input:
+        **flow.script("confirm_latency"),
+        ready=lambda wildcards: flow.ready(CONFIG.device(wildcards.device)),
+        ranking="results/{space}/search/{device}/{budget}/ranking.json",
+        # Of a folder Snakemake compares times only; what is in it stands in the ranking.
+        models=ancient(
+            of_batches("results/{space}/search/{device}/{budget}/{batch}/exported")
+        ),
+        sampled=SAMPLED,
+    output:
+        latencies="results/{space}/deploy/{device}/{budget}/latency.json",
+    log:
+        "results/logs/{space}/{device}/{budget}/confirm_latency.log",
+    benchmark:
+        "results/benchmarks/{space}/{device}/{budget}/confirm_latency.tsv"
+    wildcard_constraints:
+        device=flow.any_of(set(DEVICES) - set(EDGETPU)),
+    threads: jobs.measuring_threads(workflow, CONFIG)
+    resources:
+        **jobs.measuring(CONFIG),
+        **jobs.growing(mem_mb=1000, runtime=240),
+    params:
+        settings=lambda wildcards: flow.settings(
+            device=CONFIG.device(wildcards.device).measured,
+            space=flow.space_at(SPACE, SIZES[:1]),
+            sessions=CONFIG.validation.sessions,
+            most_sessions=CONFIG.validation.most_sessions,
+            spread_s=CONFIG.validation.spread_s,
+            most_candidates=CONFIG.validation.most_candidates,
+        ),
+        access=flow.access(CONFIG),
+        code=flow.code_digest("confirm_latency"),
+        more=lambda wildcards, input: flow.timing_options(input, COMPILED),
+        journal=JOURNAL("results/{space}/journals/confirmed-{device}/{budget}.jsonl"),
+    message:
+        "Confirming the latency for budget {wildcards.budget} on {wildcards.device}"
+    shell:
+        "python {input.script} --settings {params.settings:q} {params.access:q} --sampled {input.sampled:q}"
+        " {params.more} --ranking {input.ranking:q} --models {input.models:q} --journal {params.journal:q}"
+        " --latencies {output.latencies:q} 2>&1 | tee {log}"
 
 
 rule validate_accuracy:
@@ -35,34 +82,6 @@ rule validate_accuracy:
         " --labels {input.labels:q} --threads {threads} --result {output.accuracy:q} 2>&1 | tee {log}"
 
 
-use rule time_candidates as validate_latency with:
-    input:
-        **flow.script("time_models"),
-        ready=lambda wildcards: flow.ready(CONFIG.device(wildcards.device)),
-        models="results/{space}/deploy/{device}/{budget}/model.tflite",
-        budget="results/{space}/search/{device}/{budget}/budget.json",
-        sampled=SAMPLED,
-    output:
-        latencies="results/{space}/deploy/{device}/{budget}/latency.json",
-    log:
-        "results/logs/{space}/{device}/{budget}/validate_latency.log",
-    benchmark:
-        "results/benchmarks/{space}/{device}/{budget}/validate_latency.tsv"
-    params:
-        settings=lambda wildcards: flow.settings(
-            device=CONFIG.device(wildcards.device).measured,
-            space=flow.space_at(SPACE, SIZES[:1]),
-            sessions=CONFIG.validation.sessions,
-            most_sessions=CONFIG.validation.most_sessions,
-            spread_s=CONFIG.validation.spread_s,
-        ),
-        access=flow.access(CONFIG),
-        code=flow.code_digest("time_models"),
-        more=lambda wildcards, input: flow.timing_options(input, COMPILED),
-    message:
-        "Validating the latency for budget {wildcards.budget} on {wildcards.device}"
-
-
 rule validate_on_device:
     """Measure the deployed file's top-1 on the test split on the device itself, with the runtime that will serve it."""
     input:
@@ -70,6 +89,7 @@ rule validate_on_device:
         ready=lambda wildcards: flow.ready(CONFIG.device(wildcards.device)),
         winner="results/{space}/search/{device}/{budget}/winner.json",
         model=lambda wildcards: flow.deployed(CONFIG.device(wildcards.device)),
+        sampled=SAMPLED,
         images=at_sizes("results/data/{size}/test-images.npy"),
         labels="results/data/native/test-labels.npy",
     output:
@@ -94,8 +114,8 @@ rule validate_on_device:
     message:
         "Validating the accuracy for budget {wildcards.budget} on {wildcards.device} itself"
     shell:
-        "python {input.script} --settings {params.settings:q} {params.access:q} --winner {input.winner:q} --model {input.model:q}"
-        " --images {input.images:q} --labels {input.labels:q} --journal {params.journal:q}"
+        "python {input.script} --settings {params.settings:q} {params.access:q} --sampled {input.sampled:q}"
+        " --winner {input.winner:q} --model {input.model:q} --images {input.images:q} --labels {input.labels:q} --journal {params.journal:q}"
         " --result {output.accuracy:q} 2>&1 | tee {log}"
 
 
@@ -127,10 +147,7 @@ rule judge_model:
     resources:
         **jobs.growing(mem_mb=500, runtime=5),
     params:
-        settings=flow.settings(
-            sessions=CONFIG.validation.sessions,
-            max_drop_percent=CONFIG.validation.max_drop_percent,
-        ),
+        settings=flow.settings(max_drop_percent=CONFIG.validation.max_drop_percent),
         code=flow.code_digest("judge_model"),
         more=lambda wildcards, input: flow.options(
             on_device=input.on_device, compiled=input.compiled
@@ -207,3 +224,47 @@ rule compare_baselines:
         " --latency-predictors {input.latency_predictors:q} --accuracy-tables {input.accuracy:q}"
         " --latency-tables {input.latency:q} --calibration {input.calibration:q} --images {input.images:q}"
         " --labels {input.labels:q} --threads {threads} {params.more} --comparison {output.comparison:q} 2>&1 | tee {log}"
+
+
+rule check_promises:
+    """Say which promises no model keeps, last of all, and fail if the config says so."""
+    input:
+        **flow.script("check_promises"),
+        verdicts=expand(
+            "results/{space}/deploy/{device}/{budget}/validation.json",
+            device=DEVICES,
+            budget=BUDGETS,
+            allow_missing=True,
+        ),
+        # So that all else is finished when it fails.
+        page="results/report.html",
+        models=expand(
+            "results/{space}/deploy/{device}/{budget}/model.tflite",
+            device=DEVICES,
+            budget=BUDGETS,
+            allow_missing=True,
+        ),
+        compiled=expand(
+            "results/{space}/deploy/{device}/{budget}/model_edgetpu.tflite",
+            device=EDGETPU,
+            budget=BUDGETS,
+            allow_missing=True,
+        ),
+    output:
+        promises="results/{space}/promises.json",
+    log:
+        "results/logs/{space}/check_promises.log",
+    benchmark:
+        "results/benchmarks/{space}/check_promises.tsv"
+    retries: 0
+    localrule: True
+    resources:
+        **jobs.growing(mem_mb=500, runtime=5),
+    params:
+        settings=flow.settings(unkept=CONFIG.validation.unkept),
+        code=flow.code_digest("check_promises"),
+    message:
+        "Checking the promises"
+    shell:
+        "python {input.script} --settings {params.settings:q} --verdicts {input.verdicts:q}"
+        " --promises {output.promises:q} 2>&1 | tee {log}"

@@ -265,11 +265,9 @@ def options(**files: Sequence[str]) -> str:
 
 
 def timing_options(files: Any, cache: str) -> str:
-    """Return the options of a timing that only some have: a budget to decide, a compiled reference and its cache."""
-    given = {"budget": [budget]} if (budget := files.get("budget")) else {}
-    if references := files.get("references"):
-        given |= {"references": list(references), "cache": [cache]}
-    return options(**given)
+    """Return the options of a timing that only some have: a compiled reference model, and its cache."""
+    references = files.get("references")
+    return options(references=list(references), cache=[cache]) if references else ""
 
 
 def percentile_subnets(config: Config) -> int:

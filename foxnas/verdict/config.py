@@ -32,12 +32,18 @@ class ValidationConfig(Section):
     """The last word on a deployed model."""
 
     sessions: Annotated[int, Field(ge=3)] = 5
-    """New device sessions for the deployed file, at least. The promise is looked at after so many undisturbed ones and
-    whenever they have doubled, until it is decided. Fewer than 5 decide nothing."""
+    """New device sessions per candidate that is tried for deployment, at least. The promise is looked at after so many
+    undisturbed ones and whenever they have doubled, until it is decided. Fewer than 5 decide nothing."""
     most_sessions: Count = 40
     """Sessions at most, disturbed ones included; then an open promise stays undecided."""
     spread_s: Least0 = 5.0
     """A session starts at least so long after the one before, so that they do not all meet the same disturbance."""
+    most_candidates: Count | None = None
+    """Where new sessions do not confirm the best verified candidate, the next best is tried, and so on, up to so many;
+    null: all that were verified."""
+    unkept: Literal["fail", "report"] = "fail"
+    """What a promise that no model keeps does to the run, whose other budgets and page are finished in any case.
+    fail: it ends with one sentence per promise and a non-zero exit status. report: it ends in success."""
     max_drop_percent: Annotated[float, Field(gt=0)] = 1.0
     """int8 may lose at most this many points of top-1 against float: the upper 95% bound of the loss, on the test
     images, has to stay within."""

@@ -1,4 +1,4 @@
-"""Chooses the winner among measured candidates, and judges the validated model."""
+"""Ranks the measured candidates that keep the promise, and judges the validated model."""
 
 from __future__ import annotations
 
@@ -68,14 +68,14 @@ def measured_costs(measured: pd.DataFrame, predicted: pd.DataFrame) -> pd.DataFr
     return measured.merge(counted, on="id", how="left").assign(int8_bytes=lambda rows: rows["model_bytes"])
 
 
-def choose(
+def rank(
     measured: pd.DataFrame,
     budget_ms: float,
     margin_percent: float,
     goal: Goal = MOST_ACCURATE,
     caps: Caps = NO_CAPS,
-) -> dict[str, Any]:
-    """Return the best row, as the goal has it, whose upper latency bound is below the budget by the margin.
+) -> pd.DataFrame:
+    """Return the rows whose upper latency bound is below the budget by the margin, best first, as the goal has it.
 
     Only rows that keep the caps and the goal's accuracy floor compete, by what was measured: int8 top-1, median latency
     and, for the cap on the file, its real size. Ties go to the faster model. `measured` has the columns
@@ -106,8 +106,19 @@ def choose(
             {str(key): value for key, value in closest.to_dict().items()},
         )
     score = goal.scores(figures(keeping, "int8_top1_percent"))
-    order = np.lexsort((keeping["latency_ms"], -score))
-    return {str(key): value for key, value in keeping.iloc[order[0]].to_dict().items()}
+    return keeping.iloc[np.lexsort((keeping["latency_ms"], -score))]
+
+
+def choose(
+    measured: pd.DataFrame,
+    budget_ms: float,
+    margin_percent: float,
+    goal: Goal = MOST_ACCURATE,
+    caps: Caps = NO_CAPS,
+) -> dict[str, Any]:
+    """Return the first row of `rank`, which raises NoneKeeps likewise."""
+    best = rank(measured, budget_ms, margin_percent, goal, caps).iloc[0]
+    return {str(key): value for key, value in best.to_dict().items()}
 
 
 def latency_of(timed: Mapping[str, Any], baseline_ms: float | None, budget_ms: float, least_sessions: int) -> Decision:

@@ -29,6 +29,7 @@ from foxnas.space.space import SearchSpace
 from foxnas.supernet.checkpoint import save_supernet
 from foxnas.supernet.model import Supernet
 from tests.support.configs import written_out
+from tests.support.journals import reinstate
 
 ROOT = Path(__file__).resolve().parents[2]
 FAKES = Path(__file__).resolve().parents[1] / "support"
@@ -181,11 +182,17 @@ def planned(folder: Path, config: str = "coral.yaml") -> set[str]:
     return set(re.findall(r"^([a-z_]+)\s+\d+\s*$", text, re.MULTILINE)) - {"total"}
 
 
-def test_a_lost_table_is_made_again_from_the_cache_and_the_journal(run: Path) -> None:
+def test_an_interrupted_table_is_made_from_the_cache_and_the_journal_and_a_lost_one_timed_anew(run: Path) -> None:
     size = run / "results" / "coral-mini" / "16" / "shards"
     before = (size / "latency-coral" / "0.csv").read_text()
-    for table in (size / "compiled-coral" / "0.csv", size / "latency-coral" / "0.csv"):
-        table.unlink()
-    done = snakemake(run, "results/coral-mini/16/shards/latency-coral/0.csv")
-    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
-    assert (size / "latency-coral" / "0.csv").read_text() == before
+
+    def again() -> str:
+        for table in (size / "compiled-coral" / "0.csv", size / "latency-coral" / "0.csv"):
+            table.unlink()
+        done = snakemake(run, "results/coral-mini/16/shards/latency-coral/0.csv")
+        assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+        return (size / "latency-coral" / "0.csv").read_text()
+
+    assert reinstate(size.parent / "journals" / "latency-coral") == 1
+    assert again() == before
+    assert again() != before

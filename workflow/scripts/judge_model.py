@@ -7,14 +7,15 @@ from typing import Any
 from foxnas import cli
 from foxnas.errors import FoxnasError
 from foxnas.files.tables import MAKE_ANEW, read_json, write_json
+from foxnas.verdict.confirmation import Trial, handed_over
+from foxnas.verdict.decision import Decision
 from foxnas.verdict.paired import decide_drop, discordant
-from foxnas.verdict.verification import judge, latency_of
+from foxnas.verdict.verification import judge
 
 
 def main(
     *,
     made_by: cli.MadeBy,
-    sessions: int,
     max_drop_percent: float,
     budget: Path,
     winner: Path,
@@ -37,11 +38,12 @@ def main(
         scored["int8_top1_percent"], answers = answered["top1_percent"], answered["correct"]
     if compiled is not None:
         more["compiled"] = {name: value for name, value in read_json(compiled).items() if name != "made_by"}
-    timings = _read(latency, "baseline_ms")
-    (timed,) = timings["models"].values()
+    timings = _read(latency, "baseline_ms", "tried")
+    deployed = handed_over(timings["tried"])
+    timed = deployed["latency"]
     lost, won = discordant(scored["float_correct"], answers, scored["images"])
     decisions = {
-        "latency": latency_of(timed, timings["baseline_ms"], promised["budget_ms"], sessions),
+        "latency": Decision(**deployed["decision"]),
         "accuracy": decide_drop(lost, won, scored["images"], max_drop_percent),
     }
     verdict = judge(
@@ -78,8 +80,22 @@ def main(
             "won_images": won,
             **more,
             **verdict,
+            "verified_candidates": timings["verified"],
+            "tried": [_tried(trial) for trial in timings["tried"]],
         },
     )
+
+
+def _tried(trial: Trial) -> dict[str, Any]:
+    """Return what the verdict says of a candidate that was tried, in the order in which they were."""
+    latency, decision = trial["latency"], trial["decision"]
+    return {
+        **{name: trial[name] for name in ("id", "arch", "source", "batch")},
+        **{name: latency[name] for name in ("median_ms", "session_medians_ms", "sessions_redone")},
+        **{f"{side}_ms": decision[side] for side in ("lower", "upper")},
+        "verdict": decision["state"],
+        "reason": decision["reason"],
+    }
 
 
 def _read(path: Path, *keys: str) -> dict[str, Any]:

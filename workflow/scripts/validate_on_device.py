@@ -7,6 +7,7 @@ from foxnas.device.answers import predict_images
 from foxnas.device.building import build_device
 from foxnas.device.config import AccessConfig, MeasuredConfig
 from foxnas.files.arrays import ArraysBySize, load_array
+from foxnas.files.identity import identities
 from foxnas.files.seal import read_model
 from foxnas.files.tables import read_json, write_json
 from foxnas.space.arch import Arch
@@ -19,6 +20,7 @@ def main(
     device: MeasuredConfig,
     access: AccessConfig,
     provisioning: list[str],
+    sampled: list[Path],
     winner: Path,
     model: Path,
     images: list[Path],
@@ -30,7 +32,7 @@ def main(
     arch = Arch.parse(read_json(winner)["winner"]["arch"])
     truth = load_array(labels)
     content = model.read_bytes() if device.kind == "edgetpu" else read_model(model)
-    target, protocol = build_device(device, access, provisioning)
+    target, protocol = build_device(device, access, provisioning, identities(sampled))
     seen = predict_images(target, protocol, content, ArraysBySize(images).at(arch.image_size), journal)
     write_json(
         result,
