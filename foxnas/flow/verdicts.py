@@ -9,7 +9,7 @@ from typing import Any
 from foxnas.errors import FoxnasError
 from foxnas.files.tables import read_json
 from foxnas.flow.snakemake_private import Job
-from foxnas.verdict.promises import broken
+from foxnas.verdict.promises import broken, states
 
 Row = tuple[str, ...]
 
@@ -58,8 +58,7 @@ def _model(device: str, budget: str, file: str, validation: str | None) -> tuple
 
 def _in_words(found: dict[str, Any]) -> str:
     """Return which promises are not kept, or undecided: ``latency undecided, accuracy not kept``."""
-    verdicts = {promise: found[f"{promise}_verdict"] for promise in ("latency", "accuracy")}
-    lost = {promise: verdict for promise, verdict in verdicts.items() if verdict != "kept"}
+    lost = {promise: verdict for promise, verdict in states(found).items() if verdict != "kept"}
     if len(lost) == 2 and len(set(lost.values())) == 1:
         return f"latency and accuracy {lost['latency']}"
     return ", ".join(f"{promise} {verdict}" for promise, verdict in lost.items()) or "kept"

@@ -73,6 +73,11 @@ def test_a_promise_that_no_model_keeps_is_said_with_the_way_out() -> None:
     )  # fmt: skip
     assert none.startswith("budget p50 on pi: no model keeps it: none of the 7 candidates keeps the budget. ")
     assert none.endswith("`--forcerun results/*/search/pi/p50/*/timed.json`")
+    old = {name: VERDICT[name] for name in ("budget", "budget_ms", "latency_upper_ms", "drop_percent")}
+    (of_0_1_0,) = broken("pi", old | {"latency_kept": False, "accuracy_kept": True})
+    assert of_0_1_0.startswith(
+        "budget p50 on pi: no model keeps it (0.25 ms): the only one tried takes up to 0.2725 ms"
+    )
     (lossy,) = broken("pi", VERDICT | {"accuracy_kept": False, "accuracy_verdict": "undecided"})
     assert "loses 0.80 points of top-1 in int8, up to 1.25 with 95% confidence, which may be more" in lossy
 
