@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-
 #: Of a verdict of 0.1.0, which tried one candidate and left nothing undecided.
 _OLD = {"tried": [{}], "verified_candidates": 1, "latency_reason": ""}
 
