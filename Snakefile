@@ -75,6 +75,8 @@ of_batches = partial(expand, batch=BATCHES, allow_missing=True)
 # Journals outlive their jobs, so Snakemake must not know them: where they lie is a param. Unlike other paths, a
 # param does not follow the prefix of a module (`module: prefix:`), so it is put before them here.
 JOURNAL = snakemake_private.module_prefix(workflow)
+#: Compiled models by content; no rule's output, so that failed and repeated jobs keep what was compiled.
+COMPILED = JOURNAL("results/edgetpu-cache")
 
 
 wildcard_constraints:
@@ -127,25 +129,29 @@ rule all:
             budget=BUDGETS,
         ),
         report="results/report.html",
+        promises=expand("results/{space}/promises.json", space=SPACE.name),
     localrule: True
 
 
 onstart:
-    from foxnas.flow import interruption
+    from foxnas.flow import interruption, retirement
 
+    retirement.retire_journals(workflow)
     interruption.end_jobs_with_the_run()
     configuration.keep(CONFIG, Path(JOURNAL("results/config.yaml")))
 
 
 onsuccess:
-    from foxnas.flow import summary
+    from foxnas.flow import retirement, summary
 
+    retirement.retire_journals(workflow)
     summary.succeeded(workflow)
 
 
 onerror:
-    from foxnas.flow import summary
+    from foxnas.flow import retirement, summary
 
+    retirement.retire_journals(workflow)
     summary.failed(workflow)
 
 

@@ -32,12 +32,13 @@ def main() -> None:
         for kernel in space.kernel_sizes:
             unit = ((kernel, space.expansion_ratios[1]),) * space.depths[1]
             models[f"{size} px, K = {kernel}"] = writer.write(Arch(size, (unit,) * len(space.units)))
+    reference = writer.write(space.largest(space.image_sizes[0]))
     timed = {}
     for xnnpack in (False, True):
         protocol = replace(config.devices[0].protocol, xnnpack=xnnpack)
         measured = config.devices[0].measured.model_copy(update={"protocol": protocol})
         device, settings = build_device(measured, config.devices[0].access, [])
-        timed[xnnpack], _ = measure_models(device, settings, models, 3, np.random.default_rng(0))
+        timed[xnnpack], _ = measure_models(device, settings, models, reference, 3, np.random.default_rng(0))
     for name in models:
         own, delegate = timed[False][name].median_ms, timed[True][name].median_ms
         print(f"{name}: own kernels {own:.3f} ms, XNNPACK {delegate:.3f} ms, ratio {delegate / own:.2f}")

@@ -1,8 +1,5 @@
 """Edge TPU: probes and models compiled on this host, before anything is timed on the device."""
 
-#: Compiled models by content; no rule's output, so that failed and repeated jobs keep what was compiled.
-COMPILED = JOURNAL("results/edgetpu-cache")
-
 
 rule compile_probes:
     """Check and compile one shard of probes; a probe that fails is a row with the reason."""
@@ -115,6 +112,13 @@ use rule time_candidates as time_compiled_candidates with:
         **flow.script("time_models"),
         ready=lambda wildcards: flow.ready(CONFIG.device(wildcards.device)),
         models=ancient(rules.compile_candidates.output.compiled_models),
+        sampled=SAMPLED,
+        references=expand(
+            rules.compile_probes.output.references,
+            size=SIZES[:1],
+            shard=SHARDS[:1],
+            allow_missing=True,
+        ),
     output:
         latencies="results/{space}/search/{device}/{budget}/{batch}/timed.json",
     log:
@@ -158,18 +162,28 @@ rule deploy_compiled:
         flow.command()
 
 
-use rule validate_latency as validate_compiled_latency with:
+use rule confirm_latency as confirm_compiled_latency with:
     input:
-        **flow.script("time_models"),
+        **flow.script("confirm_latency"),
         ready=lambda wildcards: flow.ready(CONFIG.device(wildcards.device)),
-        models=rules.deploy_compiled.output.model,
+        ranking="results/{space}/search/{device}/{budget}/ranking.json",
+        models=ancient(
+            of_batches("results/{space}/search/{device}/{budget}/{batch}/compiled")
+        ),
+        sampled=SAMPLED,
+        references=expand(
+            rules.compile_probes.output.references,
+            size=SIZES[:1],
+            shard=SHARDS[:1],
+            allow_missing=True,
+        ),
     output:
         latencies="results/{space}/deploy/{device}/{budget}/latency.json",
     log:
-        "results/logs/{space}/{device}/{budget}/validate_compiled_latency.log",
+        "results/logs/{space}/{device}/{budget}/confirm_compiled_latency.log",
     benchmark:
-        "results/benchmarks/{space}/{device}/{budget}/validate_compiled_latency.tsv"
+        "results/benchmarks/{space}/{device}/{budget}/confirm_compiled_latency.tsv"
     wildcard_constraints:
         device=flow.any_of(EDGETPU),
     message:
-        "Validating the compiled model's latency for budget {wildcards.budget} on {wildcards.device}"
+        "Confirming the compiled models' latency for budget {wildcards.budget} on {wildcards.device}"

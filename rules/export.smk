@@ -1,4 +1,14 @@
-"""Export: the candidates as int8 files, measured for real, and the best of them deployed."""
+"""Export: the candidates as int8 files, measured for real, ranked, and the confirmed one deployed."""
+
+#: What sampled the device, and what the reference model took then, at the size it has in every session.
+SAMPLED = ancient(
+    expand(
+        "results/{space}/{size}/shards/latency-{device}/{shard}.json",
+        size=SIZES[:1],
+        shard=SHARDS,
+        allow_missing=True,
+    )
+)
 
 
 rule export_candidates:
@@ -43,6 +53,7 @@ rule time_candidates:
         ready=lambda wildcards: flow.ready(CONFIG.device(wildcards.device)),
         # Of a folder Snakemake compares times only; what is in it stands in the table, which it compares by content.
         models=ancient("results/{space}/search/{device}/{budget}/{batch}/exported"),
+        sampled=SAMPLED,
     output:
         latencies="results/{space}/search/{device}/{budget}/{batch}/timed.json",
     log:
@@ -59,22 +70,25 @@ rule time_candidates:
         **flow.script_params("time_models"),
         settings=lambda wildcards: flow.settings(
             device=measured(CONFIG, wildcards.device),
+            space=flow.space_at(SPACE, SIZES[:1]),
             sessions=CONFIG.verification.sessions,
+            spread_s=CONFIG.verification.spread_s,
         ),
         access=flow.access(CONFIG),
+        cache=COMPILED,
     message:
         "Timing the candidates of {wildcards.batch} for budget {wildcards.budget} on {wildcards.device}"
     shell:
-        flow.command("{params.access:q}")
+        flow.command("{params.access:q} --cache {params.cache:q}")
 
 
-rule deploy_winner:
-    """Deploy the candidate with the best measured int8 top-1 whose measured latency keeps the promise.
+rule rank_candidates:
+    """Rank the candidates whose measured latency keeps the promise, by the goal and their measured int8 top-1.
 
     Candidates of all rounds, and the twists of the best of them, compete.
     """
     input:
-        **flow.script("deploy_winner"),
+        **flow.script("rank_candidates"),
         budget="results/{space}/search/{device}/{budget}/budget.json",
         candidates=of_batches(
             "results/{space}/search/{device}/{budget}/{batch}/candidates.csv"
@@ -85,9 +99,7 @@ rule deploy_winner:
         latencies=of_batches(
             "results/{space}/search/{device}/{budget}/{batch}/timed.json"
         ),
-        models=ancient(
-            of_batches("results/{space}/search/{device}/{budget}/{batch}/exported")
-        ),
+        sampled=at_sizes("results/{space}/{size}/latency-{device}.csv"),
         accuracy=at_sizes("results/{space}/{size}/predictors/accuracy.json"),
         latency=at_sizes("results/{space}/{size}/predictors/latency-{device}.json"),
         objective_file=flow.objective_file(CONFIG),
@@ -98,6 +110,39 @@ rule deploy_winner:
             category="Models",
             labels={"device": "{device}", "budget": "{budget}", "file": "candidates"},
         ),
+        ranking="results/{space}/search/{device}/{budget}/ranking.json",
+    log:
+        "results/logs/{space}/{device}/{budget}/rank_candidates.log",
+    benchmark:
+        "results/benchmarks/{space}/{device}/{budget}/rank_candidates.tsv"
+    resources:
+        **jobs.growing(mem_mb=500, runtime=5),
+    params:
+        **flow.script_params("rank_candidates"),
+        settings=lambda wildcards: flow.settings(
+            space=SPACE,
+            objective=CONFIG.search.objective,
+            alike_layers=CONFIG.search.alike_layers,
+            verification=CONFIG.verification,
+            caps=flow.caps(CONFIG, wildcards.device),
+            **contents.of_files(flow.objective_file(CONFIG)),
+        ),
+    message:
+        "Ranking the candidates for budget {wildcards.budget} on {wildcards.device}"
+    shell:
+        flow.command("--device {wildcards.device}")
+
+
+rule deploy_winner:
+    """Deploy the candidate that new sessions confirmed, else the closest, which the verdict then marks."""
+    input:
+        **flow.script("deploy_winner"),
+        ranking="results/{space}/search/{device}/{budget}/ranking.json",
+        latencies="results/{space}/deploy/{device}/{budget}/latency.json",
+        models=ancient(
+            of_batches("results/{space}/search/{device}/{budget}/{batch}/exported")
+        ),
+    output:
         winner="results/{space}/search/{device}/{budget}/winner.json",
         model="results/{space}/deploy/{device}/{budget}/model.tflite",
     log:
@@ -108,14 +153,7 @@ rule deploy_winner:
         **jobs.growing(mem_mb=500, runtime=5),
     params:
         **flow.script_params("deploy_winner"),
-        settings=lambda wildcards: flow.settings(
-            space=SPACE,
-            objective=CONFIG.search.objective,
-            alike_layers=CONFIG.search.alike_layers,
-            verification=CONFIG.verification,
-            caps=flow.caps(CONFIG, wildcards.device),
-            **contents.of_files(flow.objective_file(CONFIG)),
-        ),
+        settings=flow.settings(),
     message:
         "Deploying the winner for budget {wildcards.budget} on {wildcards.device}"
     shell:

@@ -1,4 +1,51 @@
-"""Validation: the deployed files on the untouched test split and, in new sessions, on the device."""
+"""Validation: candidates confirmed in new sessions on the device, and the deployed files on the untouched test split."""
+
+
+rule confirm_latency:
+    """Time the verified candidates in new sessions, from the best down, until one is confirmed.
+
+    The journal keeps the candidates that an interrupted job has decided.
+    """
+    input:
+        **flow.script("confirm_latency"),
+        ready=lambda wildcards: flow.ready(CONFIG.device(wildcards.device)),
+        ranking="results/{space}/search/{device}/{budget}/ranking.json",
+        # Of a folder Snakemake compares times only; what is in it stands in the ranking.
+        models=ancient(
+            of_batches("results/{space}/search/{device}/{budget}/{batch}/exported")
+        ),
+        sampled=SAMPLED,
+    output:
+        latencies="results/{space}/deploy/{device}/{budget}/latency.json",
+    log:
+        "results/logs/{space}/{device}/{budget}/confirm_latency.log",
+    benchmark:
+        "results/benchmarks/{space}/{device}/{budget}/confirm_latency.tsv"
+    wildcard_constraints:
+        device=flow.any_of(set(DEVICES) - set(EDGETPU)),
+    threads: jobs.measuring_threads(workflow, CONFIG)
+    resources:
+        **jobs.measuring(CONFIG),
+        **jobs.growing(mem_mb=1000, runtime=240),
+    params:
+        **flow.script_params("confirm_latency"),
+        settings=lambda wildcards: flow.settings(
+            device=measured(CONFIG, wildcards.device),
+            space=flow.space_at(SPACE, SIZES[:1]),
+            sessions=CONFIG.validation.sessions,
+            most_sessions=CONFIG.validation.most_sessions,
+            spread_s=CONFIG.validation.spread_s,
+            most_candidates=CONFIG.validation.most_candidates,
+        ),
+        access=flow.access(CONFIG),
+        cache=COMPILED,
+        journal=JOURNAL("results/{space}/journals/confirmed-{device}/{budget}.jsonl"),
+    message:
+        "Confirming the latency for budget {wildcards.budget} on {wildcards.device}"
+    shell:
+        flow.command(
+            "{params.access:q} --cache {params.cache:q} --journal {params.journal:q}"
+        )
 
 
 rule validate_accuracy:
@@ -33,26 +80,6 @@ rule validate_accuracy:
         flow.command("--threads {threads}")
 
 
-use rule time_candidates as validate_latency with:
-    input:
-        **flow.script("time_models"),
-        ready=lambda wildcards: flow.ready(CONFIG.device(wildcards.device)),
-        models="results/{space}/deploy/{device}/{budget}/model.tflite",
-    output:
-        latencies="results/{space}/deploy/{device}/{budget}/latency.json",
-    log:
-        "results/logs/{space}/{device}/{budget}/validate_latency.log",
-    benchmark:
-        "results/benchmarks/{space}/{device}/{budget}/validate_latency.tsv"
-    params:
-        settings=lambda wildcards: flow.settings(
-            device=measured(CONFIG, wildcards.device),
-            sessions=CONFIG.validation.sessions,
-        ),
-    message:
-        "Validating the latency for budget {wildcards.budget} on {wildcards.device}"
-
-
 rule validate_on_device:
     """Measure the deployed file's top-1 on the test split on the device itself, with the runtime that will serve it."""
     input:
@@ -60,6 +87,7 @@ rule validate_on_device:
         ready=lambda wildcards: flow.ready(CONFIG.device(wildcards.device)),
         winner="results/{space}/search/{device}/{budget}/winner.json",
         model=lambda wildcards: flow.deployed(CONFIG.device(wildcards.device)),
+        sampled=SAMPLED,
         images=at_sizes("results/data/{size}/test-images.npy"),
         labels="results/data/native/test-labels.npy",
     output:
@@ -183,3 +211,46 @@ rule compare_baselines:
         "Comparing with the baselines on {wildcards.device}"
     shell:
         flow.command("--threads {threads}")
+
+
+rule check_promises:
+    """Say which promises no model keeps, last of all, and fail if the config says so."""
+    input:
+        # So that all else is finished when it fails.
+        "results/report.html",
+        expand(
+            "results/{space}/deploy/{device}/{budget}/model.tflite",
+            device=DEVICES,
+            budget=BUDGETS,
+            allow_missing=True,
+        ),
+        expand(
+            "results/{space}/deploy/{device}/{budget}/model_edgetpu.tflite",
+            device=EDGETPU,
+            budget=BUDGETS,
+            allow_missing=True,
+        ),
+        **flow.script("check_promises"),
+        verdicts=expand(
+            "results/{space}/deploy/{device}/{budget}/validation.json",
+            device=DEVICES,
+            budget=BUDGETS,
+            allow_missing=True,
+        ),
+    output:
+        promises="results/{space}/promises.json",
+    log:
+        "results/logs/{space}/check_promises.log",
+    benchmark:
+        "results/benchmarks/{space}/check_promises.tsv"
+    retries: 0
+    localrule: True
+    resources:
+        **jobs.growing(mem_mb=500, runtime=5),
+    params:
+        **flow.script_params("check_promises"),
+        settings=flow.settings(unkept=CONFIG.validation.unkept),
+    message:
+        "Checking the promises"
+    shell:
+        flow.command()

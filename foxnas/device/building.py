@@ -15,20 +15,23 @@ from foxnas.device.protocol import MeasurementProtocol
 from foxnas.device.provisioning.readiness import Restored
 from foxnas.device.ssh.transport import SshTransport
 from foxnas.device.transport import Device
+from foxnas.files.identity import Identity
 from foxnas.settings.section import canonical
 
 _log = logging.getLogger(__name__)
 
 
 def build_device(
-    config: MeasuredConfig, access: AccessConfig, provisioning: Sequence[str]
+    config: MeasuredConfig, access: AccessConfig, provisioning: Sequence[str], sampled: Sequence[Identity] = ()
 ) -> tuple[Device, MeasurementProtocol]:
     """Return the device, made ready again at need, and its measurement protocol.
 
-    `provisioning` is the script that provisions, with its options but those that say which device. Raises FoxnasError
-    when the protocol contradicts itself.
+    `provisioning` is the script that provisions, with its options but those that say which device; `sampled` says
+    what measured the sample: sessions with another are refused. Raises FoxnasError when the
+    protocol contradicts itself.
     """
     device, protocol = connect(config, access)
+    device = replace(device, sampled=sampled)
     if access.ssh and config.python is None:
         tracked = {"kind": config.kind, "ssh": access.ssh}
         settings = [canonical(tracked), canonical({"device": config, "access": access})]

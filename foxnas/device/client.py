@@ -15,6 +15,7 @@ from foxnas.device.protocol import MeasurementProtocol
 from foxnas.device.schema import checked_hello, checked_opened, checked_row, checked_state, printable
 from foxnas.device.transport import Device, DeviceLost, Implausible, RunnerDied, Stream
 from foxnas.errors import FoxnasError
+from foxnas.files.identity import require_same
 from foxnas.runner.frames import FrameError, FrameReader, encode_frame
 from foxnas.runner.packing import pack
 from foxnas.runner.server import RUNNER_VERSION
@@ -69,6 +70,7 @@ class Runner:
                     f"{RUNNER_VERSION}: provision the device again"
                 )
             self.hello = self._held("start-up", checked_hello, said)
+            require_same(self.device.name, self.device.sampled, self.identity)
         except BaseException as error:
             self._stream.close()
             if isinstance(error, RunnerDied) and not error.killed:
@@ -90,10 +92,16 @@ class Runner:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What two sessions must have in common for their timings to be comparable."""
+        """What two sessions must have in common for their timings to be comparable.
+
+        Temperature and throttling are not among it: they change by the minute, so every timing is judged by them and by
+        the references beside it. No machine tells of its heat sink.
+        """
         machine = self.hello["machine"]
         return {
             **{name: machine.get(name) for name in _STABLE},
+            "kernel": machine.get("release"),
+            "governor": (self.hello.get("state") or {}).get("governor"),
             **{name: self.hello.get(name) for name in ("backend", "runtime", "runtime_version", "accelerator")},
         }
 

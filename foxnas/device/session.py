@@ -78,8 +78,8 @@ def measure_probes(
         Columns `foxnas.device.acceptance.COLUMNS`; latencies in ms, memory in MiB, drift in percent.
     info
         Device identity, protocol, and for each session (also those of interrupted calls) its machine, its
-        state before and after, how many timings of probes it made, and the range of clock and temperature
-        between them.
+        state before and after, how many timings of probes it made, for how many probes it made the last one, and the
+        range of clock and temperature between them.
 
     Raises
     ------
@@ -170,6 +170,7 @@ def _is_possible(record: Mapping[str, Any]) -> bool:
 def _sessions(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     sessions: list[dict[str, Any]] = []
     now: dict[str, Any] = {}  # of a session whose own line is damaged, nothing is known
+    last: dict[str, dict[str, Any]] = {}  # by probe, the session that timed it last
     for record in records:
         if record["kind"] == "session":
             now = {"started": record["started"], **record["hello"], "timings": 0, "references_ms": [], "during": {}}
@@ -181,11 +182,12 @@ def _sessions(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
             _widen(now["during"], record["row"])
         elif record["kind"] == "probe":
             now["timings"] += 1
+            last[record["id"]] = now
             _widen(now["during"], record["row"])
         elif record["kind"] == "end":
             now["state_after"] = record["state"]
             now = {}
-    return sessions
+    return [{**one, "probes": sum(of is one for of in last.values())} for one in sessions]
 
 
 def _widen(ranges: dict[str, list[float]], row: Mapping[str, Any]) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from foxnas.errors import FoxnasError
 
@@ -126,6 +126,8 @@ class Device:
         Longest wait while another session measures there.
     away_s
         How long a lost device is tried again without any progress; 0 gives up at once.
+    sampled
+        Identities of what measured the sample. A session with anything else is refused.
     """
 
     name: str
@@ -135,6 +137,7 @@ class Device:
     timeout_s: float = 60.0
     busy_s: float = 3600.0
     away_s: float = 0.0
+    sampled: Sequence[Mapping[str, Any]] = ()
 
     def __str__(self) -> str:
         return f"device {self.name} ({self.transport.host})"

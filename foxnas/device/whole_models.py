@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from foxnas.device.acceptance import FACTS, verdict
+from foxnas.device.acceptance import FACTS
 from foxnas.device.client import Runner
+from foxnas.device.model_session import ModelSession, time_session
 from foxnas.device.protocol import MeasurementProtocol
 from foxnas.device.retrying import persist
 from foxnas.device.status_line import condition
@@ -24,7 +25,6 @@ from foxnas.files.progress import Progress
 
 _log = logging.getLogger(__name__)
 LEAST_SESSIONS = 3
-_Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,14 @@ class ModelLatency:
     Parameters
     ----------
     session_medians_ms
-        One value per session, at least three; each session is a runner process of its own.
+        One value an undisturbed session, in the order of time; each session a runner process of its own. Where fewer
+        than three were undisturbed, one value of every session.
+    reference_medians_ms
+        The reference model's median in each of these.
+    sessions_redone
+        Number, from 1, and reason of each session that was disturbed and does not count.
+    disturbed
+        Whether too few sessions were undisturbed, so that all of them count.
     fallback_operators
         Operators outside the delegate; None where the runtime does not tell.
     peak_memory_mb
@@ -44,6 +51,9 @@ class ModelLatency:
     """
 
     session_medians_ms: tuple[float, ...]
+    reference_medians_ms: tuple[float, ...] = ()
+    sessions_redone: tuple[dict[str, Any], ...] = ()
+    disturbed: bool = False
     fallback_operators: int | None = None
     peak_memory_mb: float | None = None
     batch: int | None = None
@@ -59,7 +69,7 @@ class ModelLatency:
 
     @property
     def upper_ms(self) -> float:
-        """Upper 95% confidence bound of the median over sessions; see `upper_bound`."""
+        """Upper 95% confidence bound of the mean over sessions; see `upper_bound`."""
         return upper_bound(self.session_medians_ms)
 
     def to_json(self) -> dict[str, Any]:
@@ -68,8 +78,9 @@ class ModelLatency:
 
 
 def upper_bound(session_medians: Sequence[float], confidence: float = 0.95) -> float:
-    """Return the one-sided upper confidence bound of a session's median: mean + t(confidence, n-1) s / sqrt(n).
+    """Return the one-sided upper confidence bound of the session medians' mean: mean + t(confidence, n-1) s / sqrt(n).
 
+    Candidates are chosen by it, after a few sessions each; a promise is decided by `foxnas.verdict.decision`.
     Student's t over the n session medians, s their standard deviation (n - 1). What varies from session
     to session (clock, memory layout, neighbours) is far larger than the error of a median of hundreds of
     runs within one, so the sessions, not the runs, are the sample. With three to five sessions no bound
@@ -93,18 +104,38 @@ def measure_models(
     device: Device,
     protocol: MeasurementProtocol,
     models: Mapping[str, bytes],
+    reference: bytes,
     sessions: int,
     rng: np.random.Generator,
     *,
     rounds: int = 3,
-    pause_s: float = 0.0,
+    baseline_ms: float | None = None,
+    most_sessions: int | None = None,
+    spread_s: float = 0.0,
+    enough: Callable[[ModelLatency], bool] = lambda latency: True,
 ) -> tuple[dict[str, ModelLatency], dict[str, Any]]:
     """Return the latency of every model over separate sessions, and what is to be known about those.
 
-    A session is a new runner process; in each, all models are timed `rounds` times, every round in a new
-    random order, and a model's session median is the median of its rounds. Timings whose runs spread too
-    much or were preempted are made again, as far as `protocol.max_attempts` allows; if they stay so, the median of all
-    counts, with a warning. `pause_s` seconds pass between sessions.
+    A session is a new runner process; in each, all models are timed `rounds` times, every round in a new random order,
+    the reference model before the first, between, and after the last. A model's session median is the median of its
+    rounds. A session that was disturbed for a model does not count for it: it is listed with the reason, and made
+    again. A model that has enough takes no part in later sessions.
+
+    Parameters
+    ----------
+    reference
+        A model that never changes for this device, as `measure_probes` has.
+    sessions
+        Undisturbed ones that each model needs at least.
+    baseline_ms
+        What the reference usually takes, which drift is relative to; None takes the median of all sessions' references.
+    most_sessions
+        The most, disturbed ones included; None: twice as many as `sessions`.
+    spread_s
+        Between the starts of two sessions, so that they do not all meet the same disturbance. What a session takes
+        counts, so long ones are not kept waiting.
+    enough
+        Whether what was found of a model will do, asked after every session once it has the least.
 
     Raises
     ------
@@ -114,19 +145,20 @@ def measure_models(
     """
     if sessions < LEAST_SESSIONS:
         raise FoxnasError(f"{device}: a promise needs at least {LEAST_SESSIONS} sessions, {sessions} are set")
-    sampled: dict[str, list[list[_Row]]] = {name: [] for name in models}
+    most, made = max(most_sessions or 2 * sessions, sessions), list[ModelSession]()
     info: list[dict[str, Any]] = []
-
+    found: dict[str, ModelLatency] = {}
+    todo = list(models)
     progress = Progress(sessions * rounds * len(models), f"timings of {len(models)} models on {device.name}")
 
-    def session() -> tuple[dict[str, list[_Row]], dict[str, Any], dict[str, Any]]:
+    def session() -> tuple[ModelSession, dict[str, Any], dict[str, Any]]:
         with Runner(device, protocol) as runner:
-            before = len(info) * rounds * len(models)
+            before = min(len(made), sessions) * rounds * len(models)
 
-            def heard(done: int, row: _Row) -> None:
-                progress.reached(before + done, f"session {len(info) + 1} of {sessions}", condition(row))
+            def heard(done: int, row: dict[str, Any]) -> None:
+                progress.reached(before + done, f"session {len(made) + 1}, at most {most}", condition(row))
 
-            timed = _one_session(runner, models, rounds, rng, heard)
+            timed = time_session(runner, models, todo, reference, rounds, rng, heard)
             hello = {name: value for name, value in runner.hello.items() if name not in ("type", "size", "state")}
             return (
                 timed,
@@ -134,50 +166,43 @@ def measure_models(
                 runner.identity,
             )
 
-    for number in range(1, sessions + 1):
-        if number > 1 and pause_s:
-            time.sleep(pause_s)
+    began = -math.inf
+    while todo and len(made) < most:
+        time.sleep(max(began + spread_s - time.monotonic(), 0.0))
+        began = time.monotonic()
         timed, described, identity = persist(device, session, lambda: 0)
-        for name, rows in timed.items():
-            sampled[name].append(rows)
-        info.append(described)
-        progress.reached(number * rounds * len(models), condition(described["state_after"]))
-    latencies = {
-        name: ModelLatency(
-            tuple(median(row["latency_ms"] for row in rows) for rows in of_model),
-            peak_memory_mb=max(
-                (row["peak_memory_mb"] for rows in of_model for row in rows if row["peak_memory_mb"]), default=None
-            ),
-            **{name: of_model[0][0].get(name) for name in FACTS},
-        )
-        for name, of_model in sampled.items()
-    }
-    return latencies, {"device": device.name, "identity": identity, "sessions": info}
+        made.append(timed)
+        info.append({**described, "references_ms": [row["latency_ms"] for row in timed.references]})
+        usual = baseline_ms or median(one.reference_ms for one in made)
+        found |= {name: _latency(name, made, protocol, usual) for name in todo}
+        todo = [
+            name
+            for name in todo
+            if found[name].disturbed or len(found[name].session_medians_ms) < sessions or not enough(found[name])
+        ]
+        progress.reached(min(len(made), sessions) * rounds * len(models), condition(described["state_after"]))
+    for name, latency in found.items():
+        if latency.disturbed:
+            _log.warning("%s: model %s was disturbed in %d of %d sessions; all of them count, last: %s", device, name,
+                         len(latency.sessions_redone), len(latency.session_medians_ms),
+                         latency.sessions_redone[-1]["reason"])  # fmt: skip
+        elif latency.sessions_redone:
+            _log.info("%s: %d disturbed sessions of model %s do not count", device, len(latency.sessions_redone), name)
+    return found, {"device": device.name, "identity": identity, "baseline_ms": baseline_ms, "sessions": info}
 
 
-def _one_session(
-    runner: Runner,
-    models: Mapping[str, bytes],
-    rounds: int,
-    rng: np.random.Generator,
-    heard: Callable[[int, _Row], None],
-) -> dict[str, list[_Row]]:
-    """Return the timings to believe of every model; `heard` learns of each with how many of them there were before."""
-    protocol = runner.protocol
-    calm: dict[str, list[_Row]] = {name: [] for name in models}
-    every: dict[str, list[_Row]] = {name: [] for name in models}
-    for _ in range(max(rounds, protocol.max_attempts)):
-        todo = [name for name in models if len(calm[name]) < rounds]
-        for name in (todo[i] for i in rng.permutation(len(todo))):
-            row = runner.measure(name, models[name])
-            if "error" in row:
-                raise FoxnasError(f"{runner.device}: model {name} cannot be run: {row['error']}")
-            heard(sum(map(len, calm.values())), row)
-            every[name].append(row)
-            if not verdict(row, 0.0, protocol)[0]:
-                calm[name].append(row)
-    for name in models:
-        if len(calm[name]) < rounds:
-            _log.warning("%s: model %s was disturbed in %d of %d timings; all of them count", runner.device, name,
-                         len(every[name]) - len(calm[name]), len(every[name]))  # fmt: skip
-    return {name: calm[name] if len(calm[name]) == rounds else every[name] for name in models}
+def _latency(name: str, made: Sequence[ModelSession], protocol: MeasurementProtocol, usual_ms: float) -> ModelLatency:
+    """Return what the sessions that timed a model say of it."""
+    timed = [(number, one) for number, one in enumerate(made, 1) if name in one.timings]
+    reasons = {number: one.disturbance(name, protocol, usual_ms) for number, one in timed}
+    calm = [one for number, one in timed if not reasons[number]]
+    believed = calm if len(calm) >= LEAST_SESSIONS else [one for _, one in timed]
+    rows = [row for one in believed for row in one.timings[name]]
+    return ModelLatency(
+        tuple(median(row["latency_ms"] for row in one.timings[name]) for one in believed),
+        tuple(one.reference_ms for one in believed),
+        tuple({"session": number, "reason": reason} for number, reason in reasons.items() if reason),
+        disturbed=len(calm) < LEAST_SESSIONS,
+        peak_memory_mb=max((row["peak_memory_mb"] for row in rows if row["peak_memory_mb"]), default=None),
+        **{fact: rows[0].get(fact) for fact in FACTS},
+    )

@@ -95,3 +95,8 @@ class Journal:
             ) from error
         del keyed["key"]
         self.records.append(keyed)
+
+
+def retire(path: Path) -> None:
+    """Put the journal of a finished job aside: the job measures anew when it runs again. Keeps the last one."""
+    path.replace(path.with_suffix(f".finished{path.suffix}"))

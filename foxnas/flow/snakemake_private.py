@@ -189,6 +189,18 @@ def done_and_wanted(workflow: Any) -> tuple[int, int]:
     return sum(map(workflow.dag.finished, wanted)), len(wanted)
 
 
+def finished_journals(workflow: Any) -> list[str]:
+    """Return the journals of jobs whose files are all there and recorded, also of those that are about to run again."""
+    dag, incomplete = workflow.dag, workflow.persistence.incomplete
+
+    async def is_finished(job: Any) -> bool:
+        there = [await file.exists() for file in job.output]
+        return dag.finished(job) or not dag.needrun(job) or (all(there) and not await incomplete(job))
+
+    having = [job for job in dag.jobs if job.rule.params.get("journal") and Path(job.params.journal).exists()]
+    return [str(job.params.journal) for job in having if workflow.async_run(is_finished(job))]
+
+
 def _described(workflow: Any, job: Any) -> Job:
     made = workflow.dag.needrun(job) and workflow.dag.finished(job)
     single: dict[str, Any] = {name: path for name, path in job.output.items() if isinstance(path, str)}

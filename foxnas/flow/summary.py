@@ -18,10 +18,11 @@ from typing import Any
 
 from foxnas.errors import FoxnasError
 from foxnas.files.progress import duration
-from foxnas.files.tables import read_json, replacing, row_count
+from foxnas.files.tables import replacing, row_count
 from foxnas.flow import snakemake_private
 from foxnas.flow.params import SHARD_SIZE
 from foxnas.flow.snakemake_private import Job, logger
+from foxnas.flow.verdicts import UNKNOWN, Row, broken_promises, deployed_models
 
 #: Where the last summary is kept, whole.
 SUMMARY = Path("results/logs/summary.txt")
@@ -32,8 +33,8 @@ READ = {"judge_model": "validation", "export_candidates": "table"}
 #: Deployed models on the terminal.
 MODELS_SHOWN = 20
 
-#: What is shown where a number is not known.
-UNKNOWN = "-"
+#: The rule that fails, last of all, where a promise is not kept.
+_LAST = "check_promises"
 
 #: Rules that measure a shard of subnets, and how a summary calls that.
 _SHARDS = {
@@ -44,8 +45,6 @@ _SHARDS = {
 
 #: Rules that make a table of candidates.
 _CANDIDATES = {"export_candidates": "candidates exported for {device}"}
-
-_Row = tuple[str, ...]
 
 
 def succeeded(workflow: Any) -> None:
@@ -68,8 +67,9 @@ def _say(workflow: Any, what: Callable[[Any, datetime, float], None]) -> None:
         logger.warning(f"no summary of this run: {type(error).__name__}: {error}")
 
 
-def _success(workflow: Any, began: datetime, wall_s: float) -> None:
-    jobs, utc = snakemake_private.jobs_of(workflow), began.astimezone(UTC).isoformat(timespec="seconds")
+def _success(workflow: Any, began: datetime, wall_s: float, failed: str = "") -> None:
+    jobs = [job for job in snakemake_private.jobs_of(workflow) if job.rule != failed]
+    utc = began.astimezone(UTC).isoformat(timespec="seconds")
     with snakemake_private.at_hand(workflow, READ):
         whole, short = (summary(jobs, wall_s, utc, at_most, str(SUMMARY)) for at_most in (None, MODELS_SHOWN))
     logger.info(f"\n{short}\n")
@@ -79,6 +79,12 @@ def _success(workflow: Any, began: datetime, wall_s: float) -> None:
 
 def _failure(workflow: Any, began: datetime, wall_s: float) -> None:
     lost, counts = snakemake_private.failed_jobs(workflow), snakemake_private.done_and_wanted(workflow)
+    if lost and {job.rule for job in lost} == {_LAST}:  # all else is finished: what it came to is said, not a breakdown
+        _success(workflow, began, wall_s, _LAST)
+        logger.error(
+            "foxnas: failed, because a promise is not kept; `validation.unkept: report` would end in success\n"
+        )
+        return
     logger.error(f"\n{failure(lost, *counts, wall_s, command_line(sys.argv))}\n")
 
 
@@ -113,8 +119,8 @@ class StageTime:
 def measured(jobs: Iterable[Job], began: str = "") -> list[Measured]:
     """Return what was measured, one line per kind and device, in the order of the jobs.
 
-    `began` is the start of the run in ISO 8601, UTC: timings of sessions before it come from the journal of an
-    interrupted job.
+    `began` is the start of the run in ISO 8601, UTC: probes that sessions before it timed come from the journal of an
+    interrupted job, and count as reused.
     """
     totals: dict[str, list[int]] = {}
     for job in jobs:
@@ -125,11 +131,12 @@ def measured(jobs: Iterable[Job], began: str = "") -> list[Measured]:
         else:
             continue
         numbers = totals.setdefault(what.format_map(job.wildcards), [0, 0, 0, 0])
-        numbers[not job.made] += count
+        flagged, timings, probes = 0, 0, 0
         if job.made and "session" in job.output:
-            flagged, kept = _of_session(job.output["session"], began)
-            numbers[2] += flagged
-            numbers[3] += kept
+            flagged, timings, probes = _of_session(job.output["session"], began)
+        made = count - probes if job.made else 0
+        for place, number in enumerate((made, count - made, flagged, timings)):
+            numbers[place] += number
     return [
         Measured(what, made, reused, _note(flagged, kept)) for what, (made, reused, flagged, kept) in totals.items()
     ]
@@ -141,14 +148,15 @@ def _note(flagged: int, kept: int) -> str:
 
 
 @cache
-def _of_session(path: str, began: str) -> tuple[int, int]:
-    """Return how many probes of a shard are flagged, and how many timings were made before this run."""
+def _of_session(path: str, began: str) -> tuple[int, int, int]:
+    """Return how many probes of a shard are flagged, and how many timings and probes are of before this run."""
     try:
         session = json.loads(Path(path).read_text())  # whether it was edited is for those to say who build on it
     except (OSError, ValueError):
-        return 0, 0
-    kept = sum(one.get("timings", 0) for one in session["sessions"] if one["started"] < began)
-    return session["flagged"], kept
+        return 0, 0, 0
+    before = [one for one in session["sessions"] if one["started"] < began]
+    timings, probes = (sum(one.get(name, 0) for one in before) for name in ("timings", "probes"))
+    return session["flagged"], timings, probes
 
 
 def _rows(path: str | None) -> int:
@@ -186,7 +194,7 @@ def summary(jobs: Sequence[Job], wall_s: float, began: str = "", at_most: int | 
         parts.append(_table(("measured", "this run", "reused", ""), numbers, right=(1, 2)))
     if made:
         parts.append(_times(jobs))
-    if models := _models(jobs):
+    if models := deployed_models(jobs):
         shown = models[:at_most]
         header = ("model", "promised", "measured (95% bound)", "int8 top-1", "verdict", "file")
         parts.append(_table(header, [row for _, row in shown], right=(1, 2, 3)))
@@ -195,13 +203,13 @@ def summary(jobs: Sequence[Job], wall_s: float, began: str = "", at_most: int | 
     places = [f"  page     {job.place('page')}" for job in jobs if "page" in job.output]
     if kept:
         places.append(f"  summary  {kept}")
-    return "\n\n".join([*parts, *(["\n".join(places)] if places else [])])
+    return "\n\n".join([*parts, *(["\n".join(places)] if places else []), *broken_promises(jobs)])
 
 
 def _times(jobs: Sequence[Job]) -> str:
     stages = time_by_stage(jobs)
     total = sum(stage.seconds for stage in stages)
-    rows: list[_Row] = []
+    rows: list[Row] = []
     for stage in stages:
         known = stage.longest is not None and stage.longest.seconds is not None
         share = f"{100 * stage.seconds / total:.0f}%" if known and total else UNKNOWN
@@ -211,42 +219,6 @@ def _times(jobs: Sequence[Job]) -> str:
     together = sum(stage.made for stage in stages), sum(stage.reused for stage in stages)
     rows.append(("all", *map(str, together), duration(total) if total else UNKNOWN, "", ""))
     return _table(("jobs of stage", "this run", "reused", "time", "share", "longest"), rows, right=(1, 2, 3, 4))
-
-
-def _models(jobs: Iterable[Job]) -> list[tuple[bool, _Row]]:
-    """Return a row per deployed model, and whether it keeps its promises; those that do not come first."""
-    files: dict[tuple[str, str], str] = {}
-    verdicts: dict[tuple[str, str], str] = {}
-    for job in jobs:
-        if job.rule in ("deploy_winner", "deploy_compiled"):  # what the device runs is the later one
-            place = job.wildcards["device"], job.wildcards["budget"]
-            if job.rule == "deploy_compiled" or place not in files:
-                files[place] = job.place("model")
-        elif job.rule == "judge_model":
-            verdicts[job.wildcards["device"], job.wildcards["budget"]] = job.output["validation"]
-    rows = [_model(device, budget, file, verdicts.get((device, budget))) for (device, budget), file in files.items()]
-    return sorted(rows, key=lambda row: row[0])
-
-
-def _model(device: str, budget: str, file: str, validation: str | None) -> tuple[bool, _Row]:
-    name = f"{budget} on {device}"
-    try:
-        found = read_json(Path(validation)) if validation else {}
-    except FoxnasError:
-        found = {}
-    if not found:
-        return True, (name, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, file)
-    broken = [promise for promise in ("latency", "accuracy") if not found[f"{promise}_kept"]]
-    promised, median, upper = (found[key] for key in ("budget_ms", "latency_median_ms", "latency_upper_ms"))
-    row = (
-        name,
-        f"{promised:.4g} ms",
-        f"{median:.4g} ({upper:.4g}) ms",
-        f"{found['int8_top1_percent']:.2f}%",
-        f"{' and '.join(broken)} not kept" if broken else "kept",
-        file,
-    )
-    return not broken, row
 
 
 def failure(failed: Sequence[Job], done: int, wanted: int, wall_s: float, command: str, at_most: int = 5) -> str:
@@ -282,7 +254,7 @@ def _number(count: int, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
-def _table(header: _Row, rows: Sequence[_Row], right: Sequence[int]) -> str:
+def _table(header: Row, rows: Sequence[Row], right: Sequence[int]) -> str:
     """Return aligned columns; those whose positions are in `right` are aligned there."""
     lines = [header, *rows]
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]

@@ -57,11 +57,16 @@ class Int8Model:
         return fallback_operators(self._interpreter)
 
 
-def top1_percent(content: bytes, images: np.ndarray, labels: np.ndarray, threads: int, xnnpack: bool) -> float:
-    """Return the top-1 accuracy in percent of a full-integer model on uint8 (n, H, W, C) images."""
-    model, correct = Int8Model(content, threads, xnnpack), 0
+def correct_images(content: bytes, images: np.ndarray, labels: np.ndarray, threads: int, xnnpack: bool) -> np.ndarray:
+    """Return which uint8 (n, H, W, C) images a full-integer model gets right, bool (n,)."""
+    model, correct = Int8Model(content, threads, xnnpack), np.empty(len(labels), bool)
     starts = range(0, len(images), _BLOCK)
     for start in follow(starts, len(starts), f"blocks of {_BLOCK} images through the int8 model", within=True):
         part = slice(start, start + _BLOCK)
-        correct += int((model.logits(images[part]).argmax(axis=1) == labels[part]).sum())
-    return 100 * correct / len(labels)
+        correct[part] = model.logits(images[part]).argmax(axis=1) == labels[part]
+    return correct
+
+
+def top1_percent(content: bytes, images: np.ndarray, labels: np.ndarray, threads: int, xnnpack: bool) -> float:
+    """Return the top-1 accuracy in percent of a full-integer model on uint8 (n, H, W, C) images."""
+    return 100 * int(correct_images(content, images, labels, threads, xnnpack).sum()) / len(labels)

@@ -13,6 +13,7 @@ import pandas as pd
 from foxnas.accuracy.outcomes import TARGETS
 from foxnas.edgetpu.columns import FIGURES
 from foxnas.errors import FoxnasError
+from foxnas.files.identity import identities_of_tables, require_same
 from foxnas.files.tables import read_json, read_provenance, read_table
 from foxnas.predictor.model import Predictor
 from foxnas.report.files import PageFiles
@@ -32,7 +33,7 @@ _DECISION = ("made_by", "winner", "predicted", "candidates")
 _VALIDATION = (
     "arch", "source", "predicted", "verified", "test_images", "float_top1_percent", "int8_top1_percent",
     "latency_median_ms", "latency_upper_ms", "session_medians_ms", "latency_kept", "accuracy_kept", "slack_percent",
-    "drop_percent", "made_by",
+    "drop_percent", "latency_verdict", "latency_reason", "accuracy_verdict", "tried", "made_by",
 )  # fmt: skip
 _BASELINES = ("budgets", "average", "test_images", "measurements", "pool", "random_searches", "made_by")
 
@@ -94,6 +95,11 @@ class BudgetRun:
     def kept(self) -> bool:
         """Whether both promises are kept."""
         return bool(self.validation["latency_kept"] and self.validation["accuracy_kept"])
+
+    @property
+    def passed_over(self) -> bool:
+        """Whether new sessions did not confirm the best verified candidate."""
+        return bool(self.validation["tried"][0]["verdict"] != "kept")
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,6 +185,9 @@ def _budget(files: PageFiles, device: str, budget: str) -> BudgetRun:
     traces = [read_table(one["trace"], _TRACE).assign(round=name) for name, one in rounds.items()]
     validation = _json(search["validation"], _VALIDATION)
     last = files.rounds[-1]
+    sampled = identities_of_tables(list(files.latency(device).values()))
+    for identity in identities_of_tables([search["latency"]]):
+        require_same(device, sampled, identity, f"what measured {search['latency']}")
     return BudgetRun(
         name=limit["name"],
         budget_ms=float(limit["budget_ms"]),

@@ -51,7 +51,11 @@ def _promises(device: DeviceRun) -> str:
         f"(largest loss on the test split: {decimals(worst, 2)} points)."
     )
     late = [b.name for b in device.budgets if not b.validation["latency_kept"]]
-    return said + (f" Not kept: {', '.join(late)}." if late else "")
+    passed = [f"{b.name} ({len(b.validation['tried'])} tried)" for b in device.budgets if b.passed_over]
+    said += (
+        f" The best verified candidate was not confirmed, and others tried, at: {', '.join(passed)}." if passed else ""
+    )
+    return said + (f" Not kept by any: {', '.join(late)}; the closest is shown." if late else "")
 
 
 def _models(device: DeviceRun) -> str:

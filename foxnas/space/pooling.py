@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from foxnas.errors import FoxnasError
+from foxnas.files.identity import changes
 from foxnas.files.provenance import differing, leaf
 from foxnas.files.tables import read_provenance, read_tables
 
@@ -32,11 +32,10 @@ def gather(shards: Sequence[Path], rows: int) -> tuple[pd.DataFrame, list[dict[s
     first = made_by[0].get("identity") or {}
     for shard, record in zip(shards, made_by, strict=True):
         identity = record.get("identity") or {}
-        if differing := [name for name in {**first, **identity} if first.get(name) != identity.get(name)]:
-            said = ", ".join(f"{name} is {json.dumps(identity.get(name))}" for name in differing)
+        if changed := changes(first, identity):
             raise FoxnasError(
-                f"{shard}: was measured where {said}, which it is not for {shards[0]}; give the new device a name of "
-                "its own, or delete the shards of the old one to measure them again"
+                f"{shard}: was not measured on the device of {shards[0]}: {changed}; give the new device a name of its "
+                "own, or delete the shards of the old one to measure them again"
             )
     return joined, made_by
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from foxnas.settings.limits import Count, Percent, Seed
+from foxnas.errors import FoxnasError
+from foxnas.settings.limits import Count, Least0, Percent, Seed
 from foxnas.settings.section import Section
 
 
@@ -14,7 +15,9 @@ class VerificationConfig(Section):
     """Measuring the candidates for real."""
 
     sessions: Annotated[int, Field(ge=3)] = 5
-    """Separate device sessions per candidate."""
+    """Separate device sessions per candidate. Disturbed ones are made again, up to as many more."""
+    spread_s: Least0 = 2.0
+    """A session starts at least so long after the one before, so that they do not all meet the same disturbance."""
     margin_percent: Percent = 1.0
     """A candidate wins only if its upper 95% latency bound lies this far below the budget."""
 
@@ -30,13 +33,33 @@ class ValidationConfig(Section):
     """The last word on a deployed model."""
 
     sessions: Annotated[int, Field(ge=3)] = 5
-    """New device sessions for the deployed file."""
+    """New device sessions per candidate that is tried for deployment, at least. The promise is looked at after so many
+    undisturbed ones and whenever they have doubled, until it is decided. Fewer than 5 decide nothing."""
+    most_sessions: Count = 40
+    """Sessions at most, disturbed ones included; then an open promise stays undecided."""
+    spread_s: Least0 = 5.0
+    """A session starts at least so long after the one before, so that they do not all meet the same disturbance."""
+    most_candidates: Count | None = None
+    """Where new sessions do not confirm the best verified candidate, the next best is tried, and so on, up to so many;
+    null: all that were verified."""
+    unkept: Literal["fail", "report"] = "fail"
+    """What a promise that no model keeps does to the run, whose other budgets and page are finished in any case.
+    fail: it ends with one sentence per promise and a non-zero exit status. report: it ends in success."""
     max_drop_percent: Annotated[float, Field(gt=0)] = 1.0
-    """int8 may lose at most this many points of top-1 against float."""
+    """int8 may lose at most this many points of top-1 against float: the upper 95% bound of the loss, on the test
+    images, has to stay within."""
     accuracy_on: Literal["device", "host"] = "device"
     """Where the deployed file is evaluated on the test images. device: on a device over SSH itself, with the runtime
     that will serve the file. host: this host's runtime, which may differ in the last places but is faster than a small
     board. An Edge TPU is asked in any case."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> ValidationConfig:
+        if self.most_sessions < self.sessions:
+            raise FoxnasError(
+                f"most_sessions is {self.most_sessions}, but sessions is {self.sessions}; raise the first"
+            )
+        return self
 
 
 class BaselinesConfig(Section):

@@ -1,9 +1,12 @@
-"""Chooses the winner among measured candidates, and judges the validated model."""
+"""Ranks the measured candidates that keep the promise, and judges the validated model."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ from foxnas.errors import FoxnasError
 from foxnas.files.tables import read_json, read_table
 from foxnas.search.goal import MOST_ACCURATE, NO_CAPS, Caps, Goal
 from foxnas.space.costs import COSTS
+from foxnas.verdict.decision import Decision, decide
 from foxnas.verdict.ranking import figures
 
 log = logging.getLogger(__name__)
@@ -64,14 +68,14 @@ def measured_costs(measured: pd.DataFrame, predicted: pd.DataFrame) -> pd.DataFr
     return measured.merge(counted, on="id", how="left").assign(int8_bytes=lambda rows: rows["model_bytes"])
 
 
-def choose(
+def rank(
     measured: pd.DataFrame,
     budget_ms: float,
     margin_percent: float,
     goal: Goal = MOST_ACCURATE,
     caps: Caps = NO_CAPS,
-) -> dict[str, Any]:
-    """Return the best row, as the goal has it, whose upper latency bound is below the budget by the margin.
+) -> pd.DataFrame:
+    """Return the rows whose upper latency bound is below the budget by the margin, best first, as the goal has it.
 
     Only rows that keep the caps and the goal's accuracy floor compete, by what was measured: int8 top-1, median latency
     and, for the cap on the file, its real size. Ties go to the faster model. `measured` has the columns
@@ -102,18 +106,55 @@ def choose(
             {str(key): value for key, value in closest.to_dict().items()},
         )
     score = goal.scores(figures(keeping, "int8_top1_percent"))
-    order = np.lexsort((keeping["latency_ms"], -score))
-    return {str(key): value for key, value in keeping.iloc[order[0]].to_dict().items()}
+    return keeping.iloc[np.lexsort((keeping["latency_ms"], -score))]
+
+
+def choose(
+    measured: pd.DataFrame,
+    budget_ms: float,
+    margin_percent: float,
+    goal: Goal = MOST_ACCURATE,
+    caps: Caps = NO_CAPS,
+) -> dict[str, Any]:
+    """Return the first row of `rank`, which raises NoneKeeps likewise."""
+    best = rank(measured, budget_ms, margin_percent, goal, caps).iloc[0]
+    return {str(key): value for key, value in best.to_dict().items()}
+
+
+def latency_of(timed: Mapping[str, Any], baseline_ms: float | None, budget_ms: float, least_sessions: int) -> Decision:
+    """Return whether the model of an entry of `ModelLatency.to_json` keeps a budget, and what to do where it is open.
+
+    `baseline_ms` is what the device's reference model usually takes; see `decide`.
+    """
+    redone, medians = timed["sessions_redone"], timed["session_medians_ms"]
+    if timed["disturbed"]:
+        found = Decision("undecided", min(medians), max(medians), "too few sessions were undisturbed")
+    else:
+        found = decide(medians, budget_ms, timed["reference_medians_ms"], baseline_ms, least_sessions)
+    if found.state != "undecided":
+        return found
+    # The most frequent disturbance, without its figures.
+    kinds = Counter(re.sub(r" by .*| in .*| \(.*", "", one["reason"]) for one in redone)
+    met = f"; {len(redone)} sessions were disturbed, most often: {kinds.most_common(1)[0][0]}" if redone else ""
+    advice = ". Quieten the device, or raise validation.most_sessions, and validate again"
+    return replace(found, reason=found.reason + met + advice)
 
 
 def judge(
-    budget_ms: float, upper_ms: float, float_top1_percent: float, int8_top1_percent: float, max_drop_percent: float
+    budget_ms: float, latency: Decision, accuracy: Decision, float_top1_percent: float, int8_top1_percent: float
 ) -> dict[str, Any]:
     """Return the verdict on a deployed model: is the latency promise kept, is the int8 loss acceptable?"""
-    drop = float_top1_percent - int8_top1_percent
     return {
-        "latency_kept": bool(upper_ms <= budget_ms),
-        "accuracy_kept": bool(drop <= max_drop_percent),
-        "slack_percent": 100 * (budget_ms - upper_ms) / budget_ms,
-        "drop_percent": drop,
+        "latency_kept": latency.state == "kept",
+        "accuracy_kept": accuracy.state == "kept",
+        "slack_percent": 100 * (budget_ms - latency.upper) / budget_ms,
+        "drop_percent": float_top1_percent - int8_top1_percent,
+        "latency_verdict": latency.state,
+        "latency_lower_ms": latency.lower,
+        "latency_upper_ms": latency.upper,
+        "latency_reason": latency.reason,
+        "accuracy_verdict": accuracy.state,
+        "drop_lower_percent": accuracy.lower,
+        "drop_upper_percent": accuracy.upper,
+        "accuracy_reason": accuracy.reason,
     }

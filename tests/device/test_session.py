@@ -174,7 +174,7 @@ def test_a_model_that_kills_the_runner_every_time_costs_its_own_row_only(tmp_pat
     assert table.loc[3, "reason"] == "cannot be run: the runner was killed by SIGSEGV"
     assert table.loc[3, "attempts"] == 3
     with pytest.raises(DeviceLost, match="Gave up after 5 attempts in"):
-        measure_models(patient, QUICK, FatalModels(here), 3, np.random.default_rng(0))
+        measure_models(patient, QUICK, FatalModels(here), MODEL, 3, np.random.default_rng(0))
 
 
 class FatalModels(dict):
@@ -225,14 +225,17 @@ def test_a_torn_or_damaged_line_is_measured_again(tmp_path):
         ({"protocol": dataclasses.replace(ONCE, min_runs=40)}, 20),
         ({"protocol": dataclasses.replace(ONCE, max_drift=0.2, reference_every=7)}, 0),  # judged anew, not timed
         ({"cpu": "another"}, 20),
+        ({"kernel": "6.8"}, 20),
+        ({"governor": "powersave"}, 20),
         ({"made_from": "another probe writer"}, 20),
         ({"n": 25}, 5),
     ],
-    ids=["same", "protocol", "limits", "device", "models", "more probes"],
+    ids=["same", "protocol", "limits", "device", "kernel", "governor", "models", "more probes"],
 )
 def test_only_what_is_missing_under_these_settings_is_measured(tmp_path, change, measured):
     run(FakeTransport(), ONCE, tmp_path / "j")
-    fake = FakeTransport(latency_ms=lambda identifier, now: 1.01, cpu=change.get("cpu", "fake"))
+    machine = {name: change[name] for name in ("cpu", "kernel", "governor") if name in change}
+    fake = FakeTransport(latency_ms=lambda identifier, now: 1.01, **machine)
     n, made_from = change.get("n", 20), change.get("made_from", "")
     table, _ = run(fake, change.get("protocol", ONCE), tmp_path / "j", n=n, made_from=made_from)
     assert len([i for i in fake.log if i != "reference"]) == measured
@@ -240,6 +243,32 @@ def test_only_what_is_missing_under_these_settings_is_measured(tmp_path, change,
     # Numbers of other settings never stand in the table.
     assert (table["latency_ms"] == 1.01).sum() == measured
     assert fake.log == [] or measured
+
+
+def test_a_device_other_than_the_sampled_one_is_refused_before_anything_is_timed(tmp_path):
+    _, info = run(FakeTransport(), ONCE, tmp_path / "sample")
+    run(FakeTransport(), ONCE, tmp_path / "same", sampled=[info["identity"]])
+    for change in ({"cpu": "another"}, {"kernel": "6.8"}, {"governor": "powersave"}):
+        fake = FakeTransport(**change)
+        (name,) = change
+        with pytest.raises(
+            FoxnasError, match=rf"device bench: this device is not the one .* measured on: (?i:{name}) "
+        ):
+            run(fake, ONCE, tmp_path / "other", sampled=[info["identity"]])
+        assert fake.log == []
+
+
+def test_sessions_say_for_how_many_probes_they_made_the_last_timing(tmp_path):
+    """Those of before an interruption and those of after it add up to all."""
+    journal = tmp_path / "j"
+    run(FakeTransport(), ONCE, journal, n=8)
+    _, info = run(FakeTransport(), ONCE, journal, n=20)
+    assert [session["probes"] for session in info["sessions"]] == [8, 12]
+    assert [session["timings"] for session in info["sessions"]] == [8, 12]
+    disturbed = FakeTransport(lambda identifier, now: (2.0 if identifier == "reference" else 1.0) + (12 <= now < 25))
+    table, info = run(disturbed, ONCE, tmp_path / "k", n=40)
+    assert table["attempts"].max() > 1
+    assert [session["probes"] for session in info["sessions"]] == [40]
 
 
 def test_an_interrupt_keeps_the_journal_and_leaves_no_process(tmp_path, here):

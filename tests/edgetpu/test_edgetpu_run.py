@@ -29,6 +29,7 @@ from foxnas.space.space import SearchSpace
 from foxnas.supernet.checkpoint import save_supernet
 from foxnas.supernet.model import Supernet
 from tests.support.configs import written_out
+from tests.support.journals import reinstate
 
 ROOT = Path(__file__).resolve().parents[2]
 FAKES = Path(__file__).resolve().parents[1] / "support"
@@ -54,9 +55,9 @@ def coral_slice(folder: Path) -> dict[str, Any]:
     raw["budgets"] = ["p90"]
     raw["search"] |= {"reserves_percent": [3, 30], "candidates": 1, "incumbents": 2}
     raw["refinement"] |= {"rounds": 1, "twists": 0}
-    raw["verification"] |= {"sessions": 3, "margin_percent": 0}
+    raw["verification"] |= {"sessions": 3, "spread_s": 0.0, "margin_percent": 0}
     raw["export"]["calibration_images"] = 16
-    raw["validation"] |= {"sessions": 3, "max_drop_percent": 100.0}
+    raw["validation"] |= {"sessions": 3, "most_sessions": 12, "spread_s": 0.0, "max_drop_percent": 100.0}
     return raw
 
 
@@ -133,6 +134,10 @@ def test_the_compiled_winner_lies_beside_the_model_and_the_verdict_describes_it(
     assert (seen["images"], seen["made_by"]["identity"]["backend"]) == (100, "edgetpu")
     # The fake's compiled model is the model itself, and XNNPACK's integers are those of the host's runtime.
     assert verdict["int8_top1_percent"] == seen["top1_percent"]
+    assert verdict["lost_images"] - verdict["won_images"] == pytest.approx(verdict["drop_percent"])
+    # The compiled reference of the sampling was timed in every session.
+    assert len(verdict["reference_medians_ms"]) == len(verdict["session_medians_ms"])
+    assert verdict["reference_baseline_ms"] > 0
     assert abs(verdict["host_int8_top1_percent"] - seen["top1_percent"]) <= 5
 
 
@@ -177,11 +182,17 @@ def planned(folder: Path, config: str = "coral.yaml") -> set[str]:
     return set(re.findall(r"^([a-z_]+)\s+\d+\s*$", text, re.MULTILINE)) - {"total"}
 
 
-def test_a_lost_table_is_made_again_from_the_cache_and_the_journal(run: Path) -> None:
+def test_an_interrupted_table_is_made_from_the_cache_and_the_journal_and_a_lost_one_timed_anew(run: Path) -> None:
     size = run / "results" / "coral-mini" / "16" / "shards"
     before = (size / "latency-coral" / "0.csv").read_text()
-    for table in (size / "compiled-coral" / "0.csv", size / "latency-coral" / "0.csv"):
-        table.unlink()
-    done = snakemake(run, "results/coral-mini/16/shards/latency-coral/0.csv")
-    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
-    assert (size / "latency-coral" / "0.csv").read_text() == before
+
+    def again() -> str:
+        for table in (size / "compiled-coral" / "0.csv", size / "latency-coral" / "0.csv"):
+            table.unlink()
+        done = snakemake(run, "results/coral-mini/16/shards/latency-coral/0.csv")
+        assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+        return (size / "latency-coral" / "0.csv").read_text()
+
+    assert reinstate(size.parent / "journals" / "latency-coral") == 1
+    assert again() == before
+    assert again() != before

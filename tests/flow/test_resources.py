@@ -25,7 +25,7 @@ from tests.support.configs import written_out
 from tests.support.dag import EVERYTHING
 from tests.support.tiny_run import ROOT
 
-MEASURING = ("time_subnets", "time_found", "time_candidates", "validate_latency", "validate_on_device")
+MEASURING = ("time_subnets", "time_found", "time_candidates", "confirm_latency", "validate_on_device")
 
 PROFILE = ROOT / "profiles" / "slurm"
 BOARD = {
@@ -124,7 +124,7 @@ def test_every_job_holds_a_share_of_a_local_device_and_its_measurement_all(confi
             assert 0 < resources["runtime"] <= 1440
         if rule not in MEASURING:
             assert resources["this_machine"] == 1
-            assert is_local == (rule in ("all", "fetch_images", "provision_device"))
+            assert is_local == (rule in ("all", "fetch_images", "provision_device", "check_promises"))
         else:
             assert is_local, f"{rule} measures on the submitting host"
             expected = (jobs.SHARES, 0) if device == "local" else (1, 1)
@@ -145,7 +145,7 @@ def test_a_measurement_elsewhere_is_submitted(config: Path, tmp_path: Path) -> N
         assert resources["this_machine"] == (jobs.SHARES if device == "local" else 1)
     raw = written_out("coral")
     every = {*MEASURING, "validate_on_device", "time_compiled", "time_compiled_found", "time_compiled_candidates"}
-    assert set(profile) == set(WHOLE_MACHINE) == every | {"validate_compiled_latency"}
+    assert set(profile) == set(WHOLE_MACHINE) == every | {"confirm_compiled_latency"}
     assert raw["devices"][0]["kind"] == "edgetpu"
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from moto.server import ThreadedMotoServer
 
-from tests.support.small_workflows import asked, facts, snakemake
+from tests.support.small_workflows import HEAD, asked, facts, snakemake
 
 #: Two shards and a page of them; the second shard breaks at first, its retry does not. At the end all is said.
 ENDING = """
@@ -66,6 +66,41 @@ def test_at_the_end_the_dag_says_what_ran_failed_and_was_reused(tmp_path: Path) 
     snakemake(tmp_path, "--touch", "--forceall")
     (said,) = facts(tmp_path)
     assert said["touched"]
+
+
+#: The rule `a` has a journal, which the workflow does not declare; `b` has none.
+JOURNALS = """
+rule all:
+    input: "a", "b"
+rule a:
+    output: "a"
+    params: journal="a.jsonl"
+    shell: "touch {output} {params.journal}; [ ! -e broken ]"
+rule b:
+    output: "b"
+    params: other="b.jsonl"
+    shell: "touch {output} {params.other}"
+onstart: say(found=private.finished_journals(workflow))
+onsuccess: say(found=private.finished_journals(workflow))
+onerror: say(found=private.finished_journals(workflow))
+"""
+
+
+def test_journals_of_finished_jobs_are_known_when_a_run_starts_and_ends(tmp_path: Path) -> None:
+    """A job that failed is none of them, one that is forced is still; what is no param `journal` is no journal."""
+
+    def found(*words: str, check: bool = True) -> list[list[str]]:
+        snakemake(tmp_path, "--keep-going", *words, check=check)
+        return [said["found"] for said in facts(tmp_path)]
+
+    (tmp_path / "broken").touch()
+    (tmp_path / "Snakefile").write_text(HEAD + JOURNALS)
+    assert found(check=False) == [[], []]
+    (tmp_path / "broken").unlink()
+    assert found() == [[], ["a.jsonl"]]
+    assert found("--forcerun", "a") == [["a.jsonl"], ["a.jsonl"]]
+    (tmp_path / "a").unlink()
+    assert found() == [[], ["a.jsonl"]], "lost before the run, and made in it"
 
 
 def test_failed_jobs_of_a_group_come_one_by_one(tmp_path: Path) -> None:

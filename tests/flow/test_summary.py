@@ -17,14 +17,19 @@ from foxnas.flow.summary import command_line, failure, last_words, measured, sum
 ROOT = Path(__file__).resolve().parents[2]
 VERDICT = {
     "budget_ms": 2.0, "latency_median_ms": 1.8, "latency_upper_ms": 1.95, "int8_top1_percent": 71.25,
-    "latency_kept": True, "accuracy_kept": True,
+    "latency_kept": True, "accuracy_kept": True, "latency_verdict": "kept", "accuracy_verdict": "kept",
+    "latency_reason": "", "tried": [{}, {}], "verified_candidates": 2,
+    "budget": "p25", "drop_percent": 0.9, "drop_upper_percent": 1.5,
 }  # fmt: skip
 
 
 def shard(folder: Path, number: int, made: bool, seconds: float | None = 10.0) -> list[Job]:
     """One shard of subnets, evaluated and timed on a Pi."""
     session = folder / f"{number}.json"
-    sessions = [{"started": "2026-01-01T10:00:00+00:00", "timings": 61}, {"started": "2026-01-02T10:00:00+00:00"}]
+    sessions = [
+        {"started": "2026-01-01T10:00:00+00:00", "timings": 61, "probes": 20},
+        {"started": "2026-01-02T10:00:00+00:00", "timings": 150, "probes": 80},
+    ]
     write_json(session, {"flagged": 3, "sessions": sessions})
     place = {"space": "mini", "size": "16", "shard": str(number)}
     return [
@@ -51,7 +56,7 @@ def test_shards_count_by_device_and_what_an_interruption_left_is_named(tmp_path:
     jobs = [*shard(tmp_path, 0, made=False), *shard(tmp_path, 1, made=True), *shard(tmp_path, 2, made=True)]
     accuracy, latency = measured(jobs, began="2026-01-02T09:00:00+00:00")
     assert (accuracy.what, accuracy.made, accuracy.reused, accuracy.note) == ("subnets evaluated", 200, 100, "")
-    assert (latency.what, latency.made, latency.reused) == ("probes timed on pi4", 200, 100)
+    assert (latency.what, latency.made, latency.reused) == ("probes timed on pi4", 160, 140)
     assert latency.note == "6 flagged, 122 timings kept from before an interruption"
 
 
@@ -85,15 +90,36 @@ def test_time_adds_up_by_stage_and_names_the_longest_job(tmp_path: Path) -> None
 
 
 def test_models_stand_with_promise_measurement_and_verdict(tmp_path: Path) -> None:
-    kept, broken = deployed(tmp_path, "pi4", "2ms"), deployed(tmp_path, "pi4", "p25", latency_kept=False)
+    kept, broken = (
+        deployed(tmp_path, "pi4", "2ms"),
+        (deployed(tmp_path, "pi4", "p25", latency_kept=False, latency_verdict="not kept")),
+    )
     text = summary([*kept, *broken, Job("write_report", "report", True, {}, {"page": "results/report.html"})], 60.0)
     assert lines_with(text, "2ms on pi4") == ["2ms on pi4 2 ms 1.8 (1.95) ms 71.25% kept deploy/pi4/2ms/model.tflite"]
     assert "latency not kept" in lines_with(text, "p25 on pi4")[0]
     assert text.index("p25 on pi4") < text.index("2ms on pi4")
-    assert text.endswith("page     results/report.html")
+    page, last = text.split("\n\n")[-2:]
+    assert page.endswith("page     results/report.html")
+    assert last.startswith(
+        "NOT KEPT: budget p25 on pi4: no model keeps it (2 ms): the closest of 2 tried takes up to 1.95 ms"
+    )
+    assert "--forcerun results/*/deploy/pi4/p25/latency.json" in last
     few = summary([*kept, *broken], 60.0, at_most=1)
     assert "2ms on pi4" not in few
     assert "... and 1 more" in few
+
+
+def test_each_broken_promise_has_a_sentence_of_its_own(tmp_path: Path) -> None:
+    undecided = deployed(
+        tmp_path, "pi4", "a", latency_kept=False, latency_verdict="undecided", latency_reason="the clock wandered",
+        accuracy_kept=False, accuracy_verdict="not kept",
+    )  # fmt: skip
+    text = summary([*undecided, *deployed(tmp_path, "pi4", "b")], 60.0)
+    assert "latency undecided, accuracy not kept" in lines_with(text, "a on pi4")[0]
+    latency, accuracy = text.split("\n\n")[-2:]
+    assert "budget p25 on pi4: undecided whether a model keeps it" in latency
+    assert "; the clock wandered: the same command with `--forcerun " in latency
+    assert "on the test split its model loses 0.90 points of top-1 in int8, up to 1.50 with 95% confidence" in accuracy
 
 
 def test_the_file_that_the_device_runs_is_the_one_that_is_named(tmp_path: Path) -> None:
@@ -186,6 +212,12 @@ rule sample:
     shell:
         "exec >{log} 2>&1; sleep 1; if [ -e broken-{wildcards.shard} ]; then echo error: no subnets; exit 1; fi"
         "; touch {output}"
+
+rule check_promises:
+    input: "results/report.html"
+    output: "results/promises.json"
+    log: "results/promises.log"
+    shell: "echo error: no > {log}; [ ! -e unkept ]; touch {output}"
 
 rule write_report:
     input: expand("results/{shard}.txt", shard=config["shards"].strip(",").split(","))

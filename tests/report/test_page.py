@@ -135,18 +135,31 @@ def test_flagged_rows_are_shown_with_their_reason(finished: ReportRun, html: str
         assert row["reason"] in words
 
 
-def test_a_broken_promise_is_said(finished: ReportRun, tmp_path: Path) -> None:
+def test_a_broken_promise_is_said_with_everyone_that_was_tried(finished: ReportRun, tmp_path: Path) -> None:
     path = finished.results / finished.space / "deploy" / DEVICE / "p25" / "validation.json"
     kept = read_json(path)
-    try:
-        write_json(path, {**kept, "latency_kept": False, "latency_upper_ms": 2 * kept["budget_ms"]})
-        write_page(finished.files, tmp_path / "page.html")
-    finally:
-        write_json(path, kept)
-    html = (tmp_path / "page.html").read_text(encoding="utf-8")
-    assert html.count("✗ broken") == 1
-    assert "1 of 2 deployed int8 models keeps the latency budget" in html
-    assert "Not kept: p25." in html
+    late = {"latency_kept": False, "latency_verdict": "not kept", "latency_upper_ms": 2 * kept["budget_ms"]}
+    first = kept["tried"][0] | {"verdict": "not kept", "arch": "r16_passed-over"}
+    open_ = kept["tried"][0] | {"verdict": "undecided", "reason": "the clock wandered"}
+    pages = []
+    for changes in (late | {"tried": [first, open_]}, {"tried": [first, *kept["tried"]]}):
+        try:
+            write_json(path, {**kept, **changes})
+            write_page(finished.files, tmp_path / "page.html")
+        finally:
+            write_json(path, kept)
+        pages.append((tmp_path / "page.html").read_text(encoding="utf-8"))
+    broken, handed_over = pages
+    assert broken.count("✗ broken") == 1
+    assert "1 of 2 deployed int8 models keeps the latency budget" in broken
+    assert "Not kept by any: p25; the closest is shown." in broken
+    assert "No model keeps this budget: this is the closest" in broken
+    assert "No model keeps this budget" not in handed_over
+    for page in pages:
+        assert "not confirmed, and others tried, at: p25 (2 tried)." in page
+        trials = page[page.index("Tried for deployment") :]
+        assert trials.index("r16_passed-over") < trials.index(kept["tried"][0]["arch"])
+    assert "undecided: the clock wandered" in broken
 
 
 def test_a_further_target_is_shown_from_the_files_of_its_rule(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

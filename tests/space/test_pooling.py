@@ -13,7 +13,7 @@ from foxnas.errors import FoxnasError
 from foxnas.files.tables import write_table
 from foxnas.space.pooling import gather, pool
 
-BOARD = {"board": "Raspberry Pi 4", "machine": "4f2a", "runtime_version": "2.3"}
+BOARD = {"board": "Raspberry Pi 4", "machine": "4f2a", "runtime_version": "2.3", "kernel": "6.1"}
 
 
 def shard(folder: Path, number: int, ids: Sequence[str], **made_by: Any) -> Path:
@@ -33,11 +33,12 @@ def test_the_first_rows_in_order(tmp_path: Path) -> None:
         gather([shards[0], shards[0]], 4)
 
 
-@pytest.mark.parametrize("other", [{"machine": "77b1"}, {"runtime_version": "2.4"}])
+@pytest.mark.parametrize("other", [{"machine": "77b1"}, {"runtime_version": "2.4"}, {"kernel": "6.8"}])
 def test_shards_of_two_devices_or_runtimes_are_not_one_sample(tmp_path: Path, other: dict[str, str]) -> None:
     shards = [shard(tmp_path, 0, "abc", identity=BOARD), shard(tmp_path, 1, "def", identity={**BOARD, **other})]
     ((name, value),) = other.items()
-    with pytest.raises(FoxnasError, match=rf'1.csv: was measured where {name} is "{value}", which .*name of its own'):
+    changed = rf'{name.replace("_", " ")} "{BOARD[name]}" -> "{value}"'
+    with pytest.raises(FoxnasError, match=rf"1.csv: was not measured on the device .*: {changed}; .*name of its own"):
         gather(shards, 6)
 
 

@@ -22,6 +22,7 @@ QUICK = MeasurementProtocol(
     max_relative_mad=50,
     max_preempted=1,
     max_drift=50,
+    max_disagreement=50,
 )
 ONCE = MeasurementProtocol(repeats=1, reference_every=5, max_attempts=3)
 
@@ -35,6 +36,8 @@ class FakeDeviceStream:
     preempted: Callable[[str], float]
     cpu: str
     log: list[str]
+    kernel: str = "6.1"
+    governor: str | None = None
     frames: FrameReader = field(default_factory=FrameReader)
     answers: bytes = b""
 
@@ -45,9 +48,9 @@ class FakeDeviceStream:
 
     def answer(self, header, body):
         if header["type"] == "hello":
-            machine = {"cpu": self.cpu}
+            machine = {"cpu": self.cpu, "release": self.kernel}
             versions = {"runner": RUNNER_VERSION, "backend": "tflite", "runtime": "fake", "runtime_version": "0"}
-            return {"type": "hello", "machine": machine, "state": {}, **versions}
+            return {"type": "hello", "machine": machine, "state": {"governor": self.governor}, **versions}
         if header["type"] != "measure":
             return {"type": header["type"]}
         latency = self.latency_ms(header["id"], len(self.log))
@@ -91,10 +94,14 @@ class FakeTransport:
     preempted: Callable[[str], float] = lambda identifier: 2.0
     cpu: str = "fake"
     log: list[str] = field(default_factory=list)
+    kernel: str = "6.1"
+    governor: str | None = None
     host: str = "nowhere"
 
     def start(self):
-        return FakeDeviceStream(self.latency_ms, self.spread, self.preempted, self.cpu, self.log)
+        return FakeDeviceStream(
+            self.latency_ms, self.spread, self.preempted, self.cpu, self.log, self.kernel, self.governor
+        )
 
     def close(self):
         pass
@@ -104,6 +111,6 @@ def probes(n, build=lambda: MODEL):
     return [(f"p{i:02d}", f"arch {i}", build) for i in range(n)]
 
 
-def run(fake, protocol, journal, n=20, seed=0, **options):
-    device = Device("bench", fake)
+def run(fake, protocol, journal, n=20, seed=0, sampled=(), **options):
+    device = Device("bench", fake, sampled=sampled)
     return measure_probes(device, protocol, probes(n), b"reference", journal, np.random.default_rng(seed), **options)

@@ -50,9 +50,9 @@ and why before anything does. `python -m tests.support.invalidation_page` writes
 `tests/workflow/test_invalidation_pairs.py` swaps two numbers of each section.
 
 - **Measurements** run again only when their own settings or their own code change. The sampled table that they read
-  is `ancient` for them: they go by what defines it (space, seed, design), not by the file. Timings of the sample are
-  journalled besides: where their rule does run again, it times only what the journal does not hold for this protocol,
-  runner, machine and set of models.
+  is `ancient` for them: they go by what defines it (space, seed, design), not by the file. A job that
+  was interrupted continues from its journal, as far as that is of this protocol, runner, machine and set of models;
+  one that had finished [measures anew](../how-to/promises.md#measure-a-device-again) when it runs again.
 - **The user's files** (checkpoint, tables, objective, data folder) count by their content, whatever their time stamps
   say. Of folders of more than 4 GB the names and sizes count, of more than 100,000 files the names.
 - **Without Snakemake's records** (`rm -rf .snakemake`, results that were copied), the settings that every artefact
@@ -64,8 +64,7 @@ and why before anything does. `python -m tests.support.invalidation_page` writes
   is there is used again.
 - **How a device is reached** (`ssh.user`, `ssh.port`, `ssh.folder`, ...), how long it is waited for (`patience`) and
   where the compiler is are no part of a result. A changed way is tried once, by `provision_device`. `ssh.host` and
-  `ssh.python` are part of it: another machine, another interpreter. Its journal goes by what the machine says it is,
-  so the same one under another host name has no probe timed twice. A board that is swapped behind the same host name
+  `ssh.python` are part of it: another machine, another interpreter. A board that is swapped behind the same host name
   is noticed when the next shard is measured, and refused: give the new one a `name` of its own.
 - **Code**: a rule runs again when its script, or a module that the script imports, directly or not, does something
   else than before, whatever its time stamp says (`tests/workflow/test_invalidation_code.py`). Comments, docstrings and

@@ -6,6 +6,8 @@ Files are written with the keys that the stages which need images, a device or T
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,8 @@ from foxnas.space.arch import Arch
 from foxnas.space.pooling import accuracy_and_latency
 from foxnas.space.space import SearchSpace
 from foxnas.verdict.baselines import compare, random_search
+from foxnas.verdict.confirmation import Trial, confirm
+from foxnas.verdict.decision import decide
 from foxnas.verdict.ranking import best_under
 from tests.support.scripts import made_by
 
@@ -88,14 +92,33 @@ def verify(batch: Path, config: Config, truth: Truth) -> None:
     time_models(batch / "timed.json", config, truth, {arch.id: arch for arch in archs})
 
 
+def confirm_latency(search: Path, path: Path, config: Config, truth: Truth) -> None:
+    """Write new sessions of the ranked candidates, up to the first within the budget, as `confirm_latency` would."""
+    order = read_json(search / "ranking.json")
+
+    def try_one(row: Mapping[str, Any]) -> Trial:
+        sessions = truth.latency_ms(Arch.parse(row["arch"])) * truth.rng.lognormal(0, 0.004, 5)
+        latency = ModelLatency(tuple(sessions.tolist()), (0.2,) * 5, fallback_operators=2, peak_memory_mb=40.0)
+        decision = decide(latency.session_medians_ms, order["budget_ms"], (0.2,) * 5, 0.2, 5)
+        named = {name: row[name] for name in ("id", "arch", "source", "batch")}
+        return {**named, "latency": latency.to_json(), "decision": asdict(decision), "sessions": []}
+
+    made = made_by("confirm_latency", device=config.devices[0], sessions=5)
+    known = {"device": DEVICE, "identity": IDENTITY, "baseline_ms": 0.2, "verified": len(order["ranked"])}
+    write_json(path, {"made_by": made, **known, "tried": confirm(order["ranked"], try_one)})
+
+
 def time_models(path: Path, config: Config, truth: Truth, archs: dict[str, Arch]) -> None:
     """Write five sessions of every architecture, by name, as `time_models` would."""
     described = {}
     for name, arch in archs.items():
         sessions = truth.latency_ms(arch) * truth.rng.lognormal(0, 0.004, 5)
-        described[name] = ModelLatency(tuple(sessions.tolist()), 2, 40.0).to_json()
+        described[name] = ModelLatency(
+            tuple(sessions.tolist()), (0.2,) * 5, fallback_operators=2, peak_memory_mb=40.0
+        ).to_json()
     made = made_by("time_models", device=config.devices[0], sessions=5)
-    write_json(path, {"made_by": made, "models": described, "device": DEVICE, "identity": IDENTITY, "sessions": []})
+    known = {"device": DEVICE, "identity": IDENTITY, "baseline_ms": 0.2, "sessions": []}
+    write_json(path, {"made_by": made, "models": described, **known})
 
 
 def compare_baselines(

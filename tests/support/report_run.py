@@ -20,14 +20,15 @@ from foxnas.predictor.config import FurtherTargetConfig, RivalsConfig
 from foxnas.report.files import PageFiles
 from foxnas.space.arch import Arch
 from foxnas.space.space import SearchSpace
+from foxnas.verdict.paired import packed
 from tests.support.made_up import (
     DEVICE,
     IDENTITY,
     ROOT,
     Truth,
     compare_baselines,
+    confirm_latency,
     measure_found,
-    time_models,
     verify,
 )
 from tests.support.scripts import made_by, script
@@ -227,13 +228,18 @@ def _search(folder: Path, config: Config, truth: Truth, sizes: list[int], budget
     )  # fmt: skip
     verify(twist, config, truth)
     batches = [first, twist]
-    script("deploy_winner")(
-        **goal, **predictors, verification=config.verification, caps=config.search.caps, budget=search / "budget.json",
+    script("rank_candidates")(
+        **goal, **predictors, verification=config.verification, caps=config.search.caps, device=DEVICE,
+        budget=search / "budget.json", sampled=latency,
         candidates=[batch / "candidates.csv" for batch in batches],
         exported=[batch / "exported.csv" for batch in batches],
         latencies=[batch / "timed.json" for batch in batches],
-        models=[batch / "exported" for batch in batches], table=search / "candidates.csv",
-        winner=search / "winner.json", model=deploy / "model.tflite",
+        table=search / "candidates.csv", ranking=search / "ranking.json",
+    )  # fmt: skip
+    confirm_latency(search, deploy / "latency.json", config, truth)
+    script("deploy_winner")(
+        ranking=search / "ranking.json", latencies=deploy / "latency.json",
+        models=[batch / "exported" for batch in batches], winner=search / "winner.json", model=deploy / "model.tflite",
     )  # fmt: skip
     _deploy(search, deploy, config, truth)
 
@@ -246,9 +252,10 @@ def _deploy(search: Path, deploy: Path, config: Config, truth: Truth) -> None:
             "made_by": {}, "arch": winner.text, "images": truth.images,
             "float_top1_percent": float(100 * truth.correct(winner, "test").mean()),
             "int8_top1_percent": float(100 * truth.correct(winner, "test", 0.01).mean()),
+            "float_correct": packed(truth.correct(winner, "test")),
+            "int8_correct": packed(truth.correct(winner, "test", 0.01)),
         },
     )  # fmt: skip
-    time_models(deploy / "latency.json", config, truth, {"model": winner})
     script("judge_model")(
         max_drop_percent=config.validation.max_drop_percent, budget=search / "budget.json",
         winner=search / "winner.json", accuracy=deploy / "accuracy.json", latency=deploy / "latency.json",

@@ -46,14 +46,16 @@ def _measured(batch: str = "") -> list[str]:
 
 
 NOTHING = _stage("nothing")
-REPORT = _stage("the report", "write_report")
+PROMISES = _stage("the check of the promises", "check_promises")
+REPORT = _stage("the report", "write_report", then=[PROMISES])
 VERDICT = _stage("the verdict", "judge_model", then=[REPORT])
-VALIDATION = _stage("the final timing", "validate_latency", "validate_compiled_latency", then=[VERDICT])
 BASELINES = _stage("the comparison with baselines", "compare_baselines", then=[REPORT])
-WINNER = _stage(
-    "the choice of the winner onward",
-    "deploy_winner", "deploy_compiled", "validate_accuracy", "validate_on_device", then=[VALIDATION, BASELINES],
+CONFIRMATION = _stage(
+    "the confirmation in new sessions onward",
+    "confirm_latency", "confirm_compiled_latency", "deploy_winner", "deploy_compiled", "validate_accuracy",
+    "validate_on_device", then=[VERDICT, BASELINES],
 )  # fmt: skip
+WINNER = _stage("the ranking of the candidates onward", "rank_candidates", then=[CONFIRMATION])
 TWISTS = _stage(
     "twists onward", "twist_winner", "export_candidates batch=twist", *_measured("batch=twist"), then=[WINNER]
 )
@@ -125,6 +127,6 @@ NEW_DEVICE = _stage("the new device: latency onward", "provision_device", then=[
 
 ON_THE_PAGE = (
     FETCH, SPLIT, RESIZED, SUPERNET, SAMPLE, ACCURACY, COMPILATION, LATENCY, ACCURACY_FIT, LATENCY_FIT, BUDGET,
-    SEARCH, EXPORT, TIMING, LATER_ROUNDS, TWISTS, WINNER, VALIDATION, VERDICT, BASELINES, STRATEGIES, RIVALS,
-    STRATEGIES_PAGE, PREDICTORS_PAGE, TARGET, REPORT,
+    SEARCH, EXPORT, TIMING, LATER_ROUNDS, TWISTS, WINNER, CONFIRMATION, VERDICT, BASELINES, STRATEGIES, RIVALS,
+    STRATEGIES_PAGE, PREDICTORS_PAGE, TARGET, REPORT, PROMISES,
 )  # fmt: skip

@@ -17,6 +17,7 @@ from foxnas.space.costs import costs_of
 from foxnas.space.pooling import accuracy_and_latency, pool
 from foxnas.space.space import SearchSpace
 from foxnas.verdict.baselines import paired_difference, random_search
+from foxnas.verdict.decision import Decision
 from foxnas.verdict.ranking import best_measured, best_under, with_costs
 from foxnas.verdict.verification import NoneKeeps, choose, judge, measured_costs, measurements
 
@@ -95,15 +96,24 @@ def test_a_frontier_moves_by_its_largest_change_near_the_budget() -> None:
     assert moved(before, before.assign(latency_ms=[0.9, 0.9, 0.95, 2.0]), 1.0) == np.inf
 
 
-def test_the_verdict_is_the_upper_bound_not_the_median() -> None:
-    assert judge(1.0, 1.0, 80.0, 79.0, 1.0) == {
+def test_the_verdict_says_what_was_decided() -> None:
+    latency, accuracy = Decision("kept", 0.9, 1.0), Decision("undecided", 0.5, 1.5, "few images")
+    assert judge(1.0, latency, accuracy, 80.0, 79.0) == {
         "latency_kept": True,
-        "accuracy_kept": True,
+        "accuracy_kept": False,
         "slack_percent": 0.0,
         "drop_percent": 1.0,
+        "latency_verdict": "kept",
+        "latency_lower_ms": 0.9,
+        "latency_upper_ms": 1.0,
+        "latency_reason": "",
+        "accuracy_verdict": "undecided",
+        "drop_lower_percent": 0.5,
+        "drop_upper_percent": 1.5,
+        "accuracy_reason": "few images",
     }
-    assert not judge(1.0, 1.001, 80.0, 80.0, 1.0)["latency_kept"]
-    assert not judge(1.0, 0.5, 80.0, 78.9, 1.0)["accuracy_kept"]
+    for state in ("not kept", "undecided"):
+        assert not judge(1.0, Decision(state, 0.9, 1.1), accuracy, 80.0, 80.0)["latency_kept"]  # type: ignore[arg-type]
 
 
 def test_paired_intervals_cover_what_they_say() -> None:

@@ -82,7 +82,7 @@ def test_another_options_cost_is_the_same_as_a_module(project: Path) -> None:
     (project / "changed.yaml").write_text(yaml.safe_dump(changed))
     for snakefile, prefix in ((f"{ROOT}/Snakefile", ""), ("workflow/Snakefile", "foxnas_")):
         plan = planned(run(project, f"{DRY} {prefix}all --snakefile {snakefile} --configfile changed.yaml"))
-        assert plan == {f"{prefix}{rule}" for rule in ("judge_model", "write_report", "all")}
+        assert plan == {f"{prefix}{rule}" for rule in ("judge_model", "write_report", "check_promises", "all")}
 
 
 def test_a_prefix_moves_everything_that_is_made(tmp_path: Path) -> None:

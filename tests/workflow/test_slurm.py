@@ -17,6 +17,7 @@ import yaml
 from tests.support import intact
 from tests.support.configs import written_out
 from tests.support.dag import EVERYTHING
+from tests.support.journals import reinstate
 from tests.support.slurm import Slurm, SlurmJob
 from tests.support.tiny_run import QUICK, ROOT, snakemake
 
@@ -43,7 +44,7 @@ HERE = [
     "--group-components", "prepare=10",
 ]  # fmt: skip
 
-MEASURING = ("time_subnets", "time_found", "time_candidates", "validate_latency", "validate_on_device")
+MEASURING = ("time_subnets", "time_found", "time_candidates", "confirm_latency", "validate_on_device")
 
 
 @pytest.fixture(scope="module")
@@ -192,6 +193,7 @@ def test_the_artefacts_are_those_of_a_local_run(run: tuple[Path, str], config: P
     folder, _ = run
     journals = Path("results") / "mini" / "16" / "journals"
     shutil.copytree(folder / journals, tmp_path / journals)
+    assert reinstate(tmp_path / journals) == 2
     search = Path("results") / "mini" / "search" / "local" / "2ms"
     targets = [
         "results/mini/16/shards/subnets/0.csv",
@@ -223,7 +225,7 @@ def test_a_measurement_sent_to_a_named_node_runs_there_and_alone(
     before = {job.number for job in cluster.jobs()}
     node = cluster.ask("sinfo", "--noheader", "--format=%n").strip()
     everywhere = (*MEASURING, "time_compiled", "time_compiled_found", "time_compiled_candidates")
-    there = [f"{rule}:slurm_extra='--nodelist={node}'" for rule in (*everywhere, "validate_compiled_latency")]
+    there = [f"{rule}:slurm_extra='--nodelist={node}'" for rule in (*everywhere, "confirm_compiled_latency")]
     targets = ["results/mini/16/shards/latency-local/0.csv", "results/data/16/test-images.npy"]
     words = [*targets, "--forcerun", "time_subnets", "resize_test_images", "--set-resources", *there]
     text = finish(submit(cluster, folder, config, *words), folder)

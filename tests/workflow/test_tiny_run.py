@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pandas as pd
+import pytest
 import yaml
 
 from foxnas.files.tables import read_json, read_table
@@ -67,6 +68,15 @@ def test_a_run_ends_with_models_verdicts_and_the_page(run: Path) -> None:
     verdict = read_json(deployed / "validation.json")
     assert verdict["latency_upper_ms"] >= verdict["latency_median_ms"] > 0
     assert verdict["test_images"] == 1000
+    for promise in ("latency", "accuracy"):
+        assert verdict[f"{promise}_verdict"] in ("kept", "not kept", "undecided")
+        assert verdict[f"{promise}_kept"] == (verdict[f"{promise}_verdict"] == "kept")
+        assert bool(verdict[f"{promise}_reason"]) == (verdict[f"{promise}_verdict"] == "undecided")
+    assert verdict["reference_baseline_ms"] > 0
+    assert len(verdict["reference_medians_ms"]) == len(verdict["session_medians_ms"]) >= 3
+    lost, won = verdict["lost_images"], verdict["won_images"]
+    assert verdict["drop_percent"] == pytest.approx(100 * (lost - won) / 1000)
+    assert verdict["drop_lower_percent"] < verdict["drop_percent"] < verdict["drop_upper_percent"]
     content = (deployed / "model.tflite").read_bytes()
     model = Int8Model(content)
     assert read_metadata(content)["arch"] == verdict["arch"]

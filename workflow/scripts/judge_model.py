@@ -5,7 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from foxnas import cli
-from foxnas.files.tables import read_json, write_json
+from foxnas.errors import FoxnasError
+from foxnas.files.tables import MAKE_ANEW, read_json, write_json
+from foxnas.verdict.confirmation import Trial, handed_over
+from foxnas.verdict.decision import Decision
+from foxnas.verdict.paired import decide_drop, discordant
 from foxnas.verdict.verification import judge
 
 
@@ -26,26 +30,33 @@ def main(
     Where the device itself was asked (`on_device`), its accuracy is the one that is judged, and this host's stands
     beside it.
     """
-    promised, chosen, scored = read_json(budget), read_json(winner), read_json(accuracy)
-    more: dict[str, Any] = {}
+    promised, chosen, scored = read_json(budget), read_json(winner), _read(accuracy, "float_correct", "int8_correct")
+    answers, more = scored["int8_correct"], dict[str, Any]()
     if on_device is not None:
+        answered = _read(on_device, "correct")
         more["host_int8_top1_percent"] = scored["int8_top1_percent"]
-        scored["int8_top1_percent"] = read_json(on_device)["top1_percent"]
+        scored["int8_top1_percent"], answers = answered["top1_percent"], answered["correct"]
     if compiled is not None:
         more["compiled"] = {name: value for name, value in read_json(compiled).items() if name != "made_by"}
-    (timed,) = read_json(latency)["models"].values()
+    timings = _read(latency, "baseline_ms", "tried")
+    deployed = handed_over(timings["tried"])
+    timed = deployed["latency"]
+    lost, won = discordant(scored["float_correct"], answers, scored["images"])
+    decisions = {
+        "latency": Decision(**deployed["decision"]),
+        "accuracy": decide_drop(lost, won, scored["images"], max_drop_percent),
+    }
     verdict = judge(
         promised["budget_ms"],
-        timed["upper_ms"],
-        scored["float_top1_percent"],
-        scored["int8_top1_percent"],
-        max_drop_percent,
+        **decisions,
+        **{name: scored[name] for name in ("float_top1_percent", "int8_top1_percent")},
     )
-    for promise, kept in (("latency", verdict["latency_kept"]), ("accuracy", verdict["accuracy_kept"])):
-        if not kept:
+    for promise, decided in decisions.items():
+        if decided.state != "kept":
             logging.warning(
-                "the %s promise is not kept: at most %.4g ms of %.4g ms, %.2f points below float",
-                promise, timed["upper_ms"], promised["budget_ms"], verdict["drop_percent"],
+                "the %s promise is %s: at most %.4g ms of %.4g ms, %.2f points below float%s",
+                promise, decided.state, verdict["latency_upper_ms"], promised["budget_ms"], verdict["drop_percent"],
+                f"; {decided.reason}" * bool(decided.reason),
             )  # fmt: skip
     write_json(
         validation,
@@ -61,12 +72,38 @@ def main(
             "float_top1_percent": scored["float_top1_percent"],
             "int8_top1_percent": scored["int8_top1_percent"],
             "latency_median_ms": timed["median_ms"],
-            "latency_upper_ms": timed["upper_ms"],
             "session_medians_ms": timed["session_medians_ms"],
+            "reference_medians_ms": timed["reference_medians_ms"],
+            "reference_baseline_ms": timings["baseline_ms"],
+            "sessions_redone": timed["sessions_redone"],
+            "lost_images": lost,
+            "won_images": won,
             **more,
             **verdict,
+            "verified_candidates": timings["verified"],
+            "tried": [_tried(trial) for trial in timings["tried"]],
         },
     )
+
+
+def _tried(trial: Trial) -> dict[str, Any]:
+    """Return what the verdict says of a candidate that was tried, in the order in which they were."""
+    latency, decision = trial["latency"], trial["decision"]
+    return {
+        **{name: trial[name] for name in ("id", "arch", "source", "batch")},
+        **{name: latency[name] for name in ("median_ms", "session_medians_ms", "sessions_redone")},
+        **{f"{side}_ms": decision[side] for side in ("lower", "upper")},
+        "verdict": decision["state"],
+        "reason": decision["reason"],
+    }
+
+
+def _read(path: Path, *keys: str) -> dict[str, Any]:
+    """Return what a file holds, or say that it is of a version that did not write these keys."""
+    value = read_json(path)
+    if missing := [key for key in keys if key not in value]:
+        raise FoxnasError(f"{path}: has no {missing[0]!r}; {MAKE_ANEW}")
+    return value
 
 
 if __name__ == "__main__":

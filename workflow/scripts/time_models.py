@@ -5,11 +5,15 @@ from pathlib import Path
 import numpy as np
 
 from foxnas import cli
+from foxnas.device.baseline import baseline_ms
 from foxnas.device.building import build_device
 from foxnas.device.config import AccessConfig, MeasuredConfig
 from foxnas.device.probes import exported_model
 from foxnas.device.whole_models import measure_models
+from foxnas.edgetpu.reference import reference_model
+from foxnas.files.identity import identities
 from foxnas.files.tables import write_json
+from foxnas.space.space import SearchSpace
 
 
 def main(
@@ -18,8 +22,13 @@ def main(
     device: MeasuredConfig,
     access: AccessConfig,
     provisioning: list[str],
+    space: SearchSpace,
     sessions: int,
+    spread_s: float,
     models: Path,
+    sampled: list[Path],
+    references: Path | None = None,
+    cache: Path | None = None,
     latencies: Path,
 ) -> None:
     """Write every model's session medians, their median, and its upper 95% bound."""
@@ -27,9 +36,18 @@ def main(
     if not files:  # a round of search, or a twist, had nothing new to propose
         write_json(latencies, {"made_by": made_by, "models": {}})
         return
-    target, protocol = build_device(device, access, provisioning)
-    contents = {path.stem: exported_model(device.kind, path) for path in files}
-    measured, info = measure_models(target, protocol, contents, sessions, np.random.default_rng(protocol.seed))
+    target, protocol = build_device(device, access, provisioning, identities(sampled))
+    reference, written_by = reference_model(device.kind, space, references, cache)
+    measured, info = measure_models(
+        target,
+        protocol,
+        {path.stem: exported_model(device.kind, path) for path in files},
+        reference,
+        sessions,
+        np.random.default_rng(protocol.seed),
+        baseline_ms=baseline_ms(sampled, written_by, protocol),
+        spread_s=spread_s,
+    )
     described = {name: one.to_json() for name, one in measured.items()}
     write_json(latencies, {"made_by": made_by, "models": described, **info})
 

@@ -10,9 +10,10 @@ from foxnas.accuracy.evaluation import Preparation, evaluate
 from foxnas.files.arrays import ArraysBySize, load_array
 from foxnas.files.seal import read_model
 from foxnas.files.tables import read_json, write_json
-from foxnas.int8.serving import top1_percent
+from foxnas.int8.serving import correct_images
 from foxnas.space.space import SearchSpace
 from foxnas.supernet.checkpoint import load_supernet
+from foxnas.verdict.paired import packed
 
 
 def main(
@@ -30,7 +31,7 @@ def main(
     threads: int,
     result: Path,
 ) -> None:
-    """Write top-1 of both on the whole test split."""
+    """Write top-1 of both on the whole test split, and which images each got right."""
     torch.set_num_threads(threads)
     arch = space.parse(read_json(winner)["winner"]["arch"])
     preparation = Preparation(
@@ -39,13 +40,16 @@ def main(
     subnet = preparation.subnet(arch)
     pixels, truth = ArraysBySize(images).at(arch.image_size), load_array(labels)
     seen = evaluate(subnet, pixels, truth, accuracy.batch_size)
+    of_int8 = correct_images(read_model(model), pixels, truth, threads, xnnpack)
     write_json(
         result,
         {
             "made_by": made_by,
             "arch": arch.text,
             "float_top1_percent": seen.top1_percent,
-            "int8_top1_percent": top1_percent(read_model(model), pixels, truth, threads, xnnpack),
+            "int8_top1_percent": 100 * int(of_int8.sum()) / len(truth),
+            "float_correct": packed(seen.correct),
+            "int8_correct": packed(of_int8),
             **seen.circumstances(),  # of the float evaluation
         },
     )

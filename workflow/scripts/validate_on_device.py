@@ -7,9 +7,11 @@ from foxnas.device.answers import predict_images
 from foxnas.device.building import build_device
 from foxnas.device.config import AccessConfig, MeasuredConfig
 from foxnas.files.arrays import ArraysBySize, load_array
+from foxnas.files.identity import identities
 from foxnas.files.seal import read_model
 from foxnas.files.tables import read_json, write_json
 from foxnas.space.arch import Arch
+from foxnas.verdict.paired import packed
 
 
 def main(
@@ -18,6 +20,7 @@ def main(
     device: MeasuredConfig,
     access: AccessConfig,
     provisioning: list[str],
+    sampled: list[Path],
     winner: Path,
     model: Path,
     images: list[Path],
@@ -25,11 +28,11 @@ def main(
     journal: Path,
     result: Path,
 ) -> None:
-    """Write top-1 on the whole test split, as the device answers."""
+    """Write top-1 on the whole test split, as the device answers, and which images it got right."""
     arch = Arch.parse(read_json(winner)["winner"]["arch"])
     truth = load_array(labels)
     content = model.read_bytes() if device.kind == "edgetpu" else read_model(model)
-    target, protocol = build_device(device, access, provisioning)
+    target, protocol = build_device(device, access, provisioning, identities(sampled))
     seen = predict_images(target, protocol, content, ArraysBySize(images).at(arch.image_size), journal)
     write_json(
         result,
@@ -39,6 +42,7 @@ def main(
             "model": model.name,
             "images": len(truth),
             "top1_percent": seen.top1_percent(truth),
+            "correct": packed(seen.classes == truth),
         },
     )
 

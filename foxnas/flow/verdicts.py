@@ -1,0 +1,72 @@
+"""Deployed models of a run in rows of text, and the promises that no model keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from foxnas.errors import FoxnasError
+from foxnas.files.tables import read_json
+from foxnas.flow.snakemake_private import Job
+from foxnas.verdict.promises import broken, states
+
+Row = tuple[str, ...]
+
+#: What is shown where a number is not known.
+UNKNOWN = "-"
+
+
+def broken_promises(jobs: Iterable[Job]) -> list[str]:
+    """Return what to say of the promises that no model keeps."""
+    judged = [job for job in jobs if job.rule == "judge_model"]
+    verdicts = [(job.wildcards["device"], _read(job.output.get("validation"))) for job in judged]
+    return [f"NOT KEPT: {sentence}" for device, found in verdicts if found for sentence in broken(device, found)]
+
+
+def deployed_models(jobs: Iterable[Job]) -> list[tuple[bool, Row]]:
+    """Return a row per deployed model, and whether it keeps its promises; those that do not come first."""
+    files: dict[tuple[str, str], str] = {}
+    verdicts: dict[tuple[str, str], str] = {}
+    for job in jobs:
+        if job.rule in ("deploy_winner", "deploy_compiled"):  # what the device runs is the later one
+            place = job.wildcards["device"], job.wildcards["budget"]
+            if job.rule == "deploy_compiled" or place not in files:
+                files[place] = job.place("model")
+        elif job.rule == "judge_model":
+            verdicts[job.wildcards["device"], job.wildcards["budget"]] = job.output["validation"]
+    rows = [_model(device, budget, file, verdicts.get((device, budget))) for (device, budget), file in files.items()]
+    return sorted(rows, key=lambda row: row[0])
+
+
+def _model(device: str, budget: str, file: str, validation: str | None) -> tuple[bool, Row]:
+    name = f"{budget} on {device}"
+    found = _read(validation)
+    if not found:
+        return True, (name, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, file)
+    promised, median, upper = (found[key] for key in ("budget_ms", "latency_median_ms", "latency_upper_ms"))
+    row = (
+        name,
+        f"{promised:.4g} ms",
+        f"{median:.4g} ({upper:.4g}) ms",
+        f"{found['int8_top1_percent']:.2f}%",
+        _in_words(found),
+        file,
+    )
+    return found["latency_kept"] and found["accuracy_kept"], row
+
+
+def _in_words(found: dict[str, Any]) -> str:
+    """Return which promises are not kept, or undecided: ``latency undecided, accuracy not kept``."""
+    lost = {promise: verdict for promise, verdict in states(found).items() if verdict != "kept"}
+    if len(lost) == 2 and len(set(lost.values())) == 1:
+        return f"latency and accuracy {lost['latency']}"
+    return ", ".join(f"{promise} {verdict}" for promise, verdict in lost.items()) or "kept"
+
+
+def _read(path: str | None) -> dict[str, Any]:
+    """Return a verdict, empty if it cannot be read."""
+    try:
+        return read_json(Path(path)) if path else {}
+    except FoxnasError:
+        return {}
