@@ -60,7 +60,8 @@ def pretend_finished(workflow: Any, jobs: Iterable[Any], write: Callable[[Path, 
     """Record planned jobs as finished, whose outputs `write` makes (told whether a folder): else jobs have to run."""
     workflow.iocache.deactivate()  # as before real jobs: it would not see, nor checksum, what is written now
     for job in (job for level in workflow.dag.toposorted(set(jobs)) for job in level):
-        for file in job.output:
+        # A rule that is asked for by name has to have made its benchmark, too.
+        for file in filter(None, [*job.output, job.benchmark]):
             Path(file).parent.mkdir(parents=True, exist_ok=True)
             write(Path(file), file.is_directory)
         workflow.async_run(workflow.persistence.finished(job))
