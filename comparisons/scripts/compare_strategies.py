@@ -5,6 +5,7 @@ from pathlib import Path
 from comparisons.report.pages import read_budget, write_strategies
 from foxnas import cli
 from foxnas.accuracy.outcomes import TARGETS
+from foxnas.files.identity import identities_of_tables, require_same
 from foxnas.space.pooling import accuracy_and_latency
 
 
@@ -32,7 +33,11 @@ def main(
     sizes, count = len(accuracy), len(budgets) // len(devices)
     shown = {}
     for i, device in enumerate(devices):
-        random = accuracy_and_latency(accuracy, latency[i * sizes : (i + 1) * sizes], TARGETS[target])
+        sample = latency[i * sizes : (i + 1) * sizes]
+        for table in found_latency[i * count : (i + 1) * count]:
+            for identity in identities_of_tables([table]):
+                require_same(device, identities_of_tables(sample), identity, f"what measured {table}")
+        random = accuracy_and_latency(accuracy, sample, TARGETS[target])
         shown[device] = [read_budget(*one, random, target) for one in files[i * count : (i + 1) * count]]
     write_strategies(page, made_by, space, target, shown)
 

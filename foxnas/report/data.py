@@ -13,7 +13,6 @@ import pandas as pd
 from foxnas.accuracy.outcomes import TARGETS
 from foxnas.edgetpu.columns import FIGURES
 from foxnas.errors import FoxnasError
-from foxnas.files.identity import identities_of_tables, require_same
 from foxnas.files.tables import read_json, read_provenance, read_table
 from foxnas.predictor.model import Predictor
 from foxnas.report.files import PageFiles
@@ -185,9 +184,6 @@ def _budget(files: PageFiles, device: str, budget: str) -> BudgetRun:
     traces = [read_table(one["trace"], _TRACE).assign(round=name) for name, one in rounds.items()]
     validation = _json(search["validation"], _VALIDATION)
     last = files.rounds[-1]
-    sampled = identities_of_tables(list(files.latency(device).values()))
-    for identity in identities_of_tables([search["latency"]]):
-        require_same(device, sampled, identity, f"what measured {search['latency']}")
     return BudgetRun(
         name=limit["name"],
         budget_ms=float(limit["budget_ms"]),
