@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import types
 from collections.abc import Callable
 from dataclasses import asdict, is_dataclass
@@ -26,6 +27,18 @@ Text = Annotated[str, Strict()]
 LONGEST_NAME = 100
 
 Name = Annotated[Text, Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=LONGEST_NAME)]
+
+
+def no_wildcards(path: str, but: tuple[str, ...] = ()) -> str:
+    """Return a path that is an input of a rule; refused (FoxnasError) where Snakemake would see a wildcard in it."""
+    for found in re.findall(r"\{[^{}]*\}", path):
+        if found not in but:
+            raise FoxnasError(
+                f"{path!r} has {found} in it, which is a wildcard to Snakemake; rename the file or a folder"
+            )
+    return path
+
+
 #: Of this host; ~ is the home folder, as a shell has it.
 HostPath = Annotated[Text, Field(min_length=1), AfterValidator(os.path.expanduser)]
 Count = Annotated[Whole, Field(ge=1)]

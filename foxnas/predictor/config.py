@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field, field_validator
 
 from foxnas.errors import FoxnasError
 from foxnas.predictor.forms import Form
-from foxnas.section import Count, HostPath, Name, Section, Seed
+from foxnas.section import Count, HostPath, Name, Section, Seed, no_wildcards
 
 
 class RivalsConfig(Section):
@@ -33,7 +34,7 @@ class FurtherTargetConfig(Section):
     """For axes and tables, such as ms, mJ or MB."""
     form: Form = "paper"
     """Of the fit that is shown in full; the others stand beside it."""
-    table: HostPath | None = None
+    table: Annotated[HostPath, AfterValidator(partial(no_wildcards, but=("{device}", "{size}")))] | None = None
     """A CSV file of your own with columns arch (as in accuracy.csv) and the above, where {device} and {size} stand for
     their names, such as energy/{device}-{size}.csv; null: the device's latency table (p10_ms, p90_ms, mad_ms, ...)."""
 
