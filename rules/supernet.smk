@@ -44,8 +44,7 @@ else:
         """Check that the given checkpoint is of this space, and take it as the supernet."""
         input:
             **flow.script("take_checkpoint"),
-            # A function, since braces in its text would be wildcards.
-            checkpoint=lambda wildcards: flow.checkpoint(CONFIG),
+            checkpoint=flow.checkpoint(CONFIG),
         output:
             supernet="results/{space}/supernet.safetensors",
         log:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field, field_validator
 
 from foxnas.errors import FoxnasError
 from foxnas.predictor.forms import Form
 from foxnas.settings.limits import Count, Name, Seed
-from foxnas.settings.section import HostPath, Section
+from foxnas.settings.section import HostPath, Section, no_wildcards
 
 
 class RivalsConfig(Section):
@@ -34,7 +35,7 @@ class FurtherTargetConfig(Section):
     """For axes and tables, such as ms, mJ or MB."""
     form: Form = "paper"
     """Form of the fit that is shown in full; the others stand beside it."""
-    table: HostPath | None = None
+    table: Annotated[HostPath, AfterValidator(partial(no_wildcards, but=("{device}", "{size}")))] | None = None
     """A CSV file of your own with columns arch (as in accuracy.csv) and the above, where {device} and {size} stand for
     their names, such as energy/{device}-{size}.csv; null: the device's latency table (p10_ms, p90_ms, mad_ms, ...)."""
 

@@ -4,12 +4,25 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import asdict, is_dataclass
 from typing import Annotated, Any, get_args, get_type_hints
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from foxnas.errors import FoxnasError
 from foxnas.settings.limits import RULES, Settings, Text
+
+
+def no_wildcards(path: str, but: tuple[str, ...] = ()) -> str:
+    """Return a path that is an input of a rule; refused (FoxnasError) where Snakemake would see a wildcard in it."""
+    for found in re.findall(r"\{[^{}]*\}", path):
+        if found not in but:
+            raise FoxnasError(
+                f"{path!r} has {found} in it, which is a wildcard to Snakemake; rename the file or a folder"
+            )
+    return path
+
 
 #: Of this host; ~ is the home folder, as a shell has it.
 HostPath = Annotated[Text, Field(min_length=1), AfterValidator(os.path.expanduser)]

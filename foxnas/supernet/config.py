@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from foxnas.errors import FoxnasError
-from foxnas.settings.section import HostPath, Section
+from foxnas.settings.section import HostPath, Section, no_wildcards
 from foxnas.supernet.training.recipe import Recipe
 
 
@@ -16,7 +16,7 @@ class SupernetConfig(Section):
 
     source: Literal["checkpoint", "train"] = "checkpoint"
     """checkpoint: take supernet.checkpoint; train: train one by supernet.training (minutes to hours)."""
-    checkpoint: HostPath | None = None
+    checkpoint: Annotated[HostPath, AfterValidator(no_wildcards)] | None = None
     """A file of this space, for source: checkpoint. It is of safetensors or torch.save, with the tensors named as ours
     are or as in the supernets of Once-for-All."""
     gpus: Annotated[int, Field(ge=0)] = 0

@@ -8,6 +8,7 @@ import dataclasses
 import functools
 import math
 import operator
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
@@ -280,3 +281,22 @@ def test_the_home_folder_is_where_a_shell_has_it(monkeypatch: pytest.MonkeyPatch
         invalidation.changed(written_out("tiny"), {"data.folder": "~/photos", "supernet.checkpoint": "~/w.pt"})
     )
     assert (config.data.folder, config.supernet.checkpoint) == ("/home/me/photos", "/home/me/w.pt")
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        ("supernet.checkpoint", "we{i}ghts.pt", "{i}"),
+        ("predictors.further_targets.0.table", "{x}/{device}-{size}.csv", "{x}"),
+        ("predictors.further_targets.0.table", "{}/{device}-{size}.csv", "{}"),
+    ],
+)
+def test_braces_that_snakemake_would_take_for_wildcards_are_named(path: str, value: str, said: str) -> None:
+    with pytest.raises(FoxnasError, match=re.escape(f"has {said} in it, which is a wildcard")):
+        load_config(invalidation.changed(written_out("tiny"), {path: value}), "test")
+    kept = {
+        "supernet.checkpoint": "a{b.pt",
+        "predictors.further_targets.0.table": "{device}/{size}.csv",
+        "data.folder": "{x}",
+    }
+    assert load_config(invalidation.changed(written_out("tiny"), kept), "test").data.folder == "{x}"

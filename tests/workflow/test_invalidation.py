@@ -115,22 +115,6 @@ def test_a_users_file_replaced_by_an_older_one_reruns_what_reads_it(
     assert not dry_runs.plan(folder, config).runs
 
 
-def test_braces_in_the_users_paths_are_no_wildcards(dry_runs: DryRuns, tmp_path: Path) -> None:
-    paths = {
-        "supernet.source": "checkpoint",
-        "supernet.checkpoint": "we{i}ghts.safetensors",
-        "predictors.further_targets.0.table": "{x}{/{device}-{size}.csv",
-        "data.folder": "pho{0}tos",
-    }
-    config = changed(BASES["own"].config(), paths)
-    BASES["own"].bring(tmp_path)
-    for name in ("we{i}ghts.safetensors", "{x}{/local-16.csv", "{x}{/local-24.csv", "pho{0}tos/cat/1.jpg"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(name)
-    dry_runs.pretend(tmp_path, config)
-    assert not dry_runs.plan(tmp_path, config).runs
-
-
 def test_placeholders_answer_as_a_real_run_does(dry_runs: DryRuns, finished: dict[str, Path], tmp_path: Path) -> None:
     """The same jobs, and for the same kind of reason; which files it lists depends on the order of Snakemake's sets."""
     config = BASES["tiny"].config()
