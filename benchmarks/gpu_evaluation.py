@@ -1,0 +1,253 @@
+"""Evaluation on the device: the CPU's results, and how fast, against the bare forward pass and against Once-for-All's.
+
+ours    from stored bytes to counts, through `evaluate_together`; subnets go through the images `together`.
+bare    nothing but the forward pass of the same folded subnets, on batches that are ready on the device, nobody looking
+        at what comes out.
+theirs  `RunManager.validate` of PyPI's `ofa`, if it imports, of its own network in its own space, on tensors that are
+        ready on the device; ours is then timed in that space, too.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from benchmarks.gpu_settings import OFA, Agreement, Scale, Throughput, space_of
+from benchmarks.made_up import Held, shaken
+from foxnas.accuracy.evaluation import Preparation, evaluate_together, recalibrate
+from foxnas.accuracy.hardware import PROCESSORS, Hardware
+from foxnas.images.pixels import to_input
+from foxnas.runner.pytorch import captured
+from foxnas.space.arch import Arch
+from foxnas.space.space import SearchSpace
+from foxnas.supernet.subnet import Subnet
+
+#: Two logits nearer than this share of the standard deviation of all are a tie, which rounding may decide.
+TIE = 1e-3
+#: Relative to a channel's deviation (means, and square roots of variances), and of probabilities.
+TOLERANCE = 1e-3
+
+
+def _inputs(space: SearchSpace, size: int, images: int, subnets: int) -> tuple[np.ndarray, np.ndarray, list[Arch]]:
+    """Return random pixels, labels and architectures."""
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (images, size, size, space.image_channels), dtype=np.uint8)
+    return pixels, rng.integers(0, space.classes, images), [space.draw(size, rng) for _ in range(subnets)]
+
+
+@torch.inference_mode()
+def _logits(subnet: Subnet, pixels: np.ndarray, batch: int) -> Tensor:
+    return torch.cat([subnet(to_input(pixels[i : i + batch])) for i in range(0, len(pixels), batch)])
+
+
+def _statistics(subnet: Subnet) -> list[tuple[Tensor, Tensor]]:
+    """Return every batch norm's mean and standard deviation, on the CPU."""
+    norms = [module for module in subnet.modules() if isinstance(module, nn.BatchNorm2d)]
+    found = []
+    for norm in norms:
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        found.append((norm.running_mean.cpu(), (norm.running_var.cpu() + norm.eps).sqrt()))
+    return found
+
+
+def agreement(setting: Agreement, hardware: Hardware) -> dict[str, Any]:
+    """Return how far the device's statistics, classes and probabilities lie from those of the CPU."""
+    space = space_of(setting.space, setting.size)
+    pixels, _, archs = _inputs(space, setting.size, setting.images, setting.subnets)
+    calibrating = min(setting.images, 2 * setting.batch)
+    places = (PROCESSORS, hardware)
+    supernets = [shaken(space, space.name == OFA).to(place.device) for place in places]
+    preparations = [
+        Preparation(supernet, Held(pixels), calibrating, setting.batch, place)
+        for supernet, place in zip(supernets, places, strict=True)
+    ]
+    wrong = ties = 0
+    statistics = probability = 0.0
+    for arch in archs:
+        fresh = []
+        for place, supernet in zip(places, supernets, strict=True):
+            batches = [
+                to_input(pixels[i : i + setting.batch], place.device) for i in range(0, calibrating, setting.batch)
+            ]
+            fresh.append(_statistics(recalibrate(Subnet(supernet, arch), batches)))
+        for (mean, deviation), (other_mean, other_deviation) in zip(*fresh, strict=True):
+            off = torch.maximum((mean - other_mean).abs(), (deviation - other_deviation).abs()) / deviation
+            statistics = max(statistics, float(off.max()))
+        subnets = [preparation.subnet(arch) for preparation in preparations]
+        logits = _logits(subnets[0], pixels, setting.batch)
+        best, truth = logits.topk(2).values, logits.argmax(1).numpy()
+        tied = (best[:, 0] - best[:, 1] <= TIE * logits.std()).numpy()
+        here, there = (
+            evaluate_together(subnet.beginning, [subnet.rest], pixels, truth, setting.batch, place)[0]
+            for place, subnet in zip(places, subnets, strict=True)
+        )
+        wrong += int((~there.correct & ~tied).sum())
+        ties += int(tied.sum())
+        probability = max(probability, float(np.abs(here.correct_probability - there.correct_probability).max()))
+    return {
+        **setting._asdict(),
+        "classes_that_differ_outside_ties": wrong,
+        "ties": ties,
+        "largest_difference_of_statistics": statistics,
+        "largest_difference_of_probabilities": probability,
+    }
+
+
+def _timed(work: Callable[[], object], hardware: Hardware) -> float:
+    """Return the shorter of two times, in seconds, after one call that meets every shape for the first time."""
+    work()
+    times = []
+    for _ in range(2):
+        begin = hardware.clock()
+        work()
+        times.append(hardware.clock() - begin)
+    return min(times)
+
+
+@torch.inference_mode()
+def _forward(networks: Sequence[Callable[[Tensor], Tensor]], ready: Sequence[Tensor], hardware: Hardware) -> None:
+    for network in networks:
+        for batch in ready:
+            with hardware.autocast():
+                network(batch)
+
+
+def throughput(setting: Throughput, precisions: Sequence[str], hardware: Hardware) -> dict[str, Any]:
+    """Return images a second of ours, by how many subnets go together, and of the bare forward pass, by batch."""
+    space = space_of(setting.space, setting.size)
+    pixels, labels, archs = _inputs(space, setting.size, setting.images, setting.subnets)
+    supernet, work = shaken(space, space.name == OFA), setting.subnets * setting.images
+    preparation = Preparation(supernet, Held(pixels), setting.images, min(setting.batches), hardware)
+    begin = hardware.clock()
+    subnets = [preparation.subnet(arch) for arch in archs]
+    preparing_s = hardware.clock() - begin
+    ready = to_input(pixels, hardware.device)
+
+    def bare(batch: int, place: Hardware = hardware) -> float:
+        return work / _timed(lambda: _forward(subnets, ready.split(batch), place), hardware)
+
+    by_batch = {batch: bare(batch) for batch in setting.batches}
+    best = max(by_batch, key=lambda batch: by_batch[batch])
+
+    def ours(together: int, batch: int, place: Hardware = hardware) -> float:
+        groups = [subnets[i : i + together] for i in range(0, len(subnets), together)]
+
+        def run() -> None:
+            for group in groups:
+                rests = [subnet.rest for subnet in group]
+                evaluate_together(group[0].beginning, rests, pixels, labels, batch, place)
+
+        return work / _timed(run, hardware)
+
+    together = {number: ours(number, best) for number in setting.together}
+    most = max(together, key=lambda number: together[number])
+    narrow = {}
+    for precision in precisions:
+        if precision != "fp32":
+            place = replace(hardware, precision=precision)
+            narrow[precision] = ours(most, best, place), bare(best, place)
+    contiguous = [subnet.to(memory_format=torch.contiguous_format) for subnet in subnets]
+    nchw = ready.contiguous()
+    in_nchw = work / _timed(lambda: _forward(contiguous, nchw.split(best), hardware), hardware)
+    for subnet in subnets:
+        subnet.to(memory_format=torch.channels_last)
+    return {
+        **setting._asdict(),
+        "unit": "images/s",
+        "prepared": round(work / preparing_s, 1),
+        "bare_by_batch": {batch: round(rate, 1) for batch, rate in by_batch.items()},
+        "best_batch": best,
+        "ours_by_subnets_together": {number: round(rate, 1) for number, rate in together.items()},
+        "best_together": most,
+        "ours_over_bare": round(together[most] / by_batch[best], 3),
+        "bare_channels_first_over_channels_last": round(in_nchw / by_batch[best], 3),
+        "ours_over_bare_by_precision": {
+            precision: round(rate / without, 3) for precision, (rate, without) in narrow.items()
+        },
+        "ours_over_fp32_by_precision": {
+            precision: round(rate / together[most], 3) for precision, (rate, _) in narrow.items()
+        },
+        "bare_by_graph_over_bare": _by_graph(subnets[:4], ready[:best], hardware),
+    }
+
+
+@torch.inference_mode()
+def _by_graph(subnets: Sequence[Subnet], batch: Tensor, hardware: Hardware) -> float | None:
+    """Return the throughput of replayed CUDA graphs over that of the same passes launched; None without CUDA."""
+    if hardware.device.type != "cuda":
+        return None
+    replays = [captured(torch, lambda subnet=subnet: subnet(batch)) for subnet in subnets]  # type: ignore[misc]
+
+    def replay() -> None:
+        for one in replays * 10:
+            one()
+
+    launched = _timed(lambda: _forward(list(subnets) * 10, [batch], hardware), hardware)
+    return round(launched / _timed(replay, hardware), 3)
+
+
+def against_theirs(setting: Throughput, batch: int, together: int, hardware: Hardware) -> dict[str, Any]:
+    """Return our evaluation's throughput over that of PyPI's `ofa`, in its space, from calibration on and without."""
+    try:
+        from benchmarks.evaluation import Setting, Theirs
+    except ImportError as error:
+        return {"ofa": f"not compared with: {error}"}
+    space = space_of(OFA, setting.size)
+    pixels, labels, archs = _inputs(space, setting.size, setting.images, together)
+    supernet = shaken(space, statistics=True)
+    theirs = Theirs(
+        supernet, Setting(OFA, setting.size, setting.images, batch), to_input(pixels).to(hardware.device), labels
+    )
+    preparation = Preparation(supernet, Held(pixels), setting.images, batch, hardware)
+    kept: list[Subnet] = []
+
+    def prepare() -> None:
+        kept[:] = [preparation.subnet(arch) for arch in archs]
+
+    def evaluate() -> None:
+        evaluate_together(kept[0].beginning, [subnet.rest for subnet in kept], pixels, labels, batch, hardware)
+
+    calibrated_s = evaluated_s = 0.0
+    for arch in archs:
+        theirs.activate(arch)
+        begin = hardware.clock()
+        theirs.activate(arch)
+        middle = hardware.clock()
+        theirs.validate()
+        calibrated_s, evaluated_s = calibrated_s + middle - begin, evaluated_s + hardware.clock() - middle
+    return {
+        "ours_over_theirs_calibration": round(calibrated_s / _timed(prepare, hardware), 3),
+        "ours_over_theirs_evaluation": round(evaluated_s / _timed(evaluate, hardware), 3),
+    }
+
+
+def section(scale: Scale, device: str) -> dict[str, Any]:
+    """Return how evaluation on the device agrees with the CPU's, and how fast it is."""
+    hardware = Hardware.choose(device, "fp32")
+    agreements = [agreement(setting, hardware) for setting in scale.agreement]
+    begin = time.perf_counter()
+    speed = throughput(scale.throughput, scale.precisions, hardware)
+    speed |= against_theirs(scale.throughput, speed["best_batch"], speed["best_together"], hardware)
+    failed = []
+    for one in agreements:
+        where = f"{one['space']} at {one['size']} px"
+        if one["classes_that_differ_outside_ties"]:
+            failed.append(f"{where}: {one['classes_that_differ_outside_ties']} classes differ from the CPU's")
+        failed += [
+            f"{where}: {what.replace('_', ' ')} from the CPU's is {one[what]:.2g}, above {TOLERANCE}"
+            for what in ("largest_difference_of_statistics", "largest_difference_of_probabilities")
+            if not one[what] <= TOLERANCE
+        ]
+    return {
+        "device": hardware.name,
+        "agreement": agreements,
+        "throughput": speed | {"seconds": round(time.perf_counter() - begin, 1)},
+        "failed": failed,
+    }
