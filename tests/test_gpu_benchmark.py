@@ -22,10 +22,10 @@ BARE = """
 import sys
 from importlib.machinery import PathFinder
 
-#: torch, numpy, safetensors and Pillow with what torch itself needs; ours.
+#: torch, numpy, safetensors and Pillow with what torch itself needs or takes where it is installed; ours.
 ALLOWED = set(
     "torch torchgen functorch numpy safetensors PIL filelock typing_extensions sympy mpmath networkx jinja2 markupsafe "
-    "fsspec setuptools triton nvidia cuda foxnas benchmarks sitecustomize usercustomize _distutils_hack".split()
+    "fsspec setuptools triton nvidia cuda optree foxnas benchmarks sitecustomize usercustomize _distutils_hack".split()
 )
 
 
