@@ -162,6 +162,15 @@ def test_every_room_has_its_tests(folder: str) -> None:
     assert list((ROOT / "tests" / folder).glob("test_*.py"))
 
 
+def test_what_snakemake_does_not_document_is_used_in_one_module() -> None:
+    """The directives need no import; `ancient`, `local` and `update_config` are documented."""
+    documented = {"snakemake.io", "snakemake.utils"}
+    for path in MODULES:
+        if path != Path("foxnas/flow/snakemake_private.py"):
+            found = {name for name in imported(path) if name.split(".")[0] == "snakemake"}
+            assert found <= documented, path
+
+
 def test_benchmarks_import_no_test() -> None:
     for path in (p.relative_to(ROOT) for p in (ROOT / "benchmarks").glob("*.py")):
         assert not [n for n in imported(path) if n.startswith("tests.") and not n.startswith("tests.support")], path

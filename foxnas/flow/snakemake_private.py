@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -28,20 +29,24 @@ from snakemake import api as api  # before the others: they import each other in
 from snakemake import common, rules
 from snakemake.dag import DAG
 from snakemake.logging import logger as logger  # writes to the terminal and to the log file of the run
+from snakemake.persistence import ParamsChange, PersistenceBase
 
-from foxnas.flow import lost_records
+from foxnas.files.provenance import differing, leaf, recorded_settings
 
 #: Where Snakemake keeps its locks on a folder: it has no command that says whether one is stale.
 LOCKS = Path(".snakemake") / "locks"
 
 _update_needrun = DAG.update_needrun
 _get_function_params = common.get_function_params
+_has_metadata = PersistenceBase.has_metadata
+_params_changed = PersistenceBase.params_changed
 
 
 def mend_snakemake() -> None:
-    """Mend three flaws of this process' Snakemake: of the next two functions, and of `lost_records`. Idempotent."""
+    """Mend three flaws of this process' Snakemake, each told by its function below. Idempotent."""
     DAG.update_needrun = _look_past_ancient_inputs
-    lost_records.go_by_the_outputs()
+    PersistenceBase.has_metadata = _can_tell
+    PersistenceBase.params_changed = _what_changed
     common.get_function_params = rules.get_function_params = parameters_of
 
 
@@ -72,6 +77,35 @@ def _carried_along(dag: Any, direction: Mapping[Any, Mapping[Any, set[Any]]], *j
             if other not in seen and not all(file.is_ancient for file in files):
                 seen.add(other)
                 waiting.append(other)
+
+
+def _can_tell(persistence: Any, job: Any) -> bool:
+    """Whether Snakemake can tell if a job's params changed: by its records or, where those are lost, by the outputs.
+
+    A job without a record, after `rm -rf .snakemake` or where results were copied, is never run again by Snakemake
+    itself, whatever changed: after a changed protocol, new measurements were joined with old ones.
+    """
+    return bool(_has_metadata(persistence, job)) or bool(_settings_of_outputs(persistence, job))
+
+
+def _what_changed(persistence: Any, job: Any, file: Any = None) -> Any:
+    """Return what Snakemake's records say has changed and, where there are none, what the outputs say."""
+    changes = _params_changed(persistence, job, file)
+    for output, recorded in _settings_of_outputs(persistence, job, file).items():
+        wanted = json.loads(job.params.settings)
+        if leaves := differing(recorded, wanted):
+            before, now = ({f"{name}: {leaf(one, name)}" for name in leaves} for one in (recorded, wanted))
+            changes |= ParamsChange(only_old=before, only_new=now, files={output})
+    return changes
+
+
+def _settings_of_outputs(persistence: Any, job: Any, file: Any = None) -> dict[Any, dict[str, Any]]:
+    """Return the settings that those outputs say of which Snakemake has no record, of rules with the param."""
+    if not hasattr(job.params, "settings"):
+        return {}
+    lost = [output for output in ([file] if file else job.output) if persistence.metadata(output) is None]
+    read = {output: recorded_settings(Path(output)) for output in lost}
+    return {output: settings for output, settings in read.items() if settings is not None}
 
 
 def parameters_of(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
