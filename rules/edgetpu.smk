@@ -1,5 +1,13 @@
 """Edge TPU: probes and models compiled on this host, before anything is timed on the device."""
 
+#: Of the first shard, whose model every session of whole models times beside them.
+REFERENCES = expand(
+    "results/{space}/{size}/shards/compiled-{device}/{shard}-references.csv",
+    size=SIZES[:1],
+    shard=SHARDS[:1],
+    allow_missing=True,
+)
+
 
 rule compile_probes:
     """Check and compile one shard of probes; a probe that fails is a row with the reason."""
@@ -113,12 +121,7 @@ use rule time_candidates as time_compiled_candidates with:
         ready=lambda wildcards: flow.ready(CONFIG.device(wildcards.device)),
         models=ancient(rules.compile_candidates.output.compiled_models),
         sampled=SAMPLED,
-        references=expand(
-            rules.compile_probes.output.references,
-            size=SIZES[:1],
-            shard=SHARDS[:1],
-            allow_missing=True,
-        ),
+        references=REFERENCES,
     output:
         latencies="results/{space}/search/{device}/{budget}/{batch}/timed.json",
     log:
@@ -171,12 +174,7 @@ use rule confirm_latency as confirm_compiled_latency with:
             of_batches("results/{space}/search/{device}/{budget}/{batch}/compiled")
         ),
         sampled=SAMPLED,
-        references=expand(
-            rules.compile_probes.output.references,
-            size=SIZES[:1],
-            shard=SHARDS[:1],
-            allow_missing=True,
-        ),
+        references=REFERENCES,
     output:
         latencies="results/{space}/deploy/{device}/{budget}/latency.json",
     log:
