@@ -172,7 +172,7 @@ def test_an_unused_module_and_the_rules_own_code_rerun_nothing(
 ) -> None:
     for path in (
         tree / "foxnas" / "flow" / "params.py",
-        tree / "foxnas" / "config" / "documents.py",
+        tree / "foxnas" / "config" / "names.py",
         tree / "Snakefile",
     ):
         path.write_text(path.read_text() + "\nEDITED = True\n")
