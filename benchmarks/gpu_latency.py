@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,9 @@ def measure(
 ) -> dict[str, Any]:
     """Return how well two sessions repeat, what the device said meanwhile, and the fit to the means of both."""
     space, rng = space_of(space_name, setting.size), np.random.default_rng(0)
-    device = Device("gpu", LocalTransport(), backend="torch", lock=lock, busy_s=60)
+    device = Device(
+        "gpu", LocalTransport(), backend="torch", lock=lock, busy_s=60, checked=find_spec("pydantic") is not None
+    )
     archs = [arch for _, arch in zip(range(setting.probes), space.sample(setting.size, rng), strict=False)]
     probes = [(arch.id, arch.text, partial(write_float, space, arch)) for arch in archs]
     reference = write_float(space, space.largest(setting.size))

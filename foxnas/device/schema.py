@@ -7,16 +7,14 @@ waited for it. Fields that are not listed are dropped.
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from foxnas.device.text import LONGEST_TEXT, printable
 from foxnas.device.transport import Implausible
 
-#: Longest text that is kept of a device's; what a compiler or a traceback says is longer, and ends in what matters.
-_TEXT = 600
 _NAME = 200
 
 #: What a host's clock and a device's may disagree by: a step of one of them, and the share that is due to drift.
@@ -29,19 +27,11 @@ _WORDS = r"^(Input|Value|List|Dictionary|String|Tuple) should "
 _GRAIN_MS = 1e-6
 
 
-def printable(text: str, longest: int = _TEXT) -> str:
-    """Return a device's text as one line that moves no cursor and colours nothing, its end where it is long."""
-    line = " ".join(
-        "".join(" " if unicodedata.category(one)[0] in "CZ" else one for one in text[-4 * longest :]).split()
-    )
-    return line if len(line) <= longest else f"...{line[-longest:]}"
-
-
 def _line(longest: int) -> BeforeValidator:
     return BeforeValidator(lambda value: printable(value, longest) if isinstance(value, str) else value)
 
 
-_Text = Annotated[str, _line(_TEXT)]
+_Text = Annotated[str, _line(LONGEST_TEXT)]
 _Word = Annotated[str, _line(_NAME)]
 _Above0 = Annotated[float, Field(gt=0)]
 _Least0 = Annotated[float, Field(ge=0)]
@@ -59,6 +49,20 @@ class _Answer(BaseModel):
     model_config = ConfigDict(strict=True, allow_inf_nan=False, extra="ignore")
 
 
+class _Gpu(_Answer):
+    clock_mhz: _Mhz | None = None
+    highest_clock_mhz: _Mhz | None = None
+    memory_clock_mhz: _Mhz | None = None
+    temperature_c: _Celsius | None = None
+    power_w: _Energy | None = None
+    power_limit_w: _Energy | None = None
+    ecc_errors: _Least0 | None = None
+    performance_state: _Word | None = None
+    persistence: _Word | None = None
+    ecc: _Word | None = None
+    throttled: _Word | None = None
+
+
 class _State(_Answer):
     governor: _Word | None = None
     clock_mhz: _Mhz | None = None
@@ -68,6 +72,7 @@ class _State(_Answer):
     power_w: _Energy | None = None
     load: _Least0 | None = None
     affinity: Annotated[list[_Count], Field(max_length=65536)] | None = None
+    gpu: _Gpu | None = None
 
 
 class _Machine(_Answer):

@@ -19,7 +19,6 @@ from foxnas.device.acceptance import COLUMNS, is_settled, judge, references, tab
 from foxnas.device.client import Runner
 from foxnas.device.protocol import MeasurementProtocol
 from foxnas.device.retrying import persist
-from foxnas.device.schema import checked_row
 from foxnas.device.status_line import condition
 from foxnas.device.transport import Device, DeviceLost, Implausible, RunnerDied
 from foxnas.errors import FoxnasError
@@ -159,6 +158,8 @@ def _key(runner: Runner, reference: bytes, made_from: str) -> dict[str, str]:
 
 def _is_possible(record: Mapping[str, Any]) -> bool:
     """Whether a record is of a timing that a device can give; versions before this one wrote others down."""
+    from foxnas.device.schema import checked_row
+
     try:
         if record["kind"] in ("probe", "reference"):
             checked_row(record["row"], 0.0, math.inf)

@@ -128,6 +128,9 @@ class Device:
         How long a lost device is tried again without any progress; 0 gives up at once.
     sampled
         Identities of what measured the sample. A session with anything else is refused.
+    checked
+        Whether answers are held to `foxnas.device.schema`, which needs pydantic. False only for a runner of this very
+        process' own making, where nothing else is installed.
     """
 
     name: str
@@ -138,6 +141,7 @@ class Device:
     busy_s: float = 3600.0
     away_s: float = 0.0
     sampled: Sequence[Mapping[str, Any]] = ()
+    checked: bool = True
 
     def __str__(self) -> str:
         return f"device {self.name} ({self.transport.host})"

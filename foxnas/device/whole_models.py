@@ -203,6 +203,6 @@ def _latency(name: str, made: Sequence[ModelSession], protocol: MeasurementProto
         tuple(one.reference_ms for one in believed),
         tuple({"session": number, "reason": reason} for number, reason in reasons.items() if reason),
         disturbed=len(calm) < LEAST_SESSIONS,
-        peak_memory_mb=max((row["peak_memory_mb"] for row in rows if row["peak_memory_mb"]), default=None),
+        peak_memory_mb=max((mb for row in rows if (mb := row.get("peak_memory_mb"))), default=None),
         **{fact: rows[0].get(fact) for fact in FACTS},
     )

@@ -74,8 +74,8 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
         temporary.write_text(text)
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object. Raises FoxnasError naming the file when it is missing, damaged or edited.
+def read_json(path: Path, keys: Sequence[str] = ()) -> dict[str, Any]:
+    """Read a JSON object. Raises FoxnasError naming the file when it is missing, damaged, edited or without a key.
 
     An object without a digest, as people write them, is taken as it is.
     """
@@ -87,6 +87,8 @@ def read_json(path: Path) -> dict[str, Any]:
         raise FoxnasError(f"{path}: expected a JSON object; delete it and run again")
     if not unseal(value):
         raise FoxnasError(f"{path}: was edited since it was written; {MAKE_ANEW}")
+    if missing := [key for key in keys if key not in value]:
+        raise FoxnasError(f"{path}: has no {missing[0]!r}; {MAKE_ANEW}")
     return value
 
 

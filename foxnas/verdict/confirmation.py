@@ -40,3 +40,15 @@ def handed_over(trials: Sequence[Trial]) -> Trial:
     kept = [trial for trial in trials if trial["decision"]["state"] == "kept"]
     undecided = [trial for trial in trials if trial["decision"]["state"] == "undecided"]
     return kept[0] if kept else min(undecided or trials, key=lambda trial: float(trial["decision"]["upper"]))
+
+
+def summarised(trial: Trial) -> dict[str, Any]:
+    """Return what a verdict says of a candidate that was tried."""
+    latency, decision = trial["latency"], trial["decision"]
+    return {
+        **{name: trial[name] for name in ("id", "arch", "source", "batch")},
+        **{name: latency[name] for name in ("median_ms", "session_medians_ms", "sessions_redone")},
+        **{f"{side}_ms": decision[side] for side in ("lower", "upper")},
+        "verdict": decision["state"],
+        "reason": decision["reason"],
+    }

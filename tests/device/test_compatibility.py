@@ -49,8 +49,8 @@ STAGES = {
 #: Of a stage's rules, those that run in another stage's environment.
 ELSEWHERE = {
     "score_predictors": "training", "evaluate_subnets": "training", "compare_baselines": "training",
-    "time_subnets": "measuring", "time_models": "measuring", "validate_on_device": "measuring",
-    "compile_probes": "measuring", "time_compiled": "measuring",
+    "time_subnets": "measuring", "time_models": "measuring", "confirm_latency": "measuring",
+    "validate_on_device": "measuring", "compile_probes": "measuring", "time_compiled": "measuring",
 }  # fmt: skip
 DISTRIBUTIONS = {
     "yaml": "pyyaml", "sklearn": "scikit-learn", "ai_edge_litert": "ai-edge-litert", "PIL": "pillow",

@@ -15,8 +15,9 @@ import pytest
 from foxnas.device import retrying
 from foxnas.device.client import Runner
 from foxnas.device.local import LocalTransport
-from foxnas.device.schema import checked_hello, checked_opened, checked_row, checked_state, printable
+from foxnas.device.schema import checked_hello, checked_opened, checked_row, checked_state
 from foxnas.device.session import measure_probes
+from foxnas.device.text import printable
 from foxnas.device.transport import Device, DeviceLost, Implausible
 from foxnas.errors import FoxnasError
 from foxnas.files.journal import Journal

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -162,12 +163,17 @@ def test_a_broken_promise_is_said_with_everyone_that_was_tried(finished: ReportR
     assert "undecided: the clock wandered" in broken
 
 
+def noting(read: set[str], reader: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a method of a path that says what it reads."""
+    return lambda path, *how, **named: read.add(str(path)) or reader(path, *how, **named)
+
+
 def test_a_further_target_is_shown_from_the_files_of_its_rule(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = make_run(tmp_path, budgets=("p50", "p25"))
     files = replace(run.files, **add_target(run))
     read: set[str] = set()
-    read_text = Path.read_text
-    monkeypatch.setattr(Path, "read_text", lambda path, *how: read.add(str(path)) or read_text(path, *how))
+    for name in ("read_text", "read_bytes"):
+        monkeypatch.setattr(Path, name, noting(read, getattr(Path, name)))
     page = tmp_path / "report.html"
     write_page(files, page)
     monkeypatch.undo()

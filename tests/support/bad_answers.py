@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from foxnas.device.schema import checked_hello, checked_opened, checked_row, printable
+from foxnas.device.schema import checked_hello, checked_opened, checked_row
+from foxnas.device.text import printable
 from foxnas.device.transport import Implausible
 from foxnas.runner.frames import FrameError, FrameReader
 from foxnas.runner.server import RUNNER_VERSION

@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from foxnas import cli
-from foxnas.errors import FoxnasError
-from foxnas.files.tables import MAKE_ANEW, read_json, write_json
-from foxnas.verdict.confirmation import Trial, handed_over
+from foxnas.files.tables import read_json, write_json
+from foxnas.verdict.confirmation import handed_over, summarised
 from foxnas.verdict.decision import Decision
 from foxnas.verdict.paired import decide_drop, discordant
 from foxnas.verdict.verification import judge
@@ -30,15 +29,16 @@ def main(
     Where the device itself was asked (`on_device`), its accuracy is the one that is judged, and this host's stands
     beside it.
     """
-    promised, chosen, scored = read_json(budget), read_json(winner), _read(accuracy, "float_correct", "int8_correct")
+    promised, chosen = read_json(budget), read_json(winner)
+    scored = read_json(accuracy, ["float_correct", "int8_correct"])
     answers, more = scored["int8_correct"], dict[str, Any]()
     if on_device is not None:
-        answered = _read(on_device, "correct")
+        answered = read_json(on_device, ["correct"])
         more["host_int8_top1_percent"] = scored["int8_top1_percent"]
         scored["int8_top1_percent"], answers = answered["top1_percent"], answered["correct"]
     if compiled is not None:
         more["compiled"] = {name: value for name, value in read_json(compiled).items() if name != "made_by"}
-    timings = _read(latency, "baseline_ms", "tried")
+    timings = read_json(latency, ["baseline_ms", "tried"])
     deployed = handed_over(timings["tried"])
     timed = deployed["latency"]
     lost, won = discordant(scored["float_correct"], answers, scored["images"])
@@ -81,29 +81,9 @@ def main(
             **more,
             **verdict,
             "verified_candidates": timings["verified"],
-            "tried": [_tried(trial) for trial in timings["tried"]],
+            "tried": [summarised(trial) for trial in timings["tried"]],
         },
     )
-
-
-def _tried(trial: Trial) -> dict[str, Any]:
-    """Return what the verdict says of a candidate that was tried, in the order in which they were."""
-    latency, decision = trial["latency"], trial["decision"]
-    return {
-        **{name: trial[name] for name in ("id", "arch", "source", "batch")},
-        **{name: latency[name] for name in ("median_ms", "session_medians_ms", "sessions_redone")},
-        **{f"{side}_ms": decision[side] for side in ("lower", "upper")},
-        "verdict": decision["state"],
-        "reason": decision["reason"],
-    }
-
-
-def _read(path: Path, *keys: str) -> dict[str, Any]:
-    """Return what a file holds, or say that it is of a version that did not write these keys."""
-    value = read_json(path)
-    if missing := [key for key in keys if key not in value]:
-        raise FoxnasError(f"{path}: has no {missing[0]!r}; {MAKE_ANEW}")
-    return value
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from foxnas.device.protocol import MeasurementProtocol
 from foxnas.device.provisioning.compatibility import Choice, choose, known_combinations, name_of, open_questions, pinned
 from foxnas.device.provisioning.survey import Survey, survey
 from foxnas.device.provisioning.wheels import cache_folder, fetch_wheels, wheels_in
-from foxnas.device.schema import printable
+from foxnas.device.text import printable
 from foxnas.device.transport import Device, DeviceLost, RunnerDied
 from foxnas.errors import FoxnasError
 from foxnas.files.progress import waiting

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from foxnas.device.schema import printable
+from foxnas.device.text import printable
 from foxnas.device.transport import Transport
 from foxnas.errors import FoxnasError
 

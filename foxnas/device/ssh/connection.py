@@ -12,13 +12,13 @@ from collections.abc import Sequence
 import paramiko
 from paramiko.ssh_exception import ChannelException, IncompatiblePeer, SSHException
 
-from foxnas.device.schema import printable
 from foxnas.device.ssh.authentication import Secret, authenticate
 from foxnas.device.ssh.command import LINE, words_line
 from foxnas.device.ssh.identities import CERTIFICATE, RSA_SIGNATURES
 from foxnas.device.ssh.known_hosts import check_host_key, known_keys, preferred_kinds
 from foxnas.device.ssh.stream import SshStream
 from foxnas.device.ssh.target import Target
+from foxnas.device.text import printable
 from foxnas.device.transport import DeviceLost, Finished
 from foxnas.errors import FoxnasError
 
