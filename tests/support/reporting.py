@@ -9,7 +9,8 @@ import pytest
 
 #: Files of more than ten seconds, longest first: started first, so that all workers end together.
 LONG_FIRST = (
-    "workflow/test_slurm.py", "workflow/test_kills.py", "workflow/test_tiny_run.py", "workflow/test_ecosystem.py",
+    "workflow/test_slurm.py", "workflow/test_kills.py", "workflow/test_tiny_run.py", "workflow/test_handover.py",
+    "workflow/test_ecosystem.py",
     "workflow/test_invalidation_reruns.py", "workflow/test_interruptions.py", "workflow/test_remote_storage.py",
     "flow/test_snakemake_private.py", "workflow/test_invalidation.py", "edgetpu/test_edgetpu_run.py",
     "device/test_ssh_faults.py", "device/test_emulated_arm.py", "supernet/test_training.py",
@@ -19,7 +20,8 @@ LONG_FIRST = (
     "int8/test_correction.py", "device/test_provisioning.py", "flow/test_summary.py",
     "workflow/test_invalidation_pairs.py", "workflow/test_lost_records.py", "workflow/test_provenance.py",
     "space/test_sampling.py", "report/test_page.py", "comparisons/test_pages.py", "comparisons/test_targets.py",
-    "device/test_ssh_connection.py",
+    "device/test_ssh_connection.py", "device/test_ssh_logins.py", "device/test_login_shells.py",
+    "flow/test_retirement.py",
 )  # fmt: skip
 
 #: Of other files the tests of more than three seconds. `make quick` leaves these and the long files out.
