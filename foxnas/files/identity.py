@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from foxnas.errors import FoxnasError
+from foxnas.files.rerun import rerun
 from foxnas.files.tables import read_json, read_provenance
 
 Identity = Mapping[str, Any]
@@ -40,12 +41,21 @@ def identities_of_tables(tables: Sequence[Path]) -> list[Identity]:
     return [found for record in records if (found := record.get("identity"))]
 
 
-def require_same(device: str, sampled: Iterable[Identity], now: Identity, what: str = "this device") -> None:
-    """Raise FoxnasError naming what changed when `what` is not the device that the sample was measured on."""
+def require_same(
+    device: str, sampled: Iterable[Identity], now: Identity, what: str = "this device", way_out: str = ""
+) -> None:
+    """Raise FoxnasError naming what changed when `what` is not the device that the sample was measured on.
+
+    Unless the `way_out` is another, one may go back, rename the device, or measure the sample again.
+    """
     for before in sampled:
         if changed := changes(before, now):
+            rule = "time_compiled" if now.get("backend") == "edgetpu" else "time_subnets"
             raise FoxnasError(
-                f"device {device}: {what} is not the one that its sample was measured on: {changed}. Go back to that "
-                "one, give the new one a name of its own, or measure all of this device again: the same "
-                f"command with `--forcerun results/*/*/shards/latency-{device}/*.csv`"
+                f"device {device}: {what} is not the one that its sample was measured on: {changed}. "
+                + (
+                    way_out
+                    or "Go back to that one, give the new one a name of its own, or measure all devices again: "
+                    f"{rerun(rule)}; docs/how-to/promises.md says how to measure this one alone"
+                )
             )

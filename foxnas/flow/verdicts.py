@@ -19,9 +19,14 @@ UNKNOWN = "-"
 
 def broken_promises(jobs: Iterable[Job]) -> list[str]:
     """Return what to say of the promises that no model keeps."""
-    judged = [job for job in jobs if job.rule == "judge_model"]
-    verdicts = [(job.wildcards["device"], _read(job.output.get("validation"))) for job in judged]
-    return [f"NOT KEPT: {sentence}" for device, found in verdicts if found for sentence in broken(device, found)]
+    judged = [job for job in jobs if job.rule == "judge_model" and "validation" in job.output]
+    verdicts = [(job.wildcards["device"], job.output["validation"]) for job in judged]
+    return [
+        f"NOT KEPT: {sentence}"
+        for device, path in verdicts
+        if (found := _read(path))
+        for sentence in broken(device, found, Path(path))
+    ]
 
 
 def deployed_models(jobs: Iterable[Job]) -> list[tuple[bool, Row]]:

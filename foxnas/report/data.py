@@ -19,6 +19,7 @@ from foxnas.report.files import PageFiles
 from foxnas.space.arch import Arch
 from foxnas.space.pooling import both_measured, pool
 from foxnas.space.space import SearchSpace
+from foxnas.verdict.promises import complete
 
 MadeBy = Mapping[str, Any]
 
@@ -32,7 +33,7 @@ _DECISION = ("made_by", "winner", "predicted", "candidates")
 _VALIDATION = (
     "arch", "source", "predicted", "verified", "test_images", "float_top1_percent", "int8_top1_percent",
     "latency_median_ms", "latency_upper_ms", "session_medians_ms", "latency_kept", "accuracy_kept", "slack_percent",
-    "drop_percent", "latency_verdict", "latency_reason", "accuracy_verdict", "tried", "made_by",
+    "drop_percent", "made_by",
 )  # fmt: skip
 _BASELINES = ("budgets", "average", "test_images", "measurements", "pool", "random_searches", "made_by")
 
@@ -182,7 +183,7 @@ def _budget(files: PageFiles, device: str, budget: str) -> BudgetRun:
     decision = _json(search["winner"], _DECISION)
     searched = {name: _json(one["certificate"], ("certificates", "made_by")) for name, one in rounds.items()}
     traces = [read_table(one["trace"], _TRACE).assign(round=name) for name, one in rounds.items()]
-    validation = _json(search["validation"], _VALIDATION)
+    validation = complete(_json(search["validation"], _VALIDATION))
     last = files.rounds[-1]
     return BudgetRun(
         name=limit["name"],

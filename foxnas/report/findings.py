@@ -51,7 +51,11 @@ def _promises(device: DeviceRun) -> str:
         f"(largest loss on the test split: {decimals(worst, 2)} points)."
     )
     late = [b.name for b in device.budgets if not b.validation["latency_kept"]]
-    passed = [f"{b.name} ({len(b.validation['tried'])} tried)" for b in device.budgets if b.passed_over]
+    passed = [
+        f"{b.name} ({len(b.validation['tried'])} tried)"
+        for b in device.budgets
+        if b.passed_over and len(b.validation["tried"]) > 1
+    ]
     said += (
         f" The best verified candidate was not confirmed, and others tried, at: {', '.join(passed)}." if passed else ""
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from foxnas.files.identity import changes
 from foxnas.report.data import DeviceRun, MadeBy, Run
 
 
@@ -96,8 +97,15 @@ def flagged(device: DeviceRun) -> pd.DataFrame:
 
 
 def identities(device: DeviceRun) -> list[Mapping[str, Any]]:
-    """Return every different machine the latencies were measured on: one, if all is well."""
-    return _different(device, lambda made_by: made_by.get("identity"))
+    """Return every different machine the latencies were measured on: one, if all is well.
+
+    Of shards that do not differ, but for what older ones do not tell, what the one says that tells the most.
+    """
+    found: list[Mapping[str, Any]] = []
+    for identity in sorted(_different(device, lambda made_by: made_by.get("identity")), key=len, reverse=True):
+        if all(changes(one, identity) for one in found):
+            found.append(identity)
+    return found
 
 
 def protocols(device: DeviceRun) -> list[Mapping[str, Any]]:

@@ -3,10 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-#: Of a verdict of 0.1.0, which tried one candidate and left nothing undecided.
-_OLD = {"tried": [{}], "verified_candidates": 1, "latency_reason": ""}
+from foxnas.files.rerun import rerun
+
+#: What a candidate that was tried has, by the name that it has in a verdict.
+_TRIED = {"arch": "arch", "source": "source", "latency_median_ms": "median_ms", "latency_upper_ms": "upper_ms"}
+
+
+def complete(validation: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a verdict, one of 0.1.0 with what it does not say: it tried one candidate, and left nothing undecided."""
+    verdicts = states(validation)
+    tried = {name: validation[key] for key, name in _TRIED.items() if key in validation}
+    return {
+        **{f"{promise}_verdict": verdict for promise, verdict in verdicts.items()},
+        "latency_reason": "",
+        "drop_upper_percent": validation["drop_percent"],
+        "verified_candidates": 1,
+        "tried": [{**tried, "verdict": verdicts["latency"], "reason": ""}],
+        **validation,
+    }
 
 
 def states(validation: Mapping[str, Any]) -> dict[str, str]:
@@ -15,17 +32,17 @@ def states(validation: Mapping[str, Any]) -> dict[str, str]:
     return {name: validation.get(f"{name}_verdict", "kept" if kept[name] else "not kept") for name in kept}
 
 
-def broken(device: str, validation: Mapping[str, Any]) -> list[str]:
+def broken(device: str, validation: Mapping[str, Any], place: Path) -> list[str]:
     """Return a sentence per promise of a budget that its deployed model does not keep; none if it keeps them.
 
-    Each says the figures, and the way out.
+    Each says the figures, and the way out; `place` is the verdict's file, which names what to measure again.
     """
-    verdicts, validation = states(validation), {**_OLD, "drop_upper_percent": validation["drop_percent"], **validation}
+    validation = complete(validation)
     budget, said = validation["budget"], []
     if not validation["latency_kept"]:
-        said.append(f"budget {budget} on {device}: {_latency(device, validation, verdicts['latency'])}")
+        said.append(f"budget {budget} on {device}: {_latency(validation, place)}")
     if not validation["accuracy_kept"]:
-        undecided = verdicts["accuracy"] == "undecided"
+        undecided = validation["accuracy_verdict"] == "undecided"
         bounds = (
             f"{validation['drop_percent']:.2f} points of top-1 in int8, up to {validation['drop_upper_percent']:.2f}"
         )
@@ -37,17 +54,18 @@ def broken(device: str, validation: Mapping[str, Any]) -> list[str]:
     return said
 
 
-def _latency(device: str, validation: Mapping[str, Any], verdict: str) -> str:
-    budget, reason, tried = validation["budget"], validation["latency_reason"], len(validation["tried"])
-    again = f"the same command with `--forcerun results/*/deploy/{device}/{budget}/latency.json`"
+def _latency(validation: Mapping[str, Any], place: Path) -> str:
+    reason, tried = validation["latency_reason"], len(validation["tried"])
     if not validation["verified_candidates"]:
-        again = f"the same command with `--forcerun results/*/search/{device}/{budget}/*/timed.json`"
+        space, of_budget = place.parents[3], place.parent.relative_to(place.parents[2])  # <space>/deploy/<of_budget>
+        again = rerun(space / "search" / of_budget / "*" / "timed.json")
         return (
             f"no model keeps it: {reason}. If a disturbance made this verdict, verify again on a quiet device: {again}"
         )
+    again = rerun(place.with_name("latency.json"))
     closest = f"the closest of {tried} tried" if tried > 1 else "the only one tried"
     figures = f"({validation['budget_ms']:.4g} ms): {closest} takes up to {validation['latency_upper_ms']:.4g} ms"
-    if verdict == "undecided":
+    if validation["latency_verdict"] == "undecided":
         return f"undecided whether a model keeps it {figures}; {reason}: {again}"
     return (
         f"no model keeps it {figures}. If a disturbance made this verdict, validate again on a quiet device: {again}; "

@@ -31,7 +31,14 @@ def test_a_change_is_named_with_before_and_now_and_the_way_out(name: str, value:
         require_same("pi", [PI, PI], PI | {name: value})
     said = str(refused.value)
     assert said.startswith(f"device pi: this device is not the one that its sample was measured on: {words}. ")
-    assert "--forcerun results/*/*/shards/latency-pi/*.csv" in said
+    assert "the same command with `--forcerun time_subnets`" in said
+    with pytest.raises(FoxnasError, match="the same command with `--forcerun time_compiled`"):
+        require_same("coral", [PI], PI | {name: value, "backend": "edgetpu"})
+    with pytest.raises(FoxnasError) as refused:
+        require_same("pi", [PI], PI | {name: value}, "what measured x", "Do this.")
+    assert str(refused.value) == (
+        f"device pi: what measured x is not the one that its sample was measured on: {words}. Do this."
+    )
 
 
 def test_what_older_records_do_not_tell_is_no_change() -> None:

@@ -39,7 +39,7 @@ def shard(folder: Path, number: int, made: bool, seconds: float | None = 10.0) -
 
 
 def deployed(folder: Path, device: str, budget: str, **differing: object) -> list[Job]:
-    verdict = folder / f"{device}-{budget}.json"
+    verdict = folder / "mini" / "deploy" / device / budget / "validation.json"
     write_json(verdict, VERDICT | differing)
     place = {"device": device, "budget": budget}
     return [
@@ -103,7 +103,7 @@ def test_models_stand_with_promise_measurement_and_verdict(tmp_path: Path) -> No
     assert last.startswith(
         "NOT KEPT: budget p25 on pi4: no model keeps it (2 ms): the closest of 2 tried takes up to 1.95 ms"
     )
-    assert "--forcerun results/*/deploy/pi4/p25/latency.json" in last
+    assert f"--forcerun {tmp_path}/mini/deploy/pi4/p25/latency.json" in last
     few = summary([*kept, *broken], 60.0, at_most=1)
     assert "2ms on pi4" not in few
     assert "... and 1 more" in few

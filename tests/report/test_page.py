@@ -163,6 +163,45 @@ def test_a_broken_promise_is_said_with_everyone_that_was_tried(finished: ReportR
     assert "undecided: the clock wandered" in broken
 
 
+def test_a_verdict_of_0_1_0_stands_on_the_page(finished: ReportRun, tmp_path: Path) -> None:
+    """Beside others: an accepted run to which a budget was added."""
+    path = finished.results / finished.space / "deploy" / DEVICE / "p25" / "validation.json"
+    now = read_json(path)
+    new = (
+        "latency_verdict", "latency_lower_ms", "latency_reason", "accuracy_verdict", "drop_lower_percent",
+        "drop_upper_percent", "accuracy_reason", "verified_candidates", "tried", "reference_medians_ms",
+        "reference_baseline_ms", "sessions_redone", "lost_images", "won_images",
+    )  # fmt: skip
+    old = {name: value for name, value in now.items() if name not in new}
+    pages = []
+    for kept in (True, False):
+        try:
+            write_json(path, old | {"latency_kept": kept})
+            write_page(finished.files, tmp_path / "page.html")
+        finally:
+            write_json(path, now)
+        pages.append((tmp_path / "page.html").read_text(encoding="utf-8"))
+    assert [page.count("✗ broken") for page in pages] == [0, 1]
+    assert "Not kept by any: p25; the closest is shown." in pages[1]
+    assert not any("others tried" in page for page in pages), "it was the only one tried"
+
+
+def test_what_older_shards_do_not_tell_is_no_other_machine(finished: ReportRun) -> None:
+    """A run of 0.1.0 that grew: its shards say nothing of kernel and governor."""
+    (device,) = read_run(finished.files).devices
+    full = device.made_by[16][0]["identity"] | {"kernel": "6.1", "governor": "performance"}
+    old = {name: value for name, value in full.items() if name not in ("kernel", "governor")}
+
+    def shown(*identities: dict[str, str]) -> list[object]:
+        made_by = {16: [{"identity": one} for one in identities]}
+        return list(provenance.identities(replace(device, made_by=made_by)))
+
+    assert shown(old, full, old) == [full], "the one that tells the most"
+    assert shown(old, old) == [old]
+    assert shown(full, full | {"kernel": "6.8"}, old) == [full, full | {"kernel": "6.8"}]
+    assert shown(old, full | {"cpu": "another"}, {}) == [full | {"cpu": "another"}, old]
+
+
 def noting(read: set[str], reader: Callable[..., Any]) -> Callable[..., Any]:
     """Return a method of a path that says what it reads."""
     return lambda path, *how, **named: read.add(str(path)) or reader(path, *how, **named)

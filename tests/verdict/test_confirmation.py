@@ -11,7 +11,7 @@ import pytest
 from foxnas.errors import FoxnasError
 from foxnas.files.tables import read_json, write_json
 from foxnas.verdict.confirmation import Trial, confirm, handed_over
-from foxnas.verdict.promises import broken
+from foxnas.verdict.promises import broken, complete
 from tests.support.scripts import script
 
 
@@ -48,18 +48,26 @@ VERDICT = {
     "accuracy_verdict": "kept", "latency_reason": "", "latency_upper_ms": 0.2725, "drop_percent": 0.8,
     "drop_upper_percent": 1.25, "tried": [{}] * 16, "verified_candidates": 16,
 }  # fmt: skip
+PLACE = Path("results/mini/deploy/pi/p50/validation.json")
+#: What 0.1.0 wrote of it.
+OLD = {
+    "budget": "p50", "budget_ms": 0.25, "arch": "r16_a", "source": "sa-reserve-3", "latency_median_ms": 0.26,
+    "latency_upper_ms": 0.2725, "drop_percent": 0.8, "latency_kept": True, "accuracy_kept": True,
+}  # fmt: skip
 
 
 def test_a_promise_that_no_model_keeps_is_said_with_the_way_out() -> None:
-    assert broken("pi", VERDICT) == []
-    (late,) = broken("pi", VERDICT | {"latency_kept": False, "latency_verdict": "not kept"})
+    assert broken("pi", VERDICT, PLACE) == []
+    (late,) = broken("pi", VERDICT | {"latency_kept": False, "latency_verdict": "not kept"}, PLACE)
     assert late.startswith(
         "budget p50 on pi: no model keeps it (0.25 ms): the closest of 16 tried takes up to 0.2725 ms"
     )
-    assert "`--forcerun results/*/deploy/pi/p50/latency.json`" in late
+    assert "`--forcerun results/mini/deploy/pi/p50/latency.json`" in late
     assert late.endswith("else raise the budget, or add a larger value to search.reserves_percent")
     (open_,) = broken(
-        "pi", VERDICT | {"latency_kept": False, "latency_verdict": "undecided", "latency_reason": "it was busy"}
+        "pi",
+        VERDICT | {"latency_kept": False, "latency_verdict": "undecided", "latency_reason": "it was busy"},
+        PLACE,
     )
     assert "undecided whether a model keeps it (0.25 ms)" in open_
     assert "; it was busy: the same command with `--forcerun " in open_
@@ -70,16 +78,25 @@ def test_a_promise_that_no_model_keeps_is_said_with_the_way_out() -> None:
             "latency_kept": False, "latency_verdict": "not kept", "verified_candidates": 0, "tried": [{}],
             "latency_reason": "none of the 7 candidates keeps the budget",
         },
+        PLACE,
     )  # fmt: skip
     assert none.startswith("budget p50 on pi: no model keeps it: none of the 7 candidates keeps the budget. ")
-    assert none.endswith("`--forcerun results/*/search/pi/p50/*/timed.json`")
-    old = {name: VERDICT[name] for name in ("budget", "budget_ms", "latency_upper_ms", "drop_percent")}
-    (of_0_1_0,) = broken("pi", old | {"latency_kept": False, "accuracy_kept": True})
+    assert none.endswith("`--forcerun results/mini/search/pi/p50/*/timed.json`")
+    (of_0_1_0,) = broken("pi", OLD | {"latency_kept": False}, PLACE)
     assert of_0_1_0.startswith(
         "budget p50 on pi: no model keeps it (0.25 ms): the only one tried takes up to 0.2725 ms"
     )
-    (lossy,) = broken("pi", VERDICT | {"accuracy_kept": False, "accuracy_verdict": "undecided"})
+    (lossy,) = broken("pi", VERDICT | {"accuracy_kept": False, "accuracy_verdict": "undecided"}, PLACE)
     assert "loses 0.80 points of top-1 in int8, up to 1.25 with 95% confidence, which may be more" in lossy
+
+
+def test_a_verdict_of_0_1_0_reads_as_one_of_today() -> None:
+    read = complete(OLD | {"latency_kept": False})
+    assert (read["latency_verdict"], read["accuracy_verdict"], read["latency_reason"]) == ("not kept", "kept", "")
+    (tried,) = read["tried"]
+    assert (tried["arch"], tried["source"], tried["verdict"]) == ("r16_a", "sa-reserve-3", "not kept")
+    assert (tried["median_ms"], tried["upper_ms"]) == (0.26, 0.2725)
+    assert complete(OLD | VERDICT) == OLD | VERDICT
 
 
 def test_a_broken_promise_fails_the_run_unless_the_config_lets_it_pass(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ def main(*, made_by: cli.MadeBy, unkept: Literal["fail", "report"], verdicts: li
 
     Raises FoxnasError with these sentences where `unkept` is "fail".
     """
-    sentences = [one for path in verdicts for one in broken(path.parent.parent.name, read_json(path))]
+    sentences = [one for path in verdicts for one in broken(path.parent.parent.name, read_json(path), path)]
     if sentences and unkept == "fail":
         raise FoxnasError("\n".join(sentences))
     for sentence in sentences:

@@ -13,6 +13,7 @@ from foxnas.accuracy.outcomes import TARGETS
 from foxnas.files.arrays import ArraysBySize, load_array
 from foxnas.files.identity import identities_of_tables, require_same
 from foxnas.files.progress import follow
+from foxnas.files.rerun import rerun
 from foxnas.files.tables import read_json, read_table, write_json
 from foxnas.search.config import ObjectiveConfig
 from foxnas.search.goal import Caps
@@ -57,9 +58,10 @@ def main(
     """
     torch.set_num_threads(threads)
     target = TARGETS["top1"]
-    first, *others = identities_of_tables(latency_tables) or [{}]
-    for identity in others:  # further subnets of the baselines may have been timed much later
-        require_same(comparison.stem, [first], identity, "what measured a shard of the baselines")
+    timed = [(path, identity) for path in latency_tables for identity in identities_of_tables([path])]
+    for path, identity in timed[1:]:  # further subnets of the baselines may have been timed much later
+        way_out = f"Time these subnets again on that one: {rerun(path)}"
+        require_same(comparison.stem, [timed[0][1]], identity, f"what measured {path}", way_out)
     everything = accuracy_and_latency(accuracy_tables, latency_tables, target)
     limits = [read_json(path) for path in budgets]
     budgets_ms = [limit["budget_ms"] for limit in limits]

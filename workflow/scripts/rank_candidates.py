@@ -5,6 +5,7 @@ from pathlib import Path
 
 from foxnas import cli
 from foxnas.files.identity import identities_of_tables, require_same
+from foxnas.files.rerun import rerun
 from foxnas.files.tables import read_json, read_tables, write_json, write_table
 from foxnas.search.config import ObjectiveConfig
 from foxnas.search.goal import Caps
@@ -45,7 +46,8 @@ def main(
     before = identities_of_tables(sampled)
     for path in latencies:
         if identity := read_json(path).get("identity"):  # a batch without candidates was not timed
-            require_same(device, before, identity, f"what measured {path}")
+            way_out = f"Time these candidates again on that one: {rerun(path)}"
+            require_same(device, before, identity, f"what measured {path}", way_out)
     budget_ms = read_json(budget)["budget_ms"]
     predicted = read_tables(candidates, ["id", "accuracy", "latency_ms", *COSTS])
     measured = measured_costs(measurements(exported, latencies), predicted)
