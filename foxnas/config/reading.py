@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from foxnas.errors import FoxnasError
+from foxnas.settings.encoding import not_utf8
 
 
 class Layer(NamedTuple):
@@ -41,18 +42,22 @@ def read_layer(path: Path) -> Layer:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise FoxnasError(f"{name}: cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise FoxnasError(f"{name}: {not_utf8(error)}") from error
     problems: list[str] = []
     places: dict[str, str] = {}
     try:
-        value = json.loads(text, object_pairs_hook=lambda pairs: _pairs(pairs, name, problems))
-    except ValueError:
-        loader = yaml.SafeLoader(text)
         try:
+            value = json.loads(text, object_pairs_hook=lambda pairs: _pairs(pairs, name, problems))
+        except ValueError:
+            loader = yaml.SafeLoader(text)
             if (node := loader.get_single_node()) is not None:
                 problems += _walk(node, "", name, places, {id(node)})
             value = loader.construct_document(node) if node else None
-        except yaml.YAMLError as error:
-            raise FoxnasError(f"{name}: is not YAML: {error}") from error
+    except yaml.YAMLError as error:
+        raise FoxnasError(f"{name}: is not YAML: {error}") from error
+    except RecursionError as error:
+        raise FoxnasError(f"{name}: is nested deeper than any configuration; is it the file that you mean?") from error
     if not isinstance(value, dict):
         raise FoxnasError(f"{name}: expected keys and values, found {type(value).__name__}")
     return Layer(value, places, problems)

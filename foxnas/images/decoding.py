@@ -144,6 +144,8 @@ def _decode_block(view: View, target: Path, start: int, files: Sequence[ImageFil
     for row, file in enumerate(files, start):
         try:
             pixels = np.asarray(view.of(file.read(view.channels)))
+        except FoxnasError:
+            raise
         except DAMAGED as error:
             raise FoxnasError(
                 f"{file.path}: cannot be decoded ({error}); replace it, or write data.corrupt_images: skip"

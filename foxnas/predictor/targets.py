@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from foxnas.errors import FoxnasError
 from foxnas.files.tables import read_table
+from foxnas.space.arch import Arch
+
+#: Characters of a file's own heading that a message repeats: it may be no table at all.
+_LONGEST = 300
 
 
 def read_target(path: Path, column: str, own: bool) -> tuple[list[str], list[float]]:
@@ -21,19 +26,24 @@ def read_target(path: Path, column: str, own: bool) -> tuple[list[str], list[flo
     Raises
     ------
     FoxnasError
-        The file cannot be read or lacks a column, or an entry of `column` is no number.
+        The file cannot be read or lacks a column, an entry of `column` is no number, or one of `arch` no architecture.
     """
     rows = _plain(path, column) if own else read_table(path, ["arch", column])
     if not own and "usable" in rows:
         rows = rows[rows["usable"]]
     numbers = pd.to_numeric(rows[column], errors="coerce")
-    if (bad := numbers.isna()).any():
-        row = int(bad.to_numpy().argmax())
-        arch, value = rows["arch"].iloc[row], rows[column].iloc[row]
+    if (bad := ~np.isfinite(numbers.to_numpy(float))).any():
+        row = int(bad.argmax())
+        arch, value = rows["arch"].iloc[row], rows[column].tolist()[row]
         raise FoxnasError(
             f"{path}: row {row + 1} ({arch}) has {value!r} for {column}, which is no number; measure it again or "
             "remove the row"
         )
+    for number, text in enumerate(rows["arch"], 1):
+        try:
+            Arch.parse("" if pd.isna(text) else text)
+        except FoxnasError as error:
+            raise FoxnasError(f"{path}: row {number}: {error}; correct or remove the row") from error
     return [str(text) for text in rows["arch"]], numbers.astype(float).tolist()
 
 
@@ -44,8 +54,9 @@ def _plain(path: Path, column: str) -> pd.DataFrame:
         raise FoxnasError(f"{path}: cannot be read as CSV ({error})") from error
     for wanted in ("arch", column):
         if wanted not in rows:
+            columns = [name if name.isprintable() else repr(name) for name in map(str, rows.columns)]
             raise FoxnasError(
-                f"{path}: has no column {wanted!r} (it has {', '.join(map(str, rows.columns))}); add it, or correct "
+                f"{path}: has no column {wanted!r} (it has {', '.join(columns)[:_LONGEST]}); add it, or correct "
                 "predictors.further_targets"
             )
     return rows

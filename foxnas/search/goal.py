@@ -128,7 +128,7 @@ class Goal:
             score = np.asarray(self.score(figures), dtype=float)
         except FoxnasError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise FoxnasError(f"search.objective.function: failed with {type(error).__name__}: {error}") from error
         if score.shape != wanted or np.isnan(score).any():
             what = "not numbers" if score.shape == wanted else f"of shape {score.shape}"
@@ -175,7 +175,7 @@ def load_goal(path: Path, name: str) -> Goal:
     sys.path.insert(0, str(path.parent))
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise FoxnasError(f"{key}: {path} cannot be imported: {type(error).__name__}: {error}") from error
     finally:
         sys.path.remove(str(path.parent))

@@ -10,6 +10,7 @@ import yaml
 from pydantic import BeforeValidator
 
 from foxnas.errors import FoxnasError
+from foxnas.settings.encoding import not_utf8
 from foxnas.space.space import SearchSpace
 
 #: The declarations that are shipped, one file each.
@@ -45,11 +46,16 @@ def _declaration(name: object, above: tuple[object, ...] = ()) -> dict[str, Any]
     shipped = FOLDER / f"{name}.yaml"
     path = shipped if shipped.parent == FOLDER and shipped.is_file() else Path(name)
     try:
-        value = yaml.safe_load(path.read_text())
-    except OSError as error:
+        value = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise FoxnasError(f"space {path}: {not_utf8(error)}") from error
+    except (OSError, ValueError) as error:  # also a name that no file can have
+        said = error.strerror if isinstance(error, OSError) else error
         raise FoxnasError(
-            f"space {name!r} is neither shipped ({', '.join(shipped_spaces())}) nor a file: {error.strerror}"
+            f"space {name!r} is neither shipped ({', '.join(shipped_spaces())}) nor a file: {said}"
         ) from error
+    except RecursionError as error:
+        raise FoxnasError(f"space {path}: is nested deeper than any space; is it the file that you mean?") from error
     except yaml.YAMLError as error:
         raise FoxnasError(f"space {path}: is not YAML: {error}") from error
     if not isinstance(value, dict):

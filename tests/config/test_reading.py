@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from snakemake.common.configfile import load_configfile
 from foxnas.config.reading import read_layer, refuse, typed
 from foxnas.config.whole import read_config
 from foxnas.errors import FoxnasError
+from foxnas.space.config import read_space
 from tests.support.configs import FOLDER, written_out
 
 
@@ -70,6 +72,26 @@ def test_what_yaml_reads_as_something_else_is_refused_with_place_and_fix(
             assert yaml.safe_load(fix) == float(written)
     assert layer(tmp_path, f"a: '{written}'\n").problems == []  # quotes make it a text
     assert value["search"]["other"][0] == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("folder: \xe9t\xe9".encode("latin-1"), "is not UTF-8 text (invalid continuation byte at byte 8); save it as"),
+        ("seed: 1".encode("utf-16"), "is not UTF-8 text (invalid start byte at byte 0)"),
+        (b"seed: 1\0", "is not YAML: unacceptable character #x0000"),
+        (b"[" * 100_000, "is nested deeper than any configuration"),
+        (b'{"a": ' * 5_000 + b"1" + b"}" * 5_000, "is nested deeper than any configuration"),
+        (b"a: " + b"[" * 5_000 + b"x" + b"]" * 5_000, "is nested deeper than any configuration"),
+    ],
+    ids=["latin-1", "utf-16", "nul", "brackets", "json", "yaml"],
+)
+def test_files_that_are_no_text_or_nothing_but_brackets_are_named(content: bytes, said: str, tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_bytes(content)
+    with pytest.raises(FoxnasError, match=re.escape(f"mine.yaml: {said}")):
+        read_config(tmp_path / "mine.yaml")
+    with pytest.raises(FoxnasError, match=re.escape(f"mine.yaml: {said.replace('any configuration', 'any space')}")):
+        read_space(str(tmp_path / "mine.yaml"))
 
 
 def test_ordinary_values_are_not_refused(tmp_path: Path) -> None:

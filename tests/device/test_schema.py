@@ -21,7 +21,8 @@ from foxnas.device.text import printable
 from foxnas.device.transport import Device, DeviceLost, Implausible
 from foxnas.errors import FoxnasError
 from foxnas.files.journal import Journal
-from tests.support.bad_answers import HELLO, HELLOS, HOSTILE, LINES, MODELS, NEEDED, OPENED, PAGE, ROW, framed, page
+from tests.support.bad_answers import HELLO, HELLOS, HOSTILE, LINES, MODELS, NEEDED, OPENED, PAGE, ROW, page
+from tests.support.fake_answers import framed
 from tests.support.fake_device import ONCE, FakeDeviceStream, FakeTransport, probes, run
 
 

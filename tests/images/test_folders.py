@@ -143,7 +143,7 @@ def test_an_image_that_changed_since_it_was_listed_is_named(tmp_path: Path) -> N
     tree = make_tree(tmp_path / "tree", {"": 2})
     files = files_of(list_images(tree).images, tree)
     Path(files[3].path).write_bytes(Path(files[0].path).read_bytes() + b"\0")
-    with pytest.raises(FoxnasError, match=rf"{files[3].path}: has \d+ bytes, and had \d+ when the folder was listed"):
+    with pytest.raises(FoxnasError, match=rf"^{files[3].path}: has \d+ bytes, and had \d+ when the folder was listed"):
         decode_files(files, View(16, 3, 1), tmp_path / "x.npy", 1)
 
 

@@ -28,5 +28,16 @@ def test_own_measurements_are_read_and_their_faults_named(tmp_path: Path):
     rows.astype(object).replace({"energy_mj": {energy[4]: "n/a?"}}).to_csv(path, index=False)
     with pytest.raises(FoxnasError, match=r"row 5 \(r192_.* has 'n/a\?' for energy_mj"):
         read_target(path, "energy_mj", own=True)
+    rows.replace({"energy_mj": {energy[4]: np.inf}}).to_csv(path, index=False)
+    with pytest.raises(FoxnasError, match=r"energy.csv: row 5 \(r192_.* has inf for energy_mj"):
+        read_target(path, "energy_mj", own=True)
+    for given, said in (("", "''"), ("resnet50", "'resnet50'")):
+        rows.replace({"arch": {archs[4].text: given}}).to_csv(path, index=False)
+        with pytest.raises(FoxnasError, match=rf"energy.csv: row 5: {said} is not an architecture: .*remove the row"):
+            read_target(path, "energy_mj", own=True)
+    path.write_bytes(bytes(range(256)) * 9)
+    with pytest.raises(FoxnasError, match=r"energy.csv: has no column 'arch'") as refusal:
+        read_target(path, "energy_mj", own=True)
+    assert str(refusal.value).isprintable()
     with pytest.raises(FoxnasError, match="cannot be read as CSV"):
         read_target(tmp_path / "missing.csv", "energy_mj", own=True)

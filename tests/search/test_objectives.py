@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -127,6 +128,7 @@ def test_a_function_of_the_users_own_is_maximised_by_annealing(tmp_path: Path, c
     [
         ("def score(s): return s['accuracy']\n", "scores", r"no function 'scores'; it has score"),
         ("import nothing_of_the_kind\n", "score", "cannot be imported: ModuleNotFoundError"),
+        ("import sys\nsys.exit(3)\n", "score", "cannot be imported: SystemExit: 3"),
         ("score = 3\n", "score", "no function 'score'"),
     ],
 )
@@ -146,6 +148,7 @@ def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
         (lambda figures: 1.0, "shape"),
         (lambda figures: figures["accuracy"] * np.nan, "not numbers"),
         (lambda figures: figures["top1"], "KeyError: 'top1'"),
+        (lambda figures: sys.exit(3), "SystemExit: 3"),
     ],
 )
 def test_scores_that_are_none_are_refused(

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from foxnas.device.text import printable
 from foxnas.device.transport import Implausible
 from foxnas.runner.frames import FrameError, FrameReader
 from foxnas.runner.server import RUNNER_VERSION
+from tests.support.fake_answers import framed
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "evidence" / "bad-answers.md"
 
@@ -84,11 +84,6 @@ this page.
 | what | answered | said |
 |---|---|---|
 """
-
-
-def framed(text: bytes) -> bytes:
-    """Return a line as a runner sends it, without a body."""
-    return b"foxnas %08x %s\n" % (zlib.crc32(b"", zlib.crc32(text)), text)
 
 
 def refusals() -> Iterator[tuple[str, str, str]]:

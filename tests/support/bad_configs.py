@@ -1,0 +1,125 @@
+"""Configurations, spaces and names that no run can use, as a user writes them."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import yaml
+
+from foxnas.config.whole import load_config, read_config
+from foxnas.space.config import read_space
+from tests.support.configs import written_out
+
+
+class Use(Protocol):
+    """Reads an input as the workflow does, in an empty working directory."""
+
+    def __call__(self) -> object: ...
+
+
+class BadInput(NamedTuple):
+    """An input of a kind, as a page shows it."""
+
+    kind: str
+    given: str
+    use: Use
+
+
+#: Of a config that is right otherwise: key and value.
+VALUES: list[tuple[str, Any]] = [
+    ("sampling.subnet", 3), ("wibble", 3), ("sampling.subnets", "300"), ("sampling.subnets", 30),
+    ("supernet.source", "trian"), ("supernet.checkpoint", None),
+    ("supernet.checkpoint", "we{i}ghts.pt"), ("budgets", []), ("budgets", "p25"), ("budgets", [True]),
+    ("budgets", ["p25", "q50"]), ("budgets", ["p101"]), ("budgets", [0]), ("budgets", [-2.5]),
+    ("budgets", [float("inf")]), ("budgets", ["p25", "p25.0"]), ("budgets", [[1]]), ("search", None),
+    ("search.seed", -1), ("search.annealing.guided", 1), ("validation.max_drop_percent", float("nan")),
+    ("devices", []), ("devices", {"name": "pi"}), ("devices.0.kind", "tfilte"), ("devices.0.kind", "torch"),
+    ("devices.0.ssh", "pi"), ("devices.0.ssh", {}), ("devices.0.ssh", {"host": "pi", "port": 70000}),
+    ("devices.0.protocol", [3]), ("devices.0.protocol.threads", 0), ("accuracy.recalibration_images", 99999),
+    ("data.folder", 3), ("data.dataset", "ImageNet"), ("data.splits.fit", 0),
+]  # fmt: skip
+
+NAMES: list[tuple[str, Any]] = [
+    ("devices.0.name", "pi 4; rm -rf"), ("devices.0.name", "../pi"), ("devices.0.name", ""),
+    ("devices.0.name", "x" * 304), ("devices.0.name", 4), ("space.name", "Mine/1.2"), ("space.name", "report.html"),
+]  # fmt: skip
+
+SPACES: list[tuple[str, Any]] = [
+    ("space", "tpv"), ("space", 3), ("space", {"base": "mini", "image_sizes": [16, 22]}),
+    ("space", {"base": "mini", "kernel_sizes": [3, 4]}), ("space", {"base": "mini", "depths": [1, 2]}),
+    ("space", {"base": "mini", "depths": [3, 2]}), ("space", {"base": "mini", "units": []}),
+    ("space", {"base": "mini", "classes": 1}), ("space", {"base": "mini", "padding": "sam"}),
+    ("space", {"base": ["mini"]}), ("space", {"base": "mini", "stem_width": 0}), ("space", "a\0b"),
+]  # fmt: skip
+
+#: Whole files, by what is wrong with them.
+FILES: list[tuple[str, bytes]] = [
+    ("no file", b""),
+    ("an empty file", b""),
+    ("a list", b"- 1\n"),
+    ("half a list", b"a: [1,"),
+    ("a tab", b"search:\n\tseed: 1\n"),
+    ("Latin-1", "data: {folder: \xe9t\xe9}\n".encode("latin-1")),
+    ("UTF-16", "search: {seed: 1}\n".encode("utf-16")),
+    ("a NUL", b"search: {seed: 1\0}\n"),
+    ("a tag of Python", b"search: !!python/object/apply:os.system [true]\n"),
+    ("two documents", b"search: {seed: 1}\n---\nsearch: {seed: 2}\n"),
+    ("an alias of nothing", b"search: *a\n"),
+    ("a circle", b"search: &s {annealing: *s}\n"),
+    ("brackets, 100,000 deep", b"[" * 100_000),
+    ("keys, 5,000 deep", b'{"a": ' * 5_000 + b"1" + b"}" * 5_000),
+    ("seed: 1e3", b"search: {seed: 1e3}\n"),
+    ("seed: 1:30", b"search: {seed: 1:30}\n"),
+    ("seed: 010", b"search: {seed: 010}\n"),
+    ("a key twice", b"search: {seed: 1, seed: 2}\n"),
+    ("a key that is a number", b"search: {3: 1}\n"),
+    ("a key that is a list", b"? [a]\n: 3\n"),
+]
+
+
+def bad_configs() -> Iterator[BadInput]:
+    """Yield them with what reads them."""
+    for kind, cases in (("config", VALUES), ("name", NAMES), ("space", SPACES)):
+        for key, value in cases:
+            given = f"{key}={json.dumps(value, ensure_ascii=False)}"
+            yield BadInput(kind, given, functools.partial(load_config, _changed(key, value), "mine.yaml"))
+    for given, content in FILES:
+        yield BadInput("config file", given, functools.partial(_read_config, given, content))
+    yield BadInput("space file", "its base is itself", functools.partial(_read_space, b"base: mine.yaml\n"))
+    yield BadInput("space file", "a list", functools.partial(_read_space, b"- 1\n"))
+    yield BadInput("space file", "Latin-1", functools.partial(_read_space, b"name: \xe9t\xe9\n"))
+    yield BadInput("space file", "half a list", functools.partial(_read_space, b"base: [1,"))
+    yield BadInput("space file", "an unknown key", functools.partial(_read_space, b"base: mini\nwidth: 3\n"))
+
+
+@functools.cache
+def _demo() -> dict[str, Any]:
+    return written_out("config")
+
+
+def _changed(path: str, value: Any) -> dict[str, Any]:
+    raw = copy.deepcopy(_demo())
+    *parents, last = path.split(".")
+    place: Any = raw
+    for key in parents:
+        place = place[int(key) if key.isdigit() else key]
+    place[last] = value
+    return raw
+
+
+def _read_config(given: str, content: bytes) -> None:
+    path = Path("mine.yaml")
+    if given != "no file":
+        whole = yaml.safe_dump({key: value for key, value in _demo().items() if key != "search"}).encode()
+        path.write_bytes(whole + content if content.startswith(b"search: &s") else content)
+    read_config(path)
+
+
+def _read_space(content: bytes) -> None:
+    Path("mine.yaml").write_bytes(content)
+    read_space("mine.yaml")
