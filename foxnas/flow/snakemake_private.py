@@ -40,13 +40,15 @@ LOCKS = Path(".snakemake") / "locks"
 
 _update_needrun = DAG.update_needrun
 _get_function_params = common.get_function_params
+_finished = PersistenceBase.finished
 _has_metadata = PersistenceBase.has_metadata
 _params_changed = PersistenceBase.params_changed
 
 
 def mend_snakemake() -> None:
-    """Mend four flaws of this process' Snakemake, each told by its function below. Idempotent."""
+    """Mend flaws of this process' Snakemake, each told by its function below. Idempotent."""
     DAG.update_needrun = _what_is_to_run
+    PersistenceBase.finished = _record
     PersistenceBase.has_metadata = _can_tell
     PersistenceBase.params_changed = _what_changed
     common.get_function_params = rules.get_function_params = parameters_of
@@ -61,18 +63,14 @@ async def _what_is_to_run(dag: Any, *arguments: Any, **named: Any) -> None:
 
     Measurements take their upstream tables as ancient, so that another sampling code measures nothing again. When
     such an upstream job runs, Snakemake takes everything downstream for settled and looks no further, not even for
-    changed params or code, although the run then stops at the ancient input. What had a reason of its own to run
-    stayed as it was, and the command said that all is done: a changed `sampling.seed` sampled anew and kept the
-    measurements of the old subnets. Nor does it stop there where the file is gone, and measures everything again. So
-    jobs carry along those that take none but ancient files of theirs in no case.
+    changed params: a changed `sampling.seed` sampled anew and kept the measurements of the old subnets. Where the
+    ancient file is gone, it measures everything again. So no job carries along those that take its files as ancient.
     """
     for job in dag.jobs:
         dag.reason(job).missing_output.update(await _gone(dag.workflow.persistence, job))
-    everything = dag.depending
-    dag.depending = defaultdict(dict)
+    everything, dag.depending = dag.depending, defaultdict(dict)
     for job, others in everything.items():
-        carried = {other: files for other, files in others.items() if not all(file.is_ancient for file in files)}
-        dag.depending[job] = carried
+        dag.depending[job] = {other: files for other, files in others.items() if not all(f.is_ancient for f in files)}
     try:
         await _update_needrun(dag, *arguments, **named)
     finally:
@@ -80,15 +78,28 @@ async def _what_is_to_run(dag: Any, *arguments: Any, **named: Any) -> None:
 
 
 async def _gone(persistence: Any, job: Any) -> list[Any]:
-    """Return the outputs that were there, of rules with settings: not temporary ones, which go when they are read.
-
-    A record tells of one, also that of a failure; a job that was killed has left a mark that it began.
-    """
+    """Return the missing outputs of which a record, or the mark of a killed job, tells: of our rules, not temporary."""
     if not hasattr(job.params, "settings"):
         return []
     gone = [file for file in job.output if not is_flagged(file, "temp") and not await file.exists()]
     begun = persistence._filter_incomplete_keys(map(persistence._get_key, gone))
-    return [file for file in gone if persistence._get_key(file) in begun or persistence.metadata(file) is not None]
+    return [file for file in gone if persistence._get_key(file) in begun or _was_there(persistence, file)]
+
+
+def _was_there(persistence: Any, file: Any) -> bool:
+    return bool((record := persistence.metadata(file)) and record.endtime)
+
+
+@wraps(_finished)
+async def _record(persistence: Any, job: Any) -> None:
+    """Record as never made, by an end at 0, what `--touch` does not find: an earlier version had no such file."""
+    never = [file for file in job.output if persistence.dag.workflow.touch and not _was_there(persistence, file)]
+    await _finished(persistence, job)
+    persistence._clear_cache()
+    for file in never:
+        if (record := persistence.metadata(file)) is not None and not await file.exists():
+            record.endtime = 0.0
+            persistence._write_record(persistence._get_key(file), record)
 
 
 def _can_tell(persistence: Any, job: Any) -> bool:

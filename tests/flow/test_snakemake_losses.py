@@ -69,8 +69,9 @@ def test_the_same_command_makes_what_an_earlier_try_lost(
     now = [*command, f"settings={settings}"]
     itself = snakemake(tmp_path, "--dry-run", *now, "mend=False")
     assert "Nothing to be done" in itself
-    snakemake(tmp_path, "--touch", *now, "mend=True")
-    assert facts(tmp_path) == [{"journals": ["1.journal"]}] * 2, "touching makes no file"
+    if recorded:
+        snakemake(tmp_path, "--touch", *now, "mend=True")
+        assert facts(tmp_path) == [{"journals": ["1.journal"]}] * 2, "touching makes no file"
     text = snakemake(tmp_path, *now, "mend=True")
     assert "reason: Missing output files: 2.table" in text
     assert planned_rules(text) == {"all", "measure", "judge"}
@@ -106,6 +107,20 @@ def test_a_deleted_file_is_made_again_and_nothing_that_takes_it_as_ancient(
         assert planned_rules(snakemake(tmp_path, "--dry-run", *words)) == expected
     snakemake(tmp_path, *words)
     assert "Nothing to be done" in snakemake(tmp_path, *words)
+
+
+def test_what_touching_does_not_find_was_never_made_and_is_not_gone(tmp_path: Path) -> None:
+    """Results of an earlier version are accepted without the files that it did not know."""
+    words = ["--config", "mend=True", "settings=1"]
+    snakemake(tmp_path, *words, snakefile=MEASURED)
+    shutil.rmtree(tmp_path / ".snakemake")
+    (tmp_path / "1.table").unlink()
+    for _ in range(2):
+        snakemake(tmp_path, "--touch", "--forceall", *words)
+        assert "Nothing to be done" in snakemake(tmp_path, *words)
+    snakemake(tmp_path, *words, "--forcerun", "1.table")
+    (tmp_path / "1.table").unlink()
+    assert planned_rules(snakemake(tmp_path, "--dry-run", *words)) == {"all", "measure", "judge"}
 
 
 def test_an_ancient_file_that_a_running_job_needs_runs_no_other_job(tmp_path: Path) -> None:
