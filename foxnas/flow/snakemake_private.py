@@ -18,16 +18,18 @@ from __future__ import annotations
 import contextlib
 import inspect
 import json
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import lru_cache, partial, wraps
+from functools import lru_cache, wraps
 from pathlib import Path
 from typing import Any
 
 from snakemake import api as api  # before the others: they import each other in a circle
 from snakemake import common, rules
 from snakemake.dag import DAG
+from snakemake.io import is_flagged
 from snakemake.logging import logger as logger  # writes to the terminal and to the log file of the run
 from snakemake.persistence import ParamsChange, PersistenceBase
 
@@ -38,45 +40,66 @@ LOCKS = Path(".snakemake") / "locks"
 
 _update_needrun = DAG.update_needrun
 _get_function_params = common.get_function_params
+_finished = PersistenceBase.finished
 _has_metadata = PersistenceBase.has_metadata
 _params_changed = PersistenceBase.params_changed
 
 
 def mend_snakemake() -> None:
-    """Mend three flaws of this process' Snakemake, each told by its function below. Idempotent."""
-    DAG.update_needrun = _look_past_ancient_inputs
+    """Mend flaws of this process' Snakemake, each told by its function below. Idempotent."""
+    DAG.update_needrun = _what_is_to_run
+    PersistenceBase.finished = _record
     PersistenceBase.has_metadata = _can_tell
     PersistenceBase.params_changed = _what_changed
     common.get_function_params = rules.get_function_params = parameters_of
 
 
 @wraps(_update_needrun)
-async def _look_past_ancient_inputs(dag: Any, *arguments: Any, **named: Any) -> None:
-    """Let Snakemake see changes downstream of ancient inputs.
+async def _what_is_to_run(dag: Any, *arguments: Any, **named: Any) -> None:
+    """Let Snakemake see what is gone, and changes downstream of ancient inputs.
+
+    Snakemake misses a file only where it is a target or a running job reads it. A job that failed or was interrupted,
+    whose old files it had deleted, was forgotten: the next command said that all is done, by the old verdict.
 
     Measurements take their upstream tables as ancient, so that another sampling code measures nothing again. When
     such an upstream job runs, Snakemake takes everything downstream for settled and looks no further, not even for
-    changed params or code, although the run then stops at the ancient input. What had a reason of its own to run
-    stayed as it was, and the command said that all is done: a changed `sampling.seed` sampled anew and kept the
-    measurements of the old subnets. So a running job carries along other jobs than Snakemake thinks.
+    changed params: a changed `sampling.seed` sampled anew and kept the measurements of the old subnets. Where the
+    ancient file is gone, it measures everything again. So no job carries along those that take its files as ancient.
     """
-    dag.bfs = partial(_carried_along, dag)
+    for job in dag.jobs:
+        dag.reason(job).missing_output.update(await _gone(dag.workflow.persistence, job))
+    everything, dag.depending = dag.depending, defaultdict(dict)
+    for job, others in everything.items():
+        dag.depending[job] = {other: files for other, files in others.items() if not all(f.is_ancient for f in files)}
     try:
         await _update_needrun(dag, *arguments, **named)
     finally:
-        del dag.bfs
+        dag.depending = everything
 
 
-def _carried_along(dag: Any, direction: Mapping[Any, Mapping[Any, set[Any]]], *jobs: Any) -> Iterator[Any]:
-    """Yield the jobs and all that run because these run: not what takes their files as ancient."""
-    waiting, seen = list(jobs), set(jobs)
-    while waiting:
-        job = waiting.pop()
-        yield job
-        for other, files in direction[job].items():
-            if other not in seen and not all(file.is_ancient for file in files):
-                seen.add(other)
-                waiting.append(other)
+async def _gone(persistence: Any, job: Any) -> list[Any]:
+    """Return the missing outputs of which a record, or the mark of a killed job, tells: of our rules, not temporary."""
+    if not hasattr(job.params, "settings"):
+        return []
+    gone = [file for file in job.output if not is_flagged(file, "temp") and not await file.exists()]
+    begun = persistence._filter_incomplete_keys(map(persistence._get_key, gone))
+    return [file for file in gone if persistence._get_key(file) in begun or _was_there(persistence, file)]
+
+
+def _was_there(persistence: Any, file: Any) -> bool:
+    return bool((record := persistence.metadata(file)) and record.endtime)
+
+
+@wraps(_finished)
+async def _record(persistence: Any, job: Any) -> None:
+    """Record as never made, by an end at 0, what `--touch` does not find: an earlier version had no such file."""
+    never = [file for file in job.output if persistence.dag.workflow.touch and not _was_there(persistence, file)]
+    await _finished(persistence, job)
+    persistence._clear_cache()
+    for file in never:
+        if (record := persistence.metadata(file)) is not None and not await file.exists():
+            record.endtime = 0.0
+            persistence._write_record(persistence._get_key(file), record)
 
 
 def _can_tell(persistence: Any, job: Any) -> bool:
@@ -225,13 +248,11 @@ def done_and_wanted(workflow: Any) -> tuple[int, int]:
 
 def finished_journals(workflow: Any) -> list[str]:
     """Return the journals of jobs whose files are all there and recorded, also of those that are about to run again."""
-    dag, incomplete = workflow.dag, workflow.persistence.incomplete
 
-    async def is_finished(job: Any) -> bool:
-        there = [await file.exists() for file in job.output]
-        return dag.finished(job) or not dag.needrun(job) or (all(there) and not await incomplete(job))
+    async def is_finished(job: Any) -> bool:  # for the DAG, `--touch` finishes also a job whose files are gone
+        return all([await file.exists() for file in job.output]) and not await workflow.persistence.incomplete(job)
 
-    having = [job for job in dag.jobs if job.rule.params.get("journal") and Path(job.params.journal).exists()]
+    having = [job for job in workflow.dag.jobs if job.rule.params.get("journal") and Path(job.params.journal).exists()]
     return [str(job.params.journal) for job in having if workflow.async_run(is_finished(job))]
 
 

@@ -74,8 +74,11 @@ and why before anything does. `python -m tests.support.invalidation_page` writes
   Latency never does.
 - **Budgets in milliseconds** are resolved by the same rule as percentiles, which also checks that a measured subnet
   meets them. Nothing makes that rule run again that does not make the search run again, too.
-- Snakemake 9.27 overlooks what changed downstream of an `ancient` input that is made again in the same call;
-  `foxnas/flow/snakemake_private.py` says how this workflow does not.
+- **A file that is gone** is made again, and what follows from it: one that you deleted, or that a job was to make anew
+  and did not finish (`tests/workflow/test_lost_files.py`). One of which Snakemake has no record is made where a job
+  that runs needs it.
+- Snakemake 9.27 overlooks such files, and what changed downstream of an `ancient` input that is made again in the same
+  call; `foxnas/flow/snakemake_private.py` says how this workflow does not.
 """
 
 
