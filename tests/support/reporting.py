@@ -10,19 +10,19 @@ import pytest
 #: Files of more than ten seconds, longest first: started first, so that all workers end together.
 LONG_FIRST = (
     "workflow/test_slurm.py", "workflow/test_kills.py", "workflow/test_tiny_run.py", "workflow/test_handover.py",
-    "workflow/test_ecosystem.py",
-    "workflow/test_invalidation_reruns.py", "workflow/test_interruptions.py", "workflow/test_remote_storage.py",
-    "flow/test_snakemake_private.py", "workflow/test_invalidation.py", "edgetpu/test_edgetpu_run.py",
-    "device/test_ssh_faults.py", "device/test_ssh_campaign.py", "device/test_ssh_boards.py",
-    "device/test_emulated_arm.py", "supernet/test_training.py",
-    "flow/test_snakemake_ending.py", "flow/test_plans.py", "workflow/test_invalidation_code.py",
-    "flow/test_resources.py", "test_docs.py", "int8/test_export.py", "workflow/test_full_scale.py",
-    "supernet/test_ofa.py", "workflow/test_layers.py", "flow/test_checkout.py", "workflow/test_over_ssh.py",
-    "int8/test_correction.py", "device/test_provisioning.py", "flow/test_summary.py",
+    "flow/test_snakemake_losses.py", "workflow/test_interruptions.py", "workflow/test_ecosystem.py",
+    "workflow/test_invalidation_reruns.py", "workflow/test_remote_storage.py", "flow/test_snakemake_private.py",
+    "workflow/test_invalidation.py", "edgetpu/test_edgetpu_run.py", "device/test_ssh_faults.py",
+    "device/test_ssh_campaign.py", "device/test_ssh_boards.py", "device/test_emulated_arm.py",
+    "supernet/test_training.py", "flow/test_snakemake_ending.py", "flow/test_plans.py",
+    "workflow/test_invalidation_code.py", "flow/test_resources.py", "test_docs.py", "int8/test_export.py",
+    "workflow/test_full_scale.py", "supernet/test_ofa.py", "workflow/test_layers.py", "flow/test_checkout.py",
+    "workflow/test_over_ssh.py", "int8/test_correction.py", "device/test_provisioning.py", "flow/test_summary.py",
     "workflow/test_invalidation_pairs.py", "workflow/test_lost_records.py", "workflow/test_provenance.py",
     "space/test_sampling.py", "report/test_page.py", "comparisons/test_pages.py", "comparisons/test_targets.py",
     "device/test_ssh_connection.py", "device/test_ssh_logins.py", "device/test_login_shells.py",
-    "flow/test_retirement.py",
+    "flow/test_retirement.py", "workflow/test_lost_files.py",
+    "flow/test_rerun.py", "search/test_problem.py", "search/test_annealing.py",
 )  # fmt: skip
 
 #: Of other files the tests of more than three seconds. `make quick` leaves these and the long files out.
@@ -30,6 +30,7 @@ LONG_TESTS = (
     "files/test_closures.py::test_the_closure_holds_all_that_importing_loads",
     "accuracy/test_evaluation.py::test_predictions_are_those_of_once_for_alls_own_evaluation",
     "runner/test_lock.py::test_waiting_for_another_says_whom_and_has_an_end",
+    "images/test_conversion.py::test_whatever_is_damaged_is_said_in_one_way",
     "test_gpu_benchmark.py::test_all_of_it_runs_on_a_cpu_with_four_packages",
 )
 
