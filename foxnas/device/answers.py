@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import math
 import time
@@ -20,6 +19,7 @@ from foxnas.device.retrying import persist
 from foxnas.device.status_line import condition
 from foxnas.device.transport import Device, DeviceLost, Implausible
 from foxnas.errors import FoxnasError
+from foxnas.files.identity import digest
 from foxnas.files.journal import Journal
 from foxnas.files.progress import Progress
 
@@ -107,7 +107,7 @@ def _key(runner: Runner, model: bytes, images: np.ndarray) -> dict[str, str]:
         "model": hashlib.sha256(model).hexdigest()[:12],
         "images": hashlib.sha256(np.ascontiguousarray(images).data).hexdigest()[:12],
         "runner": str(runner.hello["runner"]),
-        "device": hashlib.sha256(json.dumps(runner.identity, sort_keys=True).encode()).hexdigest()[:12],
+        "device": digest(runner.identity),
         "serving": f"{runner.protocol.threads} threads, XNNPACK {'on' if runner.protocol.xnnpack else 'off'}",
     }
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -22,6 +21,7 @@ from foxnas.device.retrying import persist
 from foxnas.device.status_line import condition
 from foxnas.device.transport import Device, DeviceLost, Implausible, RunnerDied
 from foxnas.errors import FoxnasError
+from foxnas.files.identity import digest
 from foxnas.files.journal import Journal
 from foxnas.files.progress import follow
 
@@ -146,12 +146,11 @@ def measured_rows(
 
 
 def _key(runner: Runner, reference: bytes, made_from: str) -> dict[str, str]:
-    identity = json.dumps(runner.identity, sort_keys=True).encode()
     models = hashlib.sha256(reference).hexdigest() + made_from
     return {
         "protocol": runner.protocol.digest,
         "runner": str(runner.hello["runner"]),
-        "device": hashlib.sha256(identity).hexdigest()[:12],
+        "device": digest(runner.identity),
         "models": hashlib.sha256(models.encode()).hexdigest()[:12],
     }
 

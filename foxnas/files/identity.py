@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -17,6 +18,11 @@ Identity = Mapping[str, Any]
 _ADDED = ("kernel", "governor")
 
 _WORDS = {"cpu": "CPU", "runtime_version": "runtime version"}
+
+
+def digest(identity: Identity) -> str:
+    """Return what stands for an identity in the key of a journal."""
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def changes(before: Identity, now: Identity) -> str:

@@ -171,7 +171,7 @@ def _device(files: PageFiles, device: str) -> DeviceRun:
         latency=_fits_of(files, f"latency-{device}"),
         further={name: _fits_of(files, f"{name}-{device}") for name in files.further_targets},
         budgets=tuple(_budget(files, device, budget) for budget in files.budgets),
-        baselines=_json(files.baselines(device), _BASELINES),
+        baselines=read_json(files.baselines(device), _BASELINES),
         made_by={size: _shards(read_provenance(table)) for size, table in tables.items()},
         compiled=pool(list(tables.values()), FIGURES) if FIGURES[0] in read_table(tables[files.sizes[0]]) else None,
     )
@@ -179,11 +179,11 @@ def _device(files: PageFiles, device: str) -> DeviceRun:
 
 def _budget(files: PageFiles, device: str, budget: str) -> BudgetRun:
     search, rounds = files.search(device, budget), files.searched(device, budget)
-    limit = _json(search["budget"], ("name", "budget_ms", "made_by"))
-    decision = _json(search["winner"], _DECISION)
-    searched = {name: _json(one["certificate"], ("certificates", "made_by")) for name, one in rounds.items()}
+    limit = read_json(search["budget"], ("name", "budget_ms", "made_by"))
+    decision = read_json(search["winner"], _DECISION)
+    searched = {name: read_json(one["certificate"], ("certificates", "made_by")) for name, one in rounds.items()}
     traces = [read_table(one["trace"], _TRACE).assign(round=name) for name, one in rounds.items()]
-    validation = complete(_json(search["validation"], _VALIDATION))
+    validation = complete(read_json(search["validation"], _VALIDATION))
     last = files.rounds[-1]
     return BudgetRun(
         name=limit["name"],
@@ -193,7 +193,7 @@ def _budget(files: PageFiles, device: str, budget: str) -> BudgetRun:
         trace=pd.concat(traces, ignore_index=True),
         frontier=read_table(rounds[last]["frontier"], _CANDIDATE),
         certificates=[{"round": name, **one} for name, found in searched.items() for one in found["certificates"]],
-        twist=_json(search["moves"], _MOVES) if "moves" in search else None,
+        twist=read_json(search["moves"], _MOVES) if "moves" in search else None,
         winner=decision["winner"],
         validation=validation,
         model=files.model(device, budget),
@@ -211,7 +211,7 @@ def _fits_of(files: PageFiles, name: str) -> dict[int, Fits]:
 
 
 def _fits(path: Path) -> Fits:
-    value = _json(path, ("chosen", "fits", "made_by"))
+    value = read_json(path, ("chosen", "fits", "made_by"))
     try:
         predictors = {name: Predictor.from_json(one) for name, one in value["fits"].items()}
     except FoxnasError as error:
@@ -231,10 +231,3 @@ def _space(candidates: Path) -> SearchSpace:
 
 def _shards(made_by: MadeBy) -> Sequence[MadeBy]:
     return made_by.get("shards") or [made_by]
-
-
-def _json(path: Path, keys: Sequence[str]) -> dict[str, Any]:
-    value = read_json(path)
-    if missing := [key for key in keys if key not in value]:
-        raise FoxnasError(f"{path}: has no {missing[0]!r}; delete it and run again to have it made anew")
-    return value

@@ -19,7 +19,7 @@ from foxnas.device.probes import exported_model
 from foxnas.device.retrying import persist
 from foxnas.device.whole_models import ModelLatency, measure_models
 from foxnas.edgetpu.reference import reference_model
-from foxnas.files.identity import identities
+from foxnas.files.identity import digest, identities
 from foxnas.files.journal import Journal
 from foxnas.files.tables import read_json, write_json
 from foxnas.space.space import SearchSpace
@@ -69,7 +69,7 @@ def main(
         "settings": made_by["settings_sha256"],
         "code": made_by["code"],
         "runner": runner,
-        "device": hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12],
+        "device": digest(identity),
         "promise": json.dumps([budget_ms, baseline]),
     }
 
