@@ -27,7 +27,7 @@ LEVELS = [
     ("accuracy", "int8", "search"),
     ("device", "verdict"),
     ("edgetpu", "config"),
-    ("report", "flow"),
+    ("report", "flow", "app"),
 ]
 LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 

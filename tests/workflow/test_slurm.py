@@ -30,7 +30,7 @@ TOGETHER = {
         "export_candidates",
     ),
     "deploy": ("deploy_winner", "validate_accuracy"),
-    "report": ("judge_model", "compare_baselines", "write_report"),
+    "report": ("judge_model", "write_card", "compare_baselines", "write_report"),
 }  # fmt: skip
 
 #: A cluster of this machine's size, whose jobs take seconds: nothing else differs from the profile as it is shipped.
