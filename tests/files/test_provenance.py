@@ -56,7 +56,8 @@ def test_an_arrays_digest_is_of_its_numbers_and_what_made_it_is_sealed_too(tmp_p
     assert (load_array(silent) == load_array(said)).all()
     assert (np.load(said) == np.arange(6)).all()
     whole = said.read_bytes()
-    for damaged in (whole[:-2], whole[:-1], whole.replace(b'"seed": 1', b'"seed": 2'), whole + b"x"):
+    deep = whole.replace(b'"settings": ', b'"settings": ' + b'{"a": ' * 9_000)
+    for damaged in (whole[:-2], whole[:-1], whole.replace(b'"seed": 1', b'"seed": 2'), whole + b"x", deep):
         said.write_bytes(damaged)
         with pytest.raises(FoxnasError, match="truncated or edited"):
             load_array(said)
