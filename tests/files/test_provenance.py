@@ -11,7 +11,7 @@ import pytest
 
 from foxnas.errors import FoxnasError
 from foxnas.files.arrays import array_seal, load_array, seal_array
-from foxnas.files.provenance import differing, leaf, recorded_settings
+from foxnas.files.provenance import differing, leaf, recorded_making, recorded_settings
 from foxnas.files.tables import write_json, write_table
 
 SETTINGS = {"space": {"name": "größe", "image_sizes": [16]}, "seed": 1, "text": "\n\"'<>&\\"}
@@ -35,6 +35,16 @@ def test_tables_json_and_arrays_say_their_settings(tmp_path: Path) -> None:
     array(tmp_path / "a.npy", {"settings": SETTINGS})
     for suffix in ("csv", "json", "npy"):
         assert recorded_settings(tmp_path / f"a.{suffix}") == SETTINGS
+
+
+def test_a_rule_is_held_to_settings_script_and_inputs(tmp_path: Path) -> None:
+    told = {"script": "a.py", "inputs": {"tables": "2 files 0123"}}
+    write_json(tmp_path / "a.json", {"made_by": {"settings": SETTINGS, "code": "4567", **told}, "x": 1})
+    assert recorded_making(tmp_path / "a.json") == SETTINGS | told
+    write_json(tmp_path / "a.json", {"made_by": {"settings": SETTINGS}, "x": 1})
+    assert recorded_making(tmp_path / "a.json") == SETTINGS
+    write_json(tmp_path / "a.json", {"made_by": told, "x": 1})
+    assert recorded_making(tmp_path / "a.json") is None
 
 
 @pytest.mark.parametrize("suffix", ["csv", "json", "npy", "safetensors", "html", "tflite", "gz", ""])
