@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from foxnas.errors import FoxnasError
 from foxnas.predictor.model import Predictor
@@ -68,6 +68,6 @@ def contrast(of_base: Predictor, base: Arch, of_changed: Predictor, changed: Arc
         error = math.sqrt(sum(variances))
         spread = sum(v**2 / f for v, f in zip(variances, freedoms, strict=True))
         freedom = sum(variances) ** 2 / spread if spread else float(min(freedoms))
-    half = float(stats.t.ppf(0.975, freedom)) * error
-    p = float(2 * stats.t.sf(abs(value) / error, freedom)) if error else float(value == 0)
+    half = float(special.stdtrit(freedom, 0.975)) * error
+    p = float(2 * special.stdtr(freedom, -abs(value) / error)) if error else float(value == 0)
     return Contrast(value, value - half, value + half, error, p)

@@ -14,6 +14,7 @@ from foxnas.accuracy.outcomes import EVALUATED
 from foxnas.files.tables import write_json, write_table
 from foxnas.flow.snakemake_private import Job
 from foxnas.flow.summary import command_line, failure, last_words, measured, summary, time_by_stage
+from tests.support.forked_python import python
 
 ROOT = Path(__file__).resolve().parents[2]
 VERDICT = {
@@ -251,8 +252,7 @@ onerror:
 def toy(folder: Path, *words: str, shards: str = "0,1") -> str:
     """What Snakemake prints about a workflow of three small rules that ends as ours does."""
     (folder / "Snakefile").write_text(TOY)
-    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--config", f"shards={shards},", *words]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True).stderr
+    return python(["-m", "snakemake", "--cores", "2", "--config", f"shards={shards},", *words], folder).stderr
 
 
 def test_snakemake_ends_with_what_ran_what_was_reused_or_what_failed(tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ def test_jobs_of_a_snakemake_that_is_killed_alone_end_before_the_next_run_begins
     run = start(command(config, tmp_path, EVALUATED))
     assert run.follow(in_the_middle_of("Evaluating", 1.5)), run.text
     os.kill(run.process.pid, signal.SIGKILL)
-    again = start(command(config, tmp_path, EVALUATED))
+    again = start(["env", *command(config, tmp_path, EVALUATED)])  # no fork: it begins no sooner than a user's
     assert again.follow(in_the_middle_of("Evaluating", 0.0)), again.text
     assert not living(run.process.pid)
     assert not again.follow(lambda _: None)
