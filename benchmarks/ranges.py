@@ -7,11 +7,12 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
+from foxnas.images.pixels import to_input
 from foxnas.int8.computing import compute, weighted_layers
 from foxnas.int8.correction import correct_biases
 from foxnas.int8.graph import write_int8
 from foxnas.int8.quantisation import quantise
-from foxnas.int8.ranges import as_input, value_ranges
+from foxnas.int8.ranges import value_ranges
 from foxnas.space.operators import input_shape, steps_of
 from foxnas.supernet.subnet import Subnet
 
@@ -71,7 +72,7 @@ def write_with(name: str, subnet: Subnet, images: np.ndarray, corrected: bool) -
 
 @torch.inference_mode()
 def _histograms(subnet: Subnet, images: np.ndarray, ranges: np.ndarray) -> np.ndarray:
-    values, layers = [as_input(images)], weighted_layers(subnet)
+    values, layers = [to_input(images)], weighted_layers(subnet)
     counts = np.zeros((len(ranges), _BINS))
     for number, step in enumerate(steps_of(subnet.space, subnet.arch), 1):
         layer = next(layers) if step.weight else None

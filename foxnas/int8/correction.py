@@ -20,9 +20,10 @@ from ai_edge_litert import schema_py_generated as schema
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from foxnas.images.pixels import to_input
 from foxnas.int8.computing import compute, weighted_layers
 from foxnas.int8.packing import pack
-from foxnas.int8.ranges import PIXELS, as_input, one_thread
+from foxnas.int8.ranges import PIXELS, one_thread
 from foxnas.int8.reading import read_model
 from foxnas.space.operators import Kind, Step, steps_of
 from foxnas.supernet.subnet import Subnet
@@ -49,7 +50,7 @@ def correct_biases(subnet: Subnet, content: bytes, images: np.ndarray, untouched
     model = read_model(content)
     (graph,) = model.subgraphs
     pixels = images[: max(1, PIXELS // (images.shape[1] * images.shape[2]))]
-    image = as_input(pixels)
+    image = to_input(pixels)
     steps, layers = steps_of(subnet.space, subnet.arch), weighted_layers(subnet)
     last_use = {value: number for number, step in enumerate(steps) for value in step.inputs}
     exact, rounded = {0: image}, {0: image}

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from foxnas.errors import FoxnasError
+from foxnas.images.pixels import to_input
 from foxnas.int8.computing import compute, weighted_layers
 from foxnas.space.operators import Step, steps_of
 from foxnas.supernet.subnet import Subnet
@@ -31,11 +32,6 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
-
-
-def as_input(images: np.ndarray) -> Tensor:
-    """Return uint8 (n, H, W, C) images as a network's input, float32 (n, C, H, W) in [0, 1]."""
-    return torch.from_numpy(images).permute(0, 3, 1, 2) / 255
 
 
 @one_thread()
@@ -64,7 +60,7 @@ def value_ranges(subnet: Subnet, images: np.ndarray) -> np.ndarray:
     ranges[0] = 0, 1
     size = max(1, PIXELS // (images.shape[1] * images.shape[2]))
     for start in range(0, len(images), size):
-        for number, value in enumerate(_values(steps, layers, as_input(images[start : start + size])), 1):
+        for number, value in enumerate(_values(steps, layers, to_input(images[start : start + size])), 1):
             low, high = (float(extreme) for extreme in value.aminmax())
             ranges[number] = min(low, ranges[number, 0]), max(high, ranges[number, 1])
     if not np.isfinite(ranges).all():
