@@ -10,23 +10,20 @@ import math
 
 import numpy as np
 
-from foxnas.int8.graph import Constant, Numbers, Scale, Weights, write_int8
+from foxnas.int8.constants import CENTRE, PIXELS, SIXTH
+from foxnas.int8.graph import Numbers, Scale, Weights, write_int8
 from foxnas.space.arch import Arch
-from foxnas.space.operators import PIXEL_MEAN, Kind, Step, input_shape, steps_of
+from foxnas.space.operators import Kind, Step, input_shape, steps_of
 from foxnas.space.space import SearchSpace
 
 #: Scales of a plausible network. An ADD or MUL whose scales lie too far apart would fall out of the
 #: XNNPACK delegate in silence and cost time that the real network does not take.
-_PIXELS = Scale.of(1 / 255, -128)
 _RELU6 = Scale.of(6 / 255, -128)
 _SIGNED = Scale.of(8 / 255, 0)
 _UNIT = Scale.of(1 / 255, -128)
 _LOGITS = Scale.of(16 / 255, 0)
 _HARD_SWISH = Scale.of(4.375 / 255, -106)  # -0.375 to 4
 _CENTRED = Scale.of(1.079 / 255, -13)  # -0.485 to 0.594
-_SIXTH = Constant(np.array([127], np.int8), Scale.of(1 / 6 / 255, -128))
-_MEAN_SCALE = max(PIXEL_MEAN) / 255
-_PIXEL_MEAN = Constant((np.array(PIXEL_MEAN) / _MEAN_SCALE - 128).round().astype(np.int8), Scale.of(_MEAN_SCALE, -128))
 #: Random numbers of weights, biases and scales that are repeated: a period well within the window of zlib, so
 #: that a probe of megabytes travels as kilobytes, and far beyond the reach of any kernel's inner loop.
 _BLOCKS = (1 << 13, 1 << 8, 1 << 4)
@@ -52,7 +49,7 @@ class ProbeWriter:
 
         Raises FoxnasError when the subnet lies outside the space.
         """
-        return self._write(steps_of(self.space, arch), input_shape(self.space, arch), _PIXELS)
+        return self._write(steps_of(self.space, arch), input_shape(self.space, arch), PIXELS)
 
     def _write(self, steps: tuple[Step, ...], shape: tuple[int, ...], read: Scale, whole: bool = True) -> bytes:
         values = [read]
@@ -62,7 +59,7 @@ class ProbeWriter:
             if step.weight:
                 weights.append(self._draw(step, values[step.inputs[0]], len(weights), shared))
             values.append(_value_scale(step, values))
-        return write_int8(steps, shape, Numbers(values, weights, _SIXTH, _PIXEL_MEAN), whole)
+        return write_int8(steps, shape, Numbers(values, weights, SIXTH, CENTRE), whole)
 
     def _draw(
         self, step: Step, read: Scale, number: int, shared: dict[tuple[object, ...], tuple[Scale, Scale]]

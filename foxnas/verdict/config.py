@@ -1,4 +1,4 @@
-"""From candidates to a deployed model: verification, int8 export, validation, baselines."""
+"""From candidates to a deployed model: verification, validation, baselines."""
 
 from __future__ import annotations
 
@@ -21,13 +21,6 @@ class VerificationConfig(Section):
     margin_percent: Percent = 1.0
     """A candidate wins only if its upper 95% latency bound, mean + t s / sqrt(n) over its sessions, lies this far below
     the budget."""
-
-
-class ExportConfig(Section):
-    """int8 export."""
-
-    calibration_images: Count = 256
-    """Images of the train split that set the int8 ranges."""
 
 
 class ValidationConfig(Section):

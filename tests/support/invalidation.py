@@ -296,6 +296,7 @@ ROWS = [
     Row("refinement.twists", 0, WINNER, note="none"),
     *_same(TIMING, "verification", {"sessions": 4, "spread_s": 1.0}, base="devices"),
     Row("verification.margin_percent", 2.0, TWISTS),
+    Row("export.with", "tensorflow", EXPORT),
     Row("export.calibration_images", 32, EXPORT, note="no more than recalibration_images"),
     Row("export.calibration_images", 300, CALIBRATION, note="more"),
     *_same(CONFIRMATION, "validation", {"sessions": 4, "most_sessions": 30, "spread_s": 1.0}, base="devices"),
