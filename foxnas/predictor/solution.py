@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from foxnas.predictor.link import IDENTITY, Link
 from foxnas.predictor.penalty import Ridge
 from foxnas.space.terms import FloatArray
 
@@ -102,8 +103,9 @@ def cross_validated(
     y: FloatArray,
     folds: int,
     rng: np.random.Generator,
+    link_of: Callable[[FloatArray, FloatArray], Link] = lambda design, y: IDENTITY,
 ) -> FloatArray:
-    """Return each row's prediction by the fit to the folds it is not in; a penalty is chosen anew in each.
+    """Return each row's prediction by the fit to the folds it is not in; penalty and link are chosen anew in each.
 
     The folds are a random partition into parts of equal size, give or take one.
     """
@@ -111,6 +113,7 @@ def cross_validated(
     predicted = np.empty(len(y))
     for part in np.array_split(order, min(folds, len(y))):
         rest = np.setdiff1d(order, part)
-        intercept, *slopes = coefficients(design[rest], y[rest])
-        predicted[part] = intercept + design[part] @ slopes
+        link = link_of(design[rest], y[rest])
+        intercept, *slopes = coefficients(design[rest], link.forward(y[rest]))
+        predicted[part] = link.inverse(intercept + design[part] @ slopes)
     return predicted
