@@ -19,8 +19,8 @@ class VerificationConfig(Section):
     spread_s: Least0 = 2.0
     """A session starts at least so long after the one before, so that they do not all meet the same disturbance."""
     margin_percent: Percent = 1.0
-    """A candidate wins only if its upper 95% latency bound, mean + t s / sqrt(n) over its sessions, lies this far below
-    the budget."""
+    """A candidate wins only if its upper 95% latency bound, mean + t s / sqrt(n) of its sessions' medians, lies this
+    far below the budget."""
 
 
 class ValidationConfig(Section):

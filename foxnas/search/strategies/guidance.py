@@ -22,6 +22,9 @@ UNGUIDED = 0.1
 
 _BISECTIONS = 40
 
+#: Tangents of a link that bends, each where the one before has its best subnet.
+_TANGENTS = 3
+
 
 class Knob(NamedTuple):
     """One parameter of the paper: the image size, or one of a unit's five (`*_rest`: its layers after the first).
@@ -71,21 +74,38 @@ def main_effects(landscape: Landscape) -> Effects:
     space = landscape.space
     probability = np.array([_probability(unit, len(space.depths), len(space.layers())) for unit in landscape.orderings])
     probability /= probability.sum()
-    tables = [t[:, :, landscape.class_of_ordering] for t in (landscape.accuracy_tables, landscape.latency_tables_ms)]
-    intercepts = (landscape.accuracy_intercepts, landscape.latency_intercepts_ms)
+    latency_ms = landscape.latency_tables_ms[:, :, landscape.class_of_ordering]
+    mean_accuracy, accuracy = _mean_accuracy(landscape, probability)
+    tables = [accuracy, latency_ms]
+    means = [mean_accuracy, landscape.latency_intercepts_ms + (latency_ms @ probability).sum(axis=1)]
     effects: list[list[float]] = []
     shares = _shares_of_values(landscape)
     for knob in (knobs := knobs_of(landscape)):
         if knob.kind == "size":
-            means = [c + (t @ probability).sum(axis=1) for c, t in zip(intercepts, tables, strict=True)]
             effects.append([float(np.ptp(mean)) for mean in means])
         else:
             given = (shares[knob.kind] == 1) * probability
             given /= given.sum(axis=1, keepdims=True)
             # (image size, choice): range over choices, mean over sizes.
             effects.append([float(np.ptp(t[:, knob.unit] @ given.T, axis=1).mean()) for t in tables])
-    accuracy, latency_ms = np.array(effects).reshape(-1, 2).T
-    return Effects(knobs, accuracy, latency_ms)
+    return Effects(knobs, *np.array(effects).reshape(-1, 2).T)
+
+
+def _mean_accuracy(landscape: Landscape, probability: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the mean accuracy of each size, and what a unit of each ordering adds to it, the others being random.
+
+    What units add is up to a constant for each place. Units are independent, so that under the log-complement link the
+    mean of exp(-sum), which is what is left to the asymptote, is the product of the units' means.
+    """
+    tables = landscape.accuracy_tables[:, :, landscape.class_of_ordering]
+    means, added = landscape.accuracy_intercepts + (tables @ probability).sum(axis=1), tables.copy()
+    for size, link in enumerate(landscape.links.each):
+        if link.asymptote is not None:
+            left = np.exp(-tables[size])
+            of_units = left @ probability
+            whole = np.exp(-landscape.accuracy_intercepts[size]) * of_units.prod()
+            means[size], added[size] = link.asymptote - whole, -whole / of_units[:, None] * left
+    return means, added
 
 
 def phase_weights(effects: Effects) -> tuple[FloatArray, FloatArray]:
@@ -165,10 +185,15 @@ def _worth(problem: SearchProblem) -> _Worth:
     def at(price: float) -> tuple[_Worth, bool]:
         # Where accuracy is not wanted for itself, an accuracy floor may still have to be paid for.
         gain, cost = (per_point, price - per_ms) if per_point > 0 else (price, -per_ms)
-        worth = _Worth(
-            gain * landscape.accuracy_intercepts - cost * landscape.latency_intercepts_ms,
-            gain * landscape.accuracy_tables - cost * landscape.latency_tables_ms,
-        )
+        # Where the link bends, a point is worth what it is at the most accurate subnet, then at the best one.
+        sums = landscape.highest_sums
+        for _ in range(_TANGENTS if landscape.links.bent else 1):
+            offset, slope = landscape.links.tangents(sums)
+            worth = _Worth(
+                gain * (offset + slope * landscape.accuracy_intercepts) - cost * landscape.latency_intercepts_ms,
+                gain * slope[:, None, None] * landscape.accuracy_tables - cost * landscape.latency_tables_ms,
+            )
+            sums = landscape.sums_of(worth.units.argmax(axis=2))
         size = int((worth.sizes + worth.units.max(axis=2).sum(axis=1)).argmax())
         best = landscape.batch_of([Point(size, tuple(worth.units[size].argmax(axis=1).tolist()))])
         caps = [cap for cap in problem.all_caps if cap.monotone]
