@@ -12,7 +12,7 @@ import numpy as np
 
 from foxnas.int8.graph import Constant, Numbers, Scale, Weights, write_int8
 from foxnas.space.arch import Arch
-from foxnas.space.operators import PIXEL_MEAN, Kind, Step, input_shape, steps_of
+from foxnas.space.operators import Kind, Step, input_shape, steps_of
 from foxnas.space.space import SearchSpace
 
 #: Scales of a plausible network. An ADD or MUL whose scales lie too far apart would fall out of the
@@ -23,10 +23,7 @@ _SIGNED = Scale.of(8 / 255, 0)
 _UNIT = Scale.of(1 / 255, -128)
 _LOGITS = Scale.of(16 / 255, 0)
 _HARD_SWISH = Scale.of(4.375 / 255, -106)  # -0.375 to 4
-_CENTRED = Scale.of(1.079 / 255, -13)  # -0.485 to 0.594
 _SIXTH = Constant(np.array([127], np.int8), Scale.of(1 / 6 / 255, -128))
-_MEAN_SCALE = max(PIXEL_MEAN) / 255
-_PIXEL_MEAN = Constant((np.array(PIXEL_MEAN) / _MEAN_SCALE - 128).round().astype(np.int8), Scale.of(_MEAN_SCALE, -128))
 #: Random numbers of weights, biases and scales that are repeated: a period well within the window of zlib, so
 #: that a probe of megabytes travels as kilobytes, and far beyond the reach of any kernel's inner loop.
 _BLOCKS = (1 << 13, 1 << 8, 1 << 4)
@@ -62,7 +59,8 @@ class ProbeWriter:
             if step.weight:
                 weights.append(self._draw(step, values[step.inputs[0]], len(weights), shared))
             values.append(_value_scale(step, values))
-        return write_int8(steps, shape, Numbers(values, weights, _SIXTH, _PIXEL_MEAN), whole)
+        mean = next((_pixel_mean(step.mean) for step in steps if step.mean), None)
+        return write_int8(steps, shape, Numbers(values, weights, _SIXTH, mean), whole)
 
     def _draw(
         self, step: Step, read: Scale, number: int, shared: dict[tuple[object, ...], tuple[Scale, Scale]]
@@ -90,8 +88,17 @@ def _value_scale(step: Step, values: list[Scale]) -> Scale:
         return _RELU6
     if step.kind in (Kind.MEAN, Kind.MUL, Kind.PAD):
         return values[step.inputs[0]]
-    own = {Kind.SIXTH: _UNIT, Kind.HARD_SWISH: _HARD_SWISH, Kind.CENTRE: _CENTRED, Kind.DENSE: _LOGITS}
+    if step.kind is Kind.CENTRE:
+        # From 0 less the largest mean to 1 less the smallest.
+        width = 1 + max(step.mean) - min(step.mean)
+        return Scale.of(width / 255, round(255 * max(step.mean) / width) - 128)
+    own = {Kind.SIXTH: _UNIT, Kind.HARD_SWISH: _HARD_SWISH, Kind.DENSE: _LOGITS}
     return own.get(step.kind, _SIGNED)
+
+
+def _pixel_mean(mean: tuple[float, ...]) -> Constant:
+    scale = max(mean) / 255
+    return Constant((np.array(mean) / scale - 128).round().astype(np.int8), Scale.of(scale, -128))
 
 
 def _window(pool: np.ndarray, start: int, size: int) -> np.ndarray:
