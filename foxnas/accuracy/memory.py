@@ -40,7 +40,7 @@ def evaluation_mb(
     bound = {}
     for size in image_sizes:
         costs = costs_of(space, space.largest(size))
-        begun = 4 * space.stem_width * math.ceil(size / space.stem_stride) ** 2 * recalibration_images
+        begun = 4 * space.first_block().width * math.ceil(size / space.stem_stride) ** 2 * recalibration_images
         fixed = BASE_MB + (min(begun, HELD_BYTES) + TOGETHER * 4 * costs.parameters) / 1e6
         bound[size] = math.ceil(fixed + KEPT * batch_size * 4 * costs.activation_bytes / 1e6)
     return bound

@@ -11,7 +11,7 @@ from typing import Any
 
 from foxnas.space.arch import Arch
 from foxnas.space.layers import pads
-from foxnas.space.operators import PIXEL_MEAN, Kind, Step, input_shape, steps_of
+from foxnas.space.operators import Kind, Step, input_shape, steps_of
 from foxnas.space.space import SearchSpace
 
 _Pads = tuple[tuple[int, int], ...]
@@ -48,7 +48,7 @@ def _operator(step: Step, read: tuple[int, ...], padding: _Pads | None) -> dict[
     if step.kind is Kind.MEAN:
         return {"op": "mean", "keep": len(step.shape) == 4}
     if step.kind is Kind.CENTRE:
-        return {"op": "subtract", "values": list(PIXEL_MEAN)}
+        return {"op": "subtract", "values": list(step.mean)}
     if step.kind is Kind.HARD_SWISH:
         return {"op": "activation", "activation": "hard-swish"}
     return {"op": {Kind.ADD: "add", Kind.MUL: "mul"}[step.kind]}

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from foxnas.errors import FoxnasError
 from foxnas.space.layers import pads
-from foxnas.space.operators import PIXEL_MEAN, Kind, Step
+from foxnas.space.operators import Kind, Step
 from foxnas.supernet.subnet import Block, Subnet
 
 
@@ -56,7 +56,7 @@ def compute(step: Step, inputs: Sequence[Tensor], layer: nn.Conv2d | nn.Linear |
         return y if step.activation == "none" else getattr(F, step.activation)(y)
     match step.kind:
         case Kind.CENTRE:
-            return x - torch.tensor(PIXEL_MEAN).to(x).view(-1, 1, 1)
+            return x - torch.tensor(step.mean).to(x).view(-1, 1, 1)
         case Kind.PAD:
             return _with_rows(x, step.pads)
         case Kind.HARD_SWISH:

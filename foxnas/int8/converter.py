@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from foxnas.errors import FoxnasError
 from foxnas.int8.computing import weighted_layers
 from foxnas.int8.reading import Summary, read_summary
-from foxnas.space.operators import PIXEL_MEAN, Kind, Step, input_shape, steps_of
+from foxnas.space.operators import Kind, Step, input_shape, steps_of
 from foxnas.supernet.subnet import Subnet
 
 log = logging.getLogger(__name__)
@@ -96,7 +96,7 @@ def _apply(tf: Any, step: Step, inputs: list[Any], constants: Iterator[tuple[np.
             y = tf.nn.depthwise_conv2d(inputs[0], weight, (1, step.stride, step.stride, 1), padding) + bias
         return y if step.activation == "none" else getattr(tf.nn, step.activation)(y)
     if step.kind is Kind.CENTRE:
-        return inputs[0] - np.array(PIXEL_MEAN, np.float32)
+        return inputs[0] - np.array(step.mean, np.float32)
     if step.kind is Kind.PAD:
         return tf.pad(inputs[0], [(0, 0), *step.pads, (0, 0)])
     if step.kind is Kind.HARD_SWISH:

@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from foxnas.int8.constants import CENTRE, PIXELS, SIXTH
+from foxnas.int8.constants import PIXELS, SIXTH, pixel_mean
 from foxnas.int8.graph import Numbers, Scale, Weights, write_int8
 from foxnas.space.arch import Arch
 from foxnas.space.operators import Kind, Step, input_shape, steps_of
@@ -23,7 +23,6 @@ _SIGNED = Scale.of(8 / 255, 0)
 _UNIT = Scale.of(1 / 255, -128)
 _LOGITS = Scale.of(16 / 255, 0)
 _HARD_SWISH = Scale.of(4.375 / 255, -106)  # -0.375 to 4
-_CENTRED = Scale.of(1.079 / 255, -13)  # -0.485 to 0.594
 #: Random numbers of weights, biases and scales that are repeated: a period well within the window of zlib, so
 #: that a probe of megabytes travels as kilobytes, and far beyond the reach of any kernel's inner loop.
 _BLOCKS = (1 << 13, 1 << 8, 1 << 4)
@@ -59,7 +58,7 @@ class ProbeWriter:
             if step.weight:
                 weights.append(self._draw(step, values[step.inputs[0]], len(weights), shared))
             values.append(_value_scale(step, values))
-        return write_int8(steps, shape, Numbers(values, weights, SIXTH, CENTRE), whole)
+        return write_int8(steps, shape, Numbers(values, weights, SIXTH, pixel_mean(steps)), whole)
 
     def _draw(
         self, step: Step, read: Scale, number: int, shared: dict[tuple[object, ...], tuple[Scale, Scale]]
@@ -87,7 +86,11 @@ def _value_scale(step: Step, values: list[Scale]) -> Scale:
         return _RELU6
     if step.kind in (Kind.MEAN, Kind.MUL, Kind.PAD):
         return values[step.inputs[0]]
-    own = {Kind.SIXTH: _UNIT, Kind.HARD_SWISH: _HARD_SWISH, Kind.CENTRE: _CENTRED, Kind.DENSE: _LOGITS}
+    if step.kind is Kind.CENTRE:
+        # From 0 less the largest mean to 1 less the smallest.
+        width = 1 + max(step.mean) - min(step.mean)
+        return Scale.of(width / 255, round(255 * max(step.mean) / width) - 128)
+    own = {Kind.SIXTH: _UNIT, Kind.HARD_SWISH: _HARD_SWISH, Kind.DENSE: _LOGITS}
     return own.get(step.kind, _SIGNED)
 
 

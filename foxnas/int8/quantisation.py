@@ -15,9 +15,9 @@ from typing import cast
 import numpy as np
 from torch import Tensor, nn
 
-from foxnas.int8.constants import CENTRE, PIXELS, SIXTH
+from foxnas.int8.constants import PIXELS, SIXTH, pixel_mean
 from foxnas.int8.graph import Numbers, Scale, Weights
-from foxnas.space.operators import PIXEL_MEAN, Kind, Step
+from foxnas.space.operators import Kind, Step
 
 #: How many times finer than its inputs an output may be. XNNPACK takes less than 256 and leaves other operators out of
 #: its delegate, or refuses the model; the runtime's own HARD_SWISH takes less than 128.
@@ -52,7 +52,7 @@ def quantise(steps: Sequence[Step], layers: Sequence[nn.Conv2d | nn.Linear], ran
         values.append(value_scale(*spans[number + 1], _unit(step, read) * largest / _FINEST_OUTPUT))
         if weight is not None and bias is not None:
             weights.append(_weights(step, weight, bias, read[0], values[-1]))
-    return Numbers(values, weights, SIXTH, CENTRE)
+    return Numbers(values, weights, SIXTH, pixel_mean(steps))
 
 
 def value_scale(low: float, high: float, least: float = 0.0) -> Scale:
@@ -70,7 +70,7 @@ def _spans(steps: Sequence[Step], ranges: np.ndarray) -> list[tuple[float, float
     spans = [(float(low), float(high)) for low, high in ranges]
     for number, step in enumerate(steps, 1):
         if step.kind is Kind.CENTRE:
-            spans[number] = -max(PIXEL_MEAN), 1 - min(PIXEL_MEAN)
+            spans[number] = -max(step.mean), 1 - min(step.mean)
         elif not any(spans[number]):
             spans[number] = _natural(step, [spans[i] for i in step.inputs])
     for number, step in reversed(list(enumerate(steps, 1))):

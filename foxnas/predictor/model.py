@@ -214,7 +214,8 @@ class Predictor:
     def to_json(self) -> dict[str, Any]:
         """Return an object that `from_json` reads back to an equal predictor."""
         value = asdict(self)
-        value["formula"] = {"name": self.formula.name, **asdict(self.formula.knobs)}
+        knobs = asdict(self.formula.knobs)
+        value["formula"] = {"name": self.formula.name, **{k: v for k, v in knobs.items() if k != "own" or v}}
         value["terms"] = list(self.formula.terms)
         value["link"] = {"name": self.link.name, "asymptote": self.link.asymptote}
         return value
@@ -223,7 +224,8 @@ class Predictor:
     def from_json(cls, value: Mapping[str, Any]) -> Self:
         """Inverse of `to_json`. Raises FoxnasError when a part is missing or the terms are not this version's."""
         try:
-            name, *knobs = (value["formula"][key] for key in ("name", *(f.name for f in fields(Knobs))))
+            described = {"own": (), **value["formula"]}
+            name, *knobs = (described[key] for key in ("name", *(f.name for f in fields(Knobs))))
             formula = Formula(name, Knobs(*map(_frozen, knobs)))
             if list(formula.terms) != list(value["terms"]):
                 raise FoxnasError(f"its terms are not those of formula {name!r}; fit it again")

@@ -8,6 +8,8 @@ from itertools import product
 import numpy as np
 
 from foxnas.predictor.model import Predictor
+from foxnas.space.layers import UnitChoices
+from foxnas.space.terms import FloatArray, Formula
 
 #: Knobs of a unit, as `foxnas.search.strategies.guidance` names them.
 KNOBS = {
@@ -40,30 +42,42 @@ def knob_effects(predictor: Predictor) -> list[KnobEffect]:
     """
     formula, uncertainty = predictor.formula, predictor.uncertainty
     assert uncertainty is not None
-    knobs = formula.knobs
-    layers = list(product(knobs.kernel_sizes, knobs.expansion_ratios))
-    settings = list(product(knobs.depths, layers, layers))
-    terms = formula.unit_matrix([(first, *(rest,) * (depth - 1)) for depth, first, rest in settings])
-    levels = {
-        "D": np.array([depth for depth, _, _ in settings]),
-        "K_first": np.array([first[0] for _, first, _ in settings]),
-        "E_first": np.array([first[1] for _, first, _ in settings]),
-        "K_rest": np.array([rest[0] for _, _, rest in settings]),
-        "E_rest": np.array([rest[1] for _, _, rest in settings]),
-    }
-    coefficients = formula.by_unit(predictor.coefficients)
+    contrasts = {choices: _contrasts(formula, choices) for choices in formula.knobs.choices}
+    # Columns are grouped by term and run over the units that have it; the intercept comes first.
+    columns = np.cumsum(formula.exist).reshape(formula.exist.shape)
+    coefficients = np.asarray(predictor.coefficients)
     covariance = uncertainty.residual_standard_error**2 * np.asarray(uncertainty.unscaled_covariance)
     effects = []
-    for knob, level in levels.items():
-        if level.min() == level.max():
-            continue
-        contrast = terms[level == level.max()].mean(axis=0) - terms[level == level.min()].mean(axis=0)
-        for unit in range(knobs.units):
-            # Columns are grouped by term and run over the units; the intercept comes first.
-            columns = 1 + np.arange(len(contrast)) * knobs.units + unit
-            value = float(contrast @ coefficients[:, unit])
-            variance = float(contrast @ covariance[np.ix_(columns, columns)] @ contrast)
+    for knob in KNOBS:
+        for unit, choices in enumerate(formula.knobs.choices):
+            if knob not in contrasts[choices]:
+                continue
+            has = formula.exist[:, unit]
+            contrast, own = contrasts[choices][knob][has], columns[has, unit]
+            value = float(contrast @ coefficients[own - 1])
+            variance = float(contrast @ covariance[np.ix_(own, own)] @ contrast)
             half = uncertainty.t_95 * np.sqrt(variance)
             value, half = value * predictor.mean_slope, half * predictor.mean_slope
             effects.append(KnobEffect(knob, unit + 1, value, value - half, value + half))
     return effects
+
+
+def _contrasts(formula: Formula, choices: UnitChoices) -> dict[str, FloatArray]:
+    """Return what each knob of a unit changes in its terms, those with several choices."""
+    layers = choices.layers()
+    settings = list(product(choices.depths, layers, layers))
+    terms = formula.unit_matrix([(first, *(rest,) * (depth - 1)) for depth, first, rest in settings])
+    depth, first, rest = (np.array(part) for part in zip(*settings, strict=True))
+    some, later = np.ones(len(settings), dtype=bool), depth > 1
+    found = {}
+    for knob, level, has in (
+        ("D", depth, some),
+        ("K_first", first[:, 0], some),
+        ("E_first", first[:, 1], some),
+        ("K_rest", rest[:, 0], later),
+        ("E_rest", rest[:, 1], later),
+    ):
+        if has.any() and level.min() < level.max():
+            ends = (terms[has & (level == end)].mean(axis=0) for end in (level.max(), level.min()))
+            found[knob] = np.subtract(*ends)
+    return found

@@ -63,7 +63,6 @@ def draw_knobs(predictor: Predictor) -> Markup:
     """Draw what every knob is worth, grouped by knob, one row per unit."""
     effects = knob_effects(predictor)
     knobs = list(dict.fromkeys(effect.knob for effect in effects))
-    units = predictor.formula.knobs.units
     width, left, right, top, bottom, step = 350.0, 124.0, 340.0, 26.0, 40.0, 9.0
     height = top + bottom + step * (len(effects) + 0.6 * (len(knobs) - 1))
     ends = [0.0, *(e.lower for e in effects), *(e.upper for e in effects)]
@@ -79,7 +78,8 @@ def draw_knobs(predictor: Predictor) -> Markup:
     for number, effect in enumerate(effects):
         if number and effect.knob != effects[number - 1].knob:
             y += 0.6 * step
-        if effect.unit == 1:
+        if not number or effect.knob != effects[number - 1].knob:
+            units = sum(other.knob == effect.knob for other in effects)
             middle = y + step * (units - 1) / 2 + 3.5
             parts.append(text(left - 24, middle, KNOBS[effect.knob], "tick", "end"))
         parts.append(text(left - 8, y + 3, str(effect.unit), "tick small", "end"))

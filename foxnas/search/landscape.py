@@ -136,6 +136,16 @@ class Landscape:
         return tuple(self.orderings[i] for i in self._class_members.tolist())
 
     @cached_property
+    def allowed(self) -> NDArray[np.bool_]:
+        """Which unit classes each place may have; what tables say of the others means nothing: (unit, unit class)."""
+        return self._allowed_orderings[:, self._class_members]
+
+    @property
+    def lookups(self) -> int:
+        """How many unit classes an exact search looks up: those of every place, at every image size."""
+        return len(self.image_sizes) * int(self.allowed.sum())
+
+    @cached_property
     def accuracy_tables(self) -> FloatArray:
         """What each unit class adds to the sum that stands for the accuracy: (image size, unit, unit class)."""
         return self._tables(self.accuracy)
@@ -163,7 +173,7 @@ class Landscape:
     @cached_property
     def highest_sums(self) -> FloatArray:
         """Sum of the most accurate subnet of each size."""
-        return self.sums_of(self.accuracy_tables.argmax(axis=2))
+        return self.sums_of(np.array([point.classes for point in self.most_accurate_by_size]))
 
     @cached_property
     def latency_intercepts_ms(self) -> FloatArray:
@@ -223,7 +233,13 @@ class Landscape:
     @cached_property
     def fastest_by_size(self) -> tuple[Point, ...]:
         """The class with the lowest predicted latency of every image size."""
-        best = self.latency_tables_ms.argmin(axis=2)
+        best = np.where(self.allowed, self.latency_tables_ms, np.inf).argmin(axis=2)
+        return tuple(Point(size, tuple(map(int, classes))) for size, classes in enumerate(best))
+
+    @cached_property
+    def most_accurate_by_size(self) -> tuple[Point, ...]:
+        """The class with the highest predicted accuracy of every image size."""
+        best = np.where(self.allowed, self.accuracy_tables, -np.inf).argmax(axis=2)
         return tuple(Point(size, tuple(map(int, classes))) for size, classes in enumerate(best))
 
     @property
@@ -233,7 +249,10 @@ class Landscape:
 
     @cached_property
     def orderings(self) -> list[UnitLayers]:
-        """Every unit up to the order of its layers after the first, lexicographically ascending within a depth."""
+        """Every unit up to the order of its layers after the first, lexicographically ascending within a depth.
+
+        Not every place may have each (`allowed`).
+        """
         layers = self.space.layers()
         if self.alike:
             return [(layer,) * depth for depth in self.space.depths for layer in layers]
@@ -243,6 +262,17 @@ class Landscape:
             for first in layers
             for rest in combinations_with_replacement(layers, depth - 1)
         ]
+
+    @cached_property
+    def _allowed_orderings(self) -> NDArray[np.bool_]:
+        """Which entries of `orderings` each place may have: (unit, entry)."""
+        space, units = self.space, self.orderings
+        by_choices = {
+            choices: np.array([choices.hold(unit) for unit in units])
+            for choices in {*space.choices} - {space.every_choice}
+        }
+        every = np.ones(len(units), dtype=bool)
+        return np.stack([by_choices.get(choices, every) for choices in space.choices])
 
     @cached_property
     def _formulas(self) -> dict[str, FloatArray]:
@@ -255,7 +285,8 @@ class Landscape:
         """First member of each class, and the class of each entry of `orderings`."""
         if not self.merged:
             return (np.arange(len(self.orderings)),) * 2
-        terms = np.hstack(list(self._formulas.values())).round(9)
+        # What may not stand in the same places is of different classes, so that one member stands for all.
+        terms = np.hstack([*self._formulas.values(), self._allowed_orderings.T]).round(9)
         # Column by column: sorting numbers is many times faster than sorting rows.
         number = np.zeros(len(terms), dtype=np.intp)
         for column in terms.T:

@@ -63,13 +63,9 @@ class Record:
         """
         self.problem.require_feasible()
         landscape = self.problem.landscape
-        accurate = landscape.accuracy_tables.argmax(axis=2)
         found, closest = [], (np.inf, landscape.fastest)
-        for size, fastest in enumerate(landscape.fastest_by_size):
-            reached = [
-                self._repair(fastest),
-                *([] if not self.problem.caps else [self._repair(Point(size, tuple(accurate[size].tolist())))]),
-            ]
+        for fastest, accurate in zip(landscape.fastest_by_size, landscape.most_accurate_by_size, strict=True):
+            reached = [self._repair(start) for start in ([fastest, accurate] if self.problem.caps else [fastest])]
             excess, point = min(reached, key=lambda pair: pair[0])
             if excess == 0:
                 found.append(point)
@@ -85,17 +81,15 @@ class Record:
 
     def _repair(self, point: Point) -> tuple[float, Point]:
         landscape = self.problem.landscape
-        units, classes = landscape.accuracy_tables.shape[1:]
+        units, classes = np.nonzero(landscape.allowed)
         batch = landscape.batch_of([point])
         excess = float(self.problem.excess(batch)[0])
         self.calls += 1
         for _ in range(_REPAIRS if self.problem.caps else 0):
             if excess == 0:
                 break
-            others = np.repeat(batch.classes, units * classes, axis=0)
-            others[np.arange(units * classes), np.repeat(np.arange(units), classes)] = np.tile(
-                np.arange(classes), units
-            )
+            others = np.repeat(batch.classes, len(classes), axis=0)
+            others[np.arange(len(classes)), units] = classes
             around = landscape.batch(np.full(len(others), point.size), others)
             self.calls += len(others)
             over = self.problem.excess(around)

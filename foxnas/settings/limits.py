@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 import operator
 import types
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from functools import cache, partial
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -79,6 +79,21 @@ RULES: dict[str, Any] = {
     "use_attribute_docstrings": True,
     "allow_inf_nan": False,
 }
+
+
+#: `metadata` of a field that a later release added: a record leaves it out where it has its default, so that what was
+#: made before still has the record, and the digest, that it had.
+LATER: Mapping[str, Any] = types.MappingProxyType({"later": True})
+
+
+def plain(value: Any) -> Any:
+    """Return settings as mappings of plain values: what is recorded, digested and compared."""
+    if is_dataclass(value) and not isinstance(value, type):
+        pairs = [(field, getattr(value, field.name)) for field in fields(value)]
+        return {f.name: plain(own) for f, own in pairs if not ("later" in f.metadata and own == f.default)}
+    if isinstance(value, dict):
+        return {key: plain(own) for key, own in value.items()}
+    return type(value)(map(plain, value)) if isinstance(value, list | tuple) else value
 
 
 class Settings:

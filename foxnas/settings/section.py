@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
-from dataclasses import asdict, is_dataclass
+from dataclasses import is_dataclass
 from typing import Annotated, Any, get_args, get_type_hints
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from foxnas.errors import FoxnasError
-from foxnas.settings.limits import RULES, Settings, Text
+from foxnas.settings.limits import RULES, Settings, Text, plain
 
 
 def no_wildcards(path: str, but: tuple[str, ...] = ()) -> str:
@@ -55,11 +55,11 @@ def canonical(value: Any) -> str:
     names: two swapped numbers, or any object, would go unnoticed.
     """
 
-    def plain(item: Any) -> Any:
+    def encoded(item: Any) -> Any:
         if isinstance(item, BaseModel):
             return item.model_dump(mode="json")
         if is_dataclass(item) and not isinstance(item, type):
-            return asdict(item)
+            return plain(item)
         raise TypeError(f"{type(item).__name__} has no canonical form")
 
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=plain)
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=encoded)

@@ -72,17 +72,13 @@ class Arch:
         return Arch(self.image_size, (*self.units[:unit], layers, *self.units[unit + 1 :]))
 
 
-def draw_unit(
-    depths: Sequence[int],
-    kernel_sizes: Sequence[int],
-    expansion_ratios: Sequence[int],
-    rng: np.random.Generator,
-    depth_weights: Sequence[float] | None = None,
-    kernel_weights: Sequence[float] | None = None,
-    expansion_weights: Sequence[float] | None = None,
-) -> tuple[Layer, ...]:
-    """Draw a unit over knobs: its depth first, then K and E of each layer; weights are probabilities, None uniform."""
-    depth = int(rng.choice(depths, p=depth_weights))
-    kernels = rng.choice(kernel_sizes, depth, p=kernel_weights)
-    ratios = rng.choice(expansion_ratios, depth, p=expansion_weights)
+Knob = tuple[Sequence[int], Sequence[float] | None]
+"""Choices and their probabilities; None: all equal."""
+
+
+def draw_unit(depths: Knob, kernel_sizes: Knob, expansion_ratios: Knob, rng: np.random.Generator) -> tuple[Layer, ...]:
+    """Draw a unit over knobs: its depth first, then K and E of each layer."""
+    depth = int(rng.choice(depths[0], p=depths[1]))
+    kernels = rng.choice(kernel_sizes[0], depth, p=kernel_sizes[1])
+    ratios = rng.choice(expansion_ratios[0], depth, p=expansion_ratios[1])
     return tuple((int(k), int(e)) for k, e in zip(kernels, ratios, strict=True))

@@ -87,7 +87,10 @@ class CostTables:
         return self._layers[0]
 
     def of_units(self, units: Sequence[Sequence[Layer]]) -> IntArray:
-        """Return what each given unit costs at each place: (image size, place, number given, cost)."""
+        """Return what each given unit costs at each place: (image size, place, number given, cost).
+
+        At a place that does not have such units, what is returned means nothing.
+        """
         _, first, rest = self._layers
         index = {layer: i for i, layer in enumerate(self.space.layers())}
         firsts = first[:, :, [index[unit[0]] for unit in units]]
@@ -111,7 +114,7 @@ class CostTables:
     @cached_property
     def _layers(self) -> tuple[IntArray, IntArray, IntArray]:
         """Costs of what is fixed (size, cost), of first layers and of later ones (size, place, layer, cost)."""
-        space, depth = self.space, self.space.depths[-1]
+        space = self.space
         shape = (len(self.image_sizes), len(space.units), len(space.layers()), len(COSTS))
         fixed, first, rest = (
             np.zeros((shape[0], shape[3]), np.int64),
@@ -120,12 +123,17 @@ class CostTables:
         )
         for s, image_size in enumerate(self.image_sizes):
             for i, layer in enumerate(space.layers()):
-                arch = Arch(image_size, ((layer,) * depth,) * len(space.units))
+                # Where a unit has no such layer, it has another, whose costs are not asked for.
+                units = [(layer if layer in c.layers() else c.layers()[0],) * c.depths[-1] for c in space.choices]
+                arch = Arch(image_size, tuple(units))
                 steps = _step_costs(steps_of(space, arch), math.prod(input_shape(space, arch)))
                 stem, *layers, head = np.split(steps, layer_ends_of(space, arch))
                 fixed[s] = _combine(np.concatenate([stem, head]), axis=0)
-                costs = np.stack([_combine(part, axis=0) for part in layers]).reshape(shape[1], depth, shape[3])
-                first[s, :, i], rest[s, :, i] = costs[:, 0], costs[:, 1]
+                costs = iter(_combine(part, axis=0) for part in layers)
+                for place, unit in enumerate(units):
+                    of_unit = [next(costs) for _ in unit]
+                    first[s, place, i] = of_unit[0]
+                    rest[s, place, i] = of_unit[1] if len(unit) > 1 else 0
         fixed[:, 2] += _FILE_BYTES
         return fixed, first, rest
 

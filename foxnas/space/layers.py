@@ -2,20 +2,53 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import product
+from types import MappingProxyType
 from typing import Literal
 
-from foxnas.settings.limits import Count, Settings
+from foxnas.settings.limits import LATER, Count, Settings
+from foxnas.space.arch import Layer
 
 #: Unit types, figure 3 of the paper.
 SQUEEZE_EXCITE, SEPARABLE, FUSED = 1, 2, 3
 
 Activation = Literal["relu", "relu6", "h-swish"]
 Padding = Literal["same", "symmetric"]
-Normalisation = Literal["none", "imagenet"]
+Normalisation = Literal["none", "imagenet", "lite"]
 
 #: Mean and standard deviation of ImageNet's pixels in [0, 1], channel by channel (torchvision's convention).
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+#: What is taken from the pixels in [0, 1], and what they are divided by then, channel by channel.
+PIXEL_STATISTICS: Mapping[Normalisation, tuple[tuple[float, ...], tuple[float, ...]]] = MappingProxyType(
+    {"imagenet": (IMAGENET_MEAN, IMAGENET_STD), "lite": ((127 / 255,) * 3, (128 / 255,) * 3)}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class UnitChoices:
+    """What a unit may look like: its depths, and the kernel sizes and expansion ratios of each of its layers."""
+
+    depths: tuple[int, ...]
+    kernel_sizes: tuple[int, ...]
+    expansion_ratios: tuple[int, ...]
+
+    @property
+    def later_depths(self) -> tuple[int, ...]:
+        """Depths with layers after the first."""
+        return tuple(depth for depth in self.depths if depth > 1)
+
+    def layers(self) -> tuple[Layer, ...]:
+        """Every (K, E) a layer may take."""
+        return tuple(product(self.kernel_sizes, self.expansion_ratios))
+
+    def hold(self, layers: tuple[Layer, ...]) -> bool:
+        """Whether a unit of these layers is one of them."""
+        return len(layers) in self.depths and all(
+            k in self.kernel_sizes and e in self.expansion_ratios for k, e in layers
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +88,12 @@ class UnitSpec(Settings):
     """After every convolution of a layer but the last."""
     first_type: Literal[0, 1, 2, 3] = 0
     """Type of the unit's first layer, if it is another; 0: the same."""
+    depths: tuple[Count, ...] | None = field(default=None, metadata=LATER)
+    """Choices of D of this unit, some of the space's; null: all of them."""
+    kernel_sizes: tuple[Count, ...] | None = field(default=None, metadata=LATER)
+    """Choices of K of this unit's layers, some of the space's; null: all of them."""
+    expansion_ratios: tuple[Count, ...] | None = field(default=None, metadata=LATER)
+    """Choices of E of this unit's layers, some of the space's; null: all of them."""
 
     @property
     def types(self) -> tuple[int, int]:

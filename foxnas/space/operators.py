@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Literal
 
 from foxnas.space.arch import Arch
-from foxnas.space.layers import FUSED, IMAGENET_MEAN, SQUEEZE_EXCITE, Activation, BlockSpec, pads
+from foxnas.space.layers import FUSED, PIXEL_STATISTICS, SQUEEZE_EXCITE, Activation, BlockSpec, pads
 from foxnas.space.space import SearchSpace
 
 FusedActivation = Literal["none", "relu", "relu6"]
@@ -30,10 +30,6 @@ class Kind(Enum):
     SIXTH = "MUL by 1/6"
     MUL = "MUL"
     DENSE = "FULLY_CONNECTED"
-
-
-#: What `Kind.CENTRE` takes from the pixels.
-PIXEL_MEAN = IMAGENET_MEAN
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +53,8 @@ class Step:
         Added to every bias (3 where a hard-sigmoid follows).
     pads
         Of PAD: rows before and after, columns before and after.
+    mean
+        Of CENTRE: what it takes from the pixels, by channel.
     """
 
     kind: Kind
@@ -68,6 +66,7 @@ class Step:
     valid: bool = False
     bias_offset: float = 0.0
     pads: tuple[tuple[int, int], ...] = ()
+    mean: tuple[float, ...] = ()
 
 
 class _Line:
@@ -88,8 +87,8 @@ class _Line:
         self.shape = step.shape
 
     def centre(self) -> None:
-        if self.space.normalisation == "imagenet":
-            self.append(Step(Kind.CENTRE, (self.value,), self.shape))
+        if statistics := PIXEL_STATISTICS.get(self.space.normalisation):
+            self.append(Step(Kind.CENTRE, (self.value,), self.shape, mean=statistics[0]))
 
     def conv(
         self, width: int, activation: Activation | None, kernel: int = 1, stride: int = 1, offset: float = 0.0
@@ -191,8 +190,8 @@ def _lay_out(space: SearchSpace, arch: Arch) -> tuple[list[Step], list[int]]:
     for unit, layers in enumerate(arch.units):
         for position, (kernel, expansion) in enumerate(layers):
             spec = space.block(unit, position)
-            # A space whose only expansion ratio is 1 has no expansion convolutions.
-            expands = spec.type == FUSED or space.expansion_ratios != (1,)
+            # A unit whose only expansion ratio is 1 has no expansion convolutions.
+            expands = spec.type == FUSED or space.choices[unit].expansion_ratios != (1,)
             line.block(spec, kernel, spec.in_width * expansion if expands else None)
             ends.append(line.value)
     line.conv(space.head_width, space.head_activation)

@@ -15,7 +15,7 @@ All designs are endless sequences whose first n do not depend on how many are ta
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cached_property
+from dataclasses import dataclass
 from itertools import combinations_with_replacement, islice
 from math import ceil
 
@@ -24,6 +24,7 @@ import numpy as np
 from foxnas.errors import FoxnasError
 from foxnas.space.arch import Arch, Layer
 from foxnas.space.design_names import Design
+from foxnas.space.layers import UnitChoices
 from foxnas.space.space import SearchSpace
 from foxnas.space.terms import FloatArray, formula
 
@@ -65,6 +66,16 @@ def chosen(design: Design, space: SearchSpace, image_size: int, rng: np.random.G
     yield from islice(sequence.subnets(), ceil(_CHOSEN_A_TERM * sequence.terms))
 
 
+@dataclass(frozen=True, eq=False)
+class _Options:
+    """What the unit at a place may be: up to the order of its layers after the first, with its terms."""
+
+    units: list[tuple[Layer, ...]]
+    terms: FloatArray
+    own: slice
+    """Where the place's terms stand in a subnet's."""
+
+
 class _Sequential:
     """The state of a sequential design.
 
@@ -78,15 +89,25 @@ class _Sequential:
     def __init__(self, design: Design, space: SearchSpace, image_size: int, rng: np.random.Generator) -> None:
         self._criterion, self._space, self._size, self._rng = design, space, image_size, rng
         population = [space.draw(image_size, np.random.default_rng([0, i])) for i in range(_POPULATION)]
-        terms = self._terms([unit for arch in population for unit in arch.units])
-        # Terms that both formulas have, or that others add up to, are counted once.
-        self._mean, basis = _whitening(terms)
-        self._basis = basis
-        blocks = ((terms - self._mean) @ basis).reshape(len(population), len(space.units), -1)
-        x = _with_intercept(blocks)
+        options: dict[int, tuple[list[tuple[Layer, ...]], FloatArray]] = {}
+        blocks: dict[int, FloatArray] = {}
+        for choices in dict.fromkeys(space.choices):
+            places = [place for place, own in enumerate(space.choices) if own == choices]
+            terms = self._terms([arch.units[place] for arch in population for place in places])
+            # Terms that both formulas have, or that others add up to, are counted once.
+            mean, basis = _whitening(terms)
+            units = _units_of(choices)
+            options |= dict.fromkeys(places, (units, (self._terms(units) - mean) @ basis))
+            of_places = ((terms - mean) @ basis).reshape(len(population), len(places), -1)
+            blocks |= {place: of_places[:, i] for i, place in enumerate(places)}
+        ends = np.cumsum([1, *(blocks[place].shape[1] for place in range(len(blocks)))])
+        self._options = [
+            _Options(*options[place], slice(start, end))
+            for place, (start, end) in enumerate(zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True))
+        ]
+        x = np.hstack([np.ones((len(population), 1)), *(blocks[place] for place in range(len(blocks)))])
         self._moments = x.T @ x / len(x)
         self._inverse: FloatArray = np.asarray(np.linalg.inv(_PRIOR * self._moments), dtype=float)
-        self._options = (self._terms(self._units) - self._mean) @ basis
 
     @property
     def terms(self) -> int:
@@ -113,42 +134,46 @@ class _Sequential:
         )
 
     def _next(self) -> tuple[Arch, FloatArray]:
-        places = len(self._space.units)
-        chosen = self._rng.integers(len(self._units), size=places)
-        width = self._options.shape[1]
+        places = len(self._options)
+        counts = np.array([len(options.units) for options in self._options])
+        chosen = self._rng.integers(counts.max(), size=places) % counts
         gain: FloatArray = self._inverse @ self._moments @ self._inverse
         for _ in range(_SWEEPS):
             before = chosen.copy()
             for place in self._rng.permutation(places):
-                x = _with_intercept(self._options[chosen][None])[0]
-                own = slice(1 + place * width, 1 + (place + 1) * width)
+                own, options = self._options[place].own, self._options[place].terms
+                x = self._terms_of(chosen)
                 x[own] = 0
-                variance = _quadratic(self._inverse, x, own, self._options)
+                variance = _quadratic(self._inverse, x, own, options)
                 if self._criterion == "d-optimal":
                     chosen[place] = int(variance.argmax())
                 else:
-                    chosen[place] = int((_quadratic(gain, x, own, self._options) / (1 + variance)).argmax())
+                    chosen[place] = int((_quadratic(gain, x, own, options) / (1 + variance)).argmax())
             if (chosen == before).all():
                 break
         units = []
-        for first, *rest in (self._units[i] for i in chosen):
+        for first, *rest in (self._options[place].units[i] for place, i in enumerate(chosen)):
             order = self._rng.permutation(len(rest))
             units.append((first, *(rest[i] for i in order)))
-        return Arch(self._size, tuple(units)), _with_intercept(self._options[chosen][None])[0]
+        return Arch(self._size, tuple(units)), self._terms_of(chosen)
+
+    def _terms_of(self, chosen: np.ndarray) -> FloatArray:
+        """Return the terms of the subnet of the chosen options, a one first."""
+        return np.hstack([1.0, *(self._options[place].terms[i] for place, i in enumerate(chosen))])
 
     def _terms(self, units: list[tuple[Layer, ...]]) -> FloatArray:
         return np.hstack([formula(name, self._space).unit_matrix(units) for name in _FORMULAS])
 
-    @cached_property
-    def _units(self) -> list[tuple[Layer, ...]]:
-        """Every unit, up to the order of its layers after the first."""
-        layers = self._space.layers()
-        return [
-            (first, *rest)
-            for depth in self._space.depths
-            for first in layers
-            for rest in combinations_with_replacement(layers, depth - 1)
-        ]
+
+def _units_of(choices: UnitChoices) -> list[tuple[Layer, ...]]:
+    """Every unit, up to the order of its layers after the first."""
+    layers = choices.layers()
+    return [
+        (first, *rest)
+        for depth in choices.depths
+        for first in layers
+        for rest in combinations_with_replacement(layers, depth - 1)
+    ]
 
 
 def _whitening(terms: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -157,11 +182,6 @@ def _whitening(terms: FloatArray) -> tuple[FloatArray, FloatArray]:
     values, vectors = np.linalg.eigh(np.cov(terms, rowvar=False))
     kept = values > 1e-9 * values[-1]
     return mean, vectors[:, kept] / np.sqrt(values[kept])
-
-
-def _with_intercept(blocks: FloatArray) -> FloatArray:
-    """Return (rows, places, width) as rows of one vector each, a one first."""
-    return np.hstack([np.ones((len(blocks), 1)), blocks.reshape(len(blocks), -1)])
 
 
 def _quadratic(matrix: FloatArray, x: FloatArray, own: slice, options: FloatArray) -> FloatArray:

@@ -5,7 +5,8 @@ term depends on the order of the layers after the first. Exact search (`foxnas.s
 
 The variables of a unit are its depth D, the mean E and K of its layers *after the first*, and E and K of its
 first layer. That the means leave the first layer out, and that accuracy and latency have different products,
-is how the authors' own table was made.
+is how the authors' own table was made. Where a unit has one layer, there are no layers to take the mean of, and all
+terms with such a mean are 0; a unit that never has more has none of them.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 
 from foxnas.errors import FoxnasError
 from foxnas.space.arch import Arch, Layer
+from foxnas.space.layers import UnitChoices
 from foxnas.space.space import SearchSpace
 
 FloatArray = NDArray[np.float64]
@@ -61,11 +63,21 @@ class Knobs:
     depths: tuple[int, ...]
     kernel_sizes: tuple[int, ...]
     expansion_ratios: tuple[int, ...]
+    own: tuple[tuple[tuple[int, ...], ...], ...] = ()
+    """The same three for every unit, where they are not those of all."""
 
     @classmethod
     def of(cls, space: SearchSpace) -> Knobs:
         """Return the knobs of a space."""
-        return cls(len(space.units), space.depths, space.kernel_sizes, space.expansion_ratios)
+        whole = (space.depths, space.kernel_sizes, space.expansion_ratios)
+        own = tuple((c.depths, c.kernel_sizes, c.expansion_ratios) for c in space.choices)
+        return cls(len(space.units), *whole, own if any(unit != whole for unit in own) else ())
+
+    @property
+    def choices(self) -> tuple[UnitChoices, ...]:
+        """The choices of each unit."""
+        whole = (self.depths, self.kernel_sizes, self.expansion_ratios)
+        return tuple(UnitChoices(*unit) for unit in self.own or (whole,) * self.units)
 
     @staticmethod
     def curvature(choices: Sequence[int], values: FloatArray) -> FloatArray:
@@ -83,38 +95,51 @@ class Knobs:
 
 @dataclass(frozen=True)
 class _Term:
-    """How a term is computed, and the number of choices of each knob it needs to be more than a copy of another."""
+    """How a term is computed, and the number of choices of each knob it needs to be more than a copy of another.
+
+    `later` counts the depths with layers after the first, which a mean over these needs.
+    """
 
     value: Callable[[Variables], FloatArray]
     depths: int = 1
+    later: int = 0
     kernels: int = 1
     ratios: int = 1
+
+    def exists(self, unit: UnitChoices) -> bool:
+        """Whether a unit with these choices has it."""
+        return (
+            len(unit.depths) >= self.depths
+            and len(unit.later_depths) >= self.later
+            and len(unit.kernel_sizes) >= self.kernels
+            and len(unit.expansion_ratios) >= self.ratios
+        )
 
 
 # A term of degree n in D needs n + 1 depths, or it is a combination of terms of lower degree.
 _TERMS: Mapping[str, _Term] = MappingProxyType(
     {
         "D": _Term(lambda v: v.depth, depths=2),
-        "E_avg": _Term(lambda v: v.e_avg, ratios=2),
-        "K_avg": _Term(lambda v: v.k_avg, kernels=2),
+        "E_avg": _Term(lambda v: v.e_avg, later=1, ratios=2),
+        "K_avg": _Term(lambda v: v.k_avg, later=1, kernels=2),
         "E_first": _Term(lambda v: v.e_first, ratios=2),
         "K_first": _Term(lambda v: v.k_first, kernels=2),
-        "E_total": _Term(lambda v: (v.depth - 1) * v.e_avg, depths=2, ratios=2),
-        "DxE_total": _Term(lambda v: v.depth * (v.depth - 1) * v.e_avg, depths=3, ratios=2),
-        "DxE_avg": _Term(lambda v: v.depth * v.e_avg, depths=2, ratios=2),
-        "DxK_avg": _Term(lambda v: v.depth * v.k_avg, depths=2, kernels=2),
-        "K2_avg": _Term(lambda v: v.k2_avg, kernels=3),
+        "E_total": _Term(lambda v: (v.depth - 1) * v.e_avg, later=2, ratios=2),
+        "DxE_total": _Term(lambda v: v.depth * (v.depth - 1) * v.e_avg, later=3, ratios=2),
+        "DxE_avg": _Term(lambda v: v.depth * v.e_avg, later=2, ratios=2),
+        "DxK_avg": _Term(lambda v: v.depth * v.k_avg, later=2, kernels=2),
+        "K2_avg": _Term(lambda v: v.k2_avg, later=1, kernels=3),
         "K2_first": _Term(lambda v: v.k2_first, kernels=3),
-        "E2_avg": _Term(lambda v: v.e2_avg, ratios=3),
+        "E2_avg": _Term(lambda v: v.e2_avg, later=1, ratios=3),
         "E2_first": _Term(lambda v: v.e2_first, ratios=3),
         "ExK_first": _Term(lambda v: v.ek_first, kernels=2, ratios=2),
         "ExK2_first": _Term(lambda v: v.ek2_first, kernels=3, ratios=2),
-        "E_sum": _Term(lambda v: (v.depth - 1) * v.e_avg, ratios=2),
-        "K_sum": _Term(lambda v: (v.depth - 1) * v.k_avg, kernels=2),
-        "E2_sum": _Term(lambda v: (v.depth - 1) * v.e2_avg, ratios=3),
-        "K2_sum": _Term(lambda v: (v.depth - 1) * v.k2_avg, kernels=3),
-        "ExK_sum": _Term(lambda v: (v.depth - 1) * v.ek_avg, kernels=2, ratios=2),
-        "ExK2_sum": _Term(lambda v: (v.depth - 1) * v.ek2_avg, kernels=3, ratios=2),
+        "E_sum": _Term(lambda v: (v.depth - 1) * v.e_avg, later=1, ratios=2),
+        "K_sum": _Term(lambda v: (v.depth - 1) * v.k_avg, later=1, kernels=2),
+        "E2_sum": _Term(lambda v: (v.depth - 1) * v.e2_avg, later=1, ratios=3),
+        "K2_sum": _Term(lambda v: (v.depth - 1) * v.k2_avg, later=1, kernels=3),
+        "ExK_sum": _Term(lambda v: (v.depth - 1) * v.ek_avg, later=1, kernels=2, ratios=2),
+        "ExK2_sum": _Term(lambda v: (v.depth - 1) * v.ek2_avg, later=1, kernels=3, ratios=2),
     }
 )
 
@@ -145,7 +170,7 @@ class Formula:
     """A named list of regression terms for one space; see `formula`.
 
     Columns are grouped by term and run over the units within a group, as in the published predictors:
-    ``D_1 ... D_5, E_avg_1 ... E_avg_5, ...``. The intercept is not among them.
+    ``D_1 ... D_5, E_avg_1 ... E_avg_5, ...``, but for units without such a term. The intercept is not among them.
     """
 
     name: str
@@ -159,19 +184,18 @@ class Formula:
 
     @cached_property
     def kinds(self) -> tuple[str, ...]:
-        """The terms of one unit, such as ``DxE_total``."""
-        return tuple(
-            kind
-            for kind in FORMULAS[self.name]
-            if len(self.knobs.depths) >= _TERMS[kind].depths
-            and len(self.knobs.kernel_sizes) >= _TERMS[kind].kernels
-            and len(self.knobs.expansion_ratios) >= _TERMS[kind].ratios
-        )
+        """The terms of some unit, such as ``DxE_total``."""
+        return tuple(kind for kind in FORMULAS[self.name] if any(map(_TERMS[kind].exists, self.knobs.choices)))
+
+    @cached_property
+    def exist(self) -> NDArray[np.bool_]:
+        """Which units have which terms: (number of `kinds`, units)."""
+        return np.array([[_TERMS[kind].exists(unit) for unit in self.knobs.choices] for kind in self.kinds])
 
     @cached_property
     def terms(self) -> tuple[str, ...]:
         """Names of the columns of `matrix`; the number is the unit, from 1."""
-        return tuple(f"{kind}_{unit}" for kind in self.kinds for unit in range(1, self.knobs.units + 1))
+        return tuple(f"{self.kinds[kind]}_{unit + 1}" for kind, unit in np.argwhere(self.exist))
 
     def unit_matrix(self, units: Sequence[Sequence[Layer]]) -> FloatArray:
         """Return the terms of single units: (number of units given, number of `kinds`)."""
@@ -186,22 +210,27 @@ class Formula:
         if not archs:
             return np.empty((0, len(self.terms)))
         rows = self.unit_matrix([unit for arch in archs for unit in arch.units])
-        return rows.reshape(len(archs), self.knobs.units, len(self.kinds)).transpose(0, 2, 1).reshape(len(archs), -1)
+        by_kind = rows.reshape(len(archs), self.knobs.units, len(self.kinds)).transpose(0, 2, 1)
+        return by_kind.reshape(len(archs), -1)[:, self.exist.ravel()]
 
     def by_unit(self, coefficients: Sequence[float] | FloatArray) -> FloatArray:
-        """Arrange one coefficient per column as (number of `kinds`, units): prediction is a sum over units."""
-        return np.asarray(coefficients, dtype=float).reshape(len(self.kinds), self.knobs.units)
+        """Arrange one coefficient per column as (number of `kinds`, units): prediction is a sum over units.
+
+        Where a unit has no such term, it is 0.
+        """
+        arranged = np.zeros(self.exist.shape)
+        arranged[self.exist] = coefficients
+        return arranged
 
     def _variables(self, units: Sequence[Sequence[Layer]]) -> Variables:
         depth = np.fromiter(map(len, units), dtype=np.intp, count=len(units))
-        if depth.min(initial=2) < 2:
-            raise FoxnasError("a unit needs at least two layers: its averages run over the layers after the first")
         flat = chain.from_iterable(chain.from_iterable(units))
         layers = np.fromiter(flat, dtype=float, count=2 * int(depth.sum())).reshape(-1, 2)
         first = np.concatenate([[0], np.cumsum(depth)[:-1]])
 
         def average(values: FloatArray) -> FloatArray:
-            return (np.add.reduceat(values, first) - values[first]) / (depth - 1)
+            # One layer has none after it: 0 of them, whose sum is 0.
+            return (np.add.reduceat(values, first) - values[first]) / np.maximum(depth - 1, 1)
 
         k, e = layers[:, 0], layers[:, 1]
         k2 = self.knobs.curvature(self.knobs.kernel_sizes, k)

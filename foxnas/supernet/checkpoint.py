@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from foxnas.supernet.tensors import TensorFile, read_tensors, write_tensors
 
 def shape_defining(space: SearchSpace) -> dict[str, Any]:
     """The part of a space that its weights depend on: all but its name and its image sizes."""
-    described = space.record()
+    described = asdict(space)
     for free in ("name", "image_sizes", "size_divisor"):
         del described[free]
     return described
@@ -122,7 +123,7 @@ def _likely_cause(
             f"Likely cause: a network of another width; its stem has {width} channels, the space's {space.stem_width}"
         )
     layers = sum(name.endswith(("project.weight", "point_linear.conv.conv.weight")) for name in weights) - 1
-    if layers != (expected := len(space.units) * space.depths[-1]):
+    if layers != (expected := sum(choices.depths[-1] for choices in space.choices)):
         return f"Likely cause: another number of units or largest depth; it has {layers} layers, not {expected}"
     odd = [*missing, *extra]
     if any(".steps." in name or "to3_matrix" in name or "to5_matrix" in name for name in odd):

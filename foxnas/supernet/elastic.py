@@ -39,10 +39,9 @@ class ElasticBatchNorm(nn.Module):
     that came with them.
     """
 
-    eps = 1e-5
-
-    def __init__(self, channels: int, gain: float = 1.0) -> None:
+    def __init__(self, channels: int, eps: float, gain: float = 1.0) -> None:
         super().__init__()
+        self.eps = eps
         self.weight = nn.Parameter(torch.full((channels,), gain))
         self.bias = nn.Parameter(torch.zeros(channels))
         self.running_mean: Tensor | None
@@ -125,17 +124,17 @@ class ElasticBlock(nn.Module):
     ) -> None:
         super().__init__()
         self.spec, self.padding = spec, space.padding
-        hidden = spec.in_width * expansion_ratios[-1]
+        hidden, eps = spec.in_width * expansion_ratios[-1], space.batch_norm_eps
         fused = spec.type == FUSED
         if fused or expansion_ratios != (1,):
             self.expand = nn.Conv2d(spec.in_width, hidden, 3 if fused else 1, bias=False)
-            self.expand_norm = ElasticBatchNorm(hidden)
+            self.expand_norm = ElasticBatchNorm(hidden, eps)
         if not fused:
             self.depthwise = ElasticDepthwise(hidden, kernel_sizes, space.kernel_transforms)
-            self.depthwise_norm = ElasticBatchNorm(hidden)
+            self.depthwise_norm = ElasticBatchNorm(hidden, eps)
         self.gate = ElasticSqueezeExcite(hidden, space.squeeze) if spec.type == SQUEEZE_EXCITE else None
         self.project = nn.Conv2d(hidden, spec.width, 1, bias=False)
-        self.project_norm = ElasticBatchNorm(spec.width, gain=0.0 if spec.residual else 1.0)
+        self.project_norm = ElasticBatchNorm(spec.width, eps, gain=0.0 if spec.residual else 1.0)
 
     def forward(self, x: Tensor, kernel: int, expansion: int) -> Tensor:
         spec = self.spec

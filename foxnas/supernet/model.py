@@ -7,16 +7,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from foxnas.space.arch import Arch
-from foxnas.space.layers import IMAGENET_MEAN, IMAGENET_STD
+from foxnas.space.layers import PIXEL_STATISTICS
 from foxnas.space.space import SearchSpace
 from foxnas.supernet.elastic import ElasticBatchNorm, ElasticBlock, activate, conv_padded
 
 
 def pixel_statistics(space: SearchSpace) -> tuple[Tensor, Tensor] | None:
     """Return mean and deviation of the pixels, (channels, 1, 1) each, or None where they are taken as they are."""
-    if space.normalisation == "none":
+    if not (statistics := PIXEL_STATISTICS.get(space.normalisation)):
         return None
-    mean, std = (torch.tensor(values).view(-1, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
+    mean, std = (torch.tensor(values).view(-1, 1, 1) for values in statistics)
     return mean, std
 
 
@@ -40,17 +40,17 @@ class Supernet(nn.Module):
         self.space = space
         width = space.stem_width
         self.stem = nn.Conv2d(space.image_channels, width, 3, bias=False)
-        self.stem_norm = ElasticBatchNorm(width)
+        self.stem_norm = ElasticBatchNorm(width, space.batch_norm_eps)
         self.first = ElasticBlock(space, space.first_block(), (3,), (1,))
         self.units = nn.ModuleList(
             nn.ModuleList(
-                ElasticBlock(space, space.block(unit, layer), space.kernel_sizes, space.expansion_ratios)
-                for layer in range(space.depths[-1])
+                ElasticBlock(space, space.block(unit, layer), choices.kernel_sizes, choices.expansion_ratios)
+                for layer in range(choices.depths[-1])
             )
-            for unit in range(len(space.units))
+            for unit, choices in enumerate(space.choices)
         )
         self.head = nn.Conv2d(space.units[-1].width, space.head_width, 1, bias=False)
-        self.head_norm = ElasticBatchNorm(space.head_width)
+        self.head_norm = ElasticBatchNorm(space.head_width, space.batch_norm_eps)
         if space.mix_width:
             self.mix = nn.Conv2d(space.head_width, space.mix_width, 1, bias=False)
         self.classifier = nn.Linear(space.mix_width or space.head_width, space.classes)

@@ -25,16 +25,22 @@ _MEANING = {
     "stem_stride": 2,
     "stem_activation": "h-swish",
     "first_activation": "relu",
+    "first_width": 0,
     "first_residual": True,
     "head_activation": "h-swish",
     "squeeze": SqueezeExcite(reduction=4, divisor=8, minimum=8, activation="relu"),
     "kernel_transforms": True,
     "image_channels": 3,
+    "batch_norm_eps": 1e-5,
 }
 _UNIT_MEANING = {
     "stride": (2, 2, 2, 1, 2),
     "types": tuple((t, t) for t in (SEPARABLE, SQUEEZE_EXCITE, SEPARABLE, SQUEEZE_EXCITE, SQUEEZE_EXCITE)),
     "activation": ("relu", "relu", "h-swish", "h-swish", "h-swish"),
+    # Its own choices are those of all units.
+    "depths": (None,) * 5,
+    "kernel_sizes": (None,) * 5,
+    "expansion_ratios": (None,) * 5,
 }
 
 #: Our prefix and theirs, outside the units.

@@ -98,7 +98,7 @@ def test_every_leaf_is_explained() -> None:
             r"accuracy.recalibration_images is 99999, but the train split",
         ),
         (changed("devices", [DEFAULT["devices"][0]] * 2), r"two are named 'local'"),
-        (changed("space", "tpv"), r"space: space 'tpv' is neither shipped \(cpu, mini"),
+        (changed("space", "tpv"), r"space: space 'tpv' is neither shipped \(cpu, lite0"),
         (changed("space.image_sizes", [16, 22]), r"space mini: image size 22 is not a multiple .* take 20 or 24"),
         (changed("space.padding", "sam"), r"space.padding: 'sam' is not .*; did you mean same\?"),
         ({k: v for k, v in DEFAULT.items() if k != "data"}, r"data: is missing; config/config.yaml has"),

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from foxnas.predictor.model import Predictor
 from foxnas.space.arch import Arch
 from foxnas.space.terms import formula
 from tests.predictor.conftest import ROWS
+from tests.support.kinds import PER_UNIT
 from tests.support.published import CPU_SPACE, PUBLISHED_ACCURACY, PUBLISHED_LATENCY, unit_values
 
 
@@ -133,6 +135,19 @@ def test_layers_form_adds_up_what_every_layer_adds(archs):
     exact = fit("layers", CPU_SPACE, 192, archs, cost, target="latency", unit="ms")
     assert exact.quality.r2_cv == pytest.approx(1)
     assert fit("latency-quadratic", CPU_SPACE, 192, archs, cost, target="latency", unit="ms").quality.r2_cv < 0.98
+
+
+def test_layers_form_is_exact_where_units_have_their_own_choices(tmp_path):
+    """Also where a unit has one layer in some subnets: what is not there adds nothing."""
+    archs = list(islice(PER_UNIT.sample(32, np.random.default_rng(0)), ROWS))
+    cost = np.array([sum(e * (1 + k * k / 9) for unit in a.units for k, e in unit) for a in archs])
+    exact = fit("layers", PER_UNIT, 32, archs, cost, target="latency", unit="ms")
+    assert exact.quality.r2_cv == pytest.approx(1)
+    fitted = fit("accuracy", PER_UNIT, 32, archs, cost, target="latency", unit="ms")
+    assert fitted.quality.r2_cv > 0.9
+    fitted.save(tmp_path / "latency.json", {})
+    assert Predictor.load(tmp_path / "latency.json") == fitted
+    assert "own" not in PUBLISHED_LATENCY.to_json()["formula"]
 
 
 def test_a_form_that_the_rows_do_not_determine_is_left_out_unless_chosen(archs, measured, caplog):

@@ -13,7 +13,9 @@ from foxnas.search.problem import InfeasibleBudget, SearchProblem
 from foxnas.search.selection import Selection
 from foxnas.search.strategies import exact
 from foxnas.space.arch import Arch
+from foxnas.space.space import SearchSpace
 from foxnas.space.terms import formula
+from tests.support.kinds import PER_UNIT
 from tests.support.published import CPU_SPACE, PUBLISHED_ACCURACY, PUBLISHED_LATENCY
 
 SMALL = dataclasses.replace(
@@ -27,26 +29,31 @@ SMALL = dataclasses.replace(
 )
 
 
-def random_landscape(seed: int, accuracy: str = "accuracy", latency: str = "latency") -> Landscape:
-    """Predictors of the small space with random coefficients: no structure that a shortcut could lean on."""
+def random_landscape(
+    seed: int, accuracy: str = "accuracy", latency: str = "latency", space: SearchSpace = SMALL
+) -> Landscape:
+    """Predictors of a small space with random coefficients: no structure that a shortcut could lean on."""
     rng = np.random.default_rng(seed)
 
     def predictors(name: str, scale: float) -> dict[int, Predictor]:
-        terms = formula(name, SMALL)
+        terms = formula(name, space)
         return {
             size: Predictor.published(name, "", size, terms, 100.0, rng.normal(0, scale, len(terms.terms)))
-            for size in SMALL.image_sizes
+            for size in space.image_sizes
         }
 
-    return Landscape(SMALL, predictors(accuracy, 1.0), predictors(latency, 2.0))
+    return Landscape(space, predictors(accuracy, 1.0), predictors(latency, 2.0))
 
 
 def everything(landscape: Landscape) -> tuple[list[Arch], np.ndarray, np.ndarray]:
-    """All 127,008 architectures of the small space with their predictions."""
-    units = [unit for depth in SMALL.depths for unit in product(SMALL.layers(), repeat=depth)]
+    """All architectures of the space with their predictions: 127,008 of `SMALL`."""
+    units = [
+        [unit for depth in choices.depths for unit in product(choices.layers(), repeat=depth)]
+        for choices in landscape.space.choices
+    ]
     archs, accuracy, latency = [], [], []
-    for size in SMALL.image_sizes:
-        these = [Arch(size, pair) for pair in product(units, repeat=len(SMALL.units))]
+    for size in landscape.space.image_sizes:
+        these = [Arch(size, chosen) for chosen in product(*units)]
         archs += these
         accuracy.append(landscape.accuracy[size].predict(these).mean)
         latency.append(landscape.latency[size].predict(these).mean)
@@ -54,14 +61,22 @@ def everything(landscape: Landscape) -> tuple[list[Arch], np.ndarray, np.ndarray
 
 
 @pytest.mark.parametrize(
-    ("seed", "formulas"),
-    [(0, ("accuracy", "latency")), (1, ("accuracy", "latency")), (2, ("accuracy-quadratic-k", "latency-quadratic"))],
+    ("seed", "formulas", "space"),
+    [
+        (0, ("accuracy", "latency"), SMALL),
+        (1, ("accuracy", "latency"), SMALL),
+        (2, ("accuracy-quadratic-k", "latency-quadratic"), SMALL),
+        (3, ("accuracy", "latency"), PER_UNIT),
+        (4, ("accuracy-quadratic", "layers"), PER_UNIT),
+    ],
 )
-def test_frontier_is_that_of_brute_force(seed, formulas):
-    landscape = random_landscape(seed, *formulas)
+def test_frontier_is_that_of_brute_force(seed, formulas, space):
+    landscape = random_landscape(seed, *formulas, space)
     front = exact.frontier(landscape)
+    for candidate in front.candidates:
+        space.validate(candidate.arch)
     archs, accuracy, latency = everything(landscape)
-    assert len(archs) == SMALL.count()
+    assert len(archs) == space.count()
     order = np.lexsort((-accuracy, latency))
     best = np.maximum.accumulate(accuracy[order])
     # Rounding differs between the two sums: a rise below it is a tie.

@@ -24,6 +24,7 @@ from foxnas.space.layers import FUSED
 from foxnas.space.space import SearchSpace
 from foxnas.supernet.model import Supernet
 from foxnas.supernet.subnet import Subnet
+from tests.support.kinds import PER_UNIT
 from tests.support.published import CPU_SPACE
 
 
@@ -43,9 +44,10 @@ def subnet_of(space: SearchSpace, arch: Arch) -> Subnet:
 
 
 def test_parameters_and_macs_are_those_of_the_torch_subnet(mini: SearchSpace) -> None:
-    fused, padded = read_space("tpu"), read_space("ofa_mbv3_d234_e346_k357_w1.0")
-    small = [(space, space.smallest(space.image_sizes[0])) for space in (CPU_SPACE, fused, padded)]
-    for space, arch in [*((mini, arch) for arch in corners(mini)), *small]:
+    fused, padded, lite = read_space("tpu"), read_space("ofa_mbv3_d234_e346_k357_w1.0"), read_space("lite0")
+    small = [(space, space.smallest(space.image_sizes[0])) for space in (CPU_SPACE, fused, padded, lite)]
+    cornered = [(space, arch) for space in (mini, PER_UNIT) for arch in corners(space)]
+    for space, arch in [*cornered, *small]:
         subnet = subnet_of(space, arch).fold()
         costs = costs_of(space, arch)
         assert costs.parameters == sum(parameter.numel() for parameter in subnet.parameters())
@@ -125,7 +127,7 @@ def planned_bytes(model: bytes) -> int:
 
 
 def test_activation_memory_is_what_the_graph_needs_and_what_the_runtime_plans(mini: SearchSpace) -> None:
-    others = [CPU_SPACE, read_space("tpu"), read_space("ofa_mbv3_d234_e346_k357_w1.0")]
+    others = [CPU_SPACE, PER_UNIT, *map(read_space, ("tpu", "ofa_mbv3_d234_e346_k357_w1.0", "lite0"))]
     drawn = [(space, [space.draw(space.image_sizes[0], np.random.default_rng(2))]) for space in others]
     for space, archs in [(mini, corners(mini)), *drawn]:
         writer = ProbeWriter(space)
@@ -143,7 +145,7 @@ def test_activation_memory_is_what_the_graph_needs_and_what_the_runtime_plans(mi
 
 def test_tables_of_layers_hold_the_costs_of_every_subnet(mini: SearchSpace) -> None:
     rng = np.random.default_rng(3)
-    for space in (mini, read_space("tpu"), read_space("ofa_mbv3_d234_e346_k357_w1.0")):
+    for space in (mini, PER_UNIT, *map(read_space, ("tpu", "ofa_mbv3_d234_e346_k357_w1.0", "lite0"))):
         tables = CostTables(space, space.image_sizes[:2])
         for _ in range(40):
             arch = space.draw(int(rng.choice(space.image_sizes[:2])), rng)

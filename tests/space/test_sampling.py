@@ -14,6 +14,7 @@ from foxnas.space.design_names import DESIGNS, Design
 from foxnas.space.sampling import chosen, subnets
 from foxnas.space.space import SearchSpace, UnitSpec
 from foxnas.space.terms import formula
+from tests.support.kinds import PER_UNIT
 
 SMALL = SearchSpace(
     name="small", image_sizes=(16,), kernel_sizes=(3, 5, 7), expansion_ratios=(2, 3, 4), depths=(2, 3), stem_width=8,
@@ -25,13 +26,14 @@ def taken(design: Design, space: SearchSpace, count: int, seed: int = 0) -> list
     return list(islice(subnets(design, space, space.image_sizes[0], np.random.default_rng(seed)), count))
 
 
+@pytest.mark.parametrize("space", [SMALL, PER_UNIT], ids=lambda space: space.name)
 @pytest.mark.parametrize("design", DESIGNS)
-def test_the_first_subnets_stay_what_they_were(design: Design) -> None:
-    thirty = taken(design, SMALL, 30)
-    assert taken(design, SMALL, 12) == thirty[:12]
+def test_the_first_subnets_stay_what_they_were(design: Design, space: SearchSpace) -> None:
+    thirty = taken(design, space, 30)
+    assert taken(design, space, 12) == thirty[:12]
     assert len(set(thirty)) == 30
-    assert [SMALL.validate(arch) for arch in thirty] == thirty
-    assert taken(design, SMALL, 12, seed=1) != thirty[:12]
+    assert [space.validate(arch) for arch in thirty] == thirty
+    assert taken(design, space, 12, seed=1) != thirty[:12]
 
 
 def design_matrix(space: SearchSpace, archs: list[Arch]) -> np.ndarray:
@@ -40,9 +42,10 @@ def design_matrix(space: SearchSpace, archs: list[Arch]) -> np.ndarray:
 
 
 @cache
-def population() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def population(space: SearchSpace) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Mean of the population's terms, a basis of what varies in them, and the moments in that basis."""
-    terms = design_matrix(SMALL, [SMALL.draw(16, np.random.default_rng([0, i])) for i in range(4000)])
+    size = space.image_sizes[0]
+    terms = design_matrix(space, [space.draw(size, np.random.default_rng([0, i])) for i in range(4000)])
     mean = terms.mean(axis=0)
     _, size, directions = np.linalg.svd(terms - mean, full_matrices=False)
     kept = directions[size > 1e-4 * size[0]].T
@@ -50,31 +53,30 @@ def population() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return mean, kept, x.T @ x / len(x)
 
 
-def directly(archs: list[Arch], criterion: str) -> float:
+def directly(space: SearchSpace, archs: list[Arch], criterion: str) -> float:
     """The criterion from its definition: to be small; the prior is one subnet's worth of the population."""
-    mean, kept, moments = population()
-    x = np.column_stack([np.ones(len(archs)), (design_matrix(SMALL, archs) - mean) @ kept])
+    mean, kept, moments = population(space)
+    x = np.column_stack([np.ones(len(archs)), (design_matrix(space, archs) - mean) @ kept])
     information = moments + x.T @ x
     if criterion == "d-optimal":
         return -float(np.linalg.slogdet(information)[1])
     return float(np.trace(moments @ np.linalg.inv(information)))
 
 
+@pytest.mark.parametrize("space", [SMALL, PER_UNIT], ids=lambda space: space.name)
 @pytest.mark.parametrize("criterion", ["i-optimal", "d-optimal"])
-def test_no_other_choice_of_one_unit_would_have_been_better(criterion: Design) -> None:
+def test_no_other_choice_of_one_unit_would_have_been_better(criterion: Design, space: SearchSpace) -> None:
     """Coordinate exchange against its definition, with an inverse for each of all choices of either unit."""
-    chosen = taken(criterion, SMALL, 9)
-    layers = SMALL.layers()
-    units = [
-        unit for depth in SMALL.depths for unit in product(layers, repeat=depth) if list(unit[1:]) == sorted(unit[1:])
-    ]
+    chosen = taken(criterion, space, 9)
     rng = np.random.default_rng(0)
     for step in (3, 8):
         before, own = chosen[:step], chosen[step]
-        best = directly([*before, own], criterion)
-        for place in (0, 1):
+        best = directly(space, [*before, own], criterion)
+        for place, choices in enumerate(space.choices):
+            every = [unit for depth in choices.depths for unit in product(choices.layers(), repeat=depth)]
+            units = [unit for unit in every if list(unit[1:]) == sorted(unit[1:])]
             for i in rng.permutation(len(units))[:40]:
-                assert directly([*before, own.with_unit(place, units[i])], criterion) >= best - 1e-6
+                assert directly(space, [*before, own.with_unit(place, units[i])], criterion) >= best - 1e-6
 
 
 @pytest.mark.parametrize("design", ["i-optimal", "d-optimal"])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import math
 from collections import Counter
 from dataclasses import replace
 from itertools import islice
@@ -14,11 +16,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foxnas.errors import FoxnasError
+from foxnas.settings.section import canonical
 from foxnas.space.arch import Arch
 from foxnas.space.config import read_space, shipped_spaces
 from foxnas.space.layers import SqueezeExcite, UnitSpec
 from foxnas.space.space import SearchSpace
+from tests.support.kinds import PER_UNIT
 from tests.support.published import CPU_SPACE
+
+DIGESTS = {
+    "cpu": "d5399b48a42618c6",
+    "tpu": "74c579b720de945c",
+    "mini": "5b3c993f393b69ca",
+    "ofa_mbv3_d234_e346_k357_w1.0": "fdfd44ff6971d244",
+    "ofa_mbv3_d234_e346_k357_w1.2": "ad79eb03e8c9c1d9",
+}
 
 
 @pytest.mark.parametrize(
@@ -31,6 +43,13 @@ from tests.support.published import CPU_SPACE
         ("ofa_mbv3_d234_e346_k357_w1.0", 7 * (9**2 + 9**3 + 9**4) ** 5, "1.5e+20"),
         ("ofa_mbv3_d234_e346_k357_w1.2", 7 * (9**2 + 9**3 + 9**4) ** 5, "1.5e+20"),
         ("mini", 7 * (12**2 + 12**3 + 12**4) ** 5, "4.1e+22"),
+        # K fixed in three units: 3 layers, otherwise 6.
+        ("lite0", 5 * (3 + 9) * (6 + 36) * (3 + 9 + 27) * (6 + 36 + 216) * (36 + 216 + 1296) * 3, "1.2e+11"),
+        (
+            "lite1",
+            6 * (3 + 9 + 27) * (6 + 36 + 216) * (9 + 27 + 81) * (36 + 216 + 1296) * (216 + 1296 + 7776) * 3,
+            "3.0e+14",
+        ),
     ],
 )
 def test_shipped_spaces_have_the_published_sizes(name: str, count: int, rounded: str) -> None:
@@ -64,7 +83,7 @@ def test_a_user_declares_a_space_in_a_file_or_on_top_of_another(tmp_path: Path) 
     path = tmp_path / "mine.yaml"
     path.write_text("base: tpu\nname: mine\nimage_sizes: [160]\nclasses: 10\n")
     assert read_space(str(path)) == replace(read_space("tpu"), name="mine", image_sizes=(160,), classes=10)
-    with pytest.raises(FoxnasError, match=r"'tpv' is neither shipped \(cpu, mini, .*\) nor a file"):
+    with pytest.raises(FoxnasError, match=r"'tpv' is neither shipped \(cpu, lite0, .*\) nor a file"):
         read_space("tpv")
     path.write_text("base: tpu\nname: mine\nimage_size: [160]\n")
     with pytest.raises(FoxnasError, match="image_size: Extra inputs"):
@@ -154,11 +173,30 @@ def test_a_text_outside_the_space_is_refused_by_name(mini: SearchSpace, text: st
     ("change", "message"),
     [
         ({"kernel_sizes": (3, 4)}, "must be odd"),
-        ({"depths": (1, 2)}, "depths start at 2"),
+        ({"depths": (0, 2)}, "must be ascending positive integers"),
         ({"expansion_ratios": (3, 2)}, "must be ascending"),
         ({"image_sizes": ()}, "must be ascending positive integers"),
         ({"units": ()}, "units is empty"),
         ({"units": (UnitSpec(8, 1, 3),)}, r"fused units .* kernel_sizes must be \[3\], not \[3, 5, 7\]"),
+        ({"units": (UnitSpec(8, 1, 2, depths=(3, 2)),)}, r"units.0.depths \[3, 2\] must be ascending"),
+        ({"units": (UnitSpec(8, 1, 2, depths=()),)}, r"units.0.depths \[\] must be ascending"),
+        (
+            {"units": (UnitSpec(8, 1, 2, depths=(1, 2)),)},
+            r"units.0.depths has 1, which is not among the space's depths \[2, 3, 4\]; add it there",
+        ),
+        (
+            {"units": (UnitSpec(8, 1, 2, kernel_sizes=(3, 5)), UnitSpec(8, 1, 3, kernel_sizes=(3,)))},
+            "kernel_sizes has 7, which none of its units has; leave it out",
+        ),
+        (
+            {"units": (UnitSpec(8, 1, 2), UnitSpec(8, 1, 2, "relu6", 3, kernel_sizes=(3, 5)))},
+            r"fused units .* kernel_sizes must be \[3\], not \[3, 5\]; such a unit can have its own",
+        ),
+        (
+            {"first_width": 6},
+            r"makes 6 channels \(first_width\) of 4, so it cannot add its input; write first_residual",
+        ),
+        ({"normalisation": "lite"}, "normalisation lite is of 3 image_channels, not 1"),
         (
             {"size_divisor": 8},
             "image size 20 is not a multiple of size_divisor 8, as every size of this space must be; take 16 or 24",
@@ -168,6 +206,52 @@ def test_a_text_outside_the_space_is_refused_by_name(mini: SearchSpace, text: st
 def test_an_impossible_space_is_refused(mini: SearchSpace, change: dict[str, object], message: str) -> None:
     with pytest.raises(FoxnasError, match=message):
         replace(mini, **change)  # type: ignore[arg-type]
+
+
+def test_units_have_choices_of_their_own() -> None:
+    space = PER_UNIT
+    # Fused: 2 + 2^2; gated: 6 + 6^2 + 6^3; two layers of K 3 or 5: 2^2; one layer of K 5: 3.
+    assert space.count() == 2 * (2 + 4) * (6 + 36 + 216) * 4 * 3
+    assert space.largest(32).text == "r32_k3e4.k3e4_k5e4.k5e4.k5e4_k5e1.k5e1_k5e4"
+    assert space.smallest(32).text == "r32_k3e2_k3e1_k3e1.k3e1_k5e1"
+    rng = np.random.default_rng(0)
+    drawn = {space.validate(space.draw(32, rng)) for _ in range(3000)}
+    for unit, choices in enumerate(space.choices):
+        found = {arch.units[unit] for arch in drawn}
+        assert all(map(choices.hold, found))
+        assert {len(layers) for layers in found} == set(choices.depths)
+        assert {layer for layers in found for layer in layers} == set(choices.layers())
+    for other in space.neighbours(space.largest(32)):
+        space.validate(other)
+    with pytest.raises(FoxnasError, match=r"layer k5e2 of unit 1 is outside K \[3\], E \[2, 4\]"):
+        space.parse("r32_k5e2_k3e1_k3e1.k3e1_k5e1")
+    with pytest.raises(FoxnasError, match=r"depth 3 of unit 1 is not one of \[1, 2\]"):
+        space.parse("r32_k3e2.k3e2.k3e2_k3e1_k3e1.k3e1_k5e1")
+    assert SearchSpace.from_record(json.loads(json.dumps(space.record()))) == space
+
+
+def test_the_spaces_own_list_written_out_for_a_unit_is_the_same_space(mini: SearchSpace) -> None:
+    spelt = replace(
+        mini, units=tuple(replace(u, depths=mini.depths, kernel_sizes=mini.kernel_sizes) for u in mini.units)
+    )
+    assert spelt == mini
+    assert canonical(spelt) == canonical(mini)
+
+
+@pytest.mark.parametrize("name", DIGESTS)
+def test_a_space_keeps_the_digest_that_it_had_before_units_had_choices(name: str) -> None:
+    # Of `canonical` in the release before; what was measured in these spaces is known again by it.
+    assert hashlib.sha256(canonical(read_space(name)).encode()).hexdigest()[:16] == DIGESTS[name]
+
+
+def test_lite_spaces_are_those_of_their_donors() -> None:
+    """Layers as `round_repeats` of the reference implementation has them; the first and the last are never repeated."""
+    for name, depth in (("lite0", 1.0), ("lite1", 1.1)):
+        space = read_space(name)
+        repeats = [math.ceil(depth * n) for n in (2, 2, 3, 3, 4)]
+        assert space.largest(224).depths == (*repeats, 1)
+        assert [layers[0] for layers in space.largest(224).units] == [(k, 6) for k in (3, 5, 3, 5, 5, 3)]
+        assert [unit.stride for unit in space.units] == [2, 2, 2, 1, 2, 1]
 
 
 def test_equal_networks_have_one_id() -> None:

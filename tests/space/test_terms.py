@@ -12,6 +12,7 @@ from foxnas.errors import FoxnasError
 from foxnas.space.arch import Arch
 from foxnas.space.config import read_space
 from foxnas.space.terms import FORMULAS, formula
+from tests.support.kinds import PER_UNIT
 from tests.support.published import CPU_SPACE
 
 TPU_SPACE = read_space("tpu")
@@ -39,7 +40,7 @@ def test_number_of_terms_is_the_papers_and_no_column_is_redundant(space, accurac
         assert np.linalg.matrix_rank(with_ones) == with_ones.shape[1], name
 
 
-@pytest.mark.parametrize("depths", [(2,), (2, 3), (2, 4)])
+@pytest.mark.parametrize("depths", [(2,), (2, 3), (2, 4), (1,), (1, 2), (1, 3), (1, 2, 3), (1, 2, 3, 4)])
 @pytest.mark.parametrize("kernels", [(3,), (3, 5)])
 @pytest.mark.parametrize("ratios", [(4,), (2, 4)])
 def test_terms_of_a_space_with_few_choices_are_independent(depths, kernels, ratios):
@@ -51,6 +52,15 @@ def test_terms_of_a_space_with_few_choices_are_independent(depths, kernels, rati
     for name in FORMULAS:
         columns = formula(name, space).matrix(archs)
         assert np.linalg.matrix_rank(np.column_stack([np.ones(wanted), columns])) == columns.shape[1] + 1
+
+
+@pytest.mark.parametrize("space", [PER_UNIT, read_space("lite0"), read_space("lite1")], ids=lambda space: space.name)
+def test_terms_of_units_with_their_own_choices_are_independent(space):
+    archs = list(islice(space.sample(space.image_sizes[0], np.random.default_rng(3)), 600))
+    for name in FORMULAS:
+        columns = formula(name, space).matrix(archs)
+        assert columns.shape[1] == len(formula(name, space).terms)
+        assert np.linalg.matrix_rank(np.column_stack([np.ones(len(archs)), columns])) == columns.shape[1] + 1, name
 
 
 def test_columns_are_the_authors_and_in_their_order():
@@ -90,11 +100,12 @@ def test_order_of_layers_after_the_first_changes_no_term(layers, random, name):
     np.testing.assert_allclose(*terms.unit_matrix([layers, (layers[0], *rest)]), rtol=1e-13)
 
 
-def test_a_prediction_is_a_sum_over_units():
-    archs = list(islice(CPU_SPACE.sample(192, np.random.default_rng(0)), 50))
+@pytest.mark.parametrize("space", [CPU_SPACE, PER_UNIT], ids=lambda space: space.name)
+def test_a_prediction_is_a_sum_over_units(space):
+    archs = list(islice(space.sample(space.image_sizes[0], np.random.default_rng(0)), 50))
     rng = np.random.default_rng(1)
     for name in FORMULAS:
-        terms = formula(name, CPU_SPACE)
+        terms = formula(name, space)
         coefficients = rng.normal(size=len(terms.terms))
         by_unit = terms.by_unit(coefficients)
         sums = [sum(terms.unit_matrix([u])[0] @ by_unit[:, i] for i, u in enumerate(a.units)) for a in archs]
@@ -106,5 +117,23 @@ def test_refusals_name_the_way_out():
         formula("acuracy", CPU_SPACE)
     with pytest.raises(FoxnasError, match="has 4 units, the formula has 5"):
         formula("accuracy", CPU_SPACE).matrix([Arch(192, (((3, 2), (3, 2)),) * 4)])
-    with pytest.raises(FoxnasError, match="two layers"):
-        formula("accuracy", CPU_SPACE).unit_matrix([[(3, 2)]])
+
+
+def test_a_unit_has_the_terms_of_its_own_choices():
+    terms = formula("accuracy", PER_UNIT)
+    # Fused (K is 3), one or two layers: of the means only that of E, and no product, for one depth has later layers.
+    assert [name for name in terms.terms if name.endswith("_1")] == ["D_1", "E_avg_1", "E_first_1"]
+    # Every choice, but two depths with later layers: all terms without a square of D.
+    assert [name.removesuffix("_2") for name in terms.terms if name.endswith("_2")] == [
+        *("D", "E_avg", "K_avg", "E_first", "K_first", "E_total", "DxK_avg")
+    ]
+    # Two layers without expansion, and one layer with K 5.
+    assert [name for name in terms.terms if name.endswith("_3")] == ["K_avg_3", "K_first_3"]
+    assert [name for name in terms.terms if name.endswith("_4")] == ["E_first_4"]
+    one, two = terms.unit_matrix([((3, 2),), ((3, 2), (3, 4))])
+    assert dict(zip(terms.kinds, one, strict=True)) == {
+        "D": 1, "E_avg": 0, "K_avg": 0, "E_first": 2, "K_first": 3, "E_total": 0, "DxK_avg": 0
+    }  # fmt: skip
+    assert dict(zip(terms.kinds, two, strict=True)) == {
+        "D": 2, "E_avg": 4, "K_avg": 3, "E_first": 2, "K_first": 3, "E_total": 4, "DxK_avg": 6
+    }  # fmt: skip

@@ -22,6 +22,7 @@ from foxnas.supernet.training.recipe import Moment, Phase, Recipe
 from foxnas.supernet.training.state import TrainingState
 from foxnas.supernet.training.steps import Draw, read_piece
 from foxnas.supernet.training.training import loss_of, train_step, train_supernet
+from tests.support.kinds import PER_UNIT
 from tests.support.trainings import ALL, RECIPE, assert_same_weights, random_images
 
 
@@ -101,14 +102,26 @@ def test_every_step_draws_a_subnet_of_its_phase_and_a_size(mini: SearchSpace) ->
     assert len({arch.units for arch in second}) == 60
 
 
-def test_phases_draw_with_their_weights() -> None:
+def test_phases_draw_with_their_weights(mini: SearchSpace) -> None:
     phase = Phase(1, 1e-3, (3, 7), (2, 6), (2, 4), kernel_weights=(0.2, 0.8), depth_weights=(0.0, 1.0))
     rng = np.random.default_rng(0)
-    drawn = [phase.draw(28, 5, rng) for _ in range(200)]
+    drawn = [phase.draw(28, mini.choices, rng) for _ in range(200)]
     layers = [layer for arch in drawn for unit in arch.units for layer in unit]
     assert {depth for arch in drawn for depth in arch.depths} == {4}
     assert np.mean([k == 7 for k, _ in layers]) == pytest.approx(0.8, abs=0.03)
     assert np.mean([e == 6 for _, e in layers]) == pytest.approx(0.5, abs=0.03)
+
+
+def test_a_phase_draws_what_every_unit_has_and_of_the_rest_the_nearest() -> None:
+    rng = np.random.default_rng(0)
+    whole = Phase(1, 1e-3, (5,), (4,), (3,))
+    assert {whole.draw(32, PER_UNIT.choices, rng) for _ in range(9)} == {PER_UNIT.largest(32)}
+    every = Phase(1, 1e-3, (3, 5), (1, 2, 4), (1, 2, 3), depth_weights=(0.2, 0.6, 0.2))
+    drawn = [PER_UNIT.validate(every.draw(32, PER_UNIT.choices, rng)) for _ in range(2000)]
+    # The first unit has depths 1 and 2, at 0.2 to 0.6; the second all, with E in equal parts.
+    assert np.mean([len(arch.units[0]) == 2 for arch in drawn]) == pytest.approx(0.75, abs=0.04)
+    assert np.mean([len(arch.units[1]) == 2 for arch in drawn]) == pytest.approx(0.6, abs=0.04)
+    assert np.mean([arch.units[1][0][1] == 1 for arch in drawn]) == pytest.approx(1 / 3, abs=0.04)
 
 
 def test_the_learning_rate_warms_up_and_falls_as_half_a_cosine() -> None:

@@ -52,7 +52,8 @@ NAMES: list[tuple[str, Any]] = [
 
 SPACES: list[tuple[str, Any]] = [
     ("space", "tpv"), ("space", 3), ("space", {"base": "mini", "image_sizes": [16, 22]}),
-    ("space", {"base": "mini", "kernel_sizes": [3, 4]}), ("space", {"base": "mini", "depths": [1, 2]}),
+    ("space", {"base": "mini", "kernel_sizes": [3, 4]}),
+    ("space", {"base": "mini", "units": [{"width": 8, "stride": 2, "type": 2, "depths": [1]}]}),
     ("space", {"base": "mini", "depths": [3, 2]}), ("space", {"base": "mini", "units": []}),
     ("space", {"base": "mini", "classes": 1}), ("space", {"base": "mini", "padding": "sam"}),
     ("space", {"base": ["mini"]}), ("space", {"base": "mini", "stem_width": 0}), ("space", "a\0b"),

@@ -82,11 +82,37 @@ CPU_LIKE = SearchSpace(
     classes=7,
 )
 
+#: Choices by unit: fused beside separable with K in {3, 5}, one layer or up to three, no expansion in one unit only.
+#: As EfficientNet-Lite, a narrow first block, an epsilon and a normalisation of its own.
+PER_UNIT = SearchSpace(
+    name="per-unit",
+    image_sizes=(32, 33),
+    kernel_sizes=(3, 5),
+    expansion_ratios=(1, 2, 4),
+    depths=(1, 2, 3),
+    stem_width=8,
+    stem_stride=2,
+    first_width=6,
+    first_residual=False,
+    units=(
+        UnitSpec(8, 2, 3, depths=(1, 2), kernel_sizes=(3,), expansion_ratios=(2, 4)),
+        UnitSpec(12, 2, 1),
+        UnitSpec(12, 1, 2, depths=(2,), expansion_ratios=(1,)),
+        UnitSpec(16, 2, 2, depths=(1,), kernel_sizes=(5,)),
+    ),
+    head_width=24,
+    image_channels=3,
+    classes=7,
+    normalisation="lite",
+    batch_norm_eps=1e-3,
+)
+
 #: Every space at every size.
-KINDS = [(space, size) for space in (FUSED, FUSED_SYMMETRIC, OFA_LIKE, CPU_LIKE) for size in space.image_sizes]
+SPACES = (FUSED, FUSED_SYMMETRIC, OFA_LIKE, CPU_LIKE, PER_UNIT)
+KINDS = [(space, size) for space in SPACES for size in space.image_sizes]
 
 
 def every_layer(space: SearchSpace, size: int) -> Arch:
-    """A subnet in which every (K, E) of the space occurs, in the first layers of units and after them."""
-    layers = cycle(space.layers())
-    return space.validate(Arch(size, tuple(tuple(islice(layers, space.depths[-1])) for _ in space.units)))
+    """A subnet in which every (K, E) of units with the same choices occurs, in their first layers and after them."""
+    layers = {choices: cycle(choices.layers()) for choices in space.choices}
+    return space.validate(Arch(size, tuple(tuple(islice(layers[c], c.depths[-1])) for c in space.choices)))

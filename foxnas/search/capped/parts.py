@@ -82,7 +82,7 @@ def _part(problem: SearchProblem, size: int, value: FloatArray, offset: float, l
     landscape = problem.landscape
     latency_ms = landscape.latency_tables_ms[size]
     rows, capacity = [], []
-    allowed = np.ones(value.shape, dtype=bool)
+    allowed = landscape.allowed.copy()
     if problem.budget_ms < np.inf:
         rows.append(latency_ms)
         capacity.append(problem.budget_ms - landscape.latency_intercepts_ms[size])

@@ -89,7 +89,7 @@ def search(problem: SearchProblem, settings: Selection, rng: np.random.Generator
         if proof.bound == -np.inf:
             raise infeasible(problem)
         raise FoxnasError(f"exact search listed over {_LIMIT} combinations without an end; the bound is {proof.bound}")
-    calls = problem.landscape.accuracy_tables.size
+    calls = problem.landscape.lookups
     latency_ms = problem.landscape.predict(proof.points[0])[1]
     trace = TracePoint(0, calls, proof.values[0], proof.values[0], latency_ms, 0.0, 0)
     return conclude("exact", problem, list(proof.points), settings, calls, [trace])

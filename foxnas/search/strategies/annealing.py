@@ -106,7 +106,7 @@ def _guidance(problem: SearchProblem, moves: Moves, settings: AnnealingSettings)
     """Return the weights of phases 1 and 2."""
     if not settings.guided:
         even = np.full(len(moves.knobs), 1 / len(moves.knobs))
-        unguided = _Guidance(even, [np.full(count, 1 / count) for count in moves.values])
+        unguided = _Guidance(even, [possible / possible.sum() for possible in moves.possible])
         return {1: unguided, 2: unguided}
     matters, worth = phase_weights(main_effects(problem.landscape))
     hot, cool = settings.initial_temperature, settings.temperature_after(settings.switch)

@@ -78,6 +78,7 @@ def search(problem: SearchProblem, settings: DifferentiableSettings, rng: np.ran
     caps = [cap for cap in problem.all_caps if cap.monotone]
     multipliers = np.zeros((len(caps), runs))
     of_sizes, of_units = rng.normal(0, 0.1, (runs, sizes)), rng.normal(0, 0.1, (runs, units, classes))
+    of_units = np.where(landscape.allowed, of_units, -np.inf)
     soft = relaxed.predict(_softmax(of_sizes), _softmax(of_units))
     begun = soft.batch
     spread, reach = relaxed.spread(soft, _slopes(problem.objective.value, begun))
@@ -179,4 +180,6 @@ def _draw(shares: FloatArray, count: int, rng: np.random.Generator) -> np.ndarra
     bounds = np.cumsum(shares, axis=1)
     uniform = rng.random((len(shares), count)) * bounds[:, -1:]
     drawn = [np.searchsorted(row, number, side="right") for row, number in zip(bounds, uniform, strict=True)]
-    return np.minimum(drawn, shares.shape[1] - 1)
+    # Rounded up to the very end, a number is of the last choice with a probability.
+    last = shares.shape[1] - 1 - (shares[:, ::-1] > 0).argmax(axis=1)
+    return np.minimum(drawn, last[:, None])

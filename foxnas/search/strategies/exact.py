@@ -114,7 +114,7 @@ def search(problem: SearchProblem, settings: Selection, rng: np.random.Generator
         )
     points = [front.point(i) for i in feasible[np.argsort(-values[feasible], kind="stable")]]
     best = int(values.argmax())
-    calls = problem.landscape.accuracy_tables.size
+    calls = problem.landscape.lookups
     trace = TracePoint(0, calls, values[best], values[best], float(front.latency_ms[best]), 0.0, 0)
     return conclude("exact", problem, points, settings, calls, [trace])
 
@@ -151,10 +151,11 @@ def _frontier_of_size(landscape: Landscape, size: int) -> tuple[FloatArray, Floa
     latency = landscape.latency_intercepts_ms[[size]]
     accuracy = landscape.accuracy_intercepts[[size]]
     classes = np.empty((1, 0), dtype=np.intp)
-    for unit_latency, unit_accuracy in zip(
-        landscape.latency_tables_ms[size], landscape.accuracy_tables[size], strict=True
+    for unit_latency, unit_accuracy, allowed in zip(
+        landscape.latency_tables_ms[size], landscape.accuracy_tables[size], landscape.allowed, strict=True
     ):
-        options = pareto(unit_latency, unit_accuracy)
+        known = np.flatnonzero(allowed)
+        options = known[pareto(unit_latency[known], unit_accuracy[known])]
         latencies = (latency[:, None] + unit_latency[options]).ravel()
         accuracies = (accuracy[:, None] + unit_accuracy[options]).ravel()
         kept = pareto(latencies, accuracies)

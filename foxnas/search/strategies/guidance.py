@@ -12,9 +12,12 @@ from math import factorial, prod
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from foxnas.search.landscape import Landscape, Point, UnitLayers
 from foxnas.search.problem import SearchProblem
+from foxnas.space.layers import UnitChoices
+from foxnas.space.space import SearchSpace
 from foxnas.space.terms import FloatArray
 
 #: Share of the values that is drawn evenly.
@@ -56,13 +59,19 @@ class Effects:
 
 def knobs_of(landscape: Landscape) -> tuple[Knob, ...]:
     """Return every knob with several choices."""
-    space = landscape.space
-    layer: dict[str, int] = {"K": len(space.kernel_sizes), "E": len(space.expansion_ratios)}
-    if not landscape.alike:
-        layer = {f"{kind}_{part}": n for part in ("first", "rest") for kind, n in layer.items()}
-    choices: dict[str, int] = {"D": len(space.depths), **layer}
-    of_units = [Knob(kind, u) for kind, n in choices.items() if n > 1 for u in range(len(space.units))]
+    kinds = ("D", "K", "E") if landscape.alike else ("D", "K_first", "E_first", "K_rest", "E_rest")
+    of_units = [
+        Knob(kind, unit)
+        for kind in kinds
+        for unit, choices in enumerate(landscape.space.choices)
+        if len(values_of(choices, kind)) > 1 and (choices.later_depths or not kind.endswith("rest"))
+    ]
     return (*([Knob("size")] if len(landscape.image_sizes) > 1 else []), *of_units)
+
+
+def values_of(choices: UnitChoices, kind: str) -> tuple[int, ...]:
+    """Return the values of a unit's knob."""
+    return {"D": choices.depths, "K": choices.kernel_sizes, "E": choices.expansion_ratios}[kind[0]]
 
 
 def main_effects(landscape: Landscape) -> Effects:
@@ -72,37 +81,39 @@ def main_effects(landscape: Landscape) -> Effects:
     the order of its layers has a known probability. A knob of the layers after the first sets them all alike.
     """
     space = landscape.space
-    probability = np.array([_probability(unit, len(space.depths), len(space.layers())) for unit in landscape.orderings])
-    probability /= probability.sum()
+    of_choices = {choices: _probabilities(landscape, choices) for choices in dict.fromkeys(space.choices)}
+    probabilities = np.stack([of_choices[choices] for choices in space.choices])
     latency_ms = landscape.latency_tables_ms[:, :, landscape.class_of_ordering]
-    mean_accuracy, accuracy = _mean_accuracy(landscape, probability)
+    mean_accuracy, accuracy = _mean_accuracy(landscape, probabilities)
     tables = [accuracy, latency_ms]
-    means = [mean_accuracy, landscape.latency_intercepts_ms + (latency_ms @ probability).sum(axis=1)]
+    means = [mean_accuracy, landscape.latency_intercepts_ms + (latency_ms * probabilities).sum(axis=(1, 2))]
     effects: list[list[float]] = []
     shares = _shares_of_values(landscape)
     for knob in (knobs := knobs_of(landscape)):
         if knob.kind == "size":
             effects.append([float(np.ptp(mean)) for mean in means])
         else:
-            given = (shares[knob.kind] == 1) * probability
+            given = (shares[knob.kind] == 1) * probabilities[knob.unit]
+            given = given[possible_values(space, knob)]
             given /= given.sum(axis=1, keepdims=True)
             # (image size, choice): range over choices, mean over sizes.
             effects.append([float(np.ptp(t[:, knob.unit] @ given.T, axis=1).mean()) for t in tables])
     return Effects(knobs, *np.array(effects).reshape(-1, 2).T)
 
 
-def _mean_accuracy(landscape: Landscape, probability: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _mean_accuracy(landscape: Landscape, probabilities: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return the mean accuracy of each size, and what a unit of each ordering adds to it, the others being random.
 
-    What units add is up to a constant for each place. Units are independent, so that under the log-complement link the
-    mean of exp(-sum), which is what is left to the asymptote, is the product of the units' means.
+    Each place's probabilities are (units, entries of `orderings`), 0 where it may not have one. What units add is up to
+    a constant for each place. Units are independent, so that under the log-complement link the mean of exp(-sum), which
+    is what is left to the asymptote, is the product of the units' means.
     """
     tables = landscape.accuracy_tables[:, :, landscape.class_of_ordering]
-    means, added = landscape.accuracy_intercepts + (tables @ probability).sum(axis=1), tables.copy()
+    means, added = landscape.accuracy_intercepts + (tables * probabilities).sum(axis=(1, 2)), tables.copy()
     for size, link in enumerate(landscape.links.each):
         if link.asymptote is not None:
             left = np.exp(-tables[size])
-            of_units = left @ probability
+            of_units = (left * probabilities).sum(axis=1)
             whole = np.exp(-landscape.accuracy_intercepts[size]) * of_units.prod()
             means[size], added[size] = link.asymptote - whole, -whole / of_units[:, None] * left
     return means, added
@@ -152,7 +163,10 @@ def value_weights(problem: SearchProblem, temperature: float) -> list[FloatArray
     landscape = problem.landscape
     worth = _worth(problem)
     has = _shares_of_values(landscape)
-    chance = (has["D"] / has["D"].sum(axis=1, keepdims=True)).sum(axis=0)
+    allowed = landscape.allowed[:, landscape.class_of_ordering]
+    # Each depth that a place has is as likely as the others: (unit, entry of `orderings`).
+    of_depth = has["D"] * allowed[:, None]
+    chance = (of_depth / np.maximum(of_depth.sum(axis=2, keepdims=True), 1)).sum(axis=1)
     of_units = worth.units[:, :, landscape.class_of_ordering]
     best = of_units.max(axis=2, keepdims=True)
     shares = chance * np.exp((of_units - best) / temperature)
@@ -163,15 +177,19 @@ def value_weights(problem: SearchProblem, temperature: float) -> list[FloatArray
     good = np.einsum("s,suc->uc", sizes, shares / totals[..., None])
     weights = []
     for knob in knobs_of(landscape):
-        found = sizes if knob.kind == "size" else has[knob.kind] @ good[knob.unit]
+        if knob.kind == "size":
+            found, values = sizes, np.ones(len(sizes), dtype=bool)
+        else:
+            found = has[knob.kind] @ good[knob.unit]
+            values = possible_values(landscape.space, knob)
         found = found / found.sum()
-        weights.append((1 - UNGUIDED) * found + UNGUIDED / len(found))
+        weights.append((1 - UNGUIDED) * found + UNGUIDED / values.sum() * values)
     return weights
 
 
 @dataclass(frozen=True, eq=False)
 class _Worth:
-    """What image sizes and unit classes are worth: (sizes,) and (sizes, units, classes)."""
+    """What image sizes and unit classes are worth: (sizes,) and (sizes, units, classes); -inf where not allowed."""
 
     sizes: FloatArray
     units: FloatArray
@@ -191,7 +209,11 @@ def _worth(problem: SearchProblem) -> _Worth:
             offset, slope = landscape.links.tangents(sums)
             worth = _Worth(
                 gain * (offset + slope * landscape.accuracy_intercepts) - cost * landscape.latency_intercepts_ms,
-                gain * slope[:, None, None] * landscape.accuracy_tables - cost * landscape.latency_tables_ms,
+                np.where(
+                    landscape.allowed,
+                    gain * slope[:, None, None] * landscape.accuracy_tables - cost * landscape.latency_tables_ms,
+                    -np.inf,
+                ),
             )
             sums = landscape.sums_of(worth.units.argmax(axis=2))
         size = int((worth.sizes + worth.units.max(axis=2).sum(axis=1)).argmax())
@@ -214,9 +236,7 @@ def _worth(problem: SearchProblem) -> _Worth:
 def _slopes(problem: SearchProblem) -> tuple[float, float]:
     """Return how the objective changes with a point of accuracy and with a millisecond, near the extremes."""
     landscape = problem.landscape
-    accurate = landscape.accuracy_tables.argmax(axis=2).tolist()
-    extremes = [*landscape.fastest_by_size, *(Point(size, tuple(c)) for size, c in enumerate(accurate))]
-    batch = landscape.batch_of(extremes)
+    batch = landscape.batch_of([*landscape.fastest_by_size, *landscape.most_accurate_by_size])
     value, slopes = problem.objective.value, []
     for name, step in (("accuracy", 1e-3), ("latency_ms", 1e-3 * float(batch.latency_ms.mean()))):
         moved = dataclasses.replace(batch, **{name: getattr(batch, name) + step})
@@ -234,8 +254,26 @@ def _shares_of_values(landscape: Landscape) -> dict[str, FloatArray]:
         has = np.array([layers[:, :, axis] == choice for choice in choices], dtype=float)
         shares[letter] = has.sum(axis=2) / depth
         shares[f"{letter}_first"] = has[:, :, 0]
-        shares[f"{letter}_rest"] = has[:, :, 1:].sum(axis=2) / (depth - 1)
+        shares[f"{letter}_rest"] = has[:, :, 1:].sum(axis=2) / np.maximum(depth - 1, 1)
     return shares
+
+
+def possible_values(space: SearchSpace, knob: Knob) -> NDArray[np.bool_]:
+    """Return which of the space's values of a unit's knob its unit has."""
+    values = values_of(space.every_choice, knob.kind)
+    return np.isin(values, values_of(space.choices[knob.unit], knob.kind))
+
+
+def _probabilities(landscape: Landscape, choices: UnitChoices) -> FloatArray:
+    """Return the probability of each unit of `orderings` at a place with these choices, uniform over knobs."""
+    layers, every = len(choices.layers()), choices == landscape.space.every_choice
+    found = np.array(
+        [
+            _probability(unit, len(choices.depths), layers) if every or choices.hold(unit) else 0.0
+            for unit in landscape.orderings
+        ]
+    )
+    return found / found.sum()
 
 
 def _probability(unit: UnitLayers, depths: int, choices: int) -> float:

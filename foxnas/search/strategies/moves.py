@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations, product
 
 import numpy as np
+from numpy.typing import NDArray
 
 from foxnas.search.landscape import IndexArray, Landscape
 from foxnas.search.strategies.genome import Genome
-from foxnas.search.strategies.guidance import Knob, knobs_of
+from foxnas.search.strategies.guidance import Knob, knobs_of, possible_values, values_of
 from foxnas.space.terms import FloatArray
 
 #: Share of the moves on the layers after the first that change one layer only; the others make them all alike.
@@ -27,15 +28,19 @@ class Moves:
     knobs
         Every knob with several values.
     values
-        The number of values of each.
+        The number of values of each in the space; of some its unit may have fewer (`possible`).
     """
 
     def __init__(self, landscape: Landscape) -> None:
         self.knobs: tuple[Knob, ...] = knobs_of(landscape)
         space, self._genome = landscape.space, Genome(landscape)
-        counts = {"size": len(landscape.image_sizes), "D": len(space.depths)}
-        counts |= {"K": len(space.kernel_sizes), "E": len(space.expansion_ratios)}
+        counts = {kind: len(values_of(space.every_choice, kind)) for kind in ("D", "K", "E")}
+        counts["size"] = len(landscape.image_sizes)
         self.values = [counts[knob.kind.split("_")[0]] for knob in self.knobs]
+        self.possible = [
+            np.ones(count, dtype=bool) if knob.kind == "size" else possible_values(space, knob)
+            for knob, count in zip(self.knobs, self.values, strict=True)
+        ]
         kinds = list(dict.fromkeys(knob.kind for knob in self.knobs))
         self._kind = np.array([kinds.index(knob.kind) for knob in self.knobs])
         self._column = np.array([0 if knob.kind == "size" else 1 + knob.unit for knob in self.knobs])
@@ -44,6 +49,11 @@ class Moves:
         codes = max(len(landscape.unit_classes), len(landscape.image_sizes))
         # The code that each one becomes when the knob takes a value, in all layers or in one of them.
         self._to = np.zeros((len(kinds), codes, max(self.values), 1 + self._variants), dtype=np.intp)
+        # Which codes each column of a state may have; None: all that there are.
+        self._allowed: NDArray[np.bool_] | None = None
+        if not landscape.allowed.all():
+            self._allowed = np.ones((1 + len(space.units), codes), dtype=bool)
+            self._allowed[1:, : len(landscape.unit_classes)] = landscape.allowed
         for k, kind in enumerate(kinds):
             for value, variant in product(range(counts[kind.split("_")[0]]), range(1 + self._variants)):
                 reached = value if kind == "size" else self._changed(kind, value, variant)
@@ -81,7 +91,11 @@ class Moves:
         columns, kinds = self._column[knobs], self._kind[knobs]
         for j in range(knobs.shape[1]):
             code = changed[rows, columns[:, j]]
-            changed[rows, columns[:, j]] = self._to[kinds[:, j], code, values[:, j], variants[:, j]]
+            reached = self._to[kinds[:, j], code, values[:, j], variants[:, j]]
+            if self._allowed is not None:
+                # A value that the unit has not changes nothing.
+                reached = np.where(self._allowed[columns[:, j], reached], reached, code)
+            changed[rows, columns[:, j]] = reached
         return changed
 
     def around(self, state: IndexArray) -> IndexArray:
@@ -90,6 +104,8 @@ class Moves:
         for column in np.unique(self._column):
             kinds = np.unique(self._kind[self._column == column])
             codes = np.unique(self._to[kinds, state[column]])
+            if self._allowed is not None:
+                codes = codes[self._allowed[column, codes]]
             reached[int(column)] = codes[codes != state[column]]
         parts = []
         for column, codes in reached.items():
@@ -116,6 +132,6 @@ class Moves:
         elif variant == 0:
             unit[:, first + 2 :: 2] = value
         else:
-            later = self._genome.depth_of_class - 1
+            later = np.maximum(self._genome.depth_of_class - 1, 1)
             unit[np.arange(len(unit)), first + 2 * (1 + (variant - 1) % later)] = value
         return self._genome.classes_of(unit)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal
 
@@ -10,7 +11,8 @@ import numpy as np
 
 from foxnas.errors import FoxnasError
 from foxnas.settings.limits import Above0, Count, Least0, Limits, Number, Seed, Settings
-from foxnas.space.arch import Arch, draw_unit
+from foxnas.space.arch import Arch, Knob, draw_unit
+from foxnas.space.layers import UnitChoices
 
 Choices = tuple[Count, ...]
 Weights = tuple[Annotated[Number, Limits(ge=0, le=1)], ...] | None
@@ -53,14 +55,38 @@ class Phase(Settings):
                     f"the weights {list(weights)} of {name} {list(choices)} must be as many, and sum to 1"
                 )
 
-    def draw(self, image_size: int, units: int, rng: np.random.Generator) -> Arch:
-        """Draw a subnet of the phase, all knobs independent.
+    def draw(self, image_size: int, units: Sequence[UnitChoices], rng: np.random.Generator) -> Arch:
+        """Draw a subnet of the phase, all knobs independent, from what each unit may look like.
 
         Weights that rise with the knob keep the larger choice the better one, as progressive shrinking does.
         """
-        choices = (self.depths, self.kernel_sizes, self.expansion_ratios)
-        weights = (self.depth_weights, self.kernel_weights, self.expansion_weights)
-        return Arch(image_size, tuple(draw_unit(*choices, rng, *weights) for _ in range(units)))
+        return Arch(image_size, tuple(draw_unit(*self._of_unit(unit), rng) for unit in units))
+
+    def _of_unit(self, unit: UnitChoices) -> tuple[Knob, Knob, Knob]:
+        """Return the phase's choices that a unit has, with their weights; of a knob of which it has none, the nearest.
+
+        A unit of at most two layers is trained whole in a phase of depth 4.
+        """
+        return (
+            _among(unit.depths, self.depths, self.depth_weights),
+            _among(unit.kernel_sizes, self.kernel_sizes, self.kernel_weights),
+            _among(unit.expansion_ratios, self.expansion_ratios, self.expansion_weights),
+        )
+
+
+def _among(own: Choices, choices: Choices, weights: Weights) -> Knob:
+    """Return those of the choices that are a unit's own, with weights that sum to 1."""
+    kept = [choice in own for choice in choices]
+    if all(kept):
+        return choices, weights
+    if not any(kept):
+        return (min(own, key=lambda one: min(abs(one - choice) for choice in choices)),), None
+    found = tuple(choice for choice, keep in zip(choices, kept, strict=True) if keep)
+    if weights is None:
+        return found, None
+    shares = [weight for weight, keep in zip(weights, kept, strict=True) if keep]
+    total = sum(shares)
+    return found, tuple(share / total for share in shares) if total else None
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ def draws(
                 rng.bit_generator.state = state
             for start in range(step if this == epoch else 0, images // recipe.batch_size):
                 size = int(rng.choice(space.image_sizes))
-                arch = phase.draw(size, len(space.units), rng)
+                arch = phase.draw(size, space.choices, rng)
                 rows = order[start * recipe.batch_size : (start + 1) * recipe.batch_size]
                 flips = rng.random(len(rows)) < 0.5
                 yield Draw(Moment(number, this, start), arch, rows, flips, dict(rng.bit_generator.state))
