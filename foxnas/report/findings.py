@@ -93,10 +93,15 @@ def _predictors(run: Run, device: DeviceRun) -> str:
         ceilings = [fit.ceilings[fit.target] for fit in fits.values() if fit.target in fit.ceilings]
         above = f", where noise allows {r2(min(ceilings))} to {r2(max(ceilings))}" if ceilings else ""
         parts.append(
-            f"{r2(min(values))} to {r2(max(values))} for {name} ({form} form{above}; held out, "
+            f"{r2(min(values))} to {r2(max(values))} for {name} ({form} form{_bent(fits)}{above}; held out, "
             f"R² is {r2(min(unseen))} to {r2(max(unseen))})"
         )
     return f"Over the {len(run.sizes)} image sizes the regressions explain an adjusted R² of {' and of '.join(parts)}."
+
+
+def _bent(fits: Mapping[int, Fits]) -> str:
+    bent = sum(fit.predictor.link.asymptote is not None for fit in fits.values())
+    return f", saturating at {bent} of {len(fits)} sizes" if bent else ""
 
 
 def _knobs(fits: Mapping[int, Fits], target: str) -> str:
