@@ -41,6 +41,7 @@ _SHARDS = {
     "evaluate_subnets": "subnets evaluated",
     "time_subnets": "probes timed on {device}",
     "time_compiled": "probes timed on {device}",
+    "estimate_subnets": "probes estimated for {device}",
 }
 
 #: Rules that make a table of candidates.

@@ -19,7 +19,7 @@ from foxnas.errors import FoxnasError
 from foxnas.search.capped.knapsack import Knapsack, TooManySolutions
 from foxnas.search.goal import Linear
 from foxnas.search.landscape import IndexArray, Point
-from foxnas.search.objectives import CostCap, Lack, Score
+from foxnas.search.objectives import CostCap, Lack, PredictedCost, Score
 from foxnas.search.problem import (
     ACCURACY,
     Infeasible,
@@ -111,7 +111,9 @@ def infeasible(problem: SearchProblem) -> Infeasible:
     smallest = [landscape.space.smallest(size) for size in landscape.image_sizes]
     batch = landscape.batch_of([landscape.point_of(arch) for arch in smallest])
     least = ", ".join(
-        f"{cap.name} {cap.cost(batch).min():.6g}" for cap in problem.caps if isinstance(cap.cost, CostCap)
+        f"{cap.name} {cap.cost(batch).min():.6g}"
+        for cap in problem.caps
+        if isinstance(cap.cost, CostCap | PredictedCost)
     )
     closest = smallest[int(problem.excess(batch).argmin())]
     return Infeasible(
@@ -252,6 +254,9 @@ class Options:
             if isinstance(cap.cost, Lack):
                 rows.append(-accuracy)
                 capacity.append(cap.limit + landscape.accuracy_intercepts[size])
+            elif isinstance(cap.cost, PredictedCost) and not landscape.merged:
+                rows.append(cap.cost.landscape.latency_tables_ms[size])
+                capacity.append(cap.limit - cap.cost.landscape.latency_intercepts_ms[size])
             elif isinstance(cap.cost, CostCap) and cap.cost.costs.landscape is landscape and not landscape.merged:
                 fixed = cap.cost.costs.layers.fixed[size, cap.cost.index]
                 table = cap.cost.costs.by_class[size, ..., cap.cost.index].astype(float)
