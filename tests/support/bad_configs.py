@@ -31,6 +31,13 @@ class BadInput(NamedTuple):
     use: Use
 
 
+_NPU: dict[str, Any] = {
+    "name": "npu", "kind": "ethos-u", "npu": {
+        "accelerator_config": "ethos-u55-256", "system_config": "Ethos_U55_High_End_Embedded",
+        "memory_mode": "Shared_Sram",
+    },
+}  # fmt: skip
+
 #: Of a config that is right otherwise: key and value.
 VALUES: list[tuple[str, Any]] = [
     ("sampling.subnet", 3), ("wibble", 3), ("sampling.subnets", "300"), ("sampling.subnets", 30),
@@ -41,6 +48,10 @@ VALUES: list[tuple[str, Any]] = [
     ("search", None), ("search.seed", -1), ("search.annealing.guided", 1),
     ("validation.max_drop_percent", float("nan")),
     ("devices", []), ("devices", {"name": "pi"}), ("devices.0.kind", "tfilte"), ("devices.0.kind", "torch"),
+    ("devices.0.kind", "ethos-u"), ("devices", [_NPU | {"ssh": {"host": "pi"}}]), ("devices.0.npu", _NPU["npu"]),
+    ("devices", [_NPU | {"npu": {**_NPU["npu"], "accelerator_config": "ethos-u65-256"}}]),
+    ("devices", [_NPU | {"npu": {**_NPU["npu"], "memory_mode": "Dedicated_Sram"}}]),
+    ("devices", [_NPU | {"npu": {**_NPU["npu"], "system_config": "Ethos_U55_High_End"}}]),
     ("devices.0.ssh", "pi"), ("devices.0.ssh", {}), ("devices.0.ssh", {"host": "pi", "port": 70000}),
     ("devices.0.protocol", [3]), ("devices.0.protocol.threads", 0), ("accuracy.recalibration_images", 99999),
     ("data.folder", 3), ("data.dataset", "ImageNet"), ("data.splits.fit", 0),
