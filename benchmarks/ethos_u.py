@@ -206,12 +206,12 @@ def spaces(size: int, subnets: int, runs: int, figure: Path) -> None:
             f"{ratios.max():.2f}"
         )
         at = np.median(np.concatenate([found[device, name] for name in both]))
-        most = {n: c[1][c[0] <= at].max(initial=np.nan) for n, c in ((n, curves[device, n]) for n in both)}
+        most = {n: c[1][c[0] <= at].max(initial=0.0) for n, c in ((n, curves[device, n]) for n in both)}
         print(f"{device}: within {at:.4g} ms the frontiers reach {most['cpu']:.2f} (cpu) and {most['tpu']:.2f} (tpu) M")
         said = "measured" if device == CPU else "estimated by Vela"
         axis.set(title=device, xlabel=f"latency, ms, {said}", xscale="log")
     axes[0].set_ylabel("parameters, millions")
-    axes[0].legend(loc="lower right", fontsize=8)
+    axes[0].legend(loc="upper left", fontsize=8)
     drawn.suptitle(f"CPU space against TPU space at {size} px, {subnets} random subnets each", fontsize=11)
     drawn.savefig(figure, dpi=110)
 
