@@ -11,8 +11,8 @@ NAMES = (
     "exporters", "promise", "links",
 )  # fmt: skip
 
-#: The first takes as long as all others: 5,000 subnets evaluated and timed. The second needs a GPU.
-BY_ITSELF = ("designs", "gpu")
+#: The first takes as long as all others: 5,000 subnets evaluated and timed. The second needs a GPU, the third Vela.
+BY_ITSELF = ("designs", "gpu", "ethos_u")
 
 if __name__ == "__main__":
     for name in NAMES:
