@@ -49,6 +49,8 @@ def shown(opened: ImageFile.ImageFile, channels: int) -> Image.Image:
     """
     stored = opened.tile[0].args if opened.tile else None
     opened.load()
+    if opened.mode == "P" and opened.palette is None:
+        raise OSError("it has no palette")
     # Orientation is a remark beside the picture: a damaged one leaves the picture as it is.
     with contextlib.suppress(*DAMAGED, *_FURTHER):
         ImageOps.exif_transpose(opened, in_place=True)
