@@ -1,10 +1,12 @@
-# Two commands do everything: `make demo` and `make test`. Both set up .venv first.
+# Two commands do everything: `make demo` and `make test`. Both set up .venv first; what only tests need, the second alone.
 PYTHON ?= python3
 CORES ?= all
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+DEV_STAMP := $(VENV)/.installed-dev
 
+PIP := $(BIN)/pip install --disable-pip-version-check --quiet
 # Two workers a file at a time; a failure is shown when it happens, the slowest tests and a line per room at the end.
 PYTEST := $(BIN)/python -m pytest --numprocesses logical --dist loadfile --no-loadscope-reorder --instafail
 # No instruction wider than AVX2, as far as libraries can be told: what most laptops and many servers have.
@@ -21,33 +23,33 @@ demo: $(STAMP)
 
 test: lint unit
 
-unit: $(STAMP)
+unit: $(DEV_STAMP)
 	$(PYTEST) --durations 20 $(TESTS)
 
 # A part of the tests that covers every room, in a minute and a half.
-quick: $(STAMP)
+quick: $(DEV_STAMP)
 	$(PYTEST) -m 'not slow' tests
 
 # For those who change what processors compute: the tests as they come out where there is no AVX-512.
-test-portable: $(STAMP)
+test-portable: $(DEV_STAMP)
 	$(NARROW) $(PYTEST) $(TESTS)
 
-lint: $(STAMP)
+lint: $(DEV_STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/snakefmt --check Snakefile workflow/Snakefile rules comparisons
 	$(BIN)/snakemake --lint
 	$(BIN)/mypy
 
-format: $(STAMP)
+format: $(DEV_STAMP)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 	$(BIN)/snakefmt Snakefile workflow/Snakefile rules comparisons
 
-documents: $(STAMP)
+documents: $(DEV_STAMP)
 	$(BIN)/python -m tests.support.config_documents
 
-benchmark: $(STAMP)
+benchmark: $(DEV_STAMP)
 	$(BIN)/python -m benchmarks
 
 $(STAMP): pyproject.toml
@@ -55,7 +57,11 @@ $(STAMP): pyproject.toml
 		{ echo "Python 3.11, 3.12 or 3.13 is needed (TensorFlow 2.21 has no wheel for another);" \
 		"name one with: make PYTHON=python3.12 ..."; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --disable-pip-version-check --quiet --editable '.[dev]'
+	$(PIP) --editable .
+	touch $@
+
+$(DEV_STAMP): $(STAMP)
+	$(PIP) --editable '.[dev]'
 	touch $@
 
 clean:

@@ -100,6 +100,7 @@ include: "rules/search.smk"
 include: "rules/export.smk"
 include: "rules/validation.smk"
 include: "rules/edgetpu.smk"
+include: "rules/app.smk"
 include: "rules/report.smk"
 # What one asks for by name; no part of the default run.
 include: "comparisons/strategies.smk"
@@ -126,6 +127,12 @@ rule all:
             "results/{space}/deploy/{device}/{budget}/model_edgetpu.tflite",
             space=SPACE.name,
             device=EDGETPU,
+            budget=BUDGETS,
+        ),
+        cards=expand(
+            "results/{space}/deploy/{device}/{budget}/card.md",
+            space=SPACE.name,
+            device=DEVICES,
             budget=BUDGETS,
         ),
         report="results/report.html",

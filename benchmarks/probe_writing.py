@@ -53,7 +53,7 @@ def convert(supernet: Supernet, arch: Arch, rng: np.random.Generator) -> tuple[b
         subnet.train()(torch.from_numpy(images).permute(0, 3, 1, 2) / 255)
     subnet.fold()
     started = time.perf_counter()
-    content = export_int8(subnet, images)
+    content = export_int8(subnet, images, exporter="tensorflow")
     return content, 1000 * (time.perf_counter() - started)
 
 

@@ -1,11 +1,10 @@
 """Every search strategy on the published predictors (192 px), against the proven optimum, over many seeds.
 
-Both the full space and the part that the authors' released script searches (units whose layers are all alike); each
-strategy has its own default settings. "Calls" are predicted subnets, "calls to 0.1" those until the best was within
-0.1 points of the optimum, medians over the seeds; "inf" when more than half of the seeds never came so near. Gaps are
-in points: the median, and the largest. Seconds are CPU seconds, medians, the predictors' tables already made; the
-frontier's time is given on its own, with the tables and without, and for seven image sizes made of shifted and scaled
-copies.
+Both the full space and units whose layers are all alike; each strategy has its own default settings. "Calls" are
+predicted subnets, "calls to 0.1" those until the best was within 0.1 points of the optimum, medians over the seeds;
+"inf" when more than half of the seeds never came so near. Gaps are in points: the median, and the largest. Seconds are
+CPU seconds, medians, the predictors' tables already made; the frontier's time is given on its own, with the tables and
+without, and for seven image sizes made of shifted and scaled copies.
 """
 
 from __future__ import annotations

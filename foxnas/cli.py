@@ -1,10 +1,10 @@
 """Turn a function into the command that a rule calls.
 
-The command's options are the function's keyword-only parameters. Those that are config leaves come
-together in `--settings`: one JSON object that holds exactly what the rule depends on and, for few
-rules, one with what the result does not depend on. All others (files, wildcards, threads) are
-options of their own. A parameter `made_by` is given what an artefact records of its making: no script
-writes its settings down itself, so none can forget one.
+The command's options are the function's keyword-only parameters. Those that are config leaves come together in
+`--settings`: one JSON object that holds exactly what the rule depends on and, for few rules, one with what the result
+does not depend on. All others (files, wildcards, threads) are options of their own; `--inputs` says which files those
+are, for the record. A parameter `made_by` is given what an artefact records of its making: no script writes its
+settings down itself, so none can forget one.
 """
 
 from __future__ import annotations
@@ -89,7 +89,8 @@ def parse(main: Callable[..., None], words: list[str]) -> dict[str, Any]:
     defaults = {n: p.default for n, p in inspect.signature(main).parameters.items() if p.default is not p.empty}
     parser = argparse.ArgumentParser(description=inspect.getdoc(main), add_help=False)
     parser.add_argument("--settings", type=json.loads, nargs="+", default=[], metavar="JSON")
-    given = parser.parse_known_args(words)[0].settings
+    parser.add_argument("--inputs", type=json.loads, metavar="JSON")
+    given, inputs = vars(parser.parse_known_args(words)[0]).values()
     settings = {name: value for part in given for name, value in part.items() if name != CONTENTS}
     parser.add_argument("--help", action="help")
     recorded = types.pop("made_by", None) is not None
@@ -108,14 +109,14 @@ def parse(main: Callable[..., None], words: list[str]) -> dict[str, Any]:
             default=defaults.get(name),
         )
     arguments = vars(parser.parse_args(words))
-    del arguments["settings"]
+    del arguments["settings"], arguments["inputs"]
     for name, value in settings.items():
         try:
             arguments[name] = TypeAdapter(types[name]).validate_python(value)
         except (KeyError, ValidationError) as error:
             parser.error(f"--settings: {name}: {error}")
     if recorded:
-        arguments["made_by"] = made_by(Path(inspect.getfile(main)), given[0] if given else {})
+        arguments["made_by"] = made_by(Path(inspect.getfile(main)), given[0] if given else {}, inputs)
     return arguments
 
 
@@ -133,8 +134,11 @@ def job_name(script: str, arguments: Mapping[str, Any]) -> str:
     return script
 
 
-def made_by(script: Path, settings: Mapping[str, Any]) -> MadeBy:
-    """Return what an artefact records of its making: script, code digest, versions, and the rule's tracked settings."""
+def made_by(script: Path, settings: Mapping[str, Any], inputs: Mapping[str, str] | None = None) -> MadeBy:
+    """Return what an artefact records of its making: script, code digest, versions, and the rule's tracked settings.
+
+    And, where a rule says it, which files the script was given: how many by which name, and a digest of their names.
+    """
     text = json.dumps(settings, sort_keys=True)
     versions = {"python": platform.python_version()}
     for package in RECORDED_PACKAGES:
@@ -146,6 +150,7 @@ def made_by(script: Path, settings: Mapping[str, Any]) -> MadeBy:
         "script": script.name,
         "code": closures.digest(script),
         "settings": dict(settings),
+        **({"inputs": dict(inputs)} if inputs is not None else {}),
         "settings_sha256": hashlib.sha256(text.encode()).hexdigest()[:12],
         "versions": versions,
     }

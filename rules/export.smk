@@ -29,8 +29,10 @@ rule export_candidates:
         "results/benchmarks/{space}/{device}/{budget}/{batch}/export_candidates.tsv"
     resources:
         **jobs.growing(runtime=60),
-        # TensorFlow, its converter and the interpreter.
-        mem_mb=jobs.evaluating(CONFIG, more_mb=1500),
+        # The interpreter and what the ranges are taken of; or TensorFlow and its converter.
+        mem_mb=jobs.evaluating(
+            CONFIG, more_mb=1500 if CONFIG.export.with_ == "tensorflow" else 500
+        ),
     params:
         **flow.script_params("export_candidates"),
         settings=lambda wildcards: flow.settings(

@@ -27,6 +27,7 @@ rule fit_accuracy:
             space=flow.space_at(SPACE, [int(wildcards.size)]),
             target=CONFIG.predictors.accuracy_target,
             form=CONFIG.predictors.accuracy_form,
+            link=CONFIG.predictors.accuracy_link,
             folds=CONFIG.predictors.folds,
             seed=CONFIG.predictors.seed,
         ),

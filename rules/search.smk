@@ -138,6 +138,7 @@ rule refit_predictors:
             space=SPACE,
             target=CONFIG.predictors.accuracy_target,
             accuracy_form=CONFIG.predictors.accuracy_form,
+            accuracy_link=CONFIG.predictors.accuracy_link,
             latency_form=CONFIG.predictors.latency_form,
             folds=CONFIG.predictors.folds,
             seed=CONFIG.predictors.seed,

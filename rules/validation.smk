@@ -60,6 +60,7 @@ rule validate_accuracy:
         labels="results/data/native/test-labels.npy",
     output:
         result="results/{space}/deploy/{device}/{budget}/accuracy.json",
+        answers="results/{space}/deploy/{device}/{budget}/answers.npy",
     log:
         "results/logs/{space}/{device}/{budget}/validate_accuracy.log",
     benchmark:

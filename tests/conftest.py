@@ -92,8 +92,8 @@ def here(own_lock: str) -> Device:
 
 
 @pytest.fixture(scope="session")
-def exported(mini: SearchSpace) -> Callable[[str], Exported]:
-    """Exports of the small space's subnets, by case; each is made once."""
+def exported(mini: SearchSpace) -> Callable[..., Exported]:
+    """Exports of the small space's subnets, by case and exporter (TensorFlow's, if none is named); made once."""
     from tests.support.exports import exported_case
 
     return cache(partial(exported_case, mini))

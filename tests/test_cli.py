@@ -112,6 +112,9 @@ def test_the_tracked_settings_are_recorded_whatever_the_script_does_with_them() 
     assert record["script"] == Path(__file__).name
     assert record["settings"] == {"accuracy": {"recalibration_images": 8, "batch_size": 4}, "folder": None}
     assert record["versions"]["numpy"]
+    assert "inputs" not in record
+    told = cli.parse(recording, ["--settings", *words, "--inputs", '{"folder":"2 files 0123"}'])["made_by"]
+    assert told == record | {"inputs": {"folder": "2 files 0123"}}
     other = cli.parse(recording, ["--settings", words[0].replace("4", "5"), *words[1:]])["made_by"]
     assert other["settings_sha256"] != record["settings_sha256"]
 

@@ -26,6 +26,7 @@ from foxnas.predictor.fit import fit
 from foxnas.space.config import read_space
 from foxnas.supernet.checkpoint import load_supernet
 from foxnas.supernet.model import Supernet
+from tests.support.forked_python import python
 from tests.support.pages import INDEX, PAGES, ROOT, Command, Snippet, anchors, code, commands, links, name, snippets
 from tests.support.published import CPU_SPACE, PUBLISHED_ACCURACY, PUBLISHED_LATENCY
 
@@ -252,14 +253,10 @@ PLANS = sorted({re.sub(r"^\S*snakemake | ?(--cores \w+|-n)(?= |$)", " ", text).s
 def test_snakemake_plans_what_a_command_says(plan: str, project: Path) -> None:
     """With the repository as the working directory, as the commands are, and the results elsewhere."""
     words = [word.replace("mine.yaml", str(project / "mine.yaml")) for word in shlex.split(plan)]
-    done = subprocess.run(
-        [sys.executable, "-m", "snakemake", *words, "--dry-run", "--directory", project],
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = python(
+        ["-m", "snakemake", *words, "--dry-run", "--directory", str(project)],
+        ROOT, os.environ | {"PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
     said = done.stdout + done.stderr
     assert done.returncode == 0, said[-2000:]
     if "--unlock" not in words:
@@ -319,12 +316,7 @@ def test_the_table_of_commands_would_notice() -> None:
     """A target after --configfile is taken for a second file: what one page once said."""
     said = Command("", "snakemake --cores 1 --configfile mine.yaml results/devices/pi4/ready.json").text
     assert reason(said) is None
-    done = subprocess.run(
-        [sys.executable, "-m", "snakemake", *shlex.split(said)[1:], "--dry-run"],
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
+    done = python(
+        ["-m", "snakemake", *shlex.split(said)[1:], "--dry-run"], ROOT, os.environ | {"PYTHONPATH": str(ROOT)}
     )
     assert done.returncode != 0

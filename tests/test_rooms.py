@@ -27,14 +27,14 @@ LEVELS = [
     ("accuracy", "int8", "search"),
     ("device", "verdict"),
     ("edgetpu", "config"),
-    ("report", "flow"),
+    ("report", "flow", "app"),
 ]
 LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 
 #: Packages that only these places may import, by the beginning of their path.
 ONLY = {
     "torch": ("images", "supernet", "accuracy", "int8", "runner/pytorch", "runner/network"),
-    "tensorflow": ("int8/export",),
+    "tensorflow": ("int8/converter",),
     "snakemake": ("flow",),
     "paramiko": ("device/ssh",),
     "jinja2": ("report",),

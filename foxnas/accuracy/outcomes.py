@@ -25,6 +25,9 @@ CIRCUMSTANCES = ["images", "seconds", "device", "precision"]
 #: Of accuracy.csv.
 COLUMNS = ["id", "arch", *TARGETS.values(), *CIRCUMSTANCES]
 
+#: Near the end of a shard's log, a line per session that evaluated some of it; the summary of a run reads them.
+EVALUATED = "%d subnets evaluated in the session of %s"
+
 #: What reading a damaged .npz file raises; every array in it has a checksum.
 _DAMAGED = (OSError, ValueError, KeyError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error)
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from foxnas.errors import FoxnasError
+from foxnas.settings.documents import compose
 from foxnas.settings.encoding import not_utf8
 
 
@@ -51,7 +52,7 @@ def read_layer(path: Path) -> Layer:
             value = json.loads(text, object_pairs_hook=lambda pairs: _pairs(pairs, name, problems))
         except ValueError:
             loader = yaml.SafeLoader(text)
-            if (node := loader.get_single_node()) is not None:
+            if (node := compose(loader, name)) is not None:
                 problems += _walk(node, "", name, places, {id(node)})
             value = loader.construct_document(node) if node else None
     except yaml.YAMLError as error:

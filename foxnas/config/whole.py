@@ -21,6 +21,7 @@ from foxnas.config.reading import read_layer, refuse
 from foxnas.device.config import DeviceConfig
 from foxnas.errors import FoxnasError
 from foxnas.images.config import DataConfig
+from foxnas.int8.config import ExportConfig
 from foxnas.predictor.config import PredictorsConfig
 from foxnas.search.budget import Budget
 from foxnas.search.config import ComparisonConfig, RefinementConfig, SearchConfig
@@ -28,7 +29,7 @@ from foxnas.settings.section import Section, fields_of, sections_in
 from foxnas.space.config import DeclaredSpace
 from foxnas.space.sampling_config import SamplingConfig
 from foxnas.supernet.config import SupernetConfig
-from foxnas.verdict.config import BaselinesConfig, ExportConfig, ValidationConfig, VerificationConfig
+from foxnas.verdict.config import BaselinesConfig, ValidationConfig, VerificationConfig
 
 
 class Config(Section):

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from foxnas.device.archive import runner_archive
-from foxnas.device.transport import DeviceLost, Ending, Finished
+from foxnas.device.transport import STDERR_TAIL, DeviceLost, Ending, Finished, require_bounded
 from foxnas.errors import FoxnasError
 from foxnas.files.tables import replacing
 
@@ -35,14 +35,45 @@ class LocalTransport:
         return LocalStream(self.python)
 
     def run(self, command: Sequence[str], stdin: bytes = b"", timeout_s: float = 60.0) -> Finished:
-        """Run a command in the home folder."""
-        try:
-            done = subprocess.run(command, input=stdin, capture_output=True, timeout=timeout_s, cwd=Path.home())
-        except subprocess.TimeoutExpired:
-            raise DeviceLost(f"{self.host}: {command[0]} has not ended after {timeout_s:g} s") from None
-        except OSError as error:
-            return Finished(127, b"", f"{command[0]}: {error.strerror}".encode())
-        return Finished(done.returncode, done.stdout, done.stderr)
+        """Run a command in the home folder; see `Transport.run`."""
+        deadline = time.monotonic() + timeout_s
+        with tempfile.TemporaryFile() as given:  # a command that wants none of its input still has its say
+            given.write(stdin)
+            given.seek(0)
+            try:
+                process = subprocess.Popen(
+                    command, stdin=given, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=Path.home(), bufsize=0
+                )
+            except OSError as error:
+                return Finished(127, b"", f"{command[0]}: {error.strerror}".encode())
+        with process:
+            try:
+                out, errors = self._output(process, command[0], deadline)
+                return Finished(process.wait(max(deadline - time.monotonic(), 0)), out, errors)
+            except (TimeoutError, subprocess.TimeoutExpired):
+                raise DeviceLost(f"{self.host}: {command[0]} has not ended after {timeout_s:g} s") from None
+            finally:
+                process.kill()
+
+    def _output(self, process: subprocess.Popen[bytes], program: str, deadline: float) -> tuple[bytes, bytes]:
+        """Return all of a command's stdout and the end of its stderr. Raises TimeoutError."""
+        assert process.stdout
+        assert process.stderr
+        written = {process.stdout.fileno(): bytearray(), process.stderr.fileno(): bytearray()}
+        out, errors = written.values()
+        waiting = [*written]
+        while waiting:
+            left = deadline - time.monotonic()  # what writes all the time has not ended either
+            if left <= 0 or not (ready := select.select(waiting, [], [], left)[0]):
+                raise TimeoutError
+            for pipe in ready:
+                data = os.read(pipe, 1 << 16)
+                if not data:
+                    waiting.remove(pipe)
+                written[pipe] += data
+            require_bounded(self.host, program, len(out))
+            del errors[:-STDERR_TAIL]
+        return bytes(out), bytes(errors)
 
     def upload(self, content: bytes, path: str, timeout_s: float = 60.0) -> None:
         """Write a file, whole or not at all, with the folder it lies in; a relative path starts at the home folder."""
@@ -105,7 +136,7 @@ class LocalStream:
     def stderr_tail(self) -> str:
         """Return the last lines of the runner's stderr."""
         size = os.fstat(self._errors.fileno()).st_size
-        return os.pread(self._errors.fileno(), 2000, max(size - 2000, 0)).decode(errors="replace").strip()
+        return os.pread(self._errors.fileno(), STDERR_TAIL, max(size - STDERR_TAIL, 0)).decode(errors="replace").strip()
 
     def ending(self) -> Ending:
         """Return how the process ended."""

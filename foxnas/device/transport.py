@@ -69,6 +69,22 @@ class Stream(Protocol):
         """Close both directions and leave no process behind."""
 
 
+#: Bytes of the end of a program's stderr that are kept.
+STDERR_TAIL = 2000
+
+#: Of a command's stdout: ours write some lines, or the listing of a folder.
+MOST_OUTPUT = 16 << 20
+
+
+def require_bounded(host: str, program: str, written: int) -> None:
+    """Raise FoxnasError when a command wrote more than `MOST_OUTPUT`."""
+    if written > MOST_OUTPUT:
+        raise FoxnasError(
+            f"{host}: {program} wrote more than {MOST_OUTPUT >> 20} MB; is it the right program, and does the login "
+            "shell's start-up write nothing without end?"
+        )
+
+
 @dataclass(frozen=True)
 class Finished:
     """How a command on the device ended: its exit status (negative: the signal that killed it) and what it wrote."""
@@ -92,7 +108,8 @@ class Transport(Protocol):
         """Run a command in the home folder, its words taken literally by whatever shell is in between.
 
         A command that ends with an error status is no error of the transport. Raises DeviceLost when the device
-        is gone, or when the command has not ended after `timeout_s`.
+        is gone, or when the command has not ended after `timeout_s`, FoxnasError when it writes more than
+        `MOST_OUTPUT`. Of its stderr the end is kept.
         """
 
     def upload(self, content: bytes, path: str, timeout_s: float = 60.0) -> None:

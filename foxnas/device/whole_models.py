@@ -11,7 +11,7 @@ from statistics import mean, median, stdev
 from typing import Any
 
 import numpy as np
-from scipy import stats
+from scipy import special  # stats takes half a second to import
 
 from foxnas.device.acceptance import FACTS
 from foxnas.device.client import Runner
@@ -96,7 +96,7 @@ def upper_bound(session_medians: Sequence[float], confidence: float = 0.95) -> f
     n = len(session_medians)
     if n < LEAST_SESSIONS:
         raise FoxnasError(f"an upper bound needs at least {LEAST_SESSIONS} sessions, there are {n}")
-    factor = float(stats.t.ppf(confidence, n - 1)) / math.sqrt(n)
+    factor = float(special.stdtrit(n - 1, confidence)) / math.sqrt(n)
     return mean(session_medians) + factor * stdev(session_medians)
 
 

@@ -68,7 +68,7 @@ def _is_whole(line: bytes) -> bool:
         return not line or (
             line.startswith(ARRAY_MARK) and line.endswith(b"}\n") and unseal(json.loads(line[len(ARRAY_MARK) :]))
         )
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
 
 

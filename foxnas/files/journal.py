@@ -69,7 +69,7 @@ class Journal:
                 if record.pop(_CHECK, None) not in (None, _check(record)):
                     raise ValueError
                 key = record.pop("key")
-            except (ValueError, KeyError, TypeError, AttributeError):
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
                 damaged += 1
                 continue
             if key == self._key:

@@ -45,6 +45,15 @@ def recorded_settings(path: Path) -> dict[str, Any] | None:
     return settings if isinstance(settings, dict) else None
 
 
+def recorded_making(path: Path) -> dict[str, Any] | None:
+    """Return what a rule may be held to: an artefact's settings, its `script`, and which `inputs` that was given."""
+    made_by = recorded(path) or {}
+    settings = made_by.get("settings")
+    if not isinstance(settings, dict):
+        return None
+    return {**settings, **{name: made_by[name] for name in ("script", "inputs") if name in made_by}}
+
+
 def differing(one: Any, other: Any, name: str = "") -> list[str]:
     """Return the leaves by which two settings differ, each as a dotted name.
 

@@ -81,11 +81,12 @@ def read_json(path: Path, keys: Sequence[str] = ()) -> dict[str, Any]:
     """
     try:
         value = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+        whole = not isinstance(value, dict) or unseal(value)
+    except (OSError, ValueError, RecursionError) as error:
         raise FoxnasError(f"{path}: not readable as JSON ({error}); delete it and run again") from error
     if not isinstance(value, dict):
         raise FoxnasError(f"{path}: expected a JSON object; delete it and run again")
-    if not unseal(value):
+    if not whole:
         raise FoxnasError(f"{path}: was edited since it was written; {MAKE_ANEW}")
     if missing := [key for key in keys if key not in value]:
         raise FoxnasError(f"{path}: has no {missing[0]!r}; {MAKE_ANEW}")
@@ -183,7 +184,7 @@ def _header(first: str, path: Path) -> dict[str, Any]:
             raise ValueError(f"no {missing}")
         if not unseal(header):
             raise ValueError("edited")
-    except ValueError as error:
+    except (ValueError, AttributeError, RecursionError) as error:
         raise FoxnasError(
             f"{path}: is not a table of this workflow, or its first line was edited; {MAKE_ANEW}"
         ) from error

@@ -28,6 +28,7 @@ from foxnas.device.layout import ready_file
 from foxnas.errors import FoxnasError
 from foxnas.files import closures, orphans
 from foxnas.flow.checkout import BASE, recorded, seen
+from foxnas.flow.inputs import input_sets, named_files
 from foxnas.search.goal import Caps
 from foxnas.settings.section import canonical
 from foxnas.space.sampling_config import SampleConfig
@@ -39,9 +40,6 @@ SHARD_SIZE = 100
 
 #: Percentile budgets are resolved over this many subnets of every size, whatever is measured later.
 PERCENTILE_SUBNETS = 300
-
-#: Named inputs of a rule that its script is not told of: itself, and that its device is ready.
-NO_OPTIONS = ("script", "code", "ready")
 
 SCRIPTS = BASE / "workflow" / "scripts"
 
@@ -87,11 +85,12 @@ def file_options(wildcards: Any, input: Any, output: Any) -> str:
     """Return an option for every file of a rule that has a name, quoted for a shell.
 
     The name is the option's: `measured_accuracy` goes to `--measured-accuracy`. An input that a rule only waits for has
-    no name, or is called `ready`.
+    no name, or is called `ready`. `--inputs` says which files these are, for what an artefact records of its making.
     """
-    named = [(name, files) for name, files in input.items() if name not in NO_OPTIONS]
-    words = [(f"--{name.replace('_', '-')}", files) for name, files in (*named, *output.items())]
-    return shlex.join(word for name, files in words for word in (name, *([files] if isinstance(files, str) else files)))
+    made = [(name, [files] if isinstance(files, str) else files) for name, files in output.items()]
+    named = [(f"--{name.replace('_', '-')}", files) for name, files in (*named_files(input), *made)]
+    words = [word for option, files in named for word in (option, *files)]
+    return shlex.join([*words, "--inputs", canonical(input_sets(input))])
 
 
 def command(more: str = "") -> str:

@@ -33,7 +33,8 @@ from snakemake.io import is_flagged
 from snakemake.logging import logger as logger  # writes to the terminal and to the log file of the run
 from snakemake.persistence import ParamsChange, PersistenceBase
 
-from foxnas.files.provenance import differing, leaf, recorded_settings
+from foxnas.files.provenance import differing, leaf, recorded_making
+from foxnas.flow.inputs import input_sets
 
 #: Where Snakemake keeps its locks on a folder: it has no command that says whether one is stale.
 LOCKS = Path(".snakemake") / "locks"
@@ -108,26 +109,36 @@ def _can_tell(persistence: Any, job: Any) -> bool:
     A job without a record, after `rm -rf .snakemake` or where results were copied, is never run again by Snakemake
     itself, whatever changed: after a changed protocol, new measurements were joined with old ones.
     """
-    return bool(_has_metadata(persistence, job)) or bool(_settings_of_outputs(persistence, job))
+    return bool(_has_metadata(persistence, job)) or bool(_making_of_outputs(persistence, job))
 
 
 def _what_changed(persistence: Any, job: Any, file: Any = None) -> Any:
     """Return what Snakemake's records say has changed and, where there are none, what the outputs say."""
     changes = _params_changed(persistence, job, file)
-    for output, recorded in _settings_of_outputs(persistence, job, file).items():
-        wanted = json.loads(job.params.settings)
+    for output, recorded in _making_of_outputs(persistence, job, file).items():
+        wanted = _making(job, recorded)
         if leaves := differing(recorded, wanted):
             before, now = ({f"{name}: {leaf(one, name)}" for name in leaves} for one in (recorded, wanted))
             changes |= ParamsChange(only_old=before, only_new=now, files={output})
     return changes
 
 
-def _settings_of_outputs(persistence: Any, job: Any, file: Any = None) -> dict[Any, dict[str, Any]]:
-    """Return the settings that those outputs say of which Snakemake has no record, of rules with the param."""
+def _making(job: Any, recorded: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a job's outputs would say of their making, as `recorded_making`.
+
+    A script that this version no longer has was renamed: who has its place is not held against it.
+    """
+    script = Path(getattr(job.input, "script", ""))
+    known = {"script": script.name} if (script.parent / str(recorded.get("script"))).is_file() else {}
+    return {**json.loads(job.params.settings), **known, "inputs": input_sets(job.input)}
+
+
+def _making_of_outputs(persistence: Any, job: Any, file: Any = None) -> dict[Any, dict[str, Any]]:
+    """Return the making that those outputs say of which Snakemake has no record, of rules with the param."""
     if not hasattr(job.params, "settings"):
         return {}
     lost = [output for output in ([file] if file else job.output) if persistence.metadata(output) is None]
-    read = {output: recorded_settings(Path(output)) for output in lost}
+    read = {output: recorded_making(Path(output)) for output in lost}
     return {output: settings for output, settings in read.items() if settings is not None}
 
 

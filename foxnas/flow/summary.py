@@ -7,6 +7,7 @@ reads a table whole, so that a run of thousands of jobs is summed up in well und
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -16,6 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from foxnas.accuracy.outcomes import EVALUATED
 from foxnas.errors import FoxnasError
 from foxnas.files.progress import duration
 from foxnas.files.tables import replacing, row_count
@@ -42,6 +44,9 @@ _SHARDS = {
     "time_subnets": "probes timed on {device}",
     "time_compiled": "probes timed on {device}",
 }
+
+#: What a job of theirs says of the sessions that evaluated its shard.
+_EVALUATED = re.compile(EVALUATED.replace("%d", r"(\d+)").replace("%s", r"(\S+)"))
 
 #: Rules that make a table of candidates.
 _CANDIDATES = {"export_candidates": "candidates exported for {device}"}
@@ -119,8 +124,8 @@ class StageTime:
 def measured(jobs: Iterable[Job], began: str = "") -> list[Measured]:
     """Return what was measured, one line per kind and device, in the order of the jobs.
 
-    `began` is the start of the run in ISO 8601, UTC: probes that sessions before it timed come from the journal of an
-    interrupted job, and count as reused.
+    `began` is the start of the run in ISO 8601, UTC: what sessions before it measured comes from the journal of an
+    interrupted job, and counts as reused.
     """
     totals: dict[str, list[int]] = {}
     for job in jobs:
@@ -131,10 +136,12 @@ def measured(jobs: Iterable[Job], began: str = "") -> list[Measured]:
         else:
             continue
         numbers = totals.setdefault(what.format_map(job.wildcards), [0, 0, 0, 0])
-        flagged, timings, probes = 0, 0, 0
+        flagged, timings, before = 0, 0, 0
         if job.made and "session" in job.output:
-            flagged, timings, probes = _of_session(job.output["session"], began)
-        made = count - probes if job.made else 0
+            flagged, timings, before = _of_session(job.output["session"], began)
+        elif job.made and job.rule == "evaluate_subnets":
+            before = _evaluated_before(job.log, began)
+        made = count - before if job.made else 0
         for place, number in enumerate((made, count - made, flagged, timings)):
             numbers[place] += number
     return [
@@ -157,6 +164,15 @@ def _of_session(path: str, began: str) -> tuple[int, int, int]:
     before = [one for one in session["sessions"] if one["started"] < began]
     timings, probes = (sum(one.get(name, 0) for one in before) for name in ("timings", "probes"))
     return session["flagged"], timings, probes
+
+
+def _evaluated_before(log: str | None, began: str) -> int:
+    """Return how many subnets of a shard sessions before this run evaluated, as the job's log has it."""
+    try:
+        text = Path(log).read_text(errors="replace") if log else ""
+    except OSError:
+        return 0
+    return sum(int(count) for count, started in _EVALUATED.findall(text) if started < began)
 
 
 def _rows(path: str | None) -> int:

@@ -1,4 +1,7 @@
-"""An opened image file as a viewer shows it: 8-bit grey or colour, upright, transparent parts on white."""
+"""An opened image file as a viewer shows it: 8-bit grey or colour, upright, transparent parts on white.
+
+Python 3.7 and Pillow 9.4 will do: the program beside a deployed model prepares images by this code too.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +55,7 @@ def shown(opened: ImageFile.ImageFile, channels: int) -> Image.Image:
     image: Image.Image = opened
     if image.mode == "F" or image.mode.startswith("I"):
         image = _eight_bits(image)
-    if image.has_transparency_data:
+    if _has_transparency(image):
         _scale_transparent_value(image, stored)
         seen = image.convert("RGBA")
         image = Image.new("RGBA", seen.size, "white")
@@ -62,13 +65,20 @@ def shown(opened: ImageFile.ImageFile, channels: int) -> Image.Image:
     return image.convert(_MODES[channels])
 
 
+def _has_transparency(image: Image.Image) -> bool:
+    """Return what Pillow 10.1 and later call has_transparency_data; Python 3.7 has 9.5."""
+    palette = image.palette.mode if image.mode == "P" and image.palette else ""
+    return "transparency" in image.info or (palette or image.mode).endswith(("A", "a"))
+
+
 def _eight_bits(image: Image.Image) -> Image.Image:
     values = np.asarray(image).astype(np.int64)
     whitest = _whitest(image)
     pixels = ((values * 255 + whitest // 2) // whitest).astype(np.uint8)
     if image.format == "TIFF" and image.tag_v2.get(_TAGS["PhotometricInterpretation"]) == _WHITE_IS_ZERO:  # type: ignore[attr-defined]
         pixels = 255 - pixels
-    if (transparent := image.info.get("transparency")) is not None:
+    transparent = image.info.get("transparency")
+    if transparent is not None:
         pixels[values == transparent] = 255
     return Image.fromarray(pixels)
 

@@ -1,18 +1,16 @@
 """Bias correction: what int8 rounds the same way everywhere is taken back by the next layer's bias.
 
-Rounding errors of a tensor mostly cancel in the next layer's sums. Not where its values hardly differ: a plain
-background is one number at most places of a map, and what that number loses, the whole map loses. How much that is
-depends on where the scale happens to lie, so that another calibration image can cost or bring a point of top-1. The
-mean error of a layer's sums, channel by channel, is known from the calibration images, and goes into its bias, which
-has 32 bits for it (Nagel et al., *Data-Free Quantization Through Weight Equalization and Bias Correction*, ICCV 2019,
-section 4.2, with images in place of batch-norm statistics). The model's structure and speed stay what they are.
+Rounding errors of a tensor mostly cancel in the next layer's sums. What does not cancel shifts a channel's mean, the
+more the coarser the scale is. The mean error of a layer's sums, channel by channel, is known from the calibration
+images, and goes into its bias, which has 32 bits for it (Nagel et al., *Data-Free Quantization Through Weight
+Equalization and Bias Correction*, ICCV 2019, section 4.2, with images in place of batch-norm statistics). The model's
+structure and speed stay what they are.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any, cast
 
@@ -22,28 +20,16 @@ from ai_edge_litert import schema_py_generated as schema
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from foxnas.images.pixels import to_input
 from foxnas.int8.computing import compute, weighted_layers
 from foxnas.int8.packing import pack
+from foxnas.int8.ranges import PIXELS, one_thread
 from foxnas.int8.reading import read_model
 from foxnas.space.operators import Kind, Step, steps_of
 from foxnas.supernet.subnet import Subnet
 
-#: Pixels of all images together: 16 images of 224 px, or all of a few hundred small ones. Bounds the memory.
-_PIXELS = 16 * 224 * 224
 
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """The order of a sum, and with it the last bit of a bias, would depend on how many threads there are."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-
-
-@_one_thread()
+@one_thread()
 @torch.inference_mode()
 def correct_biases(subnet: Subnet, content: bytes, images: np.ndarray, untouched: Collection[int] = ()) -> bytes:
     """Return the int8 model with the mean error of every layer's sums taken out of its biases.
@@ -63,8 +49,8 @@ def correct_biases(subnet: Subnet, content: bytes, images: np.ndarray, untouched
     """
     model = read_model(content)
     (graph,) = model.subgraphs
-    pixels = images[: max(1, _PIXELS // (images.shape[1] * images.shape[2]))]
-    image = torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255
+    pixels = images[: max(1, PIXELS // (images.shape[1] * images.shape[2]))]
+    image = to_input(pixels)
     steps, layers = steps_of(subnet.space, subnet.arch), weighted_layers(subnet)
     last_use = {value: number for number, step in enumerate(steps) for value in step.inputs}
     exact, rounded = {0: image}, {0: image}

@@ -10,20 +10,19 @@ import math
 
 import numpy as np
 
-from foxnas.int8.graph import Constant, Numbers, Scale, Weights, write_int8
+from foxnas.int8.constants import PIXELS, SIXTH, centre
+from foxnas.int8.graph import Numbers, Scale, Weights, write_int8
 from foxnas.space.arch import Arch
 from foxnas.space.operators import Kind, Step, input_shape, steps_of
 from foxnas.space.space import SearchSpace
 
 #: Scales of a plausible network. An ADD or MUL whose scales lie too far apart would fall out of the
 #: XNNPACK delegate in silence and cost time that the real network does not take.
-_PIXELS = Scale.of(1 / 255, -128)
 _RELU6 = Scale.of(6 / 255, -128)
 _SIGNED = Scale.of(8 / 255, 0)
 _UNIT = Scale.of(1 / 255, -128)
 _LOGITS = Scale.of(16 / 255, 0)
 _HARD_SWISH = Scale.of(4.375 / 255, -106)  # -0.375 to 4
-_SIXTH = Constant(np.array([127], np.int8), Scale.of(1 / 6 / 255, -128))
 #: Random numbers of weights, biases and scales that are repeated: a period well within the window of zlib, so
 #: that a probe of megabytes travels as kilobytes, and far beyond the reach of any kernel's inner loop.
 _BLOCKS = (1 << 13, 1 << 8, 1 << 4)
@@ -49,7 +48,7 @@ class ProbeWriter:
 
         Raises FoxnasError when the subnet lies outside the space.
         """
-        return self._write(steps_of(self.space, arch), input_shape(self.space, arch), _PIXELS)
+        return self._write(steps_of(self.space, arch), input_shape(self.space, arch), PIXELS)
 
     def _write(self, steps: tuple[Step, ...], shape: tuple[int, ...], read: Scale, whole: bool = True) -> bytes:
         values = [read]
@@ -59,8 +58,7 @@ class ProbeWriter:
             if step.weight:
                 weights.append(self._draw(step, values[step.inputs[0]], len(weights), shared))
             values.append(_value_scale(step, values))
-        mean = next((_pixel_mean(step.mean) for step in steps if step.mean), None)
-        return write_int8(steps, shape, Numbers(values, weights, _SIXTH, mean), whole)
+        return write_int8(steps, shape, Numbers(values, weights, SIXTH, centre(steps)), whole)
 
     def _draw(
         self, step: Step, read: Scale, number: int, shared: dict[tuple[object, ...], tuple[Scale, Scale]]
@@ -94,11 +92,6 @@ def _value_scale(step: Step, values: list[Scale]) -> Scale:
         return Scale.of(width / 255, round(255 * max(step.mean) / width) - 128)
     own = {Kind.SIXTH: _UNIT, Kind.HARD_SWISH: _HARD_SWISH, Kind.DENSE: _LOGITS}
     return own.get(step.kind, _SIGNED)
-
-
-def _pixel_mean(mean: tuple[float, ...]) -> Constant:
-    scale = max(mean) / 255
-    return Constant((np.array(mean) / scale - 128).round().astype(np.int8), Scale.of(scale, -128))
 
 
 def _window(pool: np.ndarray, start: int, size: int) -> np.ndarray:

@@ -57,14 +57,19 @@ class Int8Model:
         return fallback_operators(self._interpreter)
 
 
-def correct_images(content: bytes, images: np.ndarray, labels: np.ndarray, threads: int, xnnpack: bool) -> np.ndarray:
-    """Return which uint8 (n, H, W, C) images a full-integer model gets right, bool (n,)."""
-    model, correct = Int8Model(content, threads, xnnpack), np.empty(len(labels), bool)
+def answers(content: bytes, images: np.ndarray, threads: int, xnnpack: bool) -> np.ndarray:
+    """Return the class, intp (n,), that a full-integer model says for each of uint8 (n, H, W, C) images."""
+    model, found = Int8Model(content, threads, xnnpack), np.empty(len(images), np.intp)
     starts = range(0, len(images), _BLOCK)
     for start in follow(starts, len(starts), f"blocks of {_BLOCK} images through the int8 model", within=True):
         part = slice(start, start + _BLOCK)
-        correct[part] = model.logits(images[part]).argmax(axis=1) == labels[part]
-    return correct
+        found[part] = model.logits(images[part]).argmax(axis=1)
+    return found
+
+
+def correct_images(content: bytes, images: np.ndarray, labels: np.ndarray, threads: int, xnnpack: bool) -> np.ndarray:
+    """Return which uint8 (n, H, W, C) images a full-integer model gets right, bool (n,)."""
+    return answers(content, images[: len(labels)], threads, xnnpack) == labels
 
 
 def top1_percent(content: bytes, images: np.ndarray, labels: np.ndarray, threads: int, xnnpack: bool) -> float:

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, field_validator
 
 from foxnas.errors import FoxnasError
 from foxnas.predictor.forms import Form
+from foxnas.predictor.link import LinkChoice
 from foxnas.settings.limits import Count, Name, Seed
 from foxnas.settings.section import HostPath, Section, no_wildcards
 
@@ -48,6 +49,9 @@ class PredictorsConfig(Section):
     accuracy_form: Form = "quadratic"
     """paper: equation 2's terms; quadratic-k: and a curved effect of K; quadratic: of K and E; layers: every layer adds
     its own share. -shrunk: the same terms, drawn towards zero as far as cross-validation likes it; for few subnets."""
+    accuracy_link: LinkChoice = "auto"
+    """identity: the paper's, accuracy is a sum over units. log-complement: -log(c - accuracy) is, which saturates at c,
+    found by leave-one-out. auto: at each image size the one with the smaller cross-validated error."""
     latency_form: Form = "paper"
     """Likewise for latency."""
     folds: Annotated[int, Field(ge=2)] = 10

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from foxnas.errors import FoxnasError
 from foxnas.predictor.model import Predictor
@@ -41,7 +41,8 @@ def contrast(of_base: Predictor, base: Arch, of_changed: Predictor, changed: Arc
 
     Within one image size both predictions share a fit, so what the subnets have in common cancels: the
     variance is c' Cov(b) c for the difference c of their terms, which is far smaller than the variance of
-    either prediction. Two image sizes have two fits to different subnets; their variances add, and the
+    either prediction. Under a link that bends, each subnet's terms count by the slope at its prediction (delta
+    method). Two image sizes have two fits to different subnets; their variances add, and the
     degrees of freedom are Welch and Satterthwaite's. (That both fits saw the same images is not counted:
     the interval is a little too wide.)
 
@@ -52,10 +53,12 @@ def contrast(of_base: Predictor, base: Arch, of_changed: Predictor, changed: Arc
             raise FoxnasError(f"the predictor of {predictor.target} has no covariance: a contrast needs a fitted one")
     if of_base is of_changed:
         assert of_base.uncertainty is not None
-        base_terms, changed_terms = of_base.formula.matrix([base, changed])
-        difference = changed_terms - base_terms
-        value = float(difference @ np.asarray(of_base.coefficients))
-        covariance = np.asarray(of_base.uncertainty.unscaled_covariance)[1:, 1:]
+        terms = np.column_stack([np.ones(2), of_base.formula.matrix([base, changed])])
+        means = of_base.predict([base, changed]).mean
+        value = float(of_base.link.change(means[0], (terms[1] - terms[0])[1:] @ np.asarray(of_base.coefficients)))
+        base_slope, changed_slope = of_base.link.slope(means)
+        difference = changed_slope * terms[1] - base_slope * terms[0]
+        covariance = np.asarray(of_base.uncertainty.unscaled_covariance)
         error = of_base.uncertainty.residual_standard_error * math.sqrt(max(difference @ covariance @ difference, 0.0))
         freedom = float(of_base.uncertainty.degrees_of_freedom)
     else:
@@ -68,6 +71,6 @@ def contrast(of_base: Predictor, base: Arch, of_changed: Predictor, changed: Arc
         error = math.sqrt(sum(variances))
         spread = sum(v**2 / f for v, f in zip(variances, freedoms, strict=True))
         freedom = sum(variances) ** 2 / spread if spread else float(min(freedoms))
-    half = float(stats.t.ppf(0.975, freedom)) * error
-    p = float(2 * stats.t.sf(abs(value) / error, freedom)) if error else float(value == 0)
+    half = float(special.stdtrit(freedom, 0.975)) * error
+    p = float(2 * special.stdtr(freedom, -abs(value) / error)) if error else float(value == 0)
     return Contrast(value, value - half, value + half, error, p)

@@ -10,6 +10,8 @@ from scipy import linalg, stats
 from statsmodels.stats.diagnostic import het_breuschpagan
 
 from foxnas.errors import FoxnasError
+from foxnas.predictor.asymptote import log_complement
+from foxnas.predictor.link import IDENTITY, Link, LinkName
 from foxnas.predictor.model import Coefficients, Numbers, Predictor, Quality, Rows, Uncertainty
 from foxnas.predictor.solution import (
     cross_validated,
@@ -37,6 +39,7 @@ def fit(
     target: str,
     unit: str,
     shrink: bool = False,
+    link: LinkName = "identity",
     folds: int = 10,
     seed: int = 0,
 ) -> Predictor:
@@ -50,21 +53,24 @@ def fit(
         What was measured; appears in messages and in the report.
     shrink
         Draw the coefficients towards zero (`foxnas.predictor.solution.shrunk`) instead of ordinary least squares.
+    link
+        The scale of the sum; "log-complement" is fitted with the asymptote of `foxnas.predictor.asymptote`, which
+        counts as one more parameter.
     folds, seed
         Of the cross-validated figures.
 
     Raises
     ------
     FoxnasError
-        Fewer rows than terms + 2 (for a shrunk fit: than 20), rows of another size or outside the space, duplicate
-        subnets, a measurement that is not a number or never differs, a term that is constant or (unless shrunk) a
-        combination of others; the row or term is named.
+        Fewer rows than terms + 2 (+ 3 with an asymptote; for a shrunk fit: than 20), rows of another size or outside
+        the space, duplicate subnets, a measurement that is not a number or never differs, a term that is constant or
+        (unless shrunk) a combination of others; the row or term is named.
     """
     terms = formula_of(formula, space)
-    measured = _checked_rows(terms, space, image_size, archs, y, target, shrink)
+    measured = _checked_rows(terms, space, image_size, archs, y, target, shrink, link)
     design = terms.matrix(archs)
     _check_columns(terms, design, target, shrink)
-    return _fit(terms, image_size, [a.id for a in archs], design, measured, target, unit, shrink, folds, seed)
+    return _fit(terms, image_size, [a.id for a in archs], design, measured, target, unit, shrink, link, folds, seed)
 
 
 def _fit(
@@ -76,26 +82,34 @@ def _fit(
     target: str,
     unit: str,
     shrink: bool,
+    link_name: LinkName,
     folds: int,
     seed: int,
 ) -> Predictor:
-    rows = len(y)
-    solution = (shrunk if shrink else least_squares)(design, y)
-    leverage, residual = solution.leverage, y - solution.fitted
+    def link_of(some_design: FloatArray, some_y: FloatArray) -> Link:
+        return IDENTITY if link_name == "identity" else log_complement(some_design, some_y, shrink)
+
+    rows, link = len(y), link_of(design, y)
+    sums = link.forward(y)
+    solution = (shrunk if shrink else least_squares)(design, sums)
+    # What theory says of residuals is of those of the sums; errors of predictions are in the target's unit.
+    leverage, residual = solution.leverage, sums - solution.fitted
     if (alone := np.flatnonzero(leverage > 1 - 1e-9)).size:
         raise FoxnasError(
             f"{target} at {image_size} px: row {ids[alone[0]]} alone decides a coefficient (leverage 1); "
             "measure more subnets"
         )
-    parameters = solution.effective_parameters
+    parameters = solution.effective_parameters + (link != IDENTITY)
     freedom = rows - parameters
     scale = float(np.sqrt(np.sum(residual**2) / freedom))
     error = scale * np.sqrt(np.diag(solution.unscaled_covariance))
     t = solution.coefficients / error
     p = 2 * stats.t.sf(np.abs(t), freedom)
     coefficients = shrunk_coefficients if shrink else least_squares_coefficients
-    held_out = cross_validated(coefficients, design, y, folds, np.random.default_rng(seed))
-    missed = y - held_out
+    held_out = cross_validated(coefficients, design, y, folds, np.random.default_rng(seed), link_of)
+    missed, fitted = y - held_out, link.inverse(solution.fitted)
+    squares = float(np.sum((y - fitted) ** 2))
+    left_out = y - link.inverse(sums - residual / (1 - leverage))
     total = float(np.sum((y - y.mean()) ** 2))
     spread = design.std(axis=0, ddof=1)
     x = np.column_stack([np.ones(rows), design])
@@ -104,15 +118,15 @@ def _fit(
         rows=rows,
         shrinkage=solution.shrinkage,
         effective_parameters=parameters,
-        r2=1 - float(np.sum(residual**2)) / total,
-        adjusted_r2=1 - scale**2 / (total / (rows - 1)),
-        r2_press=1 - float(np.sum((residual / (1 - leverage)) ** 2)) / total,
+        r2=1 - squares / total,
+        adjusted_r2=1 - (squares / freedom) / (total / (rows - 1)),
+        r2_press=1 - float(np.sum(left_out**2)) / total,
         r2_cv=1 - float(np.sum(missed**2)) / total,
-        rmse=float(np.sqrt(np.mean(residual**2))),
+        rmse=float(np.sqrt(squares / rows)),
         rmse_cv=float(np.sqrt(np.mean(missed**2))),
-        mae=float(np.mean(np.abs(residual))),
+        mae=float(np.mean(np.abs(y - fitted))),
         mae_cv=float(np.mean(np.abs(missed))),
-        tau=_tau(solution.fitted, y),
+        tau=_tau(fitted, y),
         tau_cv=_tau(held_out, y),
         condition_number=float(np.linalg.cond(x)),
         condition_number_standardised=float(np.linalg.cond((design - design.mean(axis=0)) / spread)),
@@ -132,6 +146,7 @@ def _fit(
         formula=terms,
         intercept=float(solution.coefficients[0]),
         coefficients=_numbers(solution.coefficients[1:]),
+        link=link,
         uncertainty=Uncertainty(
             residual_standard_error=scale,
             degrees_of_freedom=freedom,
@@ -149,8 +164,8 @@ def _fit(
         rows=Rows(
             id=tuple(ids),
             measured=_numbers(y),
-            fitted=_numbers(solution.fitted),
-            residual=_numbers(residual),
+            fitted=_numbers(fitted),
+            residual=_numbers(y - fitted),
             leverage=_numbers(leverage),
             # With one degree of freedom the leave-one-out scale is 0; a large number says so, and is one.
             studentised=_numbers(internal * np.sqrt((freedom - 1) / np.maximum(freedom - internal**2, 1e-9))),
@@ -168,6 +183,7 @@ def _checked_rows(
     y: ArrayLike,
     target: str,
     shrink: bool,
+    link: LinkName,
 ) -> FloatArray:
     what = f"{target} at {image_size} px"
     measured = np.asarray(y, dtype=float)
@@ -188,10 +204,11 @@ def _checked_rows(
         raise FoxnasError(
             f"{what}: {len(archs)} subnets are too few to choose a penalty by; measure at least {_FEWEST_SHRUNK}"
         )
-    if not shrink and len(archs) < len(terms.terms) + 2:
+    fewest = len(terms.terms) + (2 if link == "identity" else 3)
+    if not shrink and len(archs) < fewest:
         raise FoxnasError(
             f"{what}: {len(archs)} subnets are too few for formula {terms.name!r}, which has {len(terms.terms)} terms; "
-            f"measure at least {len(terms.terms) + 2} (300 are usual)"
+            f"measure at least {fewest} (300 are usual)"
         )
     if (bad := np.flatnonzero(~np.isfinite(measured))).size:
         raise FoxnasError(

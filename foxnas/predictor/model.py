@@ -11,6 +11,7 @@ from typing import Any, Self
 import numpy as np
 
 from foxnas.errors import FoxnasError
+from foxnas.predictor.link import IDENTITY, Link
 from foxnas.space.arch import Arch
 from foxnas.space.terms import FloatArray, Formula, Knobs
 
@@ -21,12 +22,15 @@ Numbers = tuple[float, ...]
 class Prediction:
     """Predictions of several subnets, in the target's unit; arrays of one length.
 
+    Intervals are those of the sums, through the link; under one that bends, `mean` is strictly the median.
+
     Attributes
     ----------
     mean
         The predicted value.
     standard_error
-        Of that mean; NaN, like all that follow, for a predictor without its covariance (published coefficients).
+        Of that mean, by the link's slope there; NaN, like all that follow, for a predictor without its covariance
+        (published coefficients).
     mean_lower, mean_upper
         95% confidence interval: where the mean of all such subnets lies, if the form is right.
     lower, upper
@@ -46,7 +50,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Uncertainty:
-    """What intervals need: equation 3's residual standard error and (X'X)^-1, intercept first.
+    """What intervals need: equation 3's residual standard error and (X'X)^-1, intercept first, on the link's scale.
 
     For a shrunk fit the latter is (X'X + penalty)^-1, so that intervals are those of the normal posterior.
     """
@@ -65,7 +69,7 @@ class Coefficients:
 
     The terms are collinear (see `variance_inflation`), so single coefficients trade against each other: their
     sums over a change of architecture are well determined where they are not. `standard_deviation` is that of
-    the term over the rows: times the coefficient it is the standardised effect, in the target's unit. For a shrunk
+    the term over the rows: times the coefficient it is the standardised effect, on the link's scale. For a shrunk
     fit, `standard_error` is the posterior's, and t and p are no tests.
     """
 
@@ -129,7 +133,7 @@ class Rows:
 
 @dataclass(frozen=True)
 class Predictor:
-    """Intercept plus one coefficient per term of `formula`, for subnets of one image size.
+    """Intercept plus one coefficient per term of `formula`, through the inverse link, for subnets of one image size.
 
     The last four fields are None for a predictor that was not fitted here (see `published`).
     """
@@ -140,6 +144,7 @@ class Predictor:
     formula: Formula
     intercept: float
     coefficients: Numbers
+    link: Link = IDENTITY
     uncertainty: Uncertainty | None = None
     statistics: Coefficients | None = None
     quality: Quality | None = None
@@ -173,7 +178,8 @@ class Predictor:
                     f"the subnet for {arch.image_size}; take the predictor of its size"
                 )
         design = self.formula.matrix(archs)
-        mean = self.intercept + design @ np.asarray(self.coefficients)
+        sums = self.intercept + design @ np.asarray(self.coefficients)
+        mean = self.link.inverse(sums)
         if self.uncertainty is None:
             unknown = np.full(len(mean), np.nan)
             return Prediction(mean, *(unknown,) * 6)
@@ -182,7 +188,23 @@ class Predictor:
         scale, t_95 = self.uncertainty.residual_standard_error, self.uncertainty.t_95
         error = scale * np.sqrt(leverage)
         confident, half = t_95 * error, t_95 * scale * np.sqrt(1 + leverage)
-        return Prediction(mean, error, mean - confident, mean + confident, mean - half, mean + half, leverage)
+        back = self.link.inverse
+        return Prediction(
+            mean, error * self.link.slope(mean), back(sums - confident), back(sums + confident), back(sums - half),
+            back(sums + half), leverage,
+        )  # fmt: skip
+
+    @property
+    def residual_standard_error(self) -> float:
+        """Equation 3's, in the target's unit. The predictor must be a fitted one."""
+        assert self.uncertainty is not None
+        assert self.quality is not None
+        return float(self.quality.rmse * np.sqrt(self.quality.rows / self.uncertainty.degrees_of_freedom))
+
+    @property
+    def mean_slope(self) -> float:
+        """What a sum's unit is worth in the target's, on average over the rows: 1 for the identity."""
+        return 1.0 if self.rows is None else float(np.mean(self.link.slope(self.rows.fitted)))
 
     @cached_property
     def _covariance(self) -> FloatArray:
@@ -195,6 +217,7 @@ class Predictor:
         knobs = asdict(self.formula.knobs)
         value["formula"] = {"name": self.formula.name, **{k: v for k, v in knobs.items() if k != "own" or v}}
         value["terms"] = list(self.formula.terms)
+        value["link"] = {"name": self.link.name, "asymptote": self.link.asymptote}
         return value
 
     @classmethod
@@ -211,7 +234,9 @@ class Predictor:
                 for key, kind in _PARTS.items()
             }
             head = (value["target"], value["unit"], int(value["image_size"]), formula, float(value["intercept"]))
-            return cls(*head, tuple(map(float, value["coefficients"])), **parts)
+            # Files of 0.1.0 have no link: they are all of the paper's.
+            link = Link(value.get("link", {"asymptote": None})["asymptote"])
+            return cls(*head, tuple(map(float, value["coefficients"])), link, **parts)
         except (KeyError, TypeError, ValueError) as error:
             raise FoxnasError(f"is not a predictor of this version ({error!r}); delete it and run again") from error
 

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from foxnas.predictor.link import IDENTITY, Link
+from foxnas.predictor.penalty import Ridge
 from foxnas.space.terms import FloatArray
-
-#: Penalties that a shrunk fit chooses from. Times the identity beside Z'Z, whose diagonal is the number of rows.
-_PENALTIES = np.geomspace(1e-3, 1e4, 43)
 
 
 @dataclass(frozen=True)
@@ -70,27 +69,18 @@ def shrunk_coefficients(design: FloatArray, y: FloatArray) -> FloatArray:
 
 
 def shrunk(design: FloatArray, y: FloatArray) -> Solution:
-    """Return the ridge fit on standardised terms whose penalty has the smallest leave-one-out error (PRESS).
+    """Return the ridge fit on standardised terms whose penalty has the smallest ten-fold error (`Ridge.best_penalty`).
 
     The intercept is not shrunk. Hoerl and Kennard, *Ridge regression*, Technometrics 12, 1970; the covariance is that
     of the normal posterior with the penalty as prior, which counts the pull towards zero as uncertainty.
     """
     rows, terms = design.shape
     centre, spread = design.mean(axis=0), design.std(axis=0)
-    z, middle = (design - centre) / spread, y.mean()
-    left, singular, right = np.linalg.svd(z, full_matrices=False)
+    ridge, middle = Ridge.of((design - centre) / spread), y.mean()
+    left, singular, right = ridge.left, ridge.singular, ridge.right
     along = left.T @ (y - middle)
-
-    def kept(penalty: float) -> FloatArray:
-        return np.asarray(singular**2 / (singular**2 + penalty))
-
-    def press(penalty: float) -> float:
-        leverage = 1 / rows + left**2 @ kept(penalty)
-        return float(np.sum(((y - middle - left @ (kept(penalty) * along)) / (1 - leverage)) ** 2))
-
-    # With as many terms as rows a penalty near nothing leaves leverages near 1, and PRESS without digits.
-    possible = [p for p in _PENALTIES if (1 / rows + left**2 @ kept(p)).max() < 1 - 1e-9]
-    penalty = float(min(possible, key=press))
+    penalty = ridge.best_penalty(y)
+    kept = ridge.kept(penalty)
     inverse = np.eye(terms) / penalty + (right.T * (1 / (singular**2 + penalty) - 1 / penalty)) @ right
     # From standardised terms back to terms: b = b_z / spread, intercept = mean of y - centre'b.
     back = np.vstack([np.r_[1.0, -centre / spread], np.column_stack([np.zeros(terms), np.diag(1 / spread)])])
@@ -99,9 +89,9 @@ def shrunk(design: FloatArray, y: FloatArray) -> Solution:
     return Solution(
         back @ np.r_[middle, right.T @ (singular / (singular**2 + penalty) * along)],
         back @ covariance @ back.T,
-        middle + left @ (kept(penalty) * along),
-        1 / rows + left**2 @ kept(penalty),
-        1.0 + float(kept(penalty).sum()),
+        middle + left @ (kept * along),
+        ridge.leverage(penalty),
+        1.0 + float(kept.sum()),
         penalty,
         rows * np.sum((right.T * (singular / (singular**2 + penalty))) ** 2, axis=1),
     )
@@ -113,8 +103,9 @@ def cross_validated(
     y: FloatArray,
     folds: int,
     rng: np.random.Generator,
+    link_of: Callable[[FloatArray, FloatArray], Link] = lambda design, y: IDENTITY,
 ) -> FloatArray:
-    """Return each row's prediction by the fit to the folds it is not in; a penalty is chosen anew in each.
+    """Return each row's prediction by the fit to the folds it is not in; penalty and link are chosen anew in each.
 
     The folds are a random partition into parts of equal size, give or take one.
     """
@@ -122,6 +113,7 @@ def cross_validated(
     predicted = np.empty(len(y))
     for part in np.array_split(order, min(folds, len(y))):
         rest = np.setdiff1d(order, part)
-        intercept, *slopes = coefficients(design[rest], y[rest])
-        predicted[part] = intercept + design[part] @ slopes
+        link = link_of(design[rest], y[rest])
+        intercept, *slopes = coefficients(design[rest], link.forward(y[rest]))
+        predicted[part] = link.inverse(intercept + design[part] @ slopes)
     return predicted

@@ -14,6 +14,7 @@ from foxnas.accuracy.outcomes import TARGETS
 from foxnas.edgetpu.columns import FIGURES
 from foxnas.errors import FoxnasError
 from foxnas.files.tables import read_json, read_provenance, read_table
+from foxnas.predictor.linking import fit_key
 from foxnas.predictor.model import Predictor
 from foxnas.report.files import PageFiles
 from foxnas.space.arch import Arch
@@ -40,7 +41,7 @@ _BASELINES = ("budgets", "average", "test_images", "measurements", "pool", "rand
 
 @dataclass(frozen=True)
 class Fits:
-    """All regressions of one image size; keys are "target/form", `chosen` is the one that the search used."""
+    """All regressions of one image size, named by `fit_key`; `chosen` is the one that the search used."""
 
     chosen: str
     predictors: Mapping[str, Predictor]
@@ -62,6 +63,10 @@ class Fits:
     def form(self) -> str:
         """Its form: "paper" or an extension of it."""
         return self.chosen.split("/")[1]
+
+    def of_target(self, target: str) -> Predictor:
+        """Return the one of another target, in the form and under the link that the search used."""
+        return self.predictors[fit_key(target, self.form, self.predictor.link.name)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,13 +141,21 @@ class Run:
         return self.accuracy[self.sizes[0]].target
 
     def top1_predicted(self, archs: Sequence[Arch]) -> np.ndarray:
-        """Return top-1 (percent, float, fit split) by the top-1 regressions in the form that the search used."""
-        predicted = np.empty(len(archs))
-        for size in {arch.image_size for arch in archs}:
-            fits = self.accuracy[size]
-            rows = [i for i, arch in enumerate(archs) if arch.image_size == size]
-            predicted[rows] = fits.predictors[f"top1/{fits.form}"].predict([archs[i] for i in rows]).mean
-        return predicted
+        """Return top-1 (percent, float, fit split) by the top-1 regressions like those that the search used.
+
+        Columns are the prediction and the ends of its 95% prediction interval.
+        """
+        return predict_each({size: fits.of_target("top1") for size, fits in self.accuracy.items()}, archs)
+
+
+def predict_each(predictors: Mapping[int, Predictor], archs: Sequence[Arch]) -> np.ndarray:
+    """Return the prediction for each subnet by its size's predictor, and its 95% prediction interval: (subnets, 3)."""
+    found = np.empty((len(archs), 3))
+    for size in {arch.image_size for arch in archs}:
+        rows = [i for i, arch in enumerate(archs) if arch.image_size == size]
+        predicted = predictors[size].predict([archs[i] for i in rows])
+        found[rows] = np.column_stack([predicted.mean, predicted.lower, predicted.upper])
+    return found
 
 
 def read_run(files: PageFiles) -> Run:
@@ -191,7 +204,7 @@ def _budget(files: PageFiles, device: str, budget: str) -> BudgetRun:
         candidates=read_table(search["candidates"], [*_CANDIDATE, *_INTERVALS]),
         verified=pd.DataFrame(decision["candidates"]),
         trace=pd.concat(traces, ignore_index=True),
-        frontier=read_table(rounds[last]["frontier"], _CANDIDATE),
+        frontier=read_table(rounds[last]["frontier"], [*_CANDIDATE, *_INTERVALS]),
         certificates=[{"round": name, **one} for name, found in searched.items() for one in found["certificates"]],
         twist=read_json(search["moves"], _MOVES) if "moves" in search else None,
         winner=decision["winner"],

@@ -35,6 +35,8 @@ class KnobEffect:
 def knob_effects(predictor: Predictor) -> list[KnobEffect]:
     """Return every knob's effect with its 95% interval; every other knob is averaged over its choices.
 
+    Under a link that bends it is the average marginal effect: that on the sum, times the mean slope over the rows.
+
     An effect is a sum of coefficients, c'b, so its variance is c'Vc with the full covariance V: terms that
     trade against each other do so in b and in V alike. The layers after the first are set alike.
     """
@@ -55,6 +57,7 @@ def knob_effects(predictor: Predictor) -> list[KnobEffect]:
             value = float(contrast @ coefficients[own - 1])
             variance = float(contrast @ covariance[np.ix_(own, own)] @ contrast)
             half = uncertainty.t_95 * np.sqrt(variance)
+            value, half = value * predictor.mean_slope, half * predictor.mean_slope
             effects.append(KnobEffect(knob, unit + 1, value, value - half, value + half))
     return effects
 

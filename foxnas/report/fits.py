@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from foxnas.predictor.forms import FORMS
+from foxnas.predictor.forms import FORMS, Form
+from foxnas.predictor.link import LINKS, LinkName
+from foxnas.predictor.linking import fit_key
 from foxnas.predictor.model import Predictor
 from foxnas.report.data import Fits
 from foxnas.report.fit_panels import draw_fit, draw_knobs, draw_quantiles, draw_residuals
@@ -33,7 +35,8 @@ class FitRow:
     """One line of the table of all fits."""
 
     image_size: int
-    form: str
+    form: Form
+    link: LinkName
     chosen: bool
     predictor: Predictor
     ceiling: float | None
@@ -71,15 +74,16 @@ class Diagnosis:
 
 
 def fit_rows(fits: Mapping[int, Fits], target: str) -> list[FitRow]:
-    """Return the table of all forms of one target, by image size."""
+    """Return the table of all forms and links of one target, by image size."""
     return [
         FitRow(
-            size, form, of_size.chosen == f"{target}/{form}", of_size.predictors[f"{target}/{form}"],
-            of_size.ceilings.get(target), of_size.flagged,
+            size, form, link, of_size.chosen == key, of_size.predictors[key], of_size.ceilings.get(target),
+            of_size.flagged,
         )
         for size, of_size in fits.items()
         for form in FORMS
-        if f"{target}/{form}" in of_size.predictors
+        for link in LINKS
+        if (key := fit_key(target, form, link)) in of_size.predictors
     ]  # fmt: skip
 
 
@@ -93,19 +97,44 @@ def draw_overview(fits: Mapping[int, Fits], target: str) -> Markup:
         x_label="image size, px", y_label="R² (share of variance)", title=f"R² of the fits of {name_of(target)}",
         margins=Margins(left=60, right=8, top=10, bottom=42), margin=0.03,
     )  # fmt: skip
-    shift = dict(zip(FORMS, np.linspace(-0.33, 0.33, len(FORMS)), strict=True))
+    places = [(form, link) for form in FORMS for link in LINKS if any((r.form, r.link) == (form, link) for r in rows)]
+    shift = dict(zip(places, np.linspace(-0.35, 0.35, len(places)), strict=True))
     for i, size in enumerate(sizes):
         of_size = [row for row in rows if row.image_size == size]
         if (ceiling := of_size[0].ceiling) is not None:
             chart.line([i - 0.4, i + 0.4], [ceiling, ceiling], "ceiling")
         for row in of_size:
-            x, adjusted, held_out = i + shift[row.form], _adjusted(row.predictor), _cross_validated(row.predictor)
+            x, adjusted, held_out = (
+                i + shift[row.form, row.link],
+                _adjusted(row.predictor),
+                _cross_validated(row.predictor),
+            )
             look = "chosen" if row.chosen else ""
             chart.line([x, x], [held_out, adjusted], f"stem {look}")
-            chart.marks([x], [adjusted], f"fit-adjusted {look}", "circle", 3.2, [f"{size} px, {row.form}: adjusted"])
-            chart.marks([x], [held_out], f"fit-held-out {look}", "circle", 3.2, [f"{size} px, {row.form}: held out"])
+            chart.marks([x], [adjusted], f"fit-adjusted {look}", "circle", 3.2, [f"{size} px, {_named(row)}: adjusted"])
+            chart.marks([x], [held_out], f"fit-held-out {look}", "circle", 3.2, [f"{size} px, {_named(row)}: held out"])
         chart.text(float(chart.x(i)), 250 - 28, str(size), "tick", "middle", pixels=True)
     return chart.svg("overview", 0, 6)
+
+
+def _named(row: FitRow) -> str:
+    return row.form if row.link == "identity" else f"{row.form}, {row.link} link"
+
+
+def link_rows(fits: Mapping[int, Fits]) -> list[Mapping[str, Any]]:
+    """Return, for each size with fits under both links in the form of the search, how they compare."""
+    found: list[Mapping[str, Any]] = []
+    for size, of_size in fits.items():
+        plain, bent = (of_size.predictors.get(fit_key(of_size.target, of_size.form, link)) for link in LINKS)
+        if plain and plain.quality and bent and bent.quality:
+            errors = plain.quality.rmse_cv, bent.quality.rmse_cv
+            found.append(
+                {
+                    "image_size": size, "used": of_size.predictor.link.name, "asymptote": bent.link.asymptote,
+                    "identity": errors[0], "bent": errors[1], "change_percent": 100 * (errors[1] / errors[0] - 1),
+                }
+            )  # fmt: skip
+    return found
 
 
 def diagnose(fits: Fits, image_size: int) -> Diagnosis:
@@ -170,8 +199,9 @@ def _coefficients(predictor: Predictor) -> list[Mapping[str, Any]]:
     assert quality
     assert uncertainty
     spread = np.asarray(statistics.standard_deviation)
-    effect = np.asarray(predictor.coefficients) * spread
-    half = uncertainty.t_95 * np.asarray(statistics.standard_error) * spread
+    worth = spread * predictor.mean_slope
+    effect = np.asarray(predictor.coefficients) * worth
+    half = uncertainty.t_95 * np.asarray(statistics.standard_error) * worth
     scale = Scale.around([*(effect - half), *(effect + half), 0.0], 4, 196)
     rows: list[Mapping[str, Any]] = [
         {

@@ -19,6 +19,7 @@ from foxnas.report.architecture import draw_architecture
 from foxnas.report.data import BudgetRun, DeviceRun, Run, read_run
 from foxnas.report.files import PageFiles
 from foxnas.report.findings import findings
+from foxnas.report.holdings import holdings
 from foxnas.report.leads import RIVALS, leads
 from foxnas.report.plane import draw_close_up, draw_plane
 from foxnas.report.rendering import render
@@ -84,6 +85,8 @@ def _device(run: Run, device: DeviceRun, page: Path) -> dict[str, Any]:
             _section(device.latency, "latency"),
             *(_section(fits, name, searched=False) for name, fits in device.further.items()),
         ],
+        "links": fitted.link_rows(run.accuracy),
+        "holdings": holdings(run, device),
         "twists": [describe_twist(budget) for budget in device.budgets if budget.twist],
         "calm": provenance.calm(device),
         "timed": provenance.timed(device),

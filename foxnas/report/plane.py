@@ -48,17 +48,19 @@ def frontier_of(run: Run, budget: BudgetRun) -> tuple[np.ndarray, np.ndarray]:
     The frontier is that of the predictors the search used. When those maximise another accuracy than top-1,
     its architectures are placed at the top-1 that the top-1 regressions predict for them.
     """
-    table = budget.frontier
-    if run.searched_for == "top1":
-        return table["latency_ms"].to_numpy(), table["accuracy"].to_numpy()
-    return table["latency_ms"].to_numpy(), run.top1_predicted([Arch.parse(text) for text in table["arch"]])
+    return budget.frontier["latency_ms"].to_numpy(), top1_of(run, budget.frontier)[:, 0]
 
 
 def predicted_top1(run: Run, budget: BudgetRun) -> np.ndarray:
     """Return the predicted top-1 (percent) of the candidates, in the order of `budget.candidates`."""
+    return top1_of(run, budget.candidates)[:, 0]
+
+
+def top1_of(run: Run, table: pd.DataFrame) -> np.ndarray:
+    """Return the predicted top-1 (percent) of a table of predictions, with the ends of its interval: (rows, 3)."""
     if run.searched_for == "top1":
-        return budget.candidates["accuracy"].to_numpy()
-    return run.top1_predicted([Arch.parse(text) for text in budget.candidates["arch"]])
+        return table[["accuracy", "accuracy_lower", "accuracy_upper"]].to_numpy(dtype=float)
+    return run.top1_predicted([Arch.parse(text) for text in table["arch"]])
 
 
 def draw_plane(run: Run, device: DeviceRun) -> Plane:
@@ -100,6 +102,7 @@ def draw_plane(run: Run, device: DeviceRun) -> Plane:
     group("frontier", "predicted frontier", _rows(front_ms, front_top1, device.budgets[0].frontier["arch"]))
     # In steps: between two architectures of the frontier there is none.
     chart.steps(front_ms, front_top1, "frontier")
+    _draw_interval(chart, run, device.budgets[0])
     chart.raw("</g>")
     for budget in device.budgets:
         chart.vertical(budget.budget_ms, "budget")
@@ -150,6 +153,7 @@ def draw_close_up(run: Run, device: DeviceRun, budget: BudgetRun) -> Markup:
         rows = shown[shown["image_size"] == size]
         chart.dots(rows["latency_ms"], rows["top1_percent"], f"subnet s{i}")
     chart.steps(front_ms, front_top1, "frontier")
+    _draw_interval(chart, run, budget)
     chart.vertical(budget.budget_ms, "budget")
     for row in both.to_dict("records"):
         chart.line(
@@ -168,6 +172,12 @@ def draw_close_up(run: Run, device: DeviceRun, budget: BudgetRun) -> Markup:
         pixels=True,
     )  # fmt: skip
     return chart.svg("close-up", 5, 6)
+
+
+def _draw_interval(chart: Chart, run: Run, budget: BudgetRun) -> None:
+    """Draw the 95% prediction interval of the frontier's accuracy: where a measurement is to be expected."""
+    for end in top1_of(run, budget.frontier)[:, 1:].T:
+        chart.steps(budget.frontier["latency_ms"], end, "frontier-interval")
 
 
 def embedded(value: Any) -> Markup:

@@ -80,7 +80,8 @@ class SearchConfig(Section):
     seed: Seed = 0
     """Seed of the strategy."""
     alike_layers: bool = False
-    """true: only units whose layers all have the same K and E are searched, as in the authors' released script."""
+    """true: only units whose layers all have the same K and E are searched. (The authors' released script makes the
+    layers after the first alike, and leaves the first its own.)"""
     objective: ObjectiveConfig = ObjectiveConfig()
     caps: Caps = Caps()
     reserves_percent: list[Percent] = Field(default=[3.0, 6.0, 10.0], min_length=1)

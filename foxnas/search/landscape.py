@@ -1,8 +1,10 @@
 """Predicted accuracy and latency of every unit of a space, tabulated: what all strategies search on.
 
 A prediction is an intercept plus one value per unit, so a table of (image size, unit, unit class) holds the whole
-space. A *unit class* is a set of units that the predictors cannot tell apart: the layers after the first in any
-order, and any layers with the same averages. Its representative is the lexicographically smallest member.
+space. An accuracy may be a rising function of that sum, the inverse of its size's link: sums compare subnets of one
+size, predictions those of any two. A *unit class* is a set of units that the predictors cannot tell apart: the layers
+after the first in any order, and any layers with the same averages. Its representative is the lexicographically
+smallest member.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from numpy.typing import NDArray
 
 from foxnas.errors import FoxnasError
 from foxnas.predictor.model import Predictor
+from foxnas.search.links import SizeLinks
 from foxnas.space.arch import Arch, Layer
 from foxnas.space.space import SearchSpace
 from foxnas.space.terms import FloatArray, Knobs
@@ -87,8 +90,8 @@ class Landscape:
     accuracy, latency
         One predictor for each image size; the sizes searched are their keys.
     alike
-        Only units whose layers all share one K and one E, the part of the space that the authors' released script
-        searches: 36 of the 22,608 units of the paper's CPU space.
+        Only units whose layers all share one K and one E: 36 of the 22,608 units of the paper's CPU space. The
+        authors' released script searches those in which the layers after the first do: 432.
     merged
         False: every multiset of layers after the first is a class of its own, also where the predictors see no
         difference. Caps on what the predictors do not know, such as parameters, tell such units apart.
@@ -144,7 +147,7 @@ class Landscape:
 
     @cached_property
     def accuracy_tables(self) -> FloatArray:
-        """What each unit class adds to the accuracy: (image size, unit, unit class)."""
+        """What each unit class adds to the sum that stands for the accuracy: (image size, unit, unit class)."""
         return self._tables(self.accuracy)
 
     @cached_property
@@ -154,8 +157,23 @@ class Landscape:
 
     @cached_property
     def accuracy_intercepts(self) -> FloatArray:
-        """Intercept of each size's accuracy predictor."""
+        """Intercept of each size's accuracy predictor, on the scale of its link."""
         return np.array([self.accuracy[size].intercept for size in self.image_sizes])
+
+    @cached_property
+    def links(self) -> SizeLinks:
+        """Link of each size's accuracy predictor."""
+        return SizeLinks([self.accuracy[size].link for size in self.image_sizes])
+
+    def sums_of(self, classes: IndexArray) -> FloatArray:
+        """Return each size's sum of accuracy for unit classes of its own: (sizes, units)."""
+        added = np.take_along_axis(self.accuracy_tables, classes[..., None], axis=2)
+        return np.asarray(self.accuracy_intercepts + added[..., 0].sum(axis=1))
+
+    @cached_property
+    def highest_sums(self) -> FloatArray:
+        """Sum of the most accurate subnet of each size."""
+        return self.sums_of(np.array([point.classes for point in self.most_accurate_by_size]))
 
     @cached_property
     def latency_intercepts_ms(self) -> FloatArray:
@@ -185,7 +203,7 @@ class Landscape:
         for unit, index in enumerate(point.classes):
             accuracy += float(self.accuracy_tables[point.size, unit, index])
             latency_ms += float(self.latency_tables_ms[point.size, unit, index])
-        return accuracy, latency_ms
+        return float(self.links.accuracy(np.array([point.size]), np.array([accuracy]))[0]), latency_ms
 
     def batch(self, sizes: IndexArray, classes: IndexArray) -> Batch:
         """Predict many: image sizes (n,) and unit classes (n, units). The sums are those of `predict`, to the bit."""
@@ -195,7 +213,7 @@ class Landscape:
         totals = self._both_intercepts[sizes]
         for unit in range(units):
             totals += gains[:, unit]
-        return Batch(self, sizes, classes, totals[:, 0], totals[:, 1])
+        return Batch(self, sizes, classes, self.links.accuracy(sizes, totals[:, 0]), totals[:, 1])
 
     def batch_of(self, points: Sequence[Point]) -> Batch:
         """Predict points."""

@@ -31,13 +31,13 @@ HostPath = Annotated[Text, Field(min_length=1), AfterValidator(os.path.expanduse
 class Section(BaseModel):
     """A part of the configuration: frozen, without unknown keys, silent conversions and infinite numbers."""
 
-    model_config = ConfigDict(**RULES, strict=True)  # type: ignore[typeddict-item]
+    model_config = ConfigDict(**RULES, strict=True, serialize_by_alias=True)  # type: ignore[typeddict-item]
 
 
 def fields_of(kind: type) -> dict[str, Any]:
     """Return a section's keys, with what they may hold."""
     if issubclass(kind, BaseModel):
-        return {name: field.annotation for name, field in kind.model_fields.items()}
+        return {field.alias or name: field.annotation for name, field in kind.model_fields.items()}
     return {name: hint for name, hint in get_type_hints(kind).items() if not name.startswith("_")}
 
 

@@ -10,6 +10,7 @@ import yaml
 from pydantic import BeforeValidator
 
 from foxnas.errors import FoxnasError
+from foxnas.settings.documents import compose
 from foxnas.settings.encoding import not_utf8
 from foxnas.space.space import SearchSpace
 
@@ -46,7 +47,7 @@ def _declaration(name: object, above: tuple[object, ...] = ()) -> dict[str, Any]
     shipped = FOLDER / f"{name}.yaml"
     path = shipped if shipped.parent == FOLDER and shipped.is_file() else Path(name)
     try:
-        value = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise FoxnasError(f"space {path}: {not_utf8(error)}") from error
     except (OSError, ValueError) as error:  # also a name that no file can have
@@ -54,6 +55,10 @@ def _declaration(name: object, above: tuple[object, ...] = ()) -> dict[str, Any]
         raise FoxnasError(
             f"space {name!r} is neither shipped ({', '.join(shipped_spaces())}) nor a file: {said}"
         ) from error
+    try:
+        loader = yaml.SafeLoader(text)
+        node = compose(loader, f"space {path}")
+        value = loader.construct_document(node) if node else None
     except RecursionError as error:
         raise FoxnasError(f"space {path}: is nested deeper than any space; is it the file that you mean?") from error
     except yaml.YAMLError as error:

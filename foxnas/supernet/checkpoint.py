@@ -78,7 +78,7 @@ def _supernet_of(space: SearchSpace, file: TensorFile) -> Supernet:
 def _check_space(space: SearchSpace, file: TensorFile) -> None:
     try:
         described = SearchSpace.from_record(json.loads(file.metadata["space"]))
-    except (ValueError, FoxnasError) as error:
+    except (ValueError, RecursionError) as error:
         raise FoxnasError(f"checkpoint {file.path}: its header holds no description of a space: {error}") from error
     found, wanted = shape_defining(described), shape_defining(space)
     for knob, value in wanted.items():

@@ -33,9 +33,9 @@ def paired_difference(ours: np.ndarray, rivals: np.ndarray) -> Difference:
     Parameters
     ----------
     ours
-        bool (images,): what our subnet got right.
+        (images,): what our subnet got right; over several budgets, the share of them where ours did.
     rivals
-        bool (rivals, images): likewise. Several rivals are draws of one random rival, so the interval
+        (rivals, images): likewise. Several rivals are draws of one random rival, so the interval
         holds their spread, too: its variance is that of the mean over images plus that over rivals.
     """
     differences = ours[None].astype(float) - rivals
@@ -94,8 +94,8 @@ def compare(
         return float(100 * correct[text].mean())
 
     def lead(mine: Sequence[str], rivals: Sequence[Sequence[str]]) -> dict[str, Any]:
-        """Over all budgets given: one long vector of images, every budget's after the other's."""
-        right, *theirs = (np.concatenate([correct[text] for text in texts]) for texts in (mine, *rivals))
+        """Over all budgets given. They are answered on the same images, so that an image is drawn with all budgets."""
+        right, *theirs = (np.mean([correct[text] for text in texts], axis=0) for texts in (mine, *rivals))
         return paired_difference(right, np.stack(theirs)).to_json()
 
     rows = [

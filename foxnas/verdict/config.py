@@ -1,4 +1,4 @@
-"""From candidates to a deployed model: verification, int8 export, validation, baselines."""
+"""From candidates to a deployed model: verification, validation, baselines."""
 
 from __future__ import annotations
 
@@ -19,15 +19,8 @@ class VerificationConfig(Section):
     spread_s: Least0 = 2.0
     """A session starts at least so long after the one before, so that they do not all meet the same disturbance."""
     margin_percent: Percent = 1.0
-    """A candidate wins only if its upper 95% latency bound, mean + t s / sqrt(n) over its sessions, lies this far below
-    the budget."""
-
-
-class ExportConfig(Section):
-    """int8 export."""
-
-    calibration_images: Count = 256
-    """Images of the train split that set the int8 ranges."""
+    """A candidate wins only if its upper 95% latency bound, mean + t s / sqrt(n) of its sessions' medians, lies this
+    far below the budget."""
 
 
 class ValidationConfig(Section):

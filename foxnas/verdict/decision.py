@@ -20,6 +20,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import count
 from statistics import median
 from typing import Literal
 
@@ -91,9 +92,8 @@ def decide(
     as_usual = [ms * factor for ms, factor in zip(session_medians_ms, usual, strict=True)]
     place = rank(n, least_sessions)[0] if n else 0
     if not place:
-        few = f"{n} undisturbed session{'s' * (n != 1)} are too few for a bound"
         every = [*session_medians_ms, *as_usual] or [math.nan]
-        return Decision("undecided", min(every), max(every), few)
+        return Decision("undecided", min(every), max(every), _too_few(n, least_sessions))
     sides = [sorted(session_medians_ms), sorted(as_usual)]
     lower, upper = min(side[place - 1] for side in sides), max(side[-place] for side in sides)
     state = state_of(lower, upper, budget_ms)
@@ -107,3 +107,16 @@ def decide(
             f", for the references take {abs(drift):.1f}% {'more' if drift > 0 else 'less'} than when it was sampled"
         )
     return Decision(state, lower, upper, reason)
+
+
+def _too_few(sessions: int, least_sessions: int) -> str:
+    """Return why no bound may be taken after so many sessions, and after how many one may."""
+    enough = next(n for n in count(max(sessions, 1)) if rank(n, least_sessions)[0])
+    if sessions and rank(sessions, least_sessions)[1]:  # the look before has spent what a bound would need
+        return (
+            f"after {least_sessions} undisturbed sessions it was open, and after {sessions} it is too soon for another "
+            f"bound, which takes {enough}"
+        )
+    return (
+        f"{sessions} undisturbed session{' is' if sessions == 1 else 's are'} too few for a bound, which takes {enough}"
+    )

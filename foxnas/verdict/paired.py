@@ -6,7 +6,7 @@ import base64
 import math
 
 import numpy as np
-from scipy import optimize, stats
+from scipy import optimize, special
 
 from foxnas.errors import FoxnasError
 from foxnas.verdict.decision import ERROR, Decision, state_of
@@ -26,7 +26,7 @@ def drop_bounds(lost: int, won: int, images: int) -> tuple[float, float]:
     images
         All of them.
     """
-    limit, observed = float(stats.norm.ppf(1 - ERROR)), (lost - won) / images
+    limit, observed = float(special.ndtri(1 - ERROR)), (lost - won) / images
 
     def score(difference: float) -> float:
         """Tango's statistic for a true difference."""

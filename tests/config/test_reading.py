@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,37 @@ def test_anchors_and_merges_are_no_repetition(tmp_path: Path) -> None:
     read = layer(tmp_path, "a: &a {x: 1, y: 2}\nb: {<<: *a, x: 3}\nc: &c [*c]\nd: *a\n")
     assert read.problems == []
     assert read.value["b"] == {"x": 3, "y": 2}
+
+
+def nested_aliases(first: str, line: str, times: int, depth: int) -> str:
+    """Lines of which each names the one before so many times."""
+    names = "abcdefghijklm"[: depth + 1]
+    later = [f"{name}: &{name} {line % ', '.join([f'*{above}'] * times)}" for above, name in pairwise(names)]
+    return "\n".join([f"a: &a {first}", *later, ""])
+
+
+@pytest.mark.parametrize(
+    ("first", "line"),
+    [("[x]", "[%s]"), ("{x: 1}", "{<<: [%s]}"), ("{x: 1}", "{y: [%s]}")],
+    ids=["lists", "merges", "mappings"],
+)
+def test_aliases_of_aliases_are_bounded(first: str, line: str, tmp_path: Path) -> None:
+    """Each line is ten times the one before: of thirteen no machine holds what they say."""
+    few, many = (nested_aliases(first, line, 10, depth) for depth in (3, 12))
+    assert list(layer(tmp_path, few).value) == ["a", "b", "c", "d"]
+    with pytest.raises(FoxnasError, match=r"mine.yaml, line [4-6]: comes to more than 100,000 values here, with every"):
+        layer(tmp_path, many)
+    with pytest.raises(FoxnasError, match=r"^space .*mine.yaml, line [4-6]: comes to more than 100,000 values here"):
+        read_space(str(tmp_path / "mine.yaml"))
+
+
+def test_circles_of_aliases_are_bounded(tmp_path: Path) -> None:
+    """Twenty lists, one inside the other, each naming all that it is in: from outside, each doubles what there is."""
+    names = "abcdefghijklmnopqrst"
+    text = "a: " + "".join(f"&{name} [{''.join(f'*{above}, ' for above in names[:n])}" for n, name in enumerate(names))
+    text += "x" + "]" * len(names) + "\nz: *t\n"
+    with pytest.raises(FoxnasError, match=r"mine.yaml, line 2: comes to more than 100,000 values here"):
+        layer(tmp_path, text)
 
 
 def test_json_is_read_as_json(tmp_path: Path) -> None:

@@ -216,6 +216,11 @@ def test_a_torn_or_damaged_line_is_measured_again(tmp_path):
     table, _ = run(fake, ONCE, journal)
     assert {i for i in fake.log if i != "reference"} == {records[third]["id"], records[last]["id"]}
     assert table.drop(columns="reference_ms").equals(whole.drop(columns="reference_ms"))
+    others = b"[" * 100_000, b'{"key": ' * 5_000 + b"1" + b"}" * 5_000, b"null", b"3", b'""', b"[]", b"{}", b"\xff"
+    journal.write_bytes(b"\n".join([*others, journal.read_bytes()]))
+    fake = FakeTransport()
+    run(fake, ONCE, journal)
+    assert not fake.log
 
 
 @pytest.mark.parametrize(

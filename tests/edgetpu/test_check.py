@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -13,6 +13,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from foxnas.edgetpu.check import Consequence, blocking, check_model
 from foxnas.images.pixels import to_input
+from foxnas.int8.config import Exporter
 from foxnas.int8.export import export_int8
 from foxnas.int8.probe import ProbeWriter
 from foxnas.space.space import UnitSpec
@@ -99,12 +100,13 @@ def test_what_is_no_model_is_one_finding() -> None:
     assert finding.consequence is Consequence.REFUSED
 
 
-def test_a_real_export_passes_the_check_with_every_type_of_unit() -> None:
-    """TensorFlow 2.21's converter, not our probe writer: squeeze-and-excitation, separable, fused."""
+@pytest.mark.parametrize("exporter", get_args(Exporter))
+def test_a_real_export_passes_the_check_with_every_type_of_unit(exporter: Exporter) -> None:
+    """Squeeze-and-excitation, separable, fused; by TensorFlow 2.21's converter, too."""
     space = replace(SPACE, units=(UnitSpec(8, 2, 3), UnitSpec(8, 1, 2), UnitSpec(12, 1, 1)), kernel_sizes=(3,))
     torch.manual_seed(0)
     pictures = shapes(48, 16, np.random.default_rng(0))
     subnet = prepare_subnet(Supernet(space), space.largest(16), to_input(pictures), batch_size=48)
-    content = export_int8(subnet, pictures[:8])
+    content = export_int8(subnet, pictures[:8], exporter=exporter)
     assert check_model(content) == []
     assert check_model(ProbeWriter(space).write(space.largest(16))) == []

@@ -11,7 +11,6 @@ import os
 import re
 import struct
 import subprocess
-import sys
 from functools import reduce
 from operator import getitem
 from pathlib import Path
@@ -29,6 +28,7 @@ from foxnas.space.space import SearchSpace
 from foxnas.supernet.checkpoint import save_supernet
 from foxnas.supernet.model import Supernet
 from tests.support.configs import written_out
+from tests.support.forked_python import python
 from tests.support.journals import reinstate
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -94,9 +94,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def snakemake(folder: Path, *words: str, config: str = "coral.yaml") -> subprocess.CompletedProcess[str]:
     path = os.pathsep.join([str(FAKES / "fake_pycoral"), str(ROOT)])
     fakes = {"PYTHONPATH": path, "FAKE_EDGETPU_FAIL": "large", "FAKE_EDGETPU_FAIL_EVERY": "9"}
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--cores", "2"]
+    command = ["-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--cores", "2"]
     command += ["--configfile", str(folder / config), "--directory", str(folder), *words]
-    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env={**os.environ, **fakes})
+    return python(command, ROOT, {**os.environ, **fakes})
 
 
 def test_every_probe_is_a_row_and_those_that_were_not_compiled_say_why(run: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from foxnas.errors import FoxnasError
 from foxnas.files.arrays import array_seal, load_array, seal_array
-from foxnas.files.provenance import differing, leaf, recorded_settings
+from foxnas.files.provenance import differing, leaf, recorded_making, recorded_settings
 from foxnas.files.tables import write_json, write_table
 
 SETTINGS = {"space": {"name": "größe", "image_sizes": [16]}, "seed": 1, "text": "\n\"'<>&\\"}
@@ -37,6 +37,16 @@ def test_tables_json_and_arrays_say_their_settings(tmp_path: Path) -> None:
         assert recorded_settings(tmp_path / f"a.{suffix}") == SETTINGS
 
 
+def test_a_rule_is_held_to_settings_script_and_inputs(tmp_path: Path) -> None:
+    told = {"script": "a.py", "inputs": {"tables": "2 files 0123"}}
+    write_json(tmp_path / "a.json", {"made_by": {"settings": SETTINGS, "code": "4567", **told}, "x": 1})
+    assert recorded_making(tmp_path / "a.json") == SETTINGS | told
+    write_json(tmp_path / "a.json", {"made_by": {"settings": SETTINGS}, "x": 1})
+    assert recorded_making(tmp_path / "a.json") == SETTINGS
+    write_json(tmp_path / "a.json", {"made_by": told, "x": 1})
+    assert recorded_making(tmp_path / "a.json") is None
+
+
 @pytest.mark.parametrize("suffix", ["csv", "json", "npy", "safetensors", "html", "tflite", "gz", ""])
 def test_a_file_that_says_none_or_is_damaged_or_missing_has_none(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"a.{suffix}"
@@ -56,7 +66,8 @@ def test_an_arrays_digest_is_of_its_numbers_and_what_made_it_is_sealed_too(tmp_p
     assert (load_array(silent) == load_array(said)).all()
     assert (np.load(said) == np.arange(6)).all()
     whole = said.read_bytes()
-    for damaged in (whole[:-2], whole[:-1], whole.replace(b'"seed": 1', b'"seed": 2'), whole + b"x"):
+    deep = whole.replace(b'"settings": ', b'"settings": ' + b'{"a": ' * 9_000)
+    for damaged in (whole[:-2], whole[:-1], whole.replace(b'"seed": 1', b'"seed": 2'), whole + b"x", deep):
         said.write_bytes(damaged)
         with pytest.raises(FoxnasError, match="truncated or edited"):
             load_array(said)

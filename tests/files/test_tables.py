@@ -62,7 +62,12 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path) -> None
 def test_an_edited_header_is_named(tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
     write_table(path, ROWS, {"seed": 3})
-    path.write_text(path.read_text().replace('"seed": 3', '"seed": 4'))
+    whole = path.read_text()
+    for old, new in (('"seed": 3', '"seed": 4'), ('"made_by": ', '"made_by": ' + "[" * 100_000)):
+        path.write_text(whole.replace(old, new))
+        with pytest.raises(FoxnasError, match=r"table\.csv: .*its first line was edited; delete the file"):
+            read_table(path)
+    path.write_text("# foxnas table [1]\nid\n")
     with pytest.raises(FoxnasError, match=r"table\.csv: .*its first line was edited; delete the file"):
         read_table(path)
 
@@ -105,9 +110,10 @@ def test_json_edited_by_hand_is_named_and_written_by_hand_is_read(tmp_path: Path
 
 def test_damaged_json_is_named(tmp_path: Path) -> None:
     path = tmp_path / "value.json"
-    path.write_text('{"a": ')
-    with pytest.raises(FoxnasError, match=r"value\.json: not readable as JSON"):
-        read_json(path)
+    for text in ('{"a": ', "[" * 100_000, '{"a": ' * 5_000 + "1" + "}" * 5_000):
+        path.write_text(text)
+        with pytest.raises(FoxnasError, match=r"value\.json: not readable as JSON"):
+            read_json(path)
     with pytest.raises(ValueError, match="Out of range"):
         write_json(path, {"a": float("nan")})
 

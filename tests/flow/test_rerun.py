@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -80,4 +82,26 @@ def test_candidates_that_another_device_timed_are_to_be_timed_again(tmp_path: Pa
     assert str(refused.value) == (
         f'device pi: what measured {timed} is not the one that its sample was measured on: kernel "6.1" -> "6.8". '
         f"Time these candidates again on that one: the same command with `--forcerun {timed}`"
+    )
+
+
+@pytest.mark.parametrize("script", ["compare_baselines", "compare_strategies"])
+def test_what_is_compared_was_measured_on_one_device(tmp_path: Path, script: str) -> None:
+    """Further subnets of the baselines and what the strategies found may be timed much later than the sample."""
+    sampled, later = tmp_path / "latency-pi.csv", tmp_path / "later.csv"
+    for path, kernel in ((sampled, "6.1"), (later, "6.8")):
+        write_table(path, pd.DataFrame({"id": []}), {"identity": {"kernel": kernel}})
+    main = main_of(script)
+    needed = [name for name, one in inspect.signature(main).parameters.items() if one.default is one.empty]
+    given: dict[str, Any] = {
+        "compare_baselines": {"latency_tables": [sampled, later], "threads": 1, "comparison": tmp_path / "pi.json"},
+        "compare_strategies": {
+            "devices": ["pi"], "accuracy": [sampled], "latency": [sampled], "found_latency": [later],
+            **{name: [later] for name in ("budgets", "traces", "found", "found_accuracy")},
+        },
+    }[script]  # fmt: skip
+    with pytest.raises(FoxnasError) as refused:
+        main(**{**dict.fromkeys(needed), **given})
+    assert str(refused.value).startswith(
+        f'device pi: what measured {later} is not the one that its sample was measured on: kernel "6.1" -> "6.8". '
     )

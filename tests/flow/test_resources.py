@@ -23,6 +23,7 @@ from foxnas.space.config import read_space
 from tests.support import plans
 from tests.support.configs import written_out
 from tests.support.dag import EVERYTHING
+from tests.support.forked_python import python
 from tests.support.tiny_run import ROOT
 
 MEASURING = ("time_subnets", "time_found", "time_candidates", "confirm_latency", "validate_on_device")
@@ -58,11 +59,11 @@ def built(config: Path) -> Config:
 def dry_run(folder: Path, config: Path, *words: str, check: bool = True) -> str:
     """As on a cluster: groups are formed and checked, nothing is submitted."""
     command = [
-        sys.executable, "-m", "snakemake", *EVERYTHING, "--snakefile", str(ROOT / "Snakefile"),
+        "-m", "snakemake", *EVERYTHING, "--snakefile", str(ROOT / "Snakefile"),
         "--configfile", str(config), "--directory", str(folder), "--workflow-profile", str(PROFILE), "--dry-run",
         *words,
     ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    done = python(command, ROOT)
     text = done.stdout + done.stderr
     assert not check or done.returncode == 0, text[-4000:]
     return text

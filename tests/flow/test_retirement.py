@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from foxnas.files.journal import Journal, retire
+from tests.support.forked_python import python
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -49,10 +50,7 @@ def folder(tmp_path: Path) -> Path:
 
 def snakemake(folder: Path, *words: str, check: bool = True) -> dict[str, list[str]]:
     """Run it; return the lines of each table that is there."""
-    done = subprocess.run(
-        [sys.executable, "-m", "snakemake", "--cores", "1", "--rerun-incomplete", "--keep-going", *words],
-        cwd=folder, capture_output=True, text=True,
-    )  # fmt: skip
+    done = python(["-m", "snakemake", "--cores", "1", "--rerun-incomplete", "--keep-going", *words], folder)
     assert not check or done.returncode == 0, done.stderr
     return {path.stem: path.read_text().split() for path in sorted(folder.glob("?.txt"))}
 

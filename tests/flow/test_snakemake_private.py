@@ -54,6 +54,38 @@ def test_lost_records_are_made_up_for_by_what_outputs_say(tmp_path: Path, mend: 
     assert not planned_rules(snakemake(tmp_path, "--dry-run", *words, "threads=2"))
 
 
+#: A table of other files' names, which says of how many.
+JOINED = """
+from foxnas.flow.inputs import input_sets
+if config["mend"]:
+    private.mend_snakemake()
+rule join:
+    input: tables=expand("results/{name}.txt", name=range(int(config["tables"])))
+    output: "joined.csv"
+    params: settings="{}"
+    run:
+        made_by = json.dumps({"made_by": {"settings": {}, "inputs": input_sets(input)}})
+        with open(output[0], "w") as file:
+            file.write(f"# foxnas table {made_by}\\nid\\n")
+rule one:
+    output: "results/{name}.txt"
+    shell: "touch {output}"
+"""
+
+
+@pytest.mark.parametrize("mend", [False, True])
+def test_lost_records_of_inputs_are_made_up_for_too(tmp_path: Path, mend: bool) -> None:
+    """One table less, of which no settings tell: by itself, Snakemake keeps what was made of more."""
+    words = ["--config", f"mend={mend}"]
+    snakemake(tmp_path, *words, "tables=3", snakefile=JOINED)
+    assert planned_rules(snakemake(tmp_path, "--dry-run", *words, "tables=2")) == {"join"}
+    shutil.rmtree(tmp_path / ".snakemake")
+    assert not planned_rules(snakemake(tmp_path, "--dry-run", *words, "tables=3"))
+    text = snakemake(tmp_path, "--dry-run", *words, "tables=2")
+    assert planned_rules(text) == ({"join"} if mend else set())
+    assert bool(re.search(r'before: inputs.tables: "3 files \w{8}" now: inputs.tables: "2 files \w{8}"', text)) == mend
+
+
 def test_config_files_and_the_command_line_are_told_apart(tmp_path: Path) -> None:
     """By itself, `config` has all of it merged, and a number of `--config` as a text where it is nested."""
     snakefile = """

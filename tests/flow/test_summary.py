@@ -10,9 +10,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from foxnas.accuracy.outcomes import EVALUATED
 from foxnas.files.tables import write_json, write_table
 from foxnas.flow.snakemake_private import Job
 from foxnas.flow.summary import command_line, failure, last_words, measured, summary, time_by_stage
+from tests.support.forked_python import python
 
 ROOT = Path(__file__).resolve().parents[2]
 VERDICT = {
@@ -58,6 +60,19 @@ def test_shards_count_by_device_and_what_an_interruption_left_is_named(tmp_path:
     assert (accuracy.what, accuracy.made, accuracy.reused, accuracy.note) == ("subnets evaluated", 200, 100, "")
     assert (latency.what, latency.made, latency.reused) == ("probes timed on pi4", 160, 140)
     assert latency.note == "6 flagged, 122 timings kept from before an interruption"
+
+
+def test_subnets_that_an_interrupted_job_evaluated_count_as_reused(tmp_path: Path) -> None:
+    """By the log that the script itself writes, of three sessions, the last two in this run: a job that is retried."""
+    log = tmp_path / "0.log"
+    evaluated = (12, "2026-01-01T10:00:00+00:00"), (40, "2026-01-02T09:00:00+00:00"), (48, "2026-01-02T10:00:00+00:00")
+    log.write_text("".join(f"10:00:00 evaluate_subnets 0: {EVALUATED % one}\n" for one in evaluated))
+    jobs = [Job("evaluate_subnets", "accuracy", made, {}, {}, str(log)) for made in (True, False)]
+    (counted,) = measured(jobs, began="2026-01-02T09:00:00+00:00")
+    assert (counted.made, counted.reused) == (88, 112)
+    log.unlink()
+    (counted,) = measured(jobs, began="2026-01-02T09:00:00+00:00")
+    assert (counted.made, counted.reused) == (100, 100)
 
 
 def test_candidates_count_by_the_rows_of_their_tables(tmp_path: Path) -> None:
@@ -237,8 +252,7 @@ onerror:
 def toy(folder: Path, *words: str, shards: str = "0,1") -> str:
     """What Snakemake prints about a workflow of three small rules that ends as ours does."""
     (folder / "Snakefile").write_text(TOY)
-    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--config", f"shards={shards},", *words]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True).stderr
+    return python(["-m", "snakemake", "--cores", "2", "--config", f"shards={shards},", *words], folder).stderr
 
 
 def test_snakemake_ends_with_what_ran_what_was_reused_or_what_failed(tmp_path: Path) -> None:

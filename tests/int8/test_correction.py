@@ -1,13 +1,15 @@
-"""Bias correction: what a plain background loses by rounding is taken back, and nothing else is touched."""
+"""Bias correction: what int8 shifts everywhere alike is taken back, and nothing else is touched."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import get_args
 
 import numpy as np
 import pytest
 import torch
 
+from foxnas.int8.config import Exporter
 from foxnas.int8.correction import correct_biases
 from foxnas.int8.export import export_int8
 from foxnas.int8.packing import pack
@@ -28,11 +30,17 @@ def on_a_plain_ground(n: int, shape: tuple[int, ...], seed: int) -> np.ndarray:
     return np.where(images > 60, images, 0).astype(np.uint8)
 
 
-def as_converted(space: SearchSpace, arch: Arch, n: int) -> tuple[Subnet, np.ndarray, bytes]:
-    """A subnet, images on a plain ground, and the converter's file for both."""
+@pytest.fixture(params=get_args(Exporter))
+def exporter(request: pytest.FixtureRequest) -> Exporter:
+    """What wrote the file."""
+    return request.param
+
+
+def as_rounded(space: SearchSpace, arch: Arch, n: int, exporter: Exporter) -> tuple[Subnet, np.ndarray, bytes]:
+    """A subnet, images on a plain ground, and the file for both with biases that are only rounded."""
     images = on_a_plain_ground(n, input_shape(space, arch)[1:], 0)
     subnet = folded(space, arch, images, 0)
-    return subnet, images, export_int8(subnet, images, corrected=False)
+    return subnet, images, export_int8(subnet, images, exporter=exporter, corrected=False)
 
 
 def biases(content: bytes) -> Iterator[tuple[int, np.ndarray]]:
@@ -56,24 +64,26 @@ def mean_errors(subnet: Subnet, content: bytes, images: np.ndarray) -> list[floa
     return found
 
 
-def test_means_are_those_of_the_float_network(mini: SearchSpace) -> None:
+def test_means_are_those_of_the_float_network(mini: SearchSpace, exporter: Exporter) -> None:
     """By the runtime's own arithmetic, on images that neither calibrated nor corrected."""
     arch = mini.largest(28)
     images, others = (on_a_plain_ground(256, input_shape(mini, arch)[1:], seed) for seed in (0, 1))
     subnet = folded(mini, arch, images, 0)
-    converted, corrected = (export_int8(subnet, images, corrected=corrected) for corrected in (False, True))
-    before, after = mean_errors(subnet, converted, others), mean_errors(subnet, corrected, others)
+    rounded, corrected = (
+        export_int8(subnet, images, exporter=exporter, corrected=corrected) for corrected in (False, True)
+    )
+    before, after = mean_errors(subnet, rounded, others), mean_errors(subnet, corrected, others)
     assert np.mean(after) < 0.6 * np.mean(before)
-    losses = [layer_noise(subnet, content, others)[-1].total_db for content in (converted, corrected)]
+    losses = [layer_noise(subnet, content, others)[-1].total_db for content in (rounded, corrected)]
     assert losses[1] > losses[0], "the logits"
 
 
-def test_only_biases_change(mini: SearchSpace) -> None:
+def test_only_biases_change(mini: SearchSpace, exporter: Exporter) -> None:
     arch = mini.draw(24, np.random.default_rng(0))
-    subnet, images, converted = as_converted(mini, arch, 32)
-    corrected = correct_biases(subnet, converted, images)
-    assert read_summary(corrected) == read_summary(converted)
-    one, other = read_model(converted), read_model(corrected)
+    subnet, images, rounded = as_rounded(mini, arch, 32, exporter)
+    corrected = correct_biases(subnet, rounded, images)
+    assert read_summary(corrected) == read_summary(rounded)
+    one, other = read_model(rounded), read_model(corrected)
     (graph,) = one.subgraphs
     of_biases = {graph.tensors[operator.inputs[2]].buffer for operator in graph.operators if len(operator.inputs) == 3}
     moved = 0
@@ -88,59 +98,63 @@ def test_only_biases_change(mini: SearchSpace) -> None:
     assert Int8Model(corrected).logits(images).shape == (32, 10)
 
 
-def test_what_is_corrected_has_nothing_left_to_correct(mini: SearchSpace) -> None:
+def test_what_is_corrected_has_nothing_left_to_correct(mini: SearchSpace, exporter: Exporter) -> None:
     arch = mini.draw(20, np.random.default_rng(1))
-    subnet, images, converted = as_converted(mini, arch, 32)
-    once = correct_biases(subnet, converted, images)
+    subnet, images, rounded = as_rounded(mini, arch, 32, exporter)
+    once = correct_biases(subnet, rounded, images)
     at_first, once_more = (
         sum(
             np.abs(before.astype(int) - after).sum()
             for (_, before), (_, after) in zip(biases(a), biases(b), strict=True)
         )
-        for a, b in ((converted, once), (once, correct_biases(subnet, once, images)))
+        for a, b in ((rounded, once), (once, correct_biases(subnet, once, images)))
     )
     assert once_more < 0.01 * at_first  # roundings of the biases themselves
 
 
-def test_the_file_does_not_depend_on_the_number_of_threads(mini: SearchSpace) -> None:
+def test_the_file_does_not_depend_on_the_number_of_threads(mini: SearchSpace, exporter: Exporter) -> None:
     arch = mini.largest(40)
-    subnet, images, converted = as_converted(mini, arch, 64)
+    subnet, images, rounded = as_rounded(mini, arch, 64, exporter)
     files = set()
     for threads in (1, 2, 3):
         torch.set_num_threads(threads)
-        files.add(correct_biases(subnet, converted, images))
+        files.add(correct_biases(subnet, rounded, images))
         assert torch.get_num_threads() == threads
     torch.set_num_threads(1)
     assert len(files) == 1
 
 
-def test_untouched_steps_keep_their_biases(mini: SearchSpace) -> None:
+def test_untouched_steps_keep_their_biases(mini: SearchSpace, exporter: Exporter) -> None:
     arch = mini.smallest(16)
-    subnet, images, converted = as_converted(mini, arch, 16)
+    subnet, images, rounded = as_rounded(mini, arch, 16, exporter)
     weighted = [number for number, step in enumerate(steps_of(mini, arch)) if step.weight]
     left = set(weighted[2:5])
-    corrected = dict(biases(correct_biases(subnet, converted, images, left)))
-    kept = {place - 1 for place, bias in biases(converted) if (bias == corrected[place]).all()}
+    corrected = dict(biases(correct_biases(subnet, rounded, images, left)))
+    kept = {place - 1 for place, bias in biases(rounded) if (bias == corrected[place]).all()}
     assert left <= kept
     assert set(weighted) - left > kept - left
 
 
 @pytest.mark.parametrize(("space", "size"), KINDS, ids=lambda value: getattr(value, "name", value))
-def test_every_kind_of_block_is_corrected(space: SearchSpace, size: int) -> None:
+def test_every_kind_of_block_is_corrected(space: SearchSpace, size: int, exporter: Exporter) -> None:
     arch = every_layer(space, size)
     images = on_a_plain_ground(24, input_shape(space, arch)[1:], 0)
     subnet = folded(space, arch, images, 0)
-    converted, corrected = (export_int8(subnet, images, corrected=corrected) for corrected in (False, True))
-    moved = [(b != a).any() for (_, b), (_, a) in zip(biases(converted), biases(corrected), strict=True)]
+    rounded, corrected = (
+        export_int8(subnet, images, exporter=exporter, corrected=corrected) for corrected in (False, True)
+    )
+    moved = [(b != a).any() for (_, b), (_, a) in zip(biases(rounded), biases(corrected), strict=True)]
     assert np.mean(moved) > 0.9
-    assert read_summary(corrected) == read_summary(converted)
+    assert read_summary(corrected) == read_summary(rounded)
 
 
 @pytest.mark.parametrize("what", ["buffer", "tensor"])
-def test_equal_biases_that_are_written_once_are_corrected_apart(mini: SearchSpace, what: str) -> None:
+def test_equal_biases_that_are_written_once_are_corrected_apart(
+    mini: SearchSpace, what: str, exporter: Exporter
+) -> None:
     arch = mini.smallest(16)
-    subnet, images, converted = as_converted(mini, arch, 16)
-    model = read_model(converted)
+    subnet, images, rounded = as_rounded(mini, arch, 16, exporter)
+    model = read_model(rounded)
     (graph,) = model.subgraphs
     weighted = [operator for operator in graph.operators if len(operator.inputs) == 3]
     alike = [o for o in weighted if len(graph.tensors[o.inputs[2]].quantization.scale) == mini.units[-1].width]
@@ -152,5 +166,5 @@ def test_equal_biases_that_are_written_once_are_corrected_apart(mini: SearchSpac
     places = [graph.operators.index(operator) for operator in (first, second)]
     corrected = dict(biases(correct_biases(subnet, pack(model), images)))
     assert (corrected[places[0]] != corrected[places[1]]).any()
-    proper = dict(biases(correct_biases(subnet, converted, images)))
+    proper = dict(biases(correct_biases(subnet, rounded, images)))
     assert (corrected[places[0]] == proper[places[0]]).all()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import torch
 from ai_edge_litert.interpreter import Interpreter
 
 from foxnas.errors import FoxnasError
+from foxnas.int8.config import Exporter
 from foxnas.int8.export import export_int8
 from foxnas.int8.probe import ProbeWriter
 from foxnas.int8.reading import read_metadata, read_summary, with_metadata
@@ -22,6 +24,8 @@ from foxnas.supernet.subnet import Subnet
 from tests.support.exports import Exported, blobs, export, export_float, folded, taught, torch_logits
 from tests.support.kinds import KINDS, every_layer
 from tests.support.noise import layer_noise, values_of
+
+EXPORTERS: tuple[Exporter, ...] = get_args(Exporter)
 
 
 @pytest.mark.parametrize(("space", "size"), KINDS, ids=lambda value: getattr(value, "name", value))
@@ -36,9 +40,10 @@ def test_every_kind_of_block_exports_as_it_computes(space: SearchSpace, size: in
     assert_float_export_is_pytorch(model)
     # Eight bits over a tensor's whole range leave 20 to 45 dB, whatever the weights are. Corrected biases differ from
     # the float ones on purpose.
-    as_converted = export_int8(model.subnet, model.images, corrected=False)
-    noise = layer_noise(model.subnet, as_converted, model.images[:4])
-    assert min(layer.own_db for layer in noise) > 18, min(noise, key=lambda layer: layer.own_db)
+    for exporter in EXPORTERS:
+        as_rounded = export_int8(model.subnet, model.images, exporter=exporter, corrected=False)
+        noise = layer_noise(model.subnet, as_rounded, model.images[:4])
+        assert min(layer.own_db for layer in noise) > 18, min(noise, key=lambda layer: layer.own_db)
 
 
 @pytest.mark.parametrize(("space", "size"), KINDS, ids=lambda value: getattr(value, "name", value))
@@ -66,11 +71,12 @@ def test_float_export_computes_what_pytorch_does(exported: Callable[[str], Expor
     assert_float_export_is_pytorch(exported(case))
 
 
+@pytest.mark.parametrize("exporter", EXPORTERS)
 @pytest.mark.parametrize("dead_gate", [False, True])
-def test_int8_follows_float(mini: SearchSpace, dead_gate: bool) -> None:
+def test_int8_follows_float(mini: SearchSpace, dead_gate: bool, exporter: Exporter) -> None:
     # A gate that is 0 for every image makes the converter write a model that XNNPACK refuses.
     arch = mini.parse("r20_k3e2.k5e3_k3e4.k7e2_k5e2.k3e6_k3e3.k5e2_k3e2.k3e4")
-    model = taught(mini, arch, dead_gate)
+    model = taught(mini, arch, dead_gate, exporter)
     expected, found = torch_logits(model.subnet, model.images), Int8Model(model.int8).logits(model.images)
     assert (expected.argmax(1) == np.arange(32) % 4).all(), "it must have learnt something"
     np.testing.assert_array_equal(found.argmax(1), expected.argmax(1))
@@ -85,9 +91,10 @@ def test_int8_follows_float(mini: SearchSpace, dead_gate: bool) -> None:
     assert read_summary(model.int8) == read_summary(ProbeWriter(mini).write(arch))
 
 
-def test_int8_reads_raw_pixels(exported: Callable[[str], Exported]) -> None:
+@pytest.mark.parametrize("exporter", EXPORTERS)
+def test_int8_reads_raw_pixels(exported: Callable[..., Exported], exporter: Exporter) -> None:
     # The calibration images hold neither a 0 nor a 255.
-    model = exported("random 28")
+    model = exported("random 28", exporter)
     summary = read_summary(model.int8)
     assert model.images.min() > 0
     assert model.images.max() < 255
@@ -96,8 +103,11 @@ def test_int8_reads_raw_pixels(exported: Callable[[str], Exported]) -> None:
     assert (summary.image.type, summary.logits.type) == ("UINT8", "UINT8")
 
 
-def test_scales_run_along_output_channels_and_the_classifier_has_one(exported: Callable[[str], Exported]) -> None:
-    summary = read_summary(exported("random 28").int8)
+@pytest.mark.parametrize("exporter", EXPORTERS)
+def test_scales_run_along_output_channels_and_the_classifier_has_one(
+    exported: Callable[..., Exported], exporter: Exporter
+) -> None:
+    summary = read_summary(exported("random 28", exporter).int8)
     for operator in summary.operators:
         if operator.name in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"):
             weight = summary.tensors[operator.inputs[1]]
@@ -106,15 +116,16 @@ def test_scales_run_along_output_channels_and_the_classifier_has_one(exported: C
             assert weight.axis == (axis or 0)
 
 
-def test_export_refuses_what_it_cannot_convert(mini: SearchSpace) -> None:
+@pytest.mark.parametrize("exporter", EXPORTERS)
+def test_export_refuses_what_it_cannot_convert(mini: SearchSpace, exporter: Exporter) -> None:
     arch = mini.smallest(16)
     images = blobs(4, (16, 16, 1), 0)
     with pytest.raises(FoxnasError, match=r"call fold\(\)"):
-        export_int8(Subnet(Supernet(mini), arch), images)
+        export_int8(Subnet(Supernet(mini), arch), images, exporter=exporter)
     subnet = folded(mini, arch, images, 0)
     for wrong in (images / 255, images[:, :12], images[:0]):
         with pytest.raises(FoxnasError, match="calibration images are"):
-            export_int8(subnet, wrong)
+            export_int8(subnet, wrong, exporter=exporter)
 
 
 def test_metadata_round_trip_leaves_the_model_as_it_was(exported: Callable[[str], Exported]) -> None:

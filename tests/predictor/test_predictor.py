@@ -8,10 +8,6 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 from scipy import stats
-from sklearn.linear_model import Ridge
-from sklearn.model_selection import LeaveOneOut, cross_val_score
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from foxnas.errors import FoxnasError
 from foxnas.files.tables import read_json
@@ -19,28 +15,11 @@ from foxnas.predictor.every_form import in_every_form
 from foxnas.predictor.fit import fit
 from foxnas.predictor.forms import shape_of
 from foxnas.predictor.model import Predictor
-from foxnas.predictor.solution import shrunk
 from foxnas.space.arch import Arch
 from foxnas.space.terms import formula
+from tests.predictor.conftest import ROWS
 from tests.support.kinds import PER_UNIT
 from tests.support.published import CPU_SPACE, PUBLISHED_ACCURACY, PUBLISHED_LATENCY, unit_values
-
-ROWS = 150
-
-
-@pytest.fixture(scope="module")
-def archs():
-    return list(islice(CPU_SPACE.sample(192, np.random.default_rng(0)), ROWS))
-
-
-@pytest.fixture(scope="module")
-def unseen():
-    return list(islice(CPU_SPACE.sample(192, np.random.default_rng(99)), 40))
-
-
-@pytest.fixture(scope="module")
-def measured(archs):
-    return PUBLISHED_ACCURACY.predict(archs).mean + np.random.default_rng(1).normal(0, 0.25, len(archs))
 
 
 @pytest.fixture(scope="module")
@@ -148,54 +127,6 @@ def test_curved_effect_of_the_kernel_needs_the_extended_form(archs):
     better = fit("accuracy-quadratic-k", CPU_SPACE, 192, archs, curved, target="top-1", unit="%")
     assert plain.quality.r2_cv < 0.3
     assert better.quality.r2_cv > 0.9
-
-
-def test_shrunk_fit_is_ridge_regression_with_the_smallest_leave_one_out_error(archs, measured):
-    """Against scikit-learn: Ridge for the coefficients, its leave-one-out errors for the choice of the penalty."""
-    design = formula("accuracy", CPU_SPACE).matrix(archs)
-    got = shrunk(design, measured)
-    pipeline = make_pipeline(StandardScaler(), Ridge(got.shrinkage)).fit(design, measured)
-    np.testing.assert_allclose(got.fitted, pipeline.predict(design), rtol=1e-9)
-    np.testing.assert_allclose(got.coefficients[0] + design @ got.coefficients[1:], got.fitted)
-
-    z = StandardScaler().fit_transform(design)
-    errors = {
-        penalty: -cross_val_score(
-            Ridge(penalty), z, measured, cv=LeaveOneOut(), scoring="neg_mean_squared_error"
-        ).mean()
-        for penalty in (got.shrinkage / 3, got.shrinkage, got.shrinkage * 3)
-    }
-    assert min(errors, key=errors.__getitem__) == got.shrinkage
-    influence = (measured - got.fitted) / (1 - got.leverage)
-    assert np.mean(influence**2) == pytest.approx(errors[got.shrinkage], rel=1e-6)
-    # The posterior covariance is (X'X + P)^-1: its quadratic form over the rows is the hat matrix's diagonal.
-    x = np.column_stack([np.ones(ROWS), design])
-    np.testing.assert_allclose(np.einsum("ij,jk,ik->i", x, got.unscaled_covariance, x), got.leverage, rtol=1e-6)
-
-
-def test_shrinkage_without_a_penalty_to_speak_of_is_least_squares(archs, measured):
-    noiseless = PUBLISHED_ACCURACY.predict(archs).mean
-    got, plain = (
-        fit("accuracy", CPU_SPACE, 192, archs, noiseless + 1e-6 * measured, target="top-1", unit="%", shrink=shrink)
-        for shrink in (True, False)
-    )
-    assert got.quality.effective_parameters == pytest.approx(41, abs=0.05)
-    np.testing.assert_allclose(got.coefficients, plain.coefficients, atol=1e-3)
-
-
-def test_shrinkage_saves_measurements(archs, measured, unseen):
-    """With 60 subnets for 60 terms least squares is worse than the mean; shrunk, the same terms predict."""
-    truth = PUBLISHED_ACCURACY.predict(unseen).mean
-    few, y = archs[:62], measured[:62]
-    few_shrunk = fit("accuracy-quadratic", CPU_SPACE, 192, few, y, target="top-1", unit="%", shrink=True)
-    plain = fit("accuracy-quadratic", CPU_SPACE, 192, few, y, target="top-1", unit="%")
-    errors = [np.mean((p.predict(unseen).mean - truth) ** 2) / truth.var() for p in (few_shrunk, plain)]
-    assert errors[0] < 0.25 < 1 < errors[1]
-    assert few_shrunk.quality.effective_parameters < 45
-    fewer = fit("accuracy-quadratic", CPU_SPACE, 192, few[:30], y[:30], target="top-1", unit="%", shrink=True)
-    assert Predictor.from_json(fewer.to_json()) == fewer
-    with pytest.raises(FoxnasError, match="19 subnets are too few to choose a penalty by; measure at least 20"):
-        fit("accuracy", CPU_SPACE, 192, few[:19], y[:19], target="top-1", unit="%", shrink=True)
 
 
 def test_layers_form_adds_up_what_every_layer_adds(archs):

@@ -20,6 +20,7 @@ from foxnas.report import provenance
 from foxnas.report.data import read_run
 from foxnas.report.effects import knob_effects
 from foxnas.report.findings import findings
+from foxnas.report.holdings import holdings
 from foxnas.report.leads import leads
 from foxnas.report.numbers import milliseconds, significant
 from foxnas.report.page import write_page
@@ -262,10 +263,62 @@ def test_search_for_another_target_keeps_top1_on_the_plane(tmp_path: Path) -> No
     assert run.searched_for == "probability"
     _, top1 = frontier_of(run, budget)
     archs = [Arch.parse(text) for text in budget.frontier["arch"]]
-    by_hand = [run.accuracy[a.image_size].predictors["top1/quadratic-k"].predict([a]).mean[0] for a in archs]
+    keys = {size: fits.chosen.replace("probability", "top1") for size, fits in run.accuracy.items()}
+    by_hand = [run.accuracy[a.image_size].predictors[keys[a.image_size]].predict([a]).mean[0] for a in archs]
     np.testing.assert_allclose(top1, by_hand, rtol=1e-12)
     measured = budget.verified["float_top1_percent"]
     assert abs(predicted_top1(run, budget).mean() - measured.mean()) < 5 < abs(top1 - budget.frontier["accuracy"]).min()
+
+
+def test_page_shows_both_links_and_which_one_the_search_used(finished: ReportRun, html: str) -> None:
+    words = " ".join(Outline(html).words)
+    folder = finished.results / finished.space
+    for size in finished.sizes:
+        fits = read_json(folder / str(size) / "predictors" / "accuracy-fits.json")
+        errors = {name: fits["fits"][key]["quality"]["rmse_cv"] for name, key in (
+            ("identity", "top1/paper"), ("log-complement", "top1/paper/log-complement"))}  # fmt: skip
+        used = min(errors, key=lambda name: errors[name])
+        assert fits["link"] == {"asked": "auto", "used": used, "rmse_cv": errors}
+        assert fits["chosen"] == ("top1/paper" if used == "identity" else "top1/paper/log-complement")
+        chosen = read_json(folder / str(size) / "predictors" / "accuracy.json")
+        assert chosen["link"]["name"] == used
+        assert chosen["made_by"]["link"] == fits["link"]
+        asymptote = fits["fits"]["top1/paper/log-complement"]["link"]["asymptote"]
+        change = f"{100 * (errors['log-complement'] / errors['identity'] - 1):.1f}%".replace("-", "\u2212")
+        row = [str(size), used, significant(asymptote, 4), *(significant(error) for error in errors.values()), change]
+        assert " ".join(row) in words
+
+
+def test_intervals_that_hold_are_counted_per_form_and_round(finished: ReportRun, html: str) -> None:
+    """By hand: from the tables of predictions and of measurements."""
+    run = read_run(finished.files)
+    (device,) = run.devices
+    found = {(row.target, row.form, row.link): row.rounds for row in holdings(run, device)}
+    own = [found["top1", None, None], found["latency", None, None]]
+    tables = []
+    for budget in device.budgets:
+        predicted = budget.candidates.rename(columns=lambda name: f"p_{name}" if name != "id" else name)
+        tables.append(budget.verified.merge(predicted, on="id"))
+    both = pd.concat(tables)
+    for held, lower, upper, mean, value in (
+        (own[0], "p_accuracy_lower", "p_accuracy_upper", "p_accuracy", "float_top1_percent"),
+        (own[1], "p_latency_lower_ms", "p_latency_upper_ms", "p_latency_ms", "latency_ms"),
+    ):
+        inside = (both[lower] <= both[value]) & (both[value] <= both[upper])
+        for batch, rows in both.groupby("batch"):
+            assert held[batch].held == inside[both["batch"] == batch].sum()
+            assert held[batch].of == len(rows)
+            assert held[batch].mean_error == pytest.approx((rows[mean] - rows[value]).mean())
+        assert held["all"].held == sum(held[batch].held for batch in both["batch"].unique())
+        assert f"{held['all'].held} of {len(both)}" in " ".join(Outline(html).words)
+    sizes = [Arch.parse(text).image_size for text in both["arch"]]
+    for form in ("paper", "layers-shrunk"):
+        inside = 0
+        for size, text, value in zip(sizes, both["arch"], both["float_top1_percent"], strict=True):
+            said = run.accuracy[size].predictors[f"top1/{form}/log-complement"].predict([Arch.parse(text)])
+            inside += int(said.lower[0] <= value <= said.upper[0])
+        assert found["top1", form, "log-complement"]["all"].held == inside
+    assert ("latency", "layers", "identity") in found
 
 
 def test_a_knobs_effect_is_the_change_of_the_mean_prediction(finished: ReportRun) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 from foxnas.accuracy.evaluation import evaluate
 from foxnas.errors import FoxnasError
 from foxnas.images.pixels import to_input
+from foxnas.int8.config import Exporter
 from foxnas.int8.export import export_int8
 from foxnas.int8.probe import ProbeWriter
 from foxnas.int8.reading import read_summary
@@ -178,12 +180,13 @@ def test_the_whole_chain_runs_from_their_checkpoint(small: SearchSpace, tmp_path
     subnet = prepare_subnet(load_supernet(small, taken), arch, to_input(pixels), 24)
     assert evaluate(subnet, pixels, labels, 24).correct.shape == (24,)
 
-    int8 = export_int8(subnet, pixels)
-    summary = read_summary(int8)
-    assert summary == read_summary(ProbeWriter(small).write(arch))
-    padded = [summary.tensors[operator.inputs[0]].shape[1] for operator in summary.operators if operator.name == "PAD"]
-    assert padded == [100, 50]
-    assert min(layer.own_db for layer in layer_noise(subnet, int8, pixels[:2])) > 15
+    for exporter in get_args(Exporter):
+        int8 = export_int8(subnet, pixels, exporter=exporter)
+        summary = read_summary(int8)
+        assert summary == read_summary(ProbeWriter(small).write(arch))
+        pads = [operator for operator in summary.operators if operator.name == "PAD"]
+        assert [summary.tensors[pad.inputs[0]].shape[1] for pad in pads] == [100, 50]
+        assert min(layer.own_db for layer in layer_noise(subnet, int8, pixels[:2])) > 15
     run = Interpreter(model_content=export_float(subnet), num_threads=1).get_signature_runner()
     with torch.no_grad():
         expected = subnet(to_input(pixels[:4])).numpy()

@@ -280,7 +280,7 @@ def test_a_damaged_checkpoint_never_ends_in_a_traceback(mini: SearchSpace, tmp_p
             load_supernet(mini, path)
 
 
-@pytest.mark.parametrize("described", ["not JSON", "[1]", "{}", '{"units": 3}'])
+@pytest.mark.parametrize("described", ["not JSON", "[1]", "{}", '{"units": 3}', "[" * 100_000])
 def test_a_description_of_no_space_is_named_by_its_file(mini: SearchSpace, tmp_path: Path, described: str) -> None:
     path = tmp_path / "given.safetensors"
     save_file({k: v.contiguous() for k, v in Supernet(mini).state_dict().items()}, path, {"space": described})

@@ -6,6 +6,7 @@ import copy
 import functools
 import json
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -58,6 +59,11 @@ SPACES: list[tuple[str, Any]] = [
     ("space", {"base": ["mini"]}), ("space", {"base": "mini", "stem_width": 0}), ("space", "a\0b"),
 ]  # fmt: skip
 
+#: Twelve lines, each of which names the one before ten times.
+ALIASES = "a: &a [x]\n" + "".join(
+    f"{name}: &{name} [{', '.join([f'*{above}'] * 10)}]\n" for above, name in pairwise("abcdefghijkl")
+)
+
 #: Whole files, by what is wrong with them.
 FILES: list[tuple[str, bytes]] = [
     ("no file", b""),
@@ -71,6 +77,7 @@ FILES: list[tuple[str, bytes]] = [
     ("a tag of Python", b"search: !!python/object/apply:os.system [true]\n"),
     ("two documents", b"search: {seed: 1}\n---\nsearch: {seed: 2}\n"),
     ("an alias of nothing", b"search: *a\n"),
+    ("aliases of aliases", ALIASES.encode()),
     ("a circle", b"search: &s {annealing: *s}\n"),
     ("brackets, 100,000 deep", b"[" * 100_000),
     ("keys, 5,000 deep", b'{"a": ' * 5_000 + b"1" + b"}" * 5_000),
@@ -94,6 +101,7 @@ def bad_configs() -> Iterator[BadInput]:
     yield BadInput("space file", "its base is itself", functools.partial(_read_space, b"base: mine.yaml\n"))
     yield BadInput("space file", "a list", functools.partial(_read_space, b"- 1\n"))
     yield BadInput("space file", "Latin-1", functools.partial(_read_space, b"name: \xe9t\xe9\n"))
+    yield BadInput("space file", "aliases of aliases", functools.partial(_read_space, ALIASES.encode()))
     yield BadInput("space file", "half a list", functools.partial(_read_space, b"base: [1,"))
     yield BadInput("space file", "an unknown key", functools.partial(_read_space, b"base: mini\nwidth: 3\n"))
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
+from tests.support import forked_python
 from tests.support.configs import written_out
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -70,7 +71,7 @@ def command(config: Path, folder: Path, *words: str, cores: int = 2) -> list[str
 class Run:
     """What a run has said so far: when each job started, by its message, and which ones finished."""
 
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | forked_python.Started
     text: str = ""
     started: dict[str, float] = field(default_factory=dict)
     finished: dict[str, float] = field(default_factory=dict)
@@ -106,8 +107,10 @@ class Run:
 
 
 def start(words: Sequence[str]) -> Run:
-    """Start a command as the first of a process group of its own."""
+    """Start a command as the first of a process group of its own; a fork where it is this interpreter's."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
+    if words[0] == sys.executable:
+        return Run(forked_python.start(words[1:], ROOT, environment))
     return Run(
         subprocess.Popen(
             words,
@@ -134,3 +137,4 @@ def kill(run: Run) -> None:
     """Kill a run with all its jobs, without a warning, and hear what it had said."""
     os.killpg(run.process.pid, signal.SIGKILL)
     run.follow(lambda _: None)
+    run.process.wait()

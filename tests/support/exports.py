@@ -1,4 +1,4 @@
-"""Subnets to export, and their int8 files by the converter."""
+"""Subnets to export, and their int8 files: by TensorFlow's converter, unless another exporter is named."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from foxnas.int8.export import _check_operators, _converter, _quiet, export_int8
+from foxnas.int8.checks import check_operators
+from foxnas.int8.config import Exporter
+from foxnas.int8.converter import _converter, _quiet
+from foxnas.int8.export import export_int8
 from foxnas.int8.reading import read_summary
 from foxnas.space.arch import Arch
 from foxnas.space.operators import input_shape
@@ -19,7 +22,7 @@ from foxnas.supernet.subnet import Subnet
 
 @dataclass(frozen=True)
 class Exported:
-    """A folded subnet with random statistics, images, and the converter's int8 file."""
+    """A folded subnet, images, and its int8 file with ranges of these images."""
 
     subnet: Subnet
     images: np.ndarray
@@ -43,7 +46,7 @@ def export_float(subnet: Subnet) -> bytes:
     """A folded subnet as a float32 TFLite model: (1, H, W, C) image in [0, 1] -> (1, classes) logits."""
     with _quiet():
         content: bytes = _converter(subnet).convert()
-    _check_operators(read_summary(content), subnet)
+    check_operators(read_summary(content), subnet)
     return content
 
 
@@ -58,7 +61,7 @@ def blobs(n: int, shape: tuple[int, ...], seed: int) -> np.ndarray:
     return np.clip(images[..., None] + rng.normal(0, 5, (n, *shape)), 3, 250).astype(np.uint8)
 
 
-def taught(space: SearchSpace, arch: Arch, dead_gate: bool) -> Exported:
+def taught(space: SearchSpace, arch: Arch, dead_gate: bool, exporter: Exporter = "tensorflow") -> Exported:
     """A subnet that has learnt in a few steps to tell the quarters apart.
 
     Random weights will not do for int8: without anything to learn rounding errors grow by 3 dB a layer.
@@ -78,13 +81,13 @@ def taught(space: SearchSpace, arch: Arch, dead_gate: bool) -> Exported:
     subnet = Subnet(supernet, arch).train()
     torch_logits(subnet, images)
     subnet.eval().fold()
-    return Exported(subnet, images, export_int8(subnet, images))
+    return Exported(subnet, images, export_int8(subnet, images, exporter=exporter))
 
 
-def export(space: SearchSpace, arch: Arch, seed: int = 0) -> Exported:
+def export(space: SearchSpace, arch: Arch, seed: int = 0, exporter: Exporter = "tensorflow") -> Exported:
     images = blobs(32, input_shape(space, arch)[1:], seed)
     subnet = folded(space, arch, images, seed)
-    return Exported(subnet, images, export_int8(subnet, images))
+    return Exported(subnet, images, export_int8(subnet, images, exporter=exporter))
 
 
 CASES = ["largest", "smallest", "random 20", "random 24", "random 28", "random 32", "random 36", "random 40"]
@@ -95,11 +98,11 @@ def torch_logits(subnet: Subnet, images: np.ndarray) -> np.ndarray:
         return subnet(torch.from_numpy(images).permute(0, 3, 1, 2) / 255).numpy()
 
 
-def exported_case(space: SearchSpace, case: str) -> Exported:
+def exported_case(space: SearchSpace, case: str, exporter: Exporter = "tensorflow") -> Exported:
     """The export of one of `CASES`."""
     kind, _, size = case.partition(" ")
     if kind == "largest":
-        return export(space, space.largest(28))
+        return export(space, space.largest(28), exporter=exporter)
     if kind == "smallest":
-        return export(space, space.smallest(16))
-    return export(space, space.draw(int(size), np.random.default_rng(int(size))))
+        return export(space, space.smallest(16), exporter=exporter)
+    return export(space, space.draw(int(size), np.random.default_rng(int(size))), exporter=exporter)

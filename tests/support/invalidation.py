@@ -269,6 +269,7 @@ ROWS = [
 
     Row("predictors.accuracy_target", "probability", ACCURACY_FIT | RIVALS_OF_ACCURACY),
     Row("predictors.accuracy_form", "layers", ACCURACY_FIT | PREDICTORS_PAGE),
+    Row("predictors.accuracy_link", "identity", ACCURACY_FIT),
     Row("predictors.latency_form", "layers", LATENCY_FIT | PREDICTORS_PAGE),
     Row("predictors.folds", 5, ACCURACY_FIT | LATENCY_FIT | TARGET),
     Row("predictors.seed", 1, ACCURACY_FIT | LATENCY_FIT | TARGET | RIVALS),
@@ -305,6 +306,7 @@ ROWS = [
     Row("refinement.twists", 0, WINNER, note="none"),
     *_same(TIMING, "verification", {"sessions": 4, "spread_s": 1.0}, base="devices"),
     Row("verification.margin_percent", 2.0, TWISTS),
+    Row("export.with", "tensorflow", EXPORT),
     Row("export.calibration_images", 32, EXPORT, note="no more than recalibration_images"),
     Row("export.calibration_images", 300, CALIBRATION, note="more"),
     *_same(CONFIRMATION, "validation", {"sessions": 4, "most_sessions": 30, "spread_s": 1.0}, base="devices"),

@@ -55,9 +55,10 @@ and why before anything does. `python -m tests.support.invalidation_page` writes
   one that had finished [measures anew](../how-to/promises.md#measure-a-device-again) when it runs again.
 - **The user's files** (checkpoint, tables, objective, data folder) count by their content, whatever their time stamps
   say. Of folders of more than 4 GB the names and sizes count, of more than 100,000 files the names.
-- **Without Snakemake's records** (`.snakemake` was deleted, or results were copied), the settings that every artefact
-  says are compared instead (`tests/workflow/test_lost_records.py`). What only Snakemake knew, such as a budget that
-  was left out since, is not seen then.
+- **Without Snakemake's records** (`.snakemake` was deleted, or results were copied), what every artefact says of its
+  making is compared instead: settings, script, and which files it was made of (`tests/workflow/test_lost_records.py`).
+  Only the archives of a data set say nothing: where you changed `data.dataset` or `data.folder`, delete
+  `results/data/source` too.
 - **The runtime** is part of a measurement: the version of LiteRT or PyTorch that is installed here, or the pins in
   `envs/` for a device that is provisioned by them. With `ssh.python` it is its owner's.
 - **More subnets** are further shards of 100. The first ones stay the same subnets in the same files; with fewer, what

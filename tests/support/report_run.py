@@ -132,7 +132,7 @@ def _measure(folder: Path, config: Config, space: SearchSpace, truth: Truth, siz
     common = {"space": config.space, "folds": config.predictors.folds, "seed": 0, "image_size": size}
     script("fit_accuracy")(
         **common, target=config.predictors.accuracy_target, form=config.predictors.accuracy_form,
-        table=folder / "accuracy.csv", outcomes=[shards / "accuracy" / "0.npz"],
+        link=config.predictors.accuracy_link, table=folder / "accuracy.csv", outcomes=[shards / "accuracy" / "0.npz"],
         predictor=folder / "predictors" / "accuracy.json", fits=folder / "predictors" / "accuracy-fits.json",
     )  # fmt: skip
     script("fit_latency")(

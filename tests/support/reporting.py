@@ -16,6 +16,7 @@ LONG_FIRST = (
     "device/test_ssh_campaign.py", "device/test_ssh_boards.py", "device/test_emulated_arm.py",
     "supernet/test_training.py", "flow/test_snakemake_ending.py", "flow/test_plans.py",
     "workflow/test_invalidation_code.py", "flow/test_resources.py", "test_docs.py", "int8/test_export.py",
+    "int8/test_quantisation.py",
     "workflow/test_full_scale.py", "supernet/test_ofa.py", "workflow/test_layers.py", "flow/test_checkout.py",
     "workflow/test_over_ssh.py", "int8/test_correction.py", "device/test_provisioning.py", "flow/test_summary.py",
     "workflow/test_invalidation_pairs.py", "workflow/test_lost_records.py", "workflow/test_provenance.py",

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
+
+from tests.support.forked_python import python
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -27,8 +27,7 @@ def snakemake(folder: Path, *words: str, snakefile: str = "", check: bool = True
     """What a run says, on two cores."""
     if snakefile:
         (folder / "Snakefile").write_text(HEAD + snakefile)
-    command = [sys.executable, "-m", "snakemake", "--cores", "2", *words]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env={**os.environ, **environment})
+    done = python(["-m", "snakemake", "--cores", "2", *words], folder, {**os.environ, **environment})
     assert not check or done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 
@@ -52,10 +51,7 @@ def asked(folder: Path, code: str, snakefile: str = "") -> Any:
         "plan = partial(plans.planned, Path('Snakefile').absolute(), Path().absolute())\n"
         "def say(value): print('\\n' + json.dumps(value))\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", prelude + code], cwd=folder, capture_output=True, text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
+    done = python(["-c", prelude + code], folder, {**os.environ, "PYTHONPATH": str(ROOT)})
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 

@@ -48,7 +48,8 @@ def _measured(batch: str = "") -> list[str]:
 NOTHING = _stage("nothing")
 PROMISES = _stage("the check of the promises", "check_promises")
 REPORT = _stage("the report", "write_report", then=[PROMISES])
-VERDICT = _stage("the verdict", "judge_model", then=[REPORT])
+CARD = _stage("the card", "write_card")
+VERDICT = _stage("the verdict", "judge_model", then=[REPORT, CARD])
 BASELINES = _stage("the comparison with baselines", "compare_baselines", then=[REPORT])
 CONFIRMATION = _stage(
     "the confirmation in new sessions onward",
@@ -127,6 +128,6 @@ NEW_DEVICE = _stage("the new device: latency onward", "provision_device", then=[
 
 ON_THE_PAGE = (
     FETCH, SPLIT, RESIZED, SUPERNET, SAMPLE, ACCURACY, COMPILATION, LATENCY, ACCURACY_FIT, LATENCY_FIT, BUDGET,
-    SEARCH, EXPORT, TIMING, LATER_ROUNDS, TWISTS, WINNER, CONFIRMATION, VERDICT, BASELINES, STRATEGIES, RIVALS,
+    SEARCH, EXPORT, TIMING, LATER_ROUNDS, TWISTS, WINNER, CONFIRMATION, VERDICT, CARD, BASELINES, STRATEGIES, RIVALS,
     STRATEGIES_PAGE, PREDICTORS_PAGE, TARGET, REPORT, PROMISES,
 )  # fmt: skip

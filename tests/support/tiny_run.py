@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
+
+from tests.support.forked_python import python
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = ROOT / "config" / "tiny.yaml"
@@ -19,11 +19,10 @@ QUICK = {
 
 def snakemake(folder: Path, *words: str, config: Path = TINY, check: bool = True) -> str:
     """Run the workflow in a folder and return what it printed."""
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--configfile", str(config)]
-    done = subprocess.run(
-        [*command, "--directory", str(folder), "--cores", "2", *words],
-        capture_output=True, text=True, cwd=ROOT, env={**os.environ, "COLUMNS": "200"},
-    )  # fmt: skip
+    command = ["-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--configfile", str(config)]
+    done = python(
+        [*command, "--directory", str(folder), "--cores", "2", *words], ROOT, {**os.environ, "COLUMNS": "200"}
+    )
     text = done.stdout + done.stderr
     assert not check or done.returncode == 0, text[-6000:]
     return text

@@ -16,7 +16,7 @@ from foxnas.search.refinement import moved
 from foxnas.space.costs import costs_of
 from foxnas.space.pooling import accuracy_and_latency, pool
 from foxnas.space.space import SearchSpace
-from foxnas.verdict.baselines import paired_difference, random_search
+from foxnas.verdict.baselines import compare, paired_difference, random_search
 from foxnas.verdict.decision import Decision
 from foxnas.verdict.ranking import best_measured, best_under, with_costs
 from foxnas.verdict.verification import NoneKeeps, choose, judge, measured_costs, measurements
@@ -128,6 +128,22 @@ def test_paired_intervals_cover_what_they_say() -> None:
         found = paired_difference(ours, rivals)
         covered += found.lower / 100 <= truth <= found.upper / 100
     assert 0.92 <= covered / 400 <= 0.98
+
+
+def test_the_mean_lead_is_of_images_that_all_budgets_share() -> None:
+    """Against a bootstrap over images: one that is hard is hard at every budget, so that they are not new evidence."""
+    rng = np.random.default_rng(4)
+    hard, luck = rng.normal(size=3000), rng.normal(size=(2, 3, 3000))
+    ours, theirs = hard + luck[0] < 0.9, 0.2 * hard + luck[1] < 0.8
+    correct = {f"{who}{i}": row for who, rows in (("a", ours), ("b", theirs)) for i, row in enumerate(rows)}
+    _, average = compare(["a0", "a1", "a2"], ["b0", "b1", "b2"], [["b0", "b1", "b2"]], correct)
+    lead = average["best_measured"]
+    per_image = 100 * (ours.astype(float) - theirs).mean(axis=0)
+    resampled = per_image[rng.integers(3000, size=(4000, 3000))].mean(axis=1)
+    assert lead["points"] == pytest.approx(per_image.mean())
+    assert (lead["upper"] - lead["lower"]) / (2 * 1.96) == pytest.approx(resampled.std(), rel=0.04)
+    apart = np.concatenate(100 * (ours.astype(float) - theirs))
+    assert resampled.std() > 1.08 * apart.std() / np.sqrt(len(apart))
 
 
 def test_a_single_rival_gives_mcnemars_interval() -> None:

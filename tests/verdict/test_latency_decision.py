@@ -45,11 +45,30 @@ def test_one_bad_session_costs_a_rank_and_not_the_promise() -> None:
     assert decide([*medians[:4], 0.01, *medians[5:]], 0.99, [1.0] * 10, 1.0, 5).state == "not kept"
 
 
-@pytest.mark.parametrize(("sessions", "least"), [(0, 5), (1, 5), (4, 5), (3, 3)])
-def test_too_few_sessions_decide_nothing(sessions: int, least: int) -> None:
+@pytest.mark.parametrize(
+    ("sessions", "least", "said"),
+    [
+        (0, 5, "0 undisturbed sessions are too few for a bound, which takes 5"),
+        (1, 5, "1 undisturbed session is too few for a bound, which takes 5"),
+        (4, 5, "4 undisturbed sessions are too few for a bound, which takes 5"),
+        (3, 3, "3 undisturbed sessions are too few for a bound, which takes 5"),
+        (4, 3, "4 undisturbed sessions are too few for a bound, which takes 5"),
+        (6, 5, "after 5 undisturbed sessions it was open, and after 6 it is too soon for another bound, which takes 7"),
+    ],
+)
+def test_too_few_sessions_decide_nothing_and_say_how_many_would(sessions: int, least: int, said: str) -> None:
     found = decide([0.5] * sessions, 1.0, [1.0] * sessions, 1.0, least)
-    assert found.state == "undecided"
-    assert f"{sessions} undisturbed session" in found.reason
+    assert (found.state, found.reason) == ("undecided", said)
+    enough = int(said.rpartition(" ")[2])
+    assert decide([0.5] * enough, 1.0, [1.0] * enough, 1.0, least).state == "kept"
+
+
+def test_the_look_that_is_said_to_have_left_it_open_did() -> None:
+    medians = [1.0, 1.0, 1.0, 1.0, 1.5, 1.0]
+    assert decide(medians[:5], 1.2, [1.0] * 5, 1.0, 5).state == "undecided"
+    found = decide(medians, 1.2, [1.0] * 6, 1.0, 5)
+    assert (found.state, found.lower, found.upper) == ("undecided", 1.0, 1.5)
+    assert found.reason.startswith("after 5 undisturbed sessions it was open")
 
 
 def test_what_all_sessions_share_is_not_promised_away() -> None:

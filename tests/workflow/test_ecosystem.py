@@ -82,7 +82,9 @@ def test_another_options_cost_is_the_same_as_a_module(project: Path) -> None:
     (project / "changed.yaml").write_text(yaml.safe_dump(changed))
     for snakefile, prefix in ((f"{ROOT}/Snakefile", ""), ("workflow/Snakefile", "foxnas_")):
         plan = planned(run(project, f"{DRY} {prefix}all --snakefile {snakefile} --configfile changed.yaml"))
-        assert plan == {f"{prefix}{rule}" for rule in ("judge_model", "write_report", "check_promises", "all")}
+        assert plan == {
+            f"{prefix}{rule}" for rule in ("judge_model", "write_card", "write_report", "check_promises", "all")
+        }
 
 
 def test_a_prefix_moves_everything_that_is_made(tmp_path: Path) -> None:
@@ -189,7 +191,7 @@ def test_the_report_has_a_caption_for_all_that_matters(project: Path) -> None:
     shown = {heading: {Path(path).name for path in parts["Other"]} for heading, parts in categories.items()}
     assert shown == {
         "Page": {"report.html"},
-        "Models": {"validation.json", "candidates.csv", "local.json"},
+        "Models": {"validation.json", "candidates.csv", "local.json", "card.md"},
         "Predictors": {"accuracy.json", "latency-local.json"},
         "Measurements": {"accuracy.csv", "latency-local.csv"},
     }

@@ -33,6 +33,7 @@ from foxnas.settings.section import canonical
 from foxnas.supernet.checkpoint import save_supernet
 from foxnas.supernet.model import Supernet
 from tests.support.configs import written_out
+from tests.support.forked_python import python
 
 ROOT = Path(__file__).resolve().parents[2]
 SCENARIO = ROOT / "config" / "imagenet.yaml"
@@ -41,11 +42,8 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
 
 
 def snakemake(folder: Path, config: Path, *words: str) -> str:
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--configfile", str(config)]
-    done = subprocess.run(
-        [*command, "--directory", str(folder), "--cores", "2", *words],
-        capture_output=True, text=True, cwd=ROOT, env=ENVIRONMENT,
-    )  # fmt: skip
+    command = ["-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--configfile", str(config)]
+    done = python([*command, "--directory", str(folder), "--cores", "2", *words], ROOT, ENVIRONMENT)
     assert done.returncode == 0, (done.stdout + done.stderr)[-6000:]
     return done.stdout + done.stderr
 

@@ -63,9 +63,12 @@ def test_a_signal_ends_the_run_and_the_same_command_continues(config: Path, tmp_
         finished |= run.finished.keys()
         assert not list((tmp_path / LOCKS).glob("*")), "the folder is still locked"
         intact.check_all(tmp_path / "results")
+    kept = len((tmp_path / "results/mini/16/journals/accuracy/0.jsonl").read_text().splitlines())
     run = whole(command(config, tmp_path, EVALUATED))
     assert run.status == 0, run.text
     assert not finished & run.started.keys()
+    assert kept, "nothing was evaluated before the cuts"
+    assert f" subnets evaluated {100 - kept} {kept} " in " ".join(run.text.split())
 
 
 def test_jobs_of_a_snakemake_that_is_killed_alone_end_before_the_next_run_begins(config: Path, tmp_path: Path) -> None:
@@ -73,7 +76,7 @@ def test_jobs_of_a_snakemake_that_is_killed_alone_end_before_the_next_run_begins
     run = start(command(config, tmp_path, EVALUATED))
     assert run.follow(in_the_middle_of("Evaluating", 1.5)), run.text
     os.kill(run.process.pid, signal.SIGKILL)
-    again = start(command(config, tmp_path, EVALUATED))
+    again = start(["env", *command(config, tmp_path, EVALUATED)])  # no fork: it begins no sooner than a user's
     assert again.follow(in_the_middle_of("Evaluating", 0.0)), again.text
     assert not living(run.process.pid)
     assert not again.follow(lambda _: None)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
+import subprocess
 import tomllib
 import types
 from collections.abc import Iterable
+from pathlib import Path
 
 import jsonschema
 import pytest
@@ -59,6 +62,17 @@ def test_one_tensorflow_is_installed_on_either_architecture(machine: str) -> Non
     (name,) = (n for n, one in converters.items() if one.marker and one.marker.evaluate({"platform_machine": machine}))
     assert name == {"x86_64": "tensorflow-cpu", "aarch64": "tensorflow"}[machine]
     assert set(converters) <= set(cli.RECORDED_PACKAGES)
+
+
+@pytest.mark.parametrize(("target", "installs"), [("demo", ["."]), ("unit", [".", ".[dev]"])])
+def test_only_the_tests_install_tensorflow(target: str, installs: list[str], tmp_path: Path) -> None:
+    told = subprocess.run(
+        ["make", "--dry-run", f"VENV={tmp_path / 'none'}", target], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert [shlex.split(line)[-1] for line in told.stdout.splitlines() if "/pip install" in line] == installs
+    assert not [name for name in requirements(PROJECT["dependencies"]) if name.startswith("tensorflow")]
+    (ours,) = (one for one in PROJECT["optional-dependencies"]["dev"] if one.startswith("foxnas["))
+    assert "tensorflow" in Requirement(ours).extras
 
 
 def test_make_refuses_the_pythons_that_the_project_refuses() -> None:

@@ -20,7 +20,7 @@ from tests.support.journals import reinstate
 from tests.support.slurm import Slurm, SlurmJob
 from tests.support.tiny_run import QUICK, ROOT, snakemake
 
-#: Which jobs go together here: fewer jobs than in the profile, since each waits for the plugin to look at it.
+#: Which jobs go together here: fewer jobs than in the profile, since each starts Snakemake twice.
 TOGETHER = {
     "prepare": (
         "take_checkpoint", "sample_subnets", "split_images", "resize_images", "resize_test_images",
@@ -30,14 +30,13 @@ TOGETHER = {
         "export_candidates",
     ),
     "deploy": ("deploy_winner", "validate_accuracy"),
-    "report": ("judge_model", "compare_baselines", "write_report"),
+    "report": ("judge_model", "write_card", "compare_baselines", "write_report"),
 }  # fmt: skip
 
 #: A cluster of this machine's size, whose jobs take seconds: nothing else differs from the profile as it is shipped.
 HERE = [
     "--workflow-profile", str(ROOT / "profiles" / "slurm"), "--cores", "2", "--resources", "mem_mb=7000",
-    "--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "1",
-    "--seconds-between-status-checks", "1", "--latency-wait", "20",
+    "--slurm-status-command", "squeue", "--latency-wait", "20",
     "--groups", *(f"{rule}={group}" for group, rules in TOGETHER.items() for rule in rules),
     "--group-components", "prepare=10",
 ]  # fmt: skip
@@ -73,8 +72,8 @@ def submit(cluster: Slurm, folder: Path, config: Path, *words: str) -> subproces
     """Start the workflow; what it says goes to `folder`/../said."""
     folder.mkdir(exist_ok=True)
     command = [
-        sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--configfile", str(config),
-        "--directory", str(folder), *words, *HERE,
+        sys.executable, "-m", "tests.support.prompt_slurm", "--snakefile", str(ROOT / "Snakefile"),
+        "--configfile", str(config), "--directory", str(folder), *words, *HERE,
     ]  # fmt: skip
     with said(folder).open("w") as output:
         return subprocess.Popen(

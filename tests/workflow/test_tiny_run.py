@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import subprocess
@@ -81,6 +82,11 @@ def test_a_run_ends_with_models_verdicts_and_the_page(run: Path) -> None:
     model = Int8Model(content)
     assert read_metadata(content)["arch"] == verdict["arch"]
     assert model.image_shape[0] == int(verdict["arch"][1:3])
+    card = read_json(deployed / "card.json")
+    assert card["model"]["sha256"] == hashlib.sha256(content).hexdigest()
+    assert card["accuracy"]["int8_top1_percent"] == verdict["int8_top1_percent"]
+    assert "T-shirt/top" in (deployed / "labels.txt").read_text()
+    assert compile((deployed / "classify.py").read_text(), "classify.py", "exec")
     page = (run / "results" / "report.html").read_text()
     assert verdict["arch"].split("_")[0][1:] in page
     assert not re.search(r"""(?:src|href)=["'](?:https?:)?//""", page)

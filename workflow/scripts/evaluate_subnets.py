@@ -2,6 +2,8 @@
 
 import hashlib
 import logging
+from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
@@ -11,7 +13,7 @@ from foxnas import cli
 from foxnas.accuracy.config import EvaluationConfig
 from foxnas.accuracy.evaluation import Preparation, measure, outcome_of
 from foxnas.accuracy.hardware import Hardware
-from foxnas.accuracy.outcomes import COLUMNS, Outcome, write_outcomes
+from foxnas.accuracy.outcomes import COLUMNS, EVALUATED, Outcome, write_outcomes
 from foxnas.files.arrays import ArraysBySize, array_seal, load_array
 from foxnas.files.journal import Journal
 from foxnas.files.progress import follow
@@ -59,6 +61,7 @@ def main(
         "supernet": hashlib.sha256(supernet.read_bytes()).hexdigest()[:16],
         "images": hashlib.sha256("".join(map(array_seal, [*calibration, *images, labels])).encode()).hexdigest()[:16],
     }
+    started = datetime.now(UTC).isoformat(timespec="seconds")
     with Journal(journal, key) as book:
         known = {record["id"]: Outcome.from_record(record) for record in book.records}
         todo = [row for row in chosen.itertuples() if row.id not in known]
@@ -67,7 +70,9 @@ def main(
         measured = measure(preparation, archs, pixels, truth, batch_size, hardware)
         for row, seen in follow(zip(todo, measured, strict=True), len(todo), "subnets"):
             known[row.id] = outcome_of(seen, hardware)
-            book.append({"id": row.id, **known[row.id].to_record()})
+            book.append({"id": row.id, "started": started, **known[row.id].to_record()})
+        for session, count in Counter({one["id"]: one["started"] for one in book.records}.values()).items():
+            logging.info(EVALUATED, count, session)
     scored = [known[name] for name in chosen["id"]]
     write_outcomes(outcomes, list(chosen["id"]), scored)
     rows = [{"id": r.id, "arch": r.arch, **known[r.id].row()} for r in chosen.itertuples()]

@@ -13,12 +13,12 @@ from foxnas.accuracy.outcomes import CIRCUMSTANCES
 from foxnas.files.arrays import ArraysBySize, load_array
 from foxnas.files.progress import follow
 from foxnas.files.tables import read_table, replacing, write_table
+from foxnas.int8.config import ExportConfig
 from foxnas.int8.export import export_int8
 from foxnas.int8.reading import with_metadata
 from foxnas.int8.serving import top1_percent
 from foxnas.space.space import SearchSpace
 from foxnas.supernet.checkpoint import load_supernet
-from foxnas.verdict.config import ExportConfig
 from foxnas.verdict.verification import EXPORTED_COLUMNS
 
 
@@ -56,7 +56,8 @@ def main(
         pixels = verifying.at(arch.image_size)
         subnet = preparation.subnet(arch)
         real = calibrating.at(arch.image_size)[: export.calibration_images]
-        content = with_metadata(export_int8(subnet, real), {**made_by, "arch": arch.text, "id": arch.id})
+        model = export_int8(subnet, real, exporter=export.with_)
+        content = with_metadata(model, {**made_by, "arch": arch.text, "id": arch.id})
         with replacing(models / f"{arch.id}.tflite") as temporary:
             temporary.write_bytes(content)
         seen = evaluate(subnet, pixels, truth, accuracy.batch_size)

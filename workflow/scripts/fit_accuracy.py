@@ -1,6 +1,7 @@
 """Fit the accuracy predictors of one image size."""
 
 from functools import partial
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,8 @@ from foxnas.files.tables import read_table, write_json
 from foxnas.predictor.every_form import in_every_form
 from foxnas.predictor.fit import fit
 from foxnas.predictor.forms import Form, shape_of
+from foxnas.predictor.link import LINKS, LinkChoice, LinkName
+from foxnas.predictor.linking import choose_link, fit_key
 from foxnas.predictor.model import Predictor
 from foxnas.space.space import SearchSpace
 
@@ -22,6 +25,7 @@ def main(
     space: SearchSpace,
     target: str,
     form: Form,
+    link: LinkChoice,
     folds: int,
     seed: int,
     image_size: int,
@@ -30,29 +34,36 @@ def main(
     predictor: Path,
     fits: Path,
 ) -> None:
-    """Write the predictor of `target` in `form`, and beside it every fit with the noise ceilings."""
+    """Write the predictor of `target` in `form` under `link`, and beside it every fit with the noise ceilings."""
     rows = read_table(table, ["id", "arch", *TARGETS.values()])
     archs = [space.parse(str(text)) for text in rows["arch"]]
 
-    def fit_target(name: str, shape: Form) -> Predictor:
+    def fit_target(name: str, scale: LinkName, shape: Form) -> Predictor:
         return fit(
             **shape_of("accuracy", shape), space=space, image_size=image_size, archs=archs,
-            y=rows[TARGETS[name]].to_numpy(), target=name, unit="percent", folds=folds, seed=seed,
+            y=rows[TARGETS[name]].to_numpy(), target=name, unit="percent", link=scale, folds=folds, seed=seed,
         )  # fmt: skip
 
+    needed = "identity" if link == "auto" else link
     fitted = {
-        f"{name}/{shape}": one
-        for name in TARGETS
-        for shape, one in in_every_form(form if name == target else None, partial(fit_target, name)).items()
+        fit_key(name, shape, scale): one
+        for name, scale in product(TARGETS, LINKS)
+        for shape, one in in_every_form(
+            form if (name, scale) == (target, needed) else None, partial(fit_target, name, scale)
+        ).items()
     }
     ceilings = {
         name: split_half_reliability(values, np.random.default_rng(seed))
         for name, values in read_outcomes(outcomes, list(rows["id"])).items()
     }
-    chosen = f"{target}/{form}"
-    fitted[chosen].save(predictor, made_by)
+    keys = {scale: fit_key(target, form, scale) for scale in LINKS}
+    used, choice = choose_link(link, {scale: fitted[key] for scale, key in keys.items() if key in fitted})
+    fitted[keys[used]].save(predictor, made_by | {"link": choice})
     described = {name: one.to_json() for name, one in fitted.items()}
-    write_json(fits, {"made_by": made_by, "chosen": chosen, "ceilings": ceilings, "fits": described})
+    write_json(
+        fits,
+        {"made_by": made_by, "chosen": keys[used], "link": choice, "ceilings": ceilings, "fits": described},
+    )
 
 
 if __name__ == "__main__":

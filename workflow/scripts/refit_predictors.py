@@ -1,6 +1,7 @@
 """Fit the predictors again with what earlier rounds of search measured."""
 
 import logging
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -10,6 +11,8 @@ from foxnas.accuracy.outcomes import TARGETS
 from foxnas.files.tables import read_json, read_table, write_json
 from foxnas.predictor.fit import fit
 from foxnas.predictor.forms import Form, shape_of
+from foxnas.predictor.link import LinkChoice
+from foxnas.predictor.linking import choose_link, fit_links
 from foxnas.search.certificate import front_of
 from foxnas.search.goal import Caps
 from foxnas.search.landscape import Landscape
@@ -24,6 +27,7 @@ def main(
     space: SearchSpace,
     target: str,
     accuracy_form: Form,
+    accuracy_link: LinkChoice,
     latency_form: Form,
     folds: int,
     seed: int,
@@ -53,25 +57,26 @@ def main(
     candidates_timed = evaluated[["id", "arch", "image_size"]].assign(latency_ms=evaluated["id"].map(medians))
     targets = {
         "accuracy": (
-            target, "percent", accuracy_form, column,
+            target, "percent", accuracy_form, accuracy_link, column,
             pd.concat([sampled_accuracy, evaluated], ignore_index=True), accuracy_predictors,
         ),
         "latency": (
-            "latency", "ms", latency_form, "latency_ms",
+            "latency", "ms", latency_form, "identity", "latency_ms",
             pd.concat([timed[timed["usable"]], candidates_timed], ignore_index=True), latency_predictors,
         ),
     }  # fmt: skip
     made_by |= {"added": sorted(set(evaluated["id"]))}
     fitted = {}
-    for base, (name, unit, form, values, rows, paths) in targets.items():
+    for base, (name, unit, form, asked, values, rows, paths) in targets.items():
         by_size = {}
         for size, path in zip(space.image_sizes, paths, strict=True):
             own = rows[rows["image_size"] == size].drop_duplicates("id")
-            by_size[size] = fit(
-                **shape_of(base, form), space=space, image_size=size, y=own[values].to_numpy(),
-                archs=[space.parse(str(text)) for text in own["arch"]], target=name, unit=unit, folds=folds, seed=seed,
-            )  # fmt: skip
-            by_size[size].save(path, made_by)
+            by_link = fit_links(asked, partial(fit, **shape_of(base, form), space=space, image_size=size,
+                y=own[values].to_numpy(), archs=[space.parse(str(text)) for text in own["arch"]], target=name,
+                unit=unit, folds=folds, seed=seed))  # fmt: skip
+            used, choice = choose_link(asked, by_link)
+            by_size[size] = by_link[used]
+            by_size[size].save(path, made_by | ({"link": choice} if base == "accuracy" else {}))
         fitted[base] = by_size
     after = front_of(Landscape(space, fitted["accuracy"], fitted["latency"]), caps)
     points = moved(

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from foxnas import cli
@@ -10,7 +11,8 @@ from foxnas.accuracy.evaluation import Preparation, evaluate
 from foxnas.files.arrays import ArraysBySize, load_array
 from foxnas.files.seal import read_model
 from foxnas.files.tables import read_json, write_json
-from foxnas.int8.serving import correct_images
+from foxnas.images.labelled import write_rows
+from foxnas.int8.serving import answers as answers_of
 from foxnas.space.space import SearchSpace
 from foxnas.supernet.checkpoint import load_supernet
 from foxnas.verdict.paired import packed
@@ -30,8 +32,9 @@ def main(
     labels: Path,
     threads: int,
     result: Path,
+    answers: Path,
 ) -> None:
-    """Write top-1 of both on the whole test split, and which images each got right."""
+    """Write top-1 of both on the whole test split, which images each got right, and the class that int8 says."""
     torch.set_num_threads(threads)
     arch = space.parse(read_json(winner)["winner"]["arch"])
     preparation = Preparation(
@@ -40,7 +43,9 @@ def main(
     subnet = preparation.subnet(arch)
     pixels, truth = ArraysBySize(images).at(arch.image_size), load_array(labels)
     seen = evaluate(subnet, pixels, truth, accuracy.batch_size)
-    of_int8 = correct_images(read_model(model), pixels, truth, threads, xnnpack)
+    said = answers_of(read_model(model), pixels, threads, xnnpack)
+    of_int8 = said == truth
+    write_rows(said.astype(np.int32), np.arange(len(said)), answers, made_by)
     write_json(
         result,
         {

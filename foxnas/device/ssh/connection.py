@@ -19,14 +19,11 @@ from foxnas.device.ssh.known_hosts import check_host_key, known_keys, preferred_
 from foxnas.device.ssh.stream import SshStream
 from foxnas.device.ssh.target import Target
 from foxnas.device.text import printable
-from foxnas.device.transport import DeviceLost, Finished
+from foxnas.device.transport import DeviceLost, Finished, require_bounded
 from foxnas.errors import FoxnasError
 
 # It reports every cut connection with a traceback; all of that reaches us as exceptions.
 logging.getLogger("paramiko").setLevel(logging.CRITICAL)
-
-#: Of a command's output: ours write some lines, or the listing of a folder.
-MOST_OUTPUT = 16 << 20
 
 #: How long a session that is refused is asked for again.
 _REFUSED_S = 5.0
@@ -69,11 +66,7 @@ class Connection:
                 stream.end_input()
             while data := stream.receive(max(deadline - time.monotonic(), 0)):
                 out += data
-                if len(out) > MOST_OUTPUT:
-                    raise FoxnasError(
-                        f"SSH host {self.target}: {words[0]} wrote more than {MOST_OUTPUT >> 20} MB; is it the right "
-                        "program, and does the login shell's start-up write nothing without end?"
-                    )
+                require_bounded(f"SSH host {self.target}", words[0], len(out))
                 if time.monotonic() > deadline:  # what writes all the time has not ended either
                     raise TimeoutError
             status = stream.ending(max(deadline - time.monotonic(), 0)).status

@@ -9,7 +9,7 @@ import time
 import paramiko
 from paramiko.ssh_exception import SSHException
 
-from foxnas.device.transport import DeviceLost, Ending
+from foxnas.device.transport import STDERR_TAIL, DeviceLost, Ending
 
 #: Longest wait for the other end to close a channel.
 _CLOSING_S = 2.0
@@ -68,7 +68,7 @@ class SshStream:
     def _drain_errors(self) -> None:
         while self._channel.recv_stderr_ready():
             self._errors += self._channel.recv_stderr(1 << 16)
-            del self._errors[:-2000]
+            del self._errors[:-STDERR_TAIL]
 
     def stderr_tail(self) -> str:
         """Return the last lines that the program wrote to stderr."""

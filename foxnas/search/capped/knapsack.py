@@ -154,6 +154,11 @@ class Knapsack:
         values[group], weights[group] = values[group][options], weights[group][options]
         return Knapsack(values, weights, self.capacity)
 
+    @property
+    def best_nets(self) -> list[int]:
+        """The option of each group that is worth most at the prices; together they may exceed a capacity."""
+        return [int(net.argmax()) for net in self._net]
+
     @cached_property
     def _net(self) -> list[FloatArray]:
         """Value of each option less the price of what it uses."""

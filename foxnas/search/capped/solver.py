@@ -2,9 +2,8 @@
 
 With caps on parameters, multiply-accumulates or file size, the best subnet need not lie on the latency-accuracy
 frontier, but the problem is still a choice of one option per unit whose values and costs add up: a knapsack with
-several capacities (`foxnas.search.capped.knapsack`), whose best solutions are listed with a proof. Activation memory
-is a maximum, so its cap only takes options away. Options are unit classes that tell multisets of (K, E) apart; of those
-that agree in everything that is asked for, one is kept.
+several capacities for each image size (`foxnas.search.capped.parts`), whose best solutions are listed with a proof
+(`foxnas.search.capped.knapsack`).
 """
 
 from __future__ import annotations
@@ -16,7 +15,8 @@ from functools import cached_property
 import numpy as np
 
 from foxnas.errors import FoxnasError
-from foxnas.search.capped.knapsack import Knapsack, TooManySolutions
+from foxnas.search.capped.knapsack import TooManySolutions
+from foxnas.search.capped.parts import Part, part_of
 from foxnas.search.goal import Linear
 from foxnas.search.landscape import IndexArray, Point
 from foxnas.search.objectives import CostCap, Lack, Score
@@ -30,8 +30,6 @@ from foxnas.search.problem import (
     TracePoint,
 )
 from foxnas.search.selection import Selection, conclude
-from foxnas.space.costs import COSTS
-from foxnas.space.terms import FloatArray
 
 #: The objective of the fastest subnet.
 FASTEST = Objective("latency", lambda batch: -batch.latency_ms, monotone=True)
@@ -44,6 +42,9 @@ _NODES = 1000
 
 #: The first guess of how far below its bound a problem's optimum is, as a share of the range of values.
 _FIRST_ROOM = 1e-4
+
+#: What rounding may do to a value, relative to its size.
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -128,16 +129,12 @@ def _limits(problem: SearchProblem) -> str:
     )
 
 
-Pair = tuple[Knapsack, tuple[IndexArray, ...]]
-"""The knapsack of one image size, and the unit class of each of its groups' options."""
-
-
 @dataclass(frozen=True, eq=False)
 class Options:
     """A problem as one knapsack for each image size."""
 
     problem: SearchProblem
-    given: tuple[Pair | None, ...] | None = None
+    given: tuple[Part, ...] | None = None
 
     @cached_property
     def weights(self) -> Linear:
@@ -148,58 +145,61 @@ class Options:
         if objective is FASTEST:
             return Linear(0.0, -1.0)
         if isinstance(objective.value, Score) and isinstance(objective.value.goal.score, Linear):
-            return objective.value.goal.score
+            weights = objective.value.goal.score
+            if weights.accuracy < 0 and self.problem.landscape.links.bent:
+                raise FoxnasError("exact search under a link that bends needs an objective that rises with accuracy")
+            return weights
         raise FoxnasError(
             f"exact search needs a weighted sum of accuracy and latency, got objective {objective.name}; "
             "take annealing, evolution, regularised or random"
         )
 
     @cached_property
-    def knapsacks(self) -> tuple[Pair | None, ...]:
-        """For each image size the knapsack and the class of each option; None where there is no subnet to be had."""
-        return self.given or tuple(self._knapsack(size) for size in range(len(self.problem.landscape.image_sizes)))
+    def parts(self) -> tuple[Part, ...]:
+        """The problem at each image size that has a subnet to be had."""
+        if self.given is not None:
+            return self.given
+        sizes = range(len(self.problem.landscape.image_sizes))
+        found = [part_of(self.problem, self.weights, size) for size in sizes]
+        return tuple(part for part in found if part is not None)
 
     def within(self, budget_ms: float, least: float) -> Options:
         """Return the problem under another budget, without the image sizes that cannot reach the value `least`."""
-        landscape, pairs = self.problem.landscape, []
-        for size, pair in enumerate(self.knapsacks):
-            if pair is not None:
-                knapsack, classes = pair
-                capacity = knapsack.capacity.copy()
-                capacity[0] = budget_ms - landscape.latency_intercepts_ms[size]
-                limited = knapsack.with_capacity(capacity)
-                bound = limited.bound_at(knapsack.prices) + self._intercepts[size]
-                pair = (limited, classes) if bound >= least - 1e-9 * (1 + abs(least)) else None
-            pairs.append(pair)
-        return Options(dataclasses.replace(self.problem, budget_ms=budget_ms), tuple(pairs))
+        kept = []
+        for part in self.parts:
+            capacity = part.knapsack.capacity.copy()
+            capacity[0] = budget_ms - self.problem.landscape.latency_intercepts_ms[part.size]
+            limited = part.knapsack.with_capacity(capacity)
+            if part.value(limited.bound_at(part.knapsack.prices)) >= least - _ROUNDING * (1 + abs(least)):
+                kept.append(part._replace(knapsack=limited))
+        return Options(dataclasses.replace(self.problem, budget_ms=budget_ms), tuple(kept))
 
     def best(self, count: int) -> Proof:
         """Return the `count` best, as `best` does."""
-        nodes = [(size, *pair) for size, pair in enumerate(self.knapsacks) if pair is not None]
+        nodes = list(self.parts)
         if not nodes:
             return Proof((), (), -np.inf)
-        intercepts = self._intercepts
-        bottom = min(sum(float(v.min()) for v in knapsack.values) + intercepts[size] for size, knapsack, _ in nodes)
-        first = room = _FIRST_ROOM * max(max(k.bound + intercepts[size] for size, k, _ in nodes) - bottom, 1e-12)
+        bottom = min(part.value(sum(float(v.min()) for v in part.knapsack.values)) for part in nodes)
+        first = room = _FIRST_ROOM * max(max(part.bound for part in nodes) - bottom, 1e-12)
         found = None
         while True:
-            bounds = [knapsack.bound + intercepts[size] for size, knapsack, _ in nodes]
+            bounds = [part.bound for part in nodes]
             top = max(bounds)
             if top < bottom:
                 return Proof((), (), -np.inf)
             least = max(top - room, bottom)
             listed = []
-            for index, ((size, knapsack, classes), bound) in enumerate(zip(nodes, bounds, strict=True)):
+            for index, (part, bound) in enumerate(zip(nodes, bounds, strict=True)):
                 if bound < least:
                     continue
                 try:
-                    rows = knapsack.solutions(least - intercepts[size], _LIMIT)
+                    rows = part.knapsack.solutions(part.total(least), _LIMIT)
                 except TooManySolutions:
                     crowded = index
                     break
-                listed.append((size, np.column_stack([c[o] for c, o in zip(classes, rows.T, strict=True)])))
+                listed.append((part.size, np.column_stack([c[o] for c, o in zip(part.classes, rows.T, strict=True)])))
             else:
-                found = self._ranked(listed, count)
+                found = self._ranked(listed, count, -np.inf if least == bottom else least)
                 if least == bottom or (found and len(found.points) >= count):
                     return found or Proof((), (), -np.inf)
                 room *= 2
@@ -207,85 +207,26 @@ class Options:
             if found or len(nodes) > _NODES:
                 return found or Proof((), (), top)
             # Each part has a bound of its own, closer to its solutions.
-            size, knapsack, classes = nodes[crowded]
-            group, parts = knapsack.split(least - intercepts[size])
+            part = nodes[crowded]
+            group, split = part.knapsack.split(part.total(least))
             nodes[crowded : crowded + 1] = [
-                (
-                    size,
-                    knapsack.restricted(group, part),
-                    (*classes[:group], classes[group][part], *classes[group + 1 :]),
+                part._replace(
+                    knapsack=part.knapsack.restricted(group, some),
+                    classes=(*part.classes[:group], part.classes[group][some], *part.classes[group + 1 :]),
                 )
-                for part in parts
+                for some in split
             ]
             room = first
 
-    def _ranked(self, listed: list[tuple[int, IndexArray]], count: int) -> Proof | None:
-        """Check listed architectures to the last bit, and rank them; ties by image size and classes."""
+    def _ranked(self, listed: list[tuple[int, IndexArray]], count: int, least: float) -> Proof | None:
+        """Check listed architectures to the last bit, and rank those of value >= `least`; ties by size and classes."""
         if not sum(len(rows) for _, rows in listed):
             return None
         sizes = np.repeat([size for size, _ in listed], [len(rows) for _, rows in listed])
         batch = self.problem.landscape.batch(sizes, np.concatenate([rows for _, rows in listed]))
         values = self.problem.values(batch)
         order = np.lexsort((*batch.classes.T[::-1], batch.sizes, -values))[:count]
-        order = order[values[order] > -np.inf]
+        order = order[(values[order] > -np.inf) & (values[order] >= least - _ROUNDING * (1 + abs(least)))]
         if not len(order):
             return None
         return Proof(tuple(batch[order].points), tuple(values[order].tolist()), float(values[order[0]]))
-
-    @property
-    def _intercepts(self) -> FloatArray:
-        landscape, weights = self.problem.landscape, self.weights
-        value: FloatArray = (
-            weights.accuracy * landscape.accuracy_intercepts + weights.latency_ms * landscape.latency_intercepts_ms
-        )
-        return value
-
-    def _knapsack(self, size: int) -> Pair | None:
-        landscape, weights = self.problem.landscape, self.weights
-        accuracy, latency_ms = landscape.accuracy_tables[size], landscape.latency_tables_ms[size]
-        rows, capacity = [], []
-        allowed = landscape.allowed.copy()
-        if self.problem.budget_ms < np.inf:
-            rows.append(latency_ms)
-            capacity.append(self.problem.budget_ms - landscape.latency_intercepts_ms[size])
-        for cap in self.problem.caps:
-            if isinstance(cap.cost, Lack):
-                rows.append(-accuracy)
-                capacity.append(cap.limit + landscape.accuracy_intercepts[size])
-            elif isinstance(cap.cost, CostCap) and cap.cost.costs.landscape is landscape and not landscape.merged:
-                fixed = cap.cost.costs.layers.fixed[size, cap.cost.index]
-                table = cap.cost.costs.by_class[size, ..., cap.cost.index].astype(float)
-                if COSTS[cap.cost.index] == "activation_bytes":
-                    allowed &= (table <= cap.limit) & (fixed <= cap.limit)
-                else:
-                    rows.append(table)
-                    capacity.append(cap.limit - fixed)
-            else:
-                raise FoxnasError(f"exact search cannot tell what cap {cap.name} adds up to; take another strategy")
-        if not allowed.any(axis=1).all():
-            return None
-        value = weights.accuracy * accuracy + weights.latency_ms * latency_ms
-        kept = [
-            np.flatnonzero(can)[_distinct([v[can], *(row[unit][can] for row in rows)])]
-            for unit, (v, can) in enumerate(zip(value, allowed, strict=True))
-        ]
-        return (
-            Knapsack(
-                [value[unit, k] for unit, k in enumerate(kept)],
-                [
-                    np.stack([row[unit, k] for row in rows], axis=1) if rows else np.empty((len(k), 0))
-                    for unit, k in enumerate(kept)
-                ],
-                np.array(capacity, dtype=float),
-            ),
-            tuple(kept),
-        )
-
-
-def _distinct(columns: list[FloatArray]) -> IndexArray:
-    """Return the first index of every combination of values, up to rounding."""
-    table = np.stack(columns, axis=1).round(9)
-    order = np.lexsort(table.T[::-1])
-    new = np.r_[True, (np.diff(table[order], axis=0) != 0).any(axis=1)]
-    first: IndexArray = np.sort(order[new])
-    return first

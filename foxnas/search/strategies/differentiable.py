@@ -4,10 +4,11 @@ Choices are soft, and latency is in the loss.
 
 An architecture is relaxed to a probability for each image size and, at each place, for each unit class. Predictions
 are linear in each of these, so the expected accuracy and latency, and their gradients, are products with the
-predictors' tables. The logits follow the gradient of the objective less multipliers times the caps, the multipliers
-follow the caps (dual ascent); both from several random beginnings at once. What is drawn from the probabilities on
-the way is judged as it is, without relaxation, so candidates keep every cap, those on architectures included;
-the loss sees the objective's and the caps' dependence on predicted accuracy and latency only.
+predictors' tables; under a link that bends, the expected sum stands for the accuracy. The logits follow the gradient
+of the objective less multipliers times the caps, the multipliers follow the caps (dual ascent); both from several
+random beginnings at once. What is drawn from the probabilities on the way is judged as it is, without relaxation, so
+candidates keep every cap, those on architectures included; the loss sees the objective's and the caps' dependence on
+predicted accuracy and latency only.
 """
 
 from __future__ import annotations
@@ -78,10 +79,11 @@ def search(problem: SearchProblem, settings: DifferentiableSettings, rng: np.ran
     multipliers = np.zeros((len(caps), runs))
     of_sizes, of_units = rng.normal(0, 0.1, (runs, sizes)), rng.normal(0, 0.1, (runs, units, classes))
     of_units = np.where(landscape.allowed, of_units, -np.inf)
-    begun = relaxed.predict(_softmax(of_sizes), _softmax(of_units)).batch
-    spread, reach = relaxed.spread(_slopes(problem.objective.value, begun))
+    soft = relaxed.predict(_softmax(of_sizes), _softmax(of_units))
+    begun = soft.batch
+    spread, reach = relaxed.spread(soft, _slopes(problem.objective.value, begun))
     rate = settings.rate / spread
-    ranges = [min(relaxed.spread(_slopes(cap.cost, begun))[1], abs(cap.limit) or np.inf) for cap in caps]
+    ranges = [min(relaxed.spread(soft, _slopes(cap.cost, begun))[1], abs(cap.limit) or np.inf) for cap in caps]
     for step in range(1, settings.steps + 1):
         soft = relaxed.predict(_softmax(of_sizes), _softmax(of_units))
         record.calls += runs
@@ -106,6 +108,7 @@ class _Soft:
 
     size_shares: FloatArray
     unit_shares: FloatArray
+    sums: FloatArray
     accuracy: FloatArray
     latency_ms: FloatArray
     batch: Batch
@@ -124,18 +127,22 @@ class _Relaxed:
     def predict(self, size_shares: FloatArray, unit_shares: FloatArray) -> _Soft:
         """Return the expected predictions."""
         flat = unit_shares.reshape(len(unit_shares), -1)
-        accuracy = self._landscape.accuracy_intercepts + flat @ self._accuracy.T
+        sums = self._landscape.accuracy_intercepts + flat @ self._accuracy.T
+        accuracy = self._landscape.links.accuracy(np.arange(len(self._landscape.image_sizes)), sums)
         latency_ms = self._landscape.latency_intercepts_ms + flat @ self._latency.T
         batch = Batch(
             self._landscape, size_shares.argmax(axis=1), unit_shares.argmax(axis=2),
             (size_shares * accuracy).sum(axis=1), (size_shares * latency_ms).sum(axis=1),
         )  # fmt: skip
-        return _Soft(size_shares, unit_shares, accuracy, latency_ms, batch)
+        return _Soft(size_shares, unit_shares, sums, accuracy, latency_ms, batch)
 
-    def spread(self, slopes: tuple[FloatArray, FloatArray]) -> tuple[float, float]:
+    def spread(self, soft: _Soft, slopes: tuple[FloatArray, FloatArray]) -> tuple[float, float]:
         """Return a function's standard deviation over a place's unit classes and its range over the space; 1 for 0."""
         per_point, per_ms = (float(slope.mean()) for slope in slopes)
-        tables = per_point * self._landscape.accuracy_tables + per_ms * self._landscape.latency_tables_ms
+        points = (
+            self._landscape.links.tangents(soft.sums.mean(axis=0))[1][:, None, None] * self._landscape.accuracy_tables
+        )
+        tables = per_point * points + per_ms * self._landscape.latency_tables_ms
         return float(tables.std(axis=2).mean()) or 1.0, float(np.ptp(tables, axis=2).sum(axis=1).max()) or 1.0
 
     def gradients(self, soft: _Soft, per_point: FloatArray, per_ms: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -145,7 +152,8 @@ class _Relaxed:
         the others by, however improbable it is by now.
         """
         of_sizes = per_point[:, None] * soft.accuracy + per_ms[:, None] * soft.latency_ms
-        of_units = (per_point[:, None] * soft.size_shares) @ self._accuracy
+        slope = self._landscape.links.tangents(soft.sums)[1]
+        of_units = (per_point[:, None] * soft.size_shares * slope) @ self._accuracy
         of_units += (per_ms[:, None] * soft.size_shares) @ self._latency
         return of_sizes, of_units.reshape(soft.unit_shares.shape)
 

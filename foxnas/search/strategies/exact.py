@@ -1,9 +1,9 @@
 """The exact latency-accuracy frontier: every budget at once, and the certificate of every other search.
 
-Predicted accuracy and latency are sums over units, so the best architecture under a budget is a multiple-choice
-knapsack. A unit that another unit of the same place beats in both can be dropped, and so can a beaten
-combination of the first few units, because whatever follows adds the same to both. What is left after the
-last unit is the frontier, of all 10^22 architectures, in milliseconds.
+Predicted accuracy and latency are sums over units (accuracy may be a rising function of one, within an image size), so
+the best architecture under a budget is a multiple-choice knapsack. A unit that another unit of the same place beats in
+both can be dropped, and so can a beaten combination of the first few units, because whatever follows adds the same to
+both. What is left after the last unit is the frontier, of all 10^22 architectures, in milliseconds.
 """
 
 from __future__ import annotations
@@ -81,6 +81,8 @@ def frontier(landscape: Landscape) -> Frontier:
     latency_ms = np.concatenate([p[0] for p in parts])
     accuracy = np.concatenate([p[1] for p in parts])
     sizes = np.repeat(np.arange(len(parts)), [len(p[0]) for p in parts])
+    # Sums of two sizes may be of two scales, so that sizes meet as accuracies.
+    accuracy = landscape.links.accuracy(sizes, accuracy)
     classes = np.concatenate([p[2] for p in parts])
     kept = pareto(latency_ms, accuracy)
     return Frontier(landscape, latency_ms[kept], accuracy[kept], sizes[kept], classes[kept])
@@ -145,6 +147,7 @@ def _not_beaten_by_bins(latency: FloatArray, accuracy: FloatArray) -> IndexArray
 
 
 def _frontier_of_size(landscape: Landscape, size: int) -> tuple[FloatArray, FloatArray, IndexArray]:
+    """Return latency, sum of accuracy and classes of one image size's frontier."""
     latency = landscape.latency_intercepts_ms[[size]]
     accuracy = landscape.accuracy_intercepts[[size]]
     classes = np.empty((1, 0), dtype=np.intp)

@@ -7,6 +7,7 @@ Both are closed forms over the tables of the predictors, so they cost no predict
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import factorial, prod
 from typing import NamedTuple
@@ -24,6 +25,9 @@ from foxnas.space.terms import FloatArray
 UNGUIDED = 0.1
 
 _BISECTIONS = 40
+
+#: Tangents of a link that bends, each where the one before has its best subnet.
+_TANGENTS = 3
 
 
 class Knob(NamedTuple):
@@ -78,28 +82,48 @@ def main_effects(landscape: Landscape) -> Effects:
     the order of its layers has a known probability. A knob of the layers after the first sets them all alike.
     """
     space = landscape.space
-    probabilities = {choices: _probabilities(landscape, choices) for choices in space.choices}
-    tables = [t[:, :, landscape.class_of_ordering] for t in (landscape.accuracy_tables, landscape.latency_tables_ms)]
-    intercepts = (landscape.accuracy_intercepts, landscape.latency_intercepts_ms)
+    by_choices = {choices: _probabilities(landscape, choices) for choices in space.choices}
+    chances = [by_choices[choices] for choices in space.choices]
+    latency_ms = landscape.latency_tables_ms[:, :, landscape.class_of_ordering]
+    mean_accuracy, accuracy = _mean_accuracy(landscape, chances)
+    tables = [accuracy, latency_ms]
+    means = [mean_accuracy, landscape.latency_intercepts_ms + _means(latency_ms, chances).sum(axis=1)]
     effects: list[list[float]] = []
     shares = _shares_of_values(landscape)
     for knob in (knobs := knobs_of(landscape)):
         if knob.kind == "size":
-            means = [c.copy() for c in intercepts]
-            for choices, probability in probabilities.items():
-                places = [unit for unit, own in enumerate(space.choices) if own == choices]
-                for mean, table in zip(means, tables, strict=True):
-                    of_places = table if len(places) == len(space.units) else table[:, places]
-                    mean += (of_places @ probability).sum(axis=1)
             effects.append([float(np.ptp(mean)) for mean in means])
         else:
-            given = (shares[knob.kind] == 1) * probabilities[space.choices[knob.unit]]
+            given = (shares[knob.kind] == 1) * chances[knob.unit]
             given = given[possible_values(space, knob)]
             given /= given.sum(axis=1, keepdims=True)
             # (image size, choice): range over choices, mean over sizes.
             effects.append([float(np.ptp(t[:, knob.unit] @ given.T, axis=1).mean()) for t in tables])
-    accuracy, latency_ms = np.array(effects).reshape(-1, 2).T
-    return Effects(knobs, accuracy, latency_ms)
+    return Effects(knobs, *np.array(effects).reshape(-1, 2).T)
+
+
+def _means(tables: FloatArray, chances: Sequence[FloatArray]) -> FloatArray:
+    """Return the mean of each place's table of orderings, given their probabilities at each place: (..., unit)."""
+    if all(chance is chances[0] for chance in chances):
+        return tables @ chances[0]
+    return np.stack([tables[..., unit, :] @ chance for unit, chance in enumerate(chances)], axis=-1)
+
+
+def _mean_accuracy(landscape: Landscape, chances: Sequence[FloatArray]) -> tuple[FloatArray, FloatArray]:
+    """Return the mean accuracy of each size, and what a unit of each ordering adds to it, the others being random.
+
+    What units add is up to a constant for each place. Units are independent, so that under the log-complement link the
+    mean of exp(-sum), which is what is left to the asymptote, is the product of the units' means.
+    """
+    tables = landscape.accuracy_tables[:, :, landscape.class_of_ordering]
+    means, added = landscape.accuracy_intercepts + _means(tables, chances).sum(axis=1), tables.copy()
+    for size, link in enumerate(landscape.links.each):
+        if link.asymptote is not None:
+            left = np.exp(-tables[size])
+            of_units = _means(left, chances)
+            whole = np.exp(-landscape.accuracy_intercepts[size]) * of_units.prod()
+            means[size], added[size] = link.asymptote - whole, -whole / of_units[:, None] * left
+    return means, added
 
 
 def phase_weights(effects: Effects) -> tuple[FloatArray, FloatArray]:
@@ -186,10 +210,16 @@ def _worth(problem: SearchProblem) -> _Worth:
     def at(price: float) -> tuple[_Worth, bool]:
         # Where accuracy is not wanted for itself, an accuracy floor may still have to be paid for.
         gain, cost = (per_point, price - per_ms) if per_point > 0 else (price, -per_ms)
-        worth = _Worth(
-            gain * landscape.accuracy_intercepts - cost * landscape.latency_intercepts_ms,
-            np.where(landscape.allowed, gain * landscape.accuracy_tables - cost * landscape.latency_tables_ms, -np.inf),
-        )
+        # Where the link bends, a point is worth what it is at the most accurate subnet, then at the best one.
+        sums = landscape.highest_sums
+        for _ in range(_TANGENTS if landscape.links.bent else 1):
+            offset, slope = landscape.links.tangents(sums)
+            of_units = gain * slope[:, None, None] * landscape.accuracy_tables - cost * landscape.latency_tables_ms
+            worth = _Worth(
+                gain * (offset + slope * landscape.accuracy_intercepts) - cost * landscape.latency_intercepts_ms,
+                np.where(landscape.allowed, of_units, -np.inf),
+            )
+            sums = landscape.sums_of(worth.units.argmax(axis=2))
         size = int((worth.sizes + worth.units.max(axis=2).sum(axis=1)).argmax())
         best = landscape.batch_of([Point(size, tuple(worth.units[size].argmax(axis=1).tolist()))])
         caps = [cap for cap in problem.all_caps if cap.monotone]

@@ -1,0 +1,135 @@
+"""What is to be known of a deployed model: for programs as `card.json`, for people as `card.md`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+#: Pairs of classes that the card names, and example images of each.
+_PAIRS, _EXAMPLES = 10, 3
+
+
+def by_class(answers: np.ndarray, truth: np.ndarray, labels: Sequence[str]) -> list[dict[str, Any]]:
+    """Return images, recall and precision of every class, in percent; None where there is nothing to divide by."""
+    rows = []
+    for number, label in enumerate(labels):
+        of_class, said = truth == number, answers == number
+        right = int((of_class & said).sum())
+        rows.append(
+            {
+                "label": label,
+                "images": int(of_class.sum()),
+                "recall_percent": _percent(right, int(of_class.sum())),
+                "precision_percent": _percent(right, int(said.sum())),
+            }
+        )
+    return rows
+
+
+def confusions(
+    answers: np.ndarray, truth: np.ndarray, labels: Sequence[str], files: Sequence[str] = ()
+) -> list[dict[str, Any]]:
+    """Return the pairs of classes that are most often taken for one another, the worst first, with example files."""
+    wrong = np.flatnonzero(answers != truth)
+    pairs, counts = np.unique(np.column_stack([truth[wrong], answers[wrong]]), axis=0, return_counts=True)
+    worst = np.argsort(-counts, kind="stable")[:_PAIRS]
+    found = []
+    for (true, said), count in zip(pairs[worst].tolist(), counts[worst].tolist(), strict=True):
+        rows = wrong[(truth[wrong] == true) & (answers[wrong] == said)][:_EXAMPLES]
+        examples = [files[row] for row in rows] if len(files) else []
+        found.append({"true": labels[true], "said": labels[said], "images": count, "examples": examples})
+    return found
+
+
+def top1_interval(right: int, images: int) -> tuple[float, float]:
+    """Return Wilson's 95% interval of a share, in percent."""
+    interval = stats.binomtest(right, images).proportion_ci(method="wilson")
+    return 100 * float(interval.low), 100 * float(interval.high)
+
+
+def _percent(part: int, whole: int) -> float | None:
+    return 100 * part / whole if whole else None
+
+
+def written(card: Mapping[str, Any]) -> str:
+    """Return the card in Markdown."""
+    model, seen, timed, serving = (card[name] for name in ("model", "accuracy", "latency", "serving"))
+    shown, worst = card["input"], seen["worst_class"]
+    lines = [
+        f"# {model['space']} for {serving['device']}, budget {model['budget']}",
+        "",
+        f"An int8 image classifier of {len(seen['by_class'])} classes, found by FOX-NAS (arXiv 2108.08189): "
+        f"`{model['arch']}`.",
+        "",
+        "| | |",
+        "|---|---|",
+        f"| file | `{model['file']}`, {model['bytes']:,} bytes, {model['parameters']:,} parameters, {model['macs']:,} "
+        "multiply-accumulates |",
+        f"| SHA-256 | `{model['sha256']}` |",
+        f"| input | one image of {shown['size']} x {shown['size']} pixels, {_colours(shown['channels'])}, raw uint8; "
+        f"the shorter side resized, the centre cropped to {100 * shown['centre_share']:g}% of it |",
+        f"| measured on | {_cell(serving['identity'])} |",
+        f"| served by | {serving['runtime']}, {serving['threads']} thread{'s' * (serving['threads'] > 1)}, "
+        f"XNNPACK {'on' if serving['xnnpack'] else 'off'} |",
+        f"| latency | median {timed['median_ms']:.4g} ms, 95% bound {timed['upper_ms']:.4g} ms, of "
+        f"{timed['sessions']} sessions; the budget is {timed['budget_ms']:.4g} ms: {timed['verdict']} |",
+        f"| memory | {timed['peak_memory_mb']:.1f} MB at most, of the process that runs it |",
+        f"| top-1 | {seen['int8_top1_percent']:.2f}% (95% interval {seen['int8_top1_lower_percent']:.2f} to "
+        f"{seen['int8_top1_upper_percent']:.2f}) of {seen['test_images']:,} test images; in float "
+        f"{seen['float_top1_percent']:.2f}%: {seen['verdict']} |",
+        f"| mean over the classes | {seen['mean_class_percent']:.2f}%; worst: {_cell(worst['label'])}, "
+        f"{worst['recall_percent']:.2f}% of {worst['images']} |",
+        f"| search | {_gap(card['search']['gap_points'])} |",
+        "",
+        "`python3 classify.py PHOTO` names what is on a photograph.",
+        "",
+        "## Classes",
+        "",
+        "Recall: of the images of a class, those that are called so. Precision: of those called so, those that are.",
+        "",
+        "| class | test images | recall, % | precision, % |",
+        "|---|---|---|---|",
+        *(
+            f"| {_cell(row['label'])} | {row['images']} | {_number(row['recall_percent'])} | "
+            f"{_number(row['precision_percent'])} |"
+            for row in seen["by_class"]
+        ),
+        "",
+        "## Most often mistaken",
+        "",
+        "| is | is called | images | for example |",
+        "|---|---|---|---|",
+        *(
+            f"| {_cell(row['true'])} | {_cell(row['said'])} | {row['images']} | "
+            f"{', '.join(map(_cell, row['examples']))} |"
+            for row in seen["confusions"]
+        ),
+        "",
+        f"Accuracies are of the test images of {card['data']['dataset']}, which no choice has seen. The weights and "
+        "the images may have licences of their own.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _colours(channels: int) -> str:
+    return {1: "grey", 3: "red, green, blue"}.get(channels, f"{channels} channels")
+
+
+def _cell(text: str) -> str:
+    """Return a text that stays in its cell of a table, whatever a folder or a device is called."""
+    plain = "".join(sign if sign.isprintable() else " " for sign in text)
+    return "".join(f"\\{sign}" if sign in r"\|`*_<>[]&" else sign for sign in plain)
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
+
+
+def _gap(points: float | None) -> str:
+    if points is None:
+        return "the goal is a function of the user's own, so its optimum is not known"
+    where = f"at most {points:.3g} points below" if points > 1e-9 else "at"
+    return f"ended {where} the proven optimum of the predictors"

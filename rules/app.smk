@@ -1,0 +1,55 @@
+"""App: what a program needs to use a deployed model, and what a person wants to know of it, beside the model."""
+
+
+rule write_card:
+    """Write the classes' names, a program that classifies photographs, and a card of what was measured."""
+    input:
+        **flow.script("write_card"),
+        model="results/{space}/deploy/{device}/{budget}/model.tflite",
+        winner="results/{space}/search/{device}/{budget}/winner.json",
+        validation="results/{space}/deploy/{device}/{budget}/validation.json",
+        latency="results/{space}/deploy/{device}/{budget}/latency.json",
+        answers="results/{space}/deploy/{device}/{budget}/answers.npy",
+        labels="results/data/native/test-labels.npy",
+        certificates=of_rounds(
+            "results/{space}/search/{device}/{budget}/{round}/certificate.json"
+        ),
+        # Of a folder of image files: the classes' names, and what the test images are called.
+        listing=[
+            path
+            for path in rules.fetch_images.output.files
+            if CONFIG.data.form == "csv"
+        ],
+        test_images=["results/data/native/test-images.csv"]
+        * (CONFIG.data.form == "csv"),
+    output:
+        names="results/{space}/deploy/{device}/{budget}/labels.txt",
+        program="results/{space}/deploy/{device}/{budget}/classify.py",
+        text=report(
+            "results/{space}/deploy/{device}/{budget}/card.md",
+            caption="../workflow/report/card.rst",
+            category="Models",
+            labels={"device": "{device}", "budget": "{budget}", "file": "card"},
+        ),
+        card="results/{space}/deploy/{device}/{budget}/card.json",
+    log:
+        "results/logs/{space}/{device}/{budget}/write_card.log",
+    benchmark:
+        "results/benchmarks/{space}/{device}/{budget}/write_card.tsv"
+    resources:
+        **jobs.growing(mem_mb=500, runtime=5),
+    params:
+        **flow.script_params("write_card"),
+        settings=lambda wildcards: flow.settings(
+            space=SPACE.name,
+            channels=SPACE.image_channels,
+            classes=SPACE.classes,
+            dataset=CONFIG.data.dataset,
+            centre_share=CONFIG.data.centre_share,
+            threads=CONFIG.device(wildcards.device).protocol.threads,
+            xnnpack=CONFIG.device(wildcards.device).protocol.xnnpack,
+        ),
+    message:
+        "Writing the card of the model for budget {wildcards.budget} on {wildcards.device}"
+    shell:
+        flow.command()

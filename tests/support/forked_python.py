@@ -1,0 +1,147 @@
+"""Programs that use Snakemake, started as forks of a process that has imported it: each starts a second sooner.
+
+A fork has the words, folder, environment, output and exit status of a process of its own. What it starts, such as jobs,
+are ordinary processes. Not for trees of sources other than this one, whose modules it has imported.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import runpy
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import BinaryIO
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def python(
+    words: Sequence[str], folder: Path, environment: Mapping[str, str] = os.environ
+) -> subprocess.CompletedProcess[str]:
+    """Run ``python -m MODULE ...`` or ``python -c CODE ...`` in a folder; return its status and what it wrote."""
+    with tempfile.TemporaryDirectory() as outputs:
+        stdout, stderr = Path(outputs, "stdout"), Path(outputs, "stderr")
+        for path in (stdout, stderr):
+            path.touch()
+        process = _start(words, folder, environment, [str(stdout), str(stderr)], session=False)
+        return subprocess.CompletedProcess(list(words), _ask(wait=process), stdout.read_text(), stderr.read_text())
+
+
+@dataclass
+class Started:
+    """A program that runs, the first of a process group of its own, as `subprocess.Popen` has it."""
+
+    pid: int
+    stdout: BinaryIO
+    """All that it writes."""
+    _status: int | None = None
+
+    def wait(self) -> int:
+        """Return how it ended; negative: by that signal."""
+        if self._status is None:
+            self._status = _ask(wait=self.pid)
+        return self._status
+
+
+def start(words: Sequence[str], folder: Path, environment: Mapping[str, str]) -> Started:
+    """Start such a program, and go on."""
+    reading, writing = os.pipe()
+    output = f"/proc/{os.getpid()}/fd/{writing}"
+    process = _start(words, folder, environment, [output, output], session=True)
+    os.close(writing)
+    return Started(process, os.fdopen(reading, "rb", buffering=0))
+
+
+def _start(
+    words: Sequence[str], folder: Path, environment: Mapping[str, str], outputs: Sequence[str], session: bool
+) -> int:
+    return _ask(
+        start={
+            "words": list(words), "folder": str(folder), "environment": dict(environment), "outputs": list(outputs),
+            "session": session,
+        }
+    )  # fmt: skip
+
+
+def _ask(**question: object) -> int:
+    server = _server()
+    assert server.stdin
+    assert server.stdout
+    server.stdin.write(json.dumps(question) + "\n")
+    server.stdin.flush()
+    return int(server.stdout.readline())
+
+
+@cache
+def _server() -> subprocess.Popen[str]:
+    """The process of which programs are forks; it ends with this one."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    server = subprocess.Popen(
+        [sys.executable, "-m", "tests.support.forked_python"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment,
+    )  # fmt: skip
+    atexit.register(server.communicate)
+    return server
+
+
+def _serve() -> None:
+    """Answer questions until there are no more."""
+    _warm_up()
+    for line in sys.stdin:
+        question = json.loads(line)
+        if "wait" in question:
+            answer = os.waitstatus_to_exitcode(os.waitpid(question["wait"], 0)[1])
+        else:
+            program = question["start"]
+            outputs = [os.open(path, os.O_WRONLY) for path in program.pop("outputs")]
+            if not (answer := os.fork()):
+                _become(**program, outputs=outputs)
+                break
+            for descriptor in outputs:
+                os.close(descriptor)
+        print(answer, flush=True)
+
+
+def _warm_up() -> None:
+    """Import what most programs do, Snakemake's plugins too, and parse the modules that rules take as inputs."""
+    for name in ("foxnas.flow.configuration", "foxnas.flow.summary", "smart_open", "yte"):
+        import_module(name)
+    import_module("snakemake.cli").get_argument_parser()
+    for path in ROOT.glob("*/**/*.py"):
+        if path.parts[len(ROOT.parts)] in ("foxnas", "workflow", "comparisons"):
+            import_module("foxnas.files.closures").meaning(path)  # kept by content
+
+
+def _become(words: list[str], folder: str, environment: dict[str, str], outputs: list[int], session: bool) -> None:
+    """Be the program from here on, as the interpreter starts it."""
+    for descriptor, opened in enumerate([os.open(os.devnull, os.O_RDONLY), *outputs]):
+        os.dup2(opened, descriptor)
+        os.close(opened)
+    if session:
+        os.setsid()
+        # A shell's background job ignores Ctrl-C and hands that on; what is started here must not.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    option, program, *rest = words
+    first = "" if option == "-c" else str(Path.cwd())
+    sys.path[:1] = [first, *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))]
+    sys.argv, sys.orig_argv = [option, *rest], [sys.executable, *words]
+    if option == "-c":
+        exec(compile(program, "<string>", "exec"), {"__name__": "__main__"})
+    else:
+        runpy.run_module(program, run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    _serve()

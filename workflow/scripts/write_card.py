@@ -1,0 +1,106 @@
+"""Put beside a deployed model what an app needs: labels, a program that classifies, and a card."""
+
+from pathlib import Path
+
+import numpy as np
+
+from foxnas import cli
+from foxnas.app import classify
+from foxnas.app.bundle import bundled
+from foxnas.app.card import by_class, confusions, top1_interval, written
+from foxnas.app.classes import class_names
+from foxnas.files.arrays import load_array
+from foxnas.files.tables import read_json, read_table, replacing, write_json
+from foxnas.space.arch import Arch
+from foxnas.verdict.confirmation import handed_over
+
+
+def main(
+    *,
+    made_by: cli.MadeBy,
+    space: str,
+    channels: int,
+    classes: int,
+    dataset: str,
+    centre_share: float,
+    threads: int,
+    xnnpack: bool,
+    model: Path,
+    winner: Path,
+    validation: Path,
+    latency: Path,
+    answers: Path,
+    labels: Path,
+    certificates: list[Path],
+    listing: Path | None = None,
+    test_images: Path | None = None,
+    names: Path,
+    program: Path,
+    card: Path,
+    text: Path,
+) -> None:
+    """Write `labels.txt`, `classify.py`, `card.json` and `card.md`."""
+    verdict, chosen, timings = read_json(validation), read_json(winner)["winner"], read_json(latency)
+    said, truth = load_array(answers), load_array(labels)
+    called = class_names(dataset, classes, listing)
+    files = list(read_table(test_images, ["path"])["path"]) if test_images else []
+    right = int((said == truth).sum())
+    lower, upper = top1_interval(right, len(truth))
+    of_classes = by_class(said, truth, called)
+    recalls = [row for row in of_classes if row["recall_percent"] is not None]
+    gaps = [one["gap"] for path in certificates for one in read_json(path, ["certificates"])["certificates"]]
+    identity, timed = timings["identity"], handed_over(timings["tried"])["latency"]
+    described = {
+        "made_by": made_by,
+        "model": {
+            "file": model.name,
+            "sha256": chosen["model_sha256"],
+            "bytes": chosen["model_bytes"],
+            "arch": verdict["arch"],
+            "space": space,
+            "budget": verdict["budget"],
+            **{name: chosen[name] for name in ("parameters", "macs")},
+        },
+        "input": {"size": Arch.parse(verdict["arch"]).image_size, "channels": channels, "centre_share": centre_share},
+        "serving": {
+            "device": timings["device"],
+            "identity": ", ".join(str(identity[name]) for name in ("board", "cpu", "architecture") if identity[name]),
+            "runtime": f"{identity['runtime']} {identity['runtime_version']}",
+            "threads": threads,
+            "xnnpack": xnnpack,
+        },
+        "latency": {
+            "budget_ms": verdict["budget_ms"],
+            "median_ms": verdict["latency_median_ms"],
+            "upper_ms": verdict["latency_upper_ms"],
+            "sessions": len(verdict["session_medians_ms"]),
+            "peak_memory_mb": timed["peak_memory_mb"],
+            "verdict": verdict["latency_verdict"],
+        },
+        "accuracy": {
+            "test_images": len(truth),
+            "int8_top1_percent": 100 * right / len(truth),
+            "int8_top1_lower_percent": lower,
+            "int8_top1_upper_percent": upper,
+            "float_top1_percent": verdict["float_top1_percent"],
+            "verdict": verdict["accuracy_verdict"],
+            "mean_class_percent": float(np.mean([row["recall_percent"] for row in recalls])),
+            "worst_class": min(recalls, key=lambda row: row["recall_percent"]),
+            "by_class": of_classes,
+            "confusions": confusions(said, truth, called, files),
+        },
+        "search": {"gap_points": None if None in gaps else max(gaps)},
+        "data": {"dataset": dataset},
+    }
+    for path, content in (
+        (names, "".join(f"{name}\n" for name in called)),
+        (program, bundled(Path(classify.__file__))),
+        (text, written(described)),
+    ):
+        with replacing(path) as temporary:
+            temporary.write_text(content, encoding="utf-8")
+    write_json(card, described)
+
+
+if __name__ == "__main__":
+    cli.run(main)
