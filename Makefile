@@ -7,8 +7,10 @@ STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 
 PIP := $(BIN)/pip install --disable-pip-version-check --quiet
-# Two workers a file at a time; a failure is shown when it happens, the slowest tests and a line per room at the end.
-PYTEST := $(BIN)/python -m pytest --numprocesses logical --dist loadfile --no-loadscope-reorder --instafail
+# How many test files run at a time: as many as there are processors.
+WORKERS ?= logical
+# A failure is shown when it happens, the slowest tests and a line per room at the end.
+PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --instafail
 # No instruction wider than AVX2, as far as libraries can be told: what most laptops and many servers have.
 NARROW := ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2 OPENBLAS_CORETYPE=Haswell \
 	NPY_DISABLE_CPU_FEATURES="X86_V4 AVX512_ICL AVX512_SPR"

@@ -21,7 +21,7 @@ from foxnas.flow import rounds
 from foxnas.flow import snakemake_private
 from foxnas.search.budget import Budget
 from foxnas.flow.run_lock import take_folder
-from foxnas.flow.runtimes import measured
+from foxnas.flow.runtimes import estimated, measured
 
 min_version("9.0")
 
@@ -49,6 +49,9 @@ SIZES = CONFIG.space.image_sizes
 SPACE = flow.space_at(CONFIG.space, SIZES)
 DEVICES = [device.name for device in CONFIG.devices]
 EDGETPU = [device.name for device in CONFIG.devices if device.kind == "edgetpu"]
+ETHOSU = [device.name for device in CONFIG.devices if device.kind == "ethos-u"]
+#: Devices that time a file as it is.
+DIRECT = sorted(set(DEVICES) - set(EDGETPU) - set(ETHOSU))
 #: Devices with a runtime of their own that themselves say what the deployed file sees.
 SERVING = [
     d.name
@@ -100,6 +103,7 @@ include: "rules/search.smk"
 include: "rules/export.smk"
 include: "rules/validation.smk"
 include: "rules/edgetpu.smk"
+include: "rules/ethosu.smk"
 include: "rules/app.smk"
 include: "rules/report.smk"
 # What one asks for by name; no part of the default run.
@@ -127,6 +131,12 @@ rule all:
             "results/{space}/deploy/{device}/{budget}/model_edgetpu.tflite",
             space=SPACE.name,
             device=EDGETPU,
+            budget=BUDGETS,
+        ),
+        estimated=expand(
+            "results/{space}/deploy/{device}/{budget}/model_vela.tflite",
+            space=SPACE.name,
+            device=ETHOSU,
             budget=BUDGETS,
         ),
         cards=expand(

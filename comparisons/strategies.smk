@@ -75,7 +75,7 @@ use rule time_subnets as time_found with:
     benchmark:
         "results/benchmarks/{space}/{device}/{budget}/time_found.tsv"
     wildcard_constraints:
-        device=flow.any_of(set(DEVICES) - set(EDGETPU)),
+        device=flow.any_of(DIRECT),
     params:
         settings=lambda wildcards: flow.settings(
             space=SPACE,
@@ -138,6 +138,32 @@ use rule time_compiled as time_compiled_found with:
         journal=JOURNAL("results/{space}/search/{device}/{budget}/journals/found.jsonl"),
     message:
         "Timing what the strategies found for budget {wildcards.budget} on {wildcards.device}"
+
+
+use rule estimate_subnets as estimate_found with:
+    input:
+        **flow.script("estimate_subnets"),
+        ready=lambda wildcards: flow.vela_ready(CONFIG.device(wildcards.device)),
+        subnets="results/{space}/search/{device}/{budget}/strategies/subnets.csv",
+    output:
+        table="results/{space}/search/{device}/{budget}/strategies/latency.csv",
+        session="results/{space}/search/{device}/{budget}/strategies/latency.json",
+    log:
+        "results/logs/{space}/{device}/{budget}/estimate_found.log",
+    benchmark:
+        "results/benchmarks/{space}/{device}/{budget}/estimate_found.tsv"
+    wildcard_constraints:
+        device=flow.any_of(ETHOSU),
+    params:
+        settings=lambda wildcards: flow.settings(
+            space=SPACE,
+            device=estimated(CONFIG, wildcards.device),
+            sample=SAMPLE,
+        ),
+        vela=flow.vela(CONFIG, VELA),
+        journal=JOURNAL("results/{space}/search/{device}/{budget}/journals/found.jsonl"),
+    message:
+        "Estimating what the strategies found for budget {wildcards.budget} on {wildcards.device}"
 
 
 rule compare_strategies:

@@ -63,7 +63,7 @@ rule time_candidates:
     benchmark:
         "results/benchmarks/{space}/{device}/{budget}/{batch}/time_candidates.tsv"
     wildcard_constraints:
-        device=flow.any_of(set(DEVICES) - set(EDGETPU)),
+        device=flow.any_of(DIRECT),
     threads: jobs.measuring_threads(workflow, CONFIG)
     resources:
         **jobs.measuring(CONFIG),

@@ -72,6 +72,7 @@ rule search_architectures:
             search=CONFIG.search,
             caps=flow.caps(CONFIG, wildcards.device),
             target=CONFIG.predictors.accuracy_target,
+            **flow.memory_caps(CONFIG, wildcards.device),
             **contents.of_files(flow.objective_file(CONFIG)),
         ),
     message:

@@ -22,7 +22,7 @@ rule confirm_latency:
     benchmark:
         "results/benchmarks/{space}/{device}/{budget}/confirm_latency.tsv"
     wildcard_constraints:
-        device=flow.any_of(set(DEVICES) - set(EDGETPU)),
+        device=flow.any_of(DIRECT),
     threads: jobs.measuring_threads(workflow, CONFIG)
     resources:
         **jobs.measuring(CONFIG),
@@ -128,7 +128,7 @@ rule judge_model:
             wildcards.device, SERVING, "accuracy-on-device.json"
         ),
         compiled=lambda wildcards: flow.deployed_files(
-            wildcards.device, EDGETPU, "compiled.json"
+            wildcards.device, EDGETPU + ETHOSU, "compiled.json"
         ),
     output:
         validation=report(
@@ -206,6 +206,7 @@ rule compare_baselines:
             alike_layers=CONFIG.search.alike_layers,
             caps=flow.caps(CONFIG, wildcards.device),
             subnets=CONFIG.sampling.subnets,
+            **flow.memory_caps(CONFIG, wildcards.device),
             **contents.of_files(flow.objective_file(CONFIG)),
         ),
     message:
@@ -228,6 +229,12 @@ rule check_promises:
         expand(
             "results/{space}/deploy/{device}/{budget}/model_edgetpu.tflite",
             device=EDGETPU,
+            budget=BUDGETS,
+            allow_missing=True,
+        ),
+        expand(
+            "results/{space}/deploy/{device}/{budget}/model_vela.tflite",
+            device=ETHOSU,
             budget=BUDGETS,
             allow_missing=True,
         ),

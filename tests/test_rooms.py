@@ -26,7 +26,7 @@ LEVELS = [
     ("supernet", "predictor"),
     ("accuracy", "int8", "search"),
     ("device", "verdict"),
-    ("edgetpu", "config"),
+    ("edgetpu", "ethosu", "config"),
     ("report", "flow", "app"),
 ]
 LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}

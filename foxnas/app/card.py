@@ -71,12 +71,7 @@ def written(card: Mapping[str, Any]) -> str:
         f"| SHA-256 | `{model['sha256']}` |",
         f"| input | one image of {shown['size']} x {shown['size']} pixels, {_colours(shown['channels'])}, raw uint8; "
         f"the shorter side resized, the centre cropped to {100 * shown['centre_share']:g}% of it |",
-        f"| measured on | {_cell(serving['identity'])} |",
-        f"| served by | {serving['runtime']}, {serving['threads']} thread{'s' * (serving['threads'] > 1)}, "
-        f"XNNPACK {'on' if serving['xnnpack'] else 'off'} |",
-        f"| latency | median {timed['median_ms']:.4g} ms, 95% bound {timed['upper_ms']:.4g} ms, of "
-        f"{timed['sessions']} sessions; the budget is {timed['budget_ms']:.4g} ms: {timed['verdict']} |",
-        f"| memory | {timed['peak_memory_mb']:.1f} MB at most, of the process that runs it |",
+        *_timing(timed, serving),
         f"| top-1 | {seen['int8_top1_percent']:.2f}% (95% interval {seen['int8_top1_lower_percent']:.2f} to "
         f"{seen['int8_top1_upper_percent']:.2f}) of {seen['test_images']:,} test images; in float "
         f"{seen['float_top1_percent']:.2f}%: {seen['verdict']} |",
@@ -112,6 +107,21 @@ def written(card: Mapping[str, Any]) -> str:
         "the images may have licences of their own.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _timing(timed: Mapping[str, Any], serving: Mapping[str, Any]) -> list[str]:
+    ends = f"the budget is {timed['budget_ms']:.4g} ms: {timed['verdict']} |"
+    if serving["identity"] is None:
+        return [f"| latency | {timed['median_ms']:.4g} ms, {timed['is']}, not measured; {ends}"]
+    memory = timed["peak_memory_mb"]
+    return [
+        f"| measured on | {_cell(serving['identity'])} |",
+        f"| served by | {serving['runtime']}, {serving['threads']} thread{'s' * (serving['threads'] > 1)}, "
+        f"XNNPACK {'on' if serving['xnnpack'] else 'off'} |",
+        f"| latency | median {timed['median_ms']:.4g} ms, 95% bound {timed['upper_ms']:.4g} ms, of "
+        f"{timed['sessions']} sessions; {ends}",
+        *([f"| memory | {memory:.1f} MB at most, of the process that runs it |"] if memory is not None else []),
+    ]
 
 
 def _colours(channels: int) -> str:

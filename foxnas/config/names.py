@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from foxnas.errors import FoxnasError
 
 #: What stands beside the space's folder, under results/.
-RESERVED = ("benchmarks", "data", "devices", "edgetpu-cache", "logs")
+RESERVED = ("benchmarks", "data", "devices", "edgetpu-cache", "ethos-u-compiler", "logs")
 
 
 def check_names(space: str, devices: Sequence[str], targets: Sequence[str]) -> None:

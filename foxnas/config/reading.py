@@ -6,6 +6,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +14,7 @@ import yaml
 
 from foxnas.errors import FoxnasError
 from foxnas.settings.documents import compose
-from foxnas.settings.encoding import not_utf8
+from foxnas.settings.encoding import not_utf8, shown
 
 
 class Layer(NamedTuple):
@@ -59,6 +60,11 @@ def read_layer(path: Path) -> Layer:
         raise FoxnasError(f"{name}: is not YAML: {error}") from error
     except RecursionError as error:
         raise FoxnasError(f"{name}: is nested deeper than any configuration; is it the file that you mean?") from error
+    except FoxnasError:
+        raise
+    except ValueError as error:  # a date or a number that is none
+        refuse(problems, name)
+        raise FoxnasError(f"{name}: has a value that cannot be read: {error}") from error
     if not isinstance(value, dict):
         raise FoxnasError(f"{name}: expected keys and values, found {type(value).__name__}")
     return Layer(value, places, problems)
@@ -86,7 +92,9 @@ def typed(value: Any, place: str, texts: Iterable[str] | None = None) -> Layer:
             return item
         node = yaml.ScalarNode(loader.resolve(yaml.ScalarNode, item, (True, False)), item)
         problems.extend(f"{key}: {said} ({place})" for said in _misread(node))
-        return loader.construct_object(node)
+        with suppress(ValueError):  # of which there is a problem
+            return loader.construct_object(node)
+        return item
 
     return Layer(read(value, ""), places, problems)
 
@@ -138,6 +146,14 @@ def _misread(node: yaml.ScalarNode) -> Iterator[str]:
     if node.style is not None:
         return
     number = text.replace("_", "")
+    try:
+        yaml.SafeLoader("").construct_object(node)
+    except ValueError as error:
+        said = str(error).partition(";")[0]
+        yield f"{shown(text, 40)} is no {'date' if kind == 'timestamp' else 'number'} ({said}); correct it"
+        return
+    except yaml.YAMLError:  # which the loader says
+        return
     if kind == "str" and re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+", text):
         mantissa, exponent = re.split("[eE]", text)
         point = mantissa if "." in mantissa else f"{mantissa}.0"

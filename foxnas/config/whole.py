@@ -19,6 +19,7 @@ from foxnas.accuracy.config import DevicedEvaluationConfig
 from foxnas.config.names import check_names
 from foxnas.config.reading import read_layer, refuse
 from foxnas.device.config import DeviceConfig
+from foxnas.device.npu import FIGURES
 from foxnas.errors import FoxnasError
 from foxnas.images.config import DataConfig
 from foxnas.int8.config import ExportConfig
@@ -83,10 +84,30 @@ class Config(Section):
                 raise FoxnasError(
                     f"devices.{i}.compiler is null, but {device.name} is an edgetpu device: write {value}"
                 )
+            if device.kind != "ethos-u" and device.npu is not None:
+                raise FoxnasError(f"devices.{i}.npu is for ethos-u devices, {device.name} is {device.kind}: write null")
+            if device.kind == "ethos-u" and device.npu is None:
+                value = (
+                    "{accelerator_config: ethos-u55-256, system_config: Ethos_U55_High_End_Embedded, memory_mode: "
+                    "Shared_Sram}"
+                )
+                raise FoxnasError(f"devices.{i}.npu is null, but {device.name} is an ethos-u device: write {value}")
+            if device.kind == "ethos-u" and device.ssh is not None:
+                raise FoxnasError(
+                    f"devices.{i}.ssh: {device.name} is an ethos-u device, whose latency is estimated on this host: "
+                    "write null"
+                )
             if device.kind == "edgetpu" and device.max_model_bytes is None:
                 raise FoxnasError(
                     f"devices.{i}.max_model_bytes is null, but {device.name} is an edgetpu device: write 6000000, past "
                     "which parameters no longer fit on the chip, or a larger number to lift the limit"
+                )
+        for i, target in enumerate(self.predictors.further_targets):
+            estimated = [device.name for device in self.devices if device.kind == "ethos-u"]
+            if estimated and target.table is None and target.column not in ("latency_ms", *FIGURES):
+                raise FoxnasError(
+                    f"predictors.further_targets.{i}.column is {target.column}, which is measured on a device, and "
+                    f"{estimated[0]} is an ethos-u device, of which nothing is; known are {', '.join(FIGURES)}"
                 )
         for key, images in (
             ("accuracy.recalibration_images", self.accuracy.recalibration_images),

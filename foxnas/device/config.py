@@ -6,11 +6,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from foxnas.device.npu import NpuConfig
 from foxnas.device.protocol import Protocol, TorchOptions
 from foxnas.settings.limits import Count, Name
 from foxnas.settings.section import HostPath, Section
 
-Kind = Literal["tflite", "edgetpu", "torch"]
+Kind = Literal["tflite", "edgetpu", "torch", "ethos-u"]
 
 
 class SshConfig(Section):
@@ -104,7 +105,8 @@ class DeviceConfig(Section):
     name: Name
     """Names its files."""
     kind: Kind
-    """What runs the models there. tflite: LiteRT or tflite-runtime, whichever it has."""
+    """What runs the models there. tflite: LiteRT or tflite-runtime, whichever it has. ethos-u: nothing; latency is the
+    estimate of Arm's compiler."""
     ssh: SshConfig | None = None
     """The way to it. null: this machine itself; while it measures, nothing else of the workflow runs."""
     patience: PatienceConfig = PatienceConfig()
@@ -116,7 +118,10 @@ class DeviceConfig(Section):
     chip."""
     torch: TorchOptions | None = None
     """For a torch device, which has a section with its defaults when this is left out, and for no other."""
+    npu: NpuConfig | None = None
+    """For an ethos-u device, which needs one, and for no other."""
     protocol: Protocol = Protocol()
+    """Of an ethos-u device only `xnnpack` counts: by it this host's runtime answers for the int8 file's accuracy."""
 
     @model_validator(mode="before")
     @classmethod

@@ -26,6 +26,7 @@ from foxnas.config.whole import Config
 from foxnas.device.config import DeviceConfig
 from foxnas.device.layout import ready_file
 from foxnas.errors import FoxnasError
+from foxnas.ethosu.environment import program
 from foxnas.files import closures, orphans
 from foxnas.flow.checkout import BASE, recorded, seen
 from foxnas.flow.inputs import input_sets, named_files
@@ -42,6 +43,9 @@ SHARD_SIZE = 100
 PERCENTILE_SUBNETS = 300
 
 SCRIPTS = BASE / "workflow" / "scripts"
+
+#: The versions of Vela's environment.
+VELA_PINS = BASE / "envs" / "host-ethos-u.txt"
 
 
 def prepare_environment() -> None:
@@ -220,6 +224,23 @@ def compiler(config: Config) -> Callable[[Any, Any], str]:
     return untracked(executable=lambda wildcards: programs[wildcards.device])
 
 
+def vela(config: Config, environment: str) -> Callable[[Any, Any], str]:
+    """Return the param that says where Vela is: the user's own, or the one in the environment made for it."""
+    own = {device.name: device.npu.executable for device in config.devices if device.npu}
+    return untracked(vela=lambda wildcards: own[wildcards.device] or str(program(Path(environment))))
+
+
+def vela_pins() -> str:
+    """Return the file that pins Vela, the compiler for an Ethos-U."""
+    return local(seen(VELA_PINS))
+
+
+def vela_ready(device: DeviceConfig) -> list[str]:
+    """Return the file that says Vela is installed; none where the user has one. Ancient, as `ready`."""
+    assert device.npu
+    return [] if device.npu.executable else [ancient("results/ethos-u-compiler/ready.json")]
+
+
 def ready(device: DeviceConfig) -> list[str]:
     """Return the file that says a device is ready; none for this machine, which has what the workflow runs with.
 
@@ -239,6 +260,19 @@ def caps(config: Config, device: str) -> Caps:
     own, limit = config.search.caps, config.device(device).max_model_bytes
     both = [size for size in (own.max_int8_bytes, limit) if size is not None]
     return replace(own, max_int8_bytes=min(both, default=None))
+
+
+def memory_limits(config: Config, device: str) -> dict[str, int]:
+    """Return the bytes that a model compiled for an Ethos-U may use, by the key of the config; none for others."""
+    npu = config.device(device).npu
+    limits = npu.model_dump(include={"max_sram_bytes", "max_off_chip_bytes"}) if npu else {}
+    return {key: limit for key, limit in limits.items() if limit is not None}
+
+
+def memory_caps(config: Config, device: str) -> dict[str, dict[str, int]]:
+    """Return the same as a leaf of a rule's settings, which those of a device without such caps do not have."""
+    limits = memory_limits(config, device)
+    return {"memory": limits} if limits else {}
 
 
 def objective_file(config: Config) -> list[str]:

@@ -47,7 +47,8 @@ def machine(device: DeviceConfig) -> str:
 
 def machines(config: Config) -> dict[str, int]:
     """Return the capacity of every device's machine: `SHARES` for this machine, 1 for others."""
-    return {name: SHARES if name == THIS_MACHINE else 1 for name in sorted(set(map(machine, config.devices)))}
+    timed = [device for device in config.devices if device.kind != "ethos-u"]  # of which the model alone is here
+    return {name: SHARES if name == THIS_MACHINE else 1 for name in sorted(set(map(machine, timed)))}
 
 
 def measuring(config: Config) -> dict[str, Callable[[Any], int]]:
@@ -92,7 +93,7 @@ def share_out(workflow: Any, config: Config) -> None:
     """
     sizes = machines(config)
     resources = snakemake_private.resources_of_rules(workflow)
-    measuring_rules = [name for name, asked in resources.items() if set(sizes) <= set(asked)]
+    measuring_rules = [name for name, asked in resources.items() if sizes and set(sizes) <= set(asked)]
     snakemake_private.limit_resources(workflow, sizes)
     if THIS_MACHINE in sizes:
         for name in set(resources) - set(measuring_rules):

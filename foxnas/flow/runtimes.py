@@ -10,14 +10,25 @@ from importlib import metadata
 
 from foxnas.config.whole import Config
 from foxnas.device.config import DeviceConfig, Kind, MeasuredConfig
+from foxnas.device.npu import EstimatedConfig, NpuSettings
 from foxnas.device.provisioning.compatibility import INTERPRETERS
 from foxnas.flow.checkout import BASE
+from foxnas.flow.params import VELA_PINS
 
 
 def measured(config: Config, name: str) -> MeasuredConfig:
     """Return what a device's measurements depend on: its configuration, and the runtime."""
     device = config.device(name)
     return device.measured.model_copy(update={"runtime": _runtime(device)})
+
+
+def estimated(config: Config, name: str) -> EstimatedConfig:
+    """Return what a device's estimates depend on: its configuration, and the Vela that the workflow installs."""
+    npu = config.device(name).npu
+    assert npu
+    lines = [line.strip() for line in VELA_PINS.read_text().splitlines() if line.startswith("ethos-u-vela==")]
+    asked = npu.model_dump(include=set(NpuSettings.model_fields))
+    return EstimatedConfig(**asked, name=name, runtime=None if npu.executable else lines)
 
 
 def _runtime(device: DeviceConfig) -> list[str] | None:

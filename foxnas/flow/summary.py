@@ -43,6 +43,7 @@ _SHARDS = {
     "evaluate_subnets": "subnets evaluated",
     "time_subnets": "probes timed on {device}",
     "time_compiled": "probes timed on {device}",
+    "estimate_subnets": "probes estimated for {device}",
 }
 
 #: What a job of theirs says of the sessions that evaluated its shard.

@@ -9,9 +9,12 @@ from typing import Any
 from foxnas.errors import FoxnasError
 from foxnas.files.tables import read_json
 from foxnas.flow.snakemake_private import Job
-from foxnas.verdict.promises import broken, states
+from foxnas.verdict.promises import ESTIMATE, broken, states
 
 Row = tuple[str, ...]
+
+#: Rules that deploy what a compiler made of the winner.
+_COMPILED = ("deploy_compiled", "deploy_vela")
 
 #: What is shown where a number is not known.
 UNKNOWN = "-"
@@ -34,9 +37,9 @@ def deployed_models(jobs: Iterable[Job]) -> list[tuple[bool, Row]]:
     files: dict[tuple[str, str], str] = {}
     verdicts: dict[tuple[str, str], str] = {}
     for job in jobs:
-        if job.rule in ("deploy_winner", "deploy_compiled"):  # what the device runs is the later one
+        if job.rule in ("deploy_winner", *_COMPILED):  # what the device runs is the later one
             place = job.wildcards["device"], job.wildcards["budget"]
-            if job.rule == "deploy_compiled" or place not in files:
+            if job.rule in _COMPILED or place not in files:
                 files[place] = job.place("model")
         elif job.rule == "judge_model":
             verdicts[job.wildcards["device"], job.wildcards["budget"]] = job.output["validation"]
@@ -53,7 +56,7 @@ def _model(device: str, budget: str, file: str, validation: str | None) -> tuple
     row = (
         name,
         f"{promised:.4g} ms",
-        f"{median:.4g} ({upper:.4g}) ms",
+        f"{median:.4g} ms, estimated" if found.get("latency_is") == ESTIMATE else f"{median:.4g} ({upper:.4g}) ms",
         f"{found['int8_top1_percent']:.2f}%",
         _in_words(found),
         file,

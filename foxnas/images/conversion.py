@@ -22,7 +22,7 @@ FORMATS = [name for name in FORMATS if name in Image.OPEN]
 DAMAGED = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, Image.DecompressionBombError)
 
 #: What Pillow raises besides, by format, for content that it did not expect.
-_FURTHER = (RuntimeError, TypeError, KeyError, AttributeError, ArithmeticError)
+_FURTHER = (RuntimeError, TypeError, KeyError, AttributeError, ArithmeticError, AssertionError)
 
 _MODES = {1: "L", 3: "RGB"}
 _TAGS = {info.name: number for number, info in TAGS_V2.items()}
@@ -35,9 +35,10 @@ def damage_named() -> Iterator[None]:
     try:
         yield
     except _FURTHER as error:
-        raise OSError(f"it is damaged: {error}") from error
+        raise OSError(f"it is damaged: {str(error) or type(error).__name__}") from error
 
 
+@damage_named()
 def shown(opened: ImageFile.ImageFile, channels: int) -> Image.Image:
     """Return an opened image in 8-bit grey or colour, turned as its EXIF says, its transparent parts on white.
 
@@ -47,8 +48,7 @@ def shown(opened: ImageFile.ImageFile, channels: int) -> Image.Image:
     Raises ValueError when the file declares no whitest value, and what else of `DAMAGED` Pillow raises.
     """
     stored = opened.tile[0].args if opened.tile else None
-    with damage_named():
-        opened.load()
+    opened.load()
     # Orientation is a remark beside the picture: a damaged one leaves the picture as it is.
     with contextlib.suppress(*DAMAGED, *_FURTHER):
         ImageOps.exif_transpose(opened, in_place=True)

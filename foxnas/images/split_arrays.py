@@ -12,7 +12,6 @@ from foxnas.files.arrays import load_array
 from foxnas.images.config import DataConfig
 from foxnas.images.fashion_mnist import load_fashion_mnist
 from foxnas.images.labelled import LabelledImages, check_fits, digest, load_arrays, write_rows
-from foxnas.images.scenes import set_in_scene
 from foxnas.images.splits import deal, part_of_row
 
 
@@ -25,6 +24,8 @@ def split_arrays(data: DataConfig, channels: int, classes: int, source: Path, ta
     parts = load_fashion_mnist(source) if data.dataset == "fashion-mnist" else load_arrays(source)
     check_fits(parts, channels, classes)
     if data.scene is not None:
+        from foxnas.images.scenes import set_in_scene  # here, since it loads torch
+
         parts = [
             LabelledImages(
                 set_in_scene(part.images, **data.scene.model_dump(), rng=np.random.default_rng([data.seed, number])),

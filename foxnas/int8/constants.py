@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -15,10 +15,10 @@ PIXELS = Scale.of(1 / 255, -128)
 SIXTH = Constant(np.array([127], np.int8), Scale.of(1 / 6 / 255, -128))
 
 
-def centre(steps: Sequence[Step]) -> Constant | None:
-    """Return what `Kind.CENTRE` takes from the pixels, where a network has one."""
-    for step in steps:
-        if step.mean:
-            scale = max(step.mean) / 255
-            return Constant((np.array(step.mean) / scale - 128).round().astype(np.int8), Scale.of(scale, -128))
-    return None
+def pixel_mean(steps: Iterable[Step]) -> Constant | None:
+    """Return what `Kind.CENTRE` takes from the pixels, (channels,), if there is one."""
+    mean = next((step.mean for step in steps if step.mean), None)
+    if mean is None:
+        return None
+    scale = max(mean) / 255
+    return Constant((np.array(mean) / scale - 128).round().astype(np.int8), Scale.of(scale, -128))

@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from foxnas.int8.constants import PIXELS, SIXTH, centre
+from foxnas.int8.constants import PIXELS, SIXTH, pixel_mean
 from foxnas.int8.graph import Numbers, Scale, Weights, write_int8
 from foxnas.space.arch import Arch
 from foxnas.space.operators import Kind, Step, input_shape, steps_of
@@ -58,7 +58,7 @@ class ProbeWriter:
             if step.weight:
                 weights.append(self._draw(step, values[step.inputs[0]], len(weights), shared))
             values.append(_value_scale(step, values))
-        return write_int8(steps, shape, Numbers(values, weights, SIXTH, centre(steps)), whole)
+        return write_int8(steps, shape, Numbers(values, weights, SIXTH, pixel_mean(steps)), whole)
 
     def _draw(
         self, step: Step, read: Scale, number: int, shared: dict[tuple[object, ...], tuple[Scale, Scale]]

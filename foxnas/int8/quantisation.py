@@ -15,7 +15,7 @@ from typing import cast
 import numpy as np
 from torch import Tensor, nn
 
-from foxnas.int8.constants import PIXELS, SIXTH, centre
+from foxnas.int8.constants import PIXELS, SIXTH, pixel_mean
 from foxnas.int8.graph import Numbers, Scale, Weights
 from foxnas.space.operators import Kind, Step
 
@@ -52,7 +52,7 @@ def quantise(steps: Sequence[Step], layers: Sequence[nn.Conv2d | nn.Linear], ran
         values.append(value_scale(*spans[number + 1], _unit(step, read) * largest / _FINEST_OUTPUT))
         if weight is not None and bias is not None:
             weights.append(_weights(step, weight, bias, read[0], values[-1]))
-    return Numbers(values, weights, SIXTH, centre(steps))
+    return Numbers(values, weights, SIXTH, pixel_mean(steps))
 
 
 def value_scale(low: float, high: float, least: float = 0.0) -> Scale:

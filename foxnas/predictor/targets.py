@@ -9,7 +9,11 @@ import pandas as pd
 
 from foxnas.errors import FoxnasError
 from foxnas.files.tables import read_table
+from foxnas.settings.encoding import quoted, shown
 from foxnas.space.arch import Arch
+
+#: The squares of larger numbers, and sums of these, are beyond what a float holds.
+_LARGEST = 1e150
 
 #: Characters of a file's own heading that a message repeats: it may be no table at all.
 _LONGEST = 300
@@ -32,11 +36,13 @@ def read_target(path: Path, column: str, own: bool) -> tuple[list[str], list[flo
     if not own and "usable" in rows:
         rows = rows[rows["usable"]]
     numbers = pd.to_numeric(rows[column], errors="coerce")
-    if (bad := ~np.isfinite(numbers.to_numpy(float))).any():
+    if (bad := ~(np.abs(numbers.to_numpy(float)) < _LARGEST)).any():
         row = int(bad.argmax())
-        arch, value = rows["arch"].iloc[row], rows[column].tolist()[row]
+        arch, value = shown(str(rows["arch"].iloc[row])), rows[column].tolist()[row]
+        said = quoted(value) if isinstance(value, str) else repr(value)
+        wrong = "too large to compute with" if np.isfinite(numbers.iloc[row]) else "no number"
         raise FoxnasError(
-            f"{path}: row {row + 1} ({arch}) has {value!r} for {column}, which is no number; measure it again or "
+            f"{path}: row {row + 1} ({arch}) has {said} for {column}, which is {wrong}; measure it again or "
             "remove the row"
         )
     for number, text in enumerate(rows["arch"], 1):
@@ -54,7 +60,7 @@ def _plain(path: Path, column: str) -> pd.DataFrame:
         raise FoxnasError(f"{path}: cannot be read as CSV ({error})") from error
     for wanted in ("arch", column):
         if wanted not in rows:
-            columns = [name if name.isprintable() else repr(name) for name in map(str, rows.columns)]
+            columns = [shown(str(name)) for name in rows.columns]
             raise FoxnasError(
                 f"{path}: has no column {wanted!r} (it has {', '.join(columns)[:_LONGEST]}); add it, or correct "
                 "predictors.further_targets"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from foxnas.accuracy.outcomes import TARGETS
+from foxnas.device import npu
 from foxnas.edgetpu.columns import FIGURES
 from foxnas.errors import FoxnasError
 from foxnas.files.tables import read_json, read_provenance, read_table
@@ -23,6 +24,9 @@ from foxnas.space.space import SearchSpace
 from foxnas.verdict.promises import complete
 
 MadeBy = Mapping[str, Any]
+
+#: What a compiler's estimate is called wherever a latency is shown.
+ESTIMATED = "estimated latency"
 
 _CANDIDATE = ["id", "arch", "source", "accuracy", "latency_ms"]
 _INTERVALS = [
@@ -123,6 +127,13 @@ class DeviceRun:
     """By image size, what made each shard of the latencies."""
     compiled: pd.DataFrame | None = None
     """For an Edge TPU, what the compiler said of every measured subnet, `foxnas.edgetpu.columns.FIGURES`."""
+    vela: pd.DataFrame | None = None
+    """For an Ethos-U, what Vela said of every subnet, `foxnas.device.npu.FIGURES`; latencies are its estimates."""
+
+    @property
+    def latency_name(self) -> str:
+        """How its latencies are called: by what they are."""
+        return "latency" if self.vela is None else ESTIMATED
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,6 +184,8 @@ def read_run(files: PageFiles) -> Run:
 
 def _device(files: PageFiles, device: str) -> DeviceRun:
     tables = files.latency(device)
+    first, latency = read_table(tables[files.sizes[0]]), _fits_of(files, f"latency-{device}")
+    estimated = npu.FIGURES[0] in first
     columns = [
         "latency_ms", "mad_ms", "attempts", "disagreement_percent", "drift_percent", "usable", "reason",
         "batch", "dtype", "signedness", "io_dtype", "executor", "fallback_operators", "clock_mhz", "temperature_c",
@@ -181,12 +194,13 @@ def _device(files: PageFiles, device: str) -> DeviceRun:
     return DeviceRun(
         name=device,
         subnets=both_measured(accuracies, list(tables.values()), [*TARGETS.values(), "images"], columns),
-        latency=_fits_of(files, f"latency-{device}"),
+        latency={size: _named(fits, ESTIMATED) for size, fits in latency.items()} if estimated else latency,
         further={name: _fits_of(files, f"{name}-{device}") for name in files.further_targets},
         budgets=tuple(_budget(files, device, budget) for budget in files.budgets),
         baselines=read_json(files.baselines(device), _BASELINES),
         made_by={size: _shards(read_provenance(table)) for size, table in tables.items()},
-        compiled=pool(list(tables.values()), FIGURES) if FIGURES[0] in read_table(tables[files.sizes[0]]) else None,
+        compiled=pool(list(tables.values()), FIGURES) if FIGURES[0] in first else None,
+        vela=pool(list(tables.values()), npu.FIGURES) if estimated else None,
     )
 
 
@@ -217,6 +231,11 @@ def _budget(files: PageFiles, device: str, budget: str) -> BudgetRun:
             "validation": validation["made_by"],
         },
     )
+
+
+def _named(fits: Fits, target: str) -> Fits:
+    """Return the same fits, called otherwise on axes."""
+    return replace(fits, predictors={form: replace(one, target=target) for form, one in fits.predictors.items()})
 
 
 def _fits_of(files: PageFiles, name: str) -> dict[int, Fits]:

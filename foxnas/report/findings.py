@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Mapping
+
+import pandas as pd
 
 from foxnas.report.data import DeviceRun, Fits, Run
 from foxnas.report.effects import KNOBS, knob_effects
@@ -15,12 +19,13 @@ def findings(run: Run, device: DeviceRun, found: list[Lead]) -> list[str]:
     """Return the sentences for one device."""
     return [
         *_compilation(device),
+        *_estimation(device),
         _promises(device),
         _models(device),
         _baselines(device, found),
         _predictors(run, device),
         _knobs(run.accuracy, TARGET_NAMES[run.searched_for]),
-        _knobs(device.latency, "latency"),
+        _knobs(device.latency, device.latency_name),
         _searches(device),
     ]
 
@@ -39,14 +44,34 @@ def _compilation(device: DeviceRun) -> list[str]:
     ]
 
 
+def _estimation(device: DeviceRun) -> list[str]:
+    """For an Ethos-U: what its latencies are, and how many subnets have none."""
+    said = device.vela
+    if said is None:
+        return []
+    lost, fallen = int(said["compiled_bytes"].isna().sum()), said["fallbacks"].fillna("")
+    names = Counter(name for text in fallen if text for name in json.loads(text))
+    named = f" ({', '.join(f'{name} in {count:,}' for name, count in names.most_common())})" if names else ""
+    return [
+        f"Latencies on {device.name} are estimates of Arm's compiler Vela, by its model of the NPU: nothing was timed. "
+        f"Of the {len(said):,} probes, {lost:,} could not be compiled, and {int((fallen != '').sum()):,} have "
+        f"operators that fall back to the CPU{named}; they have no estimate and are in no fit. The others use "
+        f"{_kib(said['sram_bytes'])} of SRAM and {_kib(said['off_chip_bytes'])} off the chip."
+    ]
+
+
+def _kib(sizes: pd.Series) -> str:
+    return f"{sizes.min() / 1024:,.0f} to {sizes.max() / 1024:,.0f} KiB"
+
+
 def _promises(device: DeviceRun) -> str:
     deployed = len(device.budgets)
     in_time = sum(bool(b.validation["latency_kept"]) for b in device.budgets)
     accurate = sum(bool(b.validation["accuracy_kept"]) for b in device.budgets)
     worst = max(device.budgets, key=lambda b: b.validation["drop_percent"]).validation["drop_percent"]
+    how = "measured with the deployed file in new sessions" if device.vela is None else "by the estimate"
     said = (
-        f"{_of(in_time, deployed)} deployed int8 models {_keep(in_time)} the latency budget on {device.name}, "
-        "measured with the deployed file in new sessions; "
+        f"{_of(in_time, deployed)} deployed int8 models {_keep(in_time)} the latency budget on {device.name}, {how}; "
         f"{_of(accurate, deployed).lower()} lose no more top-1 against float than promised "
         f"(largest loss on the test split: {decimals(worst, 2)} points)."
     )
@@ -63,9 +88,10 @@ def _promises(device: DeviceRun) -> str:
 
 
 def _models(device: DeviceRun) -> str:
+    about = "" if device.vela is None else "an estimated "
     each = [
-        f"{b.validation['int8_top1_percent']:.2f}% top-1 in {milliseconds(b.validation['latency_median_ms'])} ms "
-        f"(budget {b.name}: {milliseconds(b.budget_ms)} ms)"
+        f"{b.validation['int8_top1_percent']:.2f}% top-1 in {about}"
+        f"{milliseconds(b.validation['latency_median_ms'])} ms (budget {b.name}: {milliseconds(b.budget_ms)} ms)"
         for b in device.budgets
     ]
     images = device.budgets[0].validation["test_images"]
@@ -86,17 +112,22 @@ def _baselines(device: DeviceRun, found: list[Lead]) -> str:
 
 def _predictors(run: Run, device: DeviceRun) -> str:
     parts = []
-    for name, fits in ((TARGET_NAMES[run.searched_for], run.accuracy), ("latency", device.latency)):
+    for name, fits in ((TARGET_NAMES[run.searched_for], run.accuracy), (device.latency_name, device.latency)):
         qualities = [fit.predictor.quality for fit in fits.values() if fit.predictor.quality]
         values, unseen = [q.adjusted_r2 for q in qualities], [q.r2_cv for q in qualities]
         form = next(iter(fits.values())).form
         ceilings = [fit.ceilings[fit.target] for fit in fits.values() if fit.target in fit.ceilings]
         above = f", where noise allows {r2(min(ceilings))} to {r2(max(ceilings))}" if ceilings else ""
         parts.append(
-            f"{r2(min(values))} to {r2(max(values))} for {name} ({form} form{above}; held out, "
+            f"{r2(min(values))} to {r2(max(values))} for {name} ({form} form{_bent(fits)}{above}; held out, "
             f"R² is {r2(min(unseen))} to {r2(max(unseen))})"
         )
     return f"Over the {len(run.sizes)} image sizes the regressions explain an adjusted R² of {' and of '.join(parts)}."
+
+
+def _bent(fits: Mapping[int, Fits]) -> str:
+    bent = sum(fit.predictor.link.asymptote is not None for fit in fits.values())
+    return f", saturating at {bent} of {len(fits)} sizes" if bent else ""
 
 
 def _knobs(fits: Mapping[int, Fits], target: str) -> str:
@@ -123,7 +154,8 @@ def _searches(device: DeviceRun) -> str:
     else:
         ended = f"{_of(exact, len(gaps))} searches ended exactly at the proven optimum of the predictors"
         ended += "" if exact == len(gaps) else f", the rest {farthest} it"
-    return f"{ended}; which predictions to believe was then decided by measuring."
+    decided = "measuring" if device.vela is None else "compiling"
+    return f"{ended}; which predictions to believe was then decided by {decided}."
 
 
 def _of(some: int, everything: int) -> str:

@@ -16,7 +16,7 @@ from foxnas.predictor.model import Predictor
 from foxnas.report.data import Fits
 from foxnas.report.fit_panels import draw_fit, draw_knobs, draw_quantiles, draw_residuals
 from foxnas.report.svg import Chart, Margins, Scale, frame, mark
-from foxnas.report.targets import difference_unit, name_of, unit_of
+from foxnas.report.targets import difference_unit, unit_of
 
 TERM_NAMES = {
     "D": "D", "E_avg": "mean E", "K_avg": "mean K", "E_first": "E first", "K_first": "K first",
@@ -87,14 +87,14 @@ def fit_rows(fits: Mapping[int, Fits], target: str) -> list[FitRow]:
     ]  # fmt: skip
 
 
-def draw_overview(fits: Mapping[int, Fits], target: str) -> Markup:
+def draw_overview(fits: Mapping[int, Fits], target: str, name: str) -> Markup:
     """Draw adjusted and cross-validated R^2 of every form over the image sizes, under the noise ceiling."""
     rows = fit_rows(fits, target)
     sizes = sorted({row.image_size for row in rows})
     values = [v for row in rows for v in (_adjusted(row.predictor), _cross_validated(row.predictor))]
     chart = Chart(
         372, 250, [-0.5, len(sizes) - 0.5], [*values, 1.0, *(row.ceiling for row in rows if row.ceiling is not None)],
-        x_label="image size, px", y_label="R² (share of variance)", title=f"R² of the fits of {name_of(target)}",
+        x_label="image size, px", y_label="R² (share of variance)", title=f"R² of the fits of {name}",
         margins=Margins(left=60, right=8, top=10, bottom=42), margin=0.03,
     )  # fmt: skip
     places = [(form, link) for form in FORMS for link in LINKS if any((r.form, r.link) == (form, link) for r in rows)]

@@ -75,6 +75,7 @@ def _device(run: Run, device: DeviceRun, page: Path) -> dict[str, Any]:
     accuracy = f"{TARGET_NAMES[run.searched_for]}, %"
     return {
         "run": device,
+        "estimated": device.vela is not None,
         "findings": findings(run, device, rows),
         "budgets": [_budget(run, device, budget, page, accuracy) for budget in device.budgets],
         "plane": draw_plane(run, device),
@@ -82,7 +83,7 @@ def _device(run: Run, device: DeviceRun, page: Path) -> dict[str, Any]:
         "leads_axis": axis,
         "sections": [
             *(_section(run.accuracy, target) for target in ("top1", "probability")),
-            _section(device.latency, "latency"),
+            _section(device.latency, "latency", named=device.latency_name),
             *(_section(fits, name, searched=False) for name, fits in device.further.items()),
         ],
         "links": fitted.link_rows(run.accuracy),
@@ -106,11 +107,10 @@ def _budget(run: Run, device: DeviceRun, budget: BudgetRun, page: Path, accuracy
     }
 
 
-def _section(fits: Mapping[int, fitted.Fits], target: str, searched: bool = True) -> Section:
-    chosen = next(iter(fits.values())).target == target
+def _section(fits: Mapping[int, fitted.Fits], target: str, searched: bool = True, named: str = "") -> Section:
+    chosen, name = next(iter(fits.values())).target == target, named or name_of(target)
     return Section(
-        target, name_of(target), chosen and searched, fitted.fit_rows(fits, target),
-        fitted.draw_overview(fits, target),
+        target, name, chosen and searched, fitted.fit_rows(fits, target), fitted.draw_overview(fits, target, name),
         [fitted.diagnose(of_size, size) for size, of_size in fits.items()] if chosen else [],
     )  # fmt: skip
 

@@ -73,9 +73,9 @@ def draw_plane(run: Run, device: DeviceRun) -> Plane:
     all_top1 = [*table["top1_percent"], *front_top1, *(v["int8_top1_percent"] for v in validated)]
     logarithmic = max(all_ms) / min(all_ms) > LOG_FROM_RATIO
     chart = Chart(
-        1120, 600, all_ms, all_top1,
-        x_label=f"latency on {device.name}, ms{' (logarithmic)' if logarithmic else ''}", y_label="top-1, %",
-        title=f"Accuracy against latency of {len(table)} subnets on {device.name}",
+        1120, 600, all_ms, all_top1, y_label="top-1, %",
+        x_label=f"{device.latency_name} on {device.name}, ms{' (logarithmic)' if logarithmic else ''}",
+        title=f"Accuracy against {device.latency_name} of {len(table)} subnets on {device.name}",
         log_x=logarithmic, margins=Margins(left=54, right=14, top=48, bottom=44), margin=0.025,
     )  # fmt: skip
     points: list[list[Any]] = []
@@ -125,6 +125,9 @@ def draw_plane(run: Run, device: DeviceRun) -> Plane:
     chart.raw("</g>")
     chart.raw('<circle class="pointer" r="8" visibility="hidden"/>')
     said = [_KINDS.get(look, _MEASURED) for look, _, _ in kinds]
+    if device.vela is not None:
+        said = [what.replace(" in new sessions", "").replace("file measured", "file estimated by Vela")
+                .replace("probe measured", "probe estimated by Vela") for what in said]  # fmt: skip
     weights = [_WEIGHTS.get(look, 1.0) for look, _, _ in kinds]
     named = [[name, what, weight] for (_, name, _), what, weight in zip(kinds, said, weights, strict=True)]
     data = {"points": points, "kinds": named}
@@ -144,8 +147,8 @@ def draw_close_up(run: Run, device: DeviceRun, budget: BudgetRun) -> Markup:
               low, high]  # fmt: skip
     all_top1 = [*both["predicted_top1"], *both["int8_top1_percent"], v["int8_top1_percent"], *front_top1[near]]
     chart = Chart(
-        372, 320, all_ms, all_top1, x_label="latency, ms", y_label="top-1, %",
-        title=f"Candidates of budget {budget.name}: predicted and measured",
+        372, 320, all_ms, all_top1, x_label=f"{device.latency_name}, ms", y_label="top-1, %",
+        title=f"Candidates of budget {budget.name}: predicted and {'measured' if device.vela is None else 'estimated'}",
         margins=Margins(left=50, right=10, top=24, bottom=42), margin=0.06,
     )  # fmt: skip
     shown = device.subnets[device.subnets["usable"]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -39,7 +40,8 @@ class Budget:
         if (self.ms is None) == (self.percentile is None):
             raise FoxnasError(f"a budget is either milliseconds or a percentile: {_FORMS}")
         if self.ms is not None and not (math.isfinite(self.ms) and self.ms > 0):
-            raise FoxnasError(f"budget {self.ms} ms must be above 0")
+            wanted = "above 0" if self.ms <= 0 else "a finite number above 0"
+            raise FoxnasError(f"budget {self.ms} ms must be {wanted}")
         if len(self.name) > _LONGEST_NAME:
             raise FoxnasError(
                 f"budget {self.name[:20]}...: is too small, too large or too exact to name a folder; {_FORMS}"
@@ -53,7 +55,7 @@ class Budget:
         if isinstance(value, Budget):
             return value
         if isinstance(value, int | float) and not isinstance(value, bool):
-            return cls(ms=float(value))
+            return cls(ms=float(value) if abs(value) <= sys.float_info.max else math.inf)
         if not isinstance(value, str):
             raise FoxnasError(f"budget {value!r} is not understood: {_FORMS}")
         if match := re.fullmatch(r"\s*[pP]\s*(\d+(?:\.\d+)?)\s*", value):

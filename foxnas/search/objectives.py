@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -54,6 +55,16 @@ class CostCap:
         return found.astype(float)
 
 
+@dataclass(frozen=True, eq=False)
+class PredictedCost:
+    """What further regressions predict, as a cap's `cost`: a landscape over the same classes has it for a latency."""
+
+    landscape: Landscape
+
+    def __call__(self, batch: Batch) -> FloatArray:
+        return self.landscape.batch(batch.sizes, batch.classes).latency_ms
+
+
 @dataclass(frozen=True)
 class Lack:
     """Accuracy with its sign turned, as a cap's `cost`: at most -floor is at least the floor."""
@@ -75,13 +86,15 @@ class Score:
         return self.goal.scores(figures(batch, self.costs))
 
 
-def problem_of(landscape: Landscape, budget_ms: float, goal: Goal, caps: Caps) -> SearchProblem:
-    """Return the search problem of a goal under a latency budget and caps.
+def problem_of(
+    landscape: Landscape, budget_ms: float, goal: Goal, caps: Caps, predicted: Sequence[Cap] = ()
+) -> SearchProblem:
+    """Return the search problem of a goal under a latency budget and caps, those on `PredictedCost` among them.
 
     Where costs matter, the landscape tells classes apart that the predictors do not (`Landscape.merged`).
     """
     linear = isinstance(goal.score, Linear)
-    if caps.limits or not linear:
+    if caps.limits or predicted or not linear:
         landscape = dataclasses.replace(landscape, merged=False)
     costs = ClassCosts(landscape)
     monotone = isinstance(goal.score, Linear) and goal.score.accuracy >= 0 >= goal.score.latency_ms
@@ -89,7 +102,7 @@ def problem_of(landscape: Landscape, budget_ms: float, goal: Goal, caps: Caps) -
     further = [Cap(name, "", limit, CostCap(costs, COSTS.index(name))) for name, limit in caps.limits.items()]
     if goal.accuracy_floor is not None:
         further.insert(0, Cap("accuracy floor", "", -goal.accuracy_floor, Lack(), monotone=True))
-    return SearchProblem(landscape, budget_ms, objective, tuple(further))
+    return SearchProblem(landscape, budget_ms, objective, (*further, *predicted))
 
 
 def figures(batch: Batch, costs: ClassCosts) -> Figures:

@@ -16,6 +16,7 @@ from functools import cached_property
 import numpy as np
 
 from foxnas.errors import FoxnasError
+from foxnas.settings.encoding import quoted
 
 Layer = tuple[int, int]
 """(kernel size K, expansion ratio E) of one layer."""
@@ -52,12 +53,14 @@ class Arch:
         """Inverse of `text`. Raises FoxnasError when the text has another form."""
         head, *units = text.strip().split("_")
         if not (size := re.fullmatch(r"r([1-9]\d*)", head)) or not units:
-            raise FoxnasError(f"{text!r} is not an architecture: expected r<size>_k<K>e<E>.k<K>e<E>_...")
+            raise FoxnasError(f"{quoted(text)} is not an architecture: expected r<size>_k<K>e<E>.k<K>e<E>_...")
         parsed = []
         for unit in units:
             layers = [re.fullmatch(r"k([1-9]\d*)e([1-9]\d*)", layer) for layer in unit.split(".")]
             if not all(layers):
-                raise FoxnasError(f"{text!r} is not an architecture: unit {unit!r} is not k<K>e<E>.k<K>e<E>...")
+                raise FoxnasError(
+                    f"{quoted(text)} is not an architecture: unit {quoted(unit)} is not k<K>e<E>.k<K>e<E>..."
+                )
             parsed.append(tuple((int(m[1]), int(m[2])) for m in layers if m))
         return cls(int(size[1]), tuple(parsed))
 

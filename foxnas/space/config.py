@@ -63,6 +63,10 @@ def _declaration(name: object, above: tuple[object, ...] = ()) -> dict[str, Any]
         raise FoxnasError(f"space {path}: is nested deeper than any space; is it the file that you mean?") from error
     except yaml.YAMLError as error:
         raise FoxnasError(f"space {path}: is not YAML: {error}") from error
+    except FoxnasError:
+        raise
+    except ValueError as error:  # a date or a number that is none
+        raise FoxnasError(f"space {path}: has a value that cannot be read: {str(error).partition(';')[0]}") from error
     if not isinstance(value, dict):
         raise FoxnasError(f"space {path}: expected keys and values, found {type(value).__name__}")
     if "base" not in value:

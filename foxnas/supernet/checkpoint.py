@@ -14,6 +14,7 @@ from torch import Tensor
 
 from foxnas.errors import FoxnasError
 from foxnas.files.provenance import TAKEN_BY
+from foxnas.settings.encoding import shown as spoken
 from foxnas.space.space import SearchSpace
 from foxnas.supernet import lite, ofa
 from foxnas.supernet.model import Supernet
@@ -96,7 +97,7 @@ def _check_tensors(path: Path, supernet: Supernet, weights: Mapping[str, Tensor]
     extra = [name for name in weights if name not in wanted]
     misshapen = [name for name, shape in wanted.items() if name in weights and tuple(weights[name].shape) != shape]
     problems = [f"{shown.get(name, name)} is missing" for name in missing]
-    problems += [f"{name} is not of this space" for name in extra]
+    problems += [f"{spoken(name)} is not of this space" for name in extra]
     problems += [
         f"{shown.get(name, name)} has shape {tuple(weights[name].shape)} instead of {wanted[name]}"
         for name in misshapen

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from foxnas.errors import FoxnasError
 from foxnas.files.tables import MAKE_ANEW, replacing
+from foxnas.settings.encoding import shown
 
 _DIGEST = "tensors_sha256"
 
@@ -95,9 +96,11 @@ def _checked(file: TensorFile) -> TensorFile:
     """Return the file with plain names, or raise FoxnasError that names the first tensor that cannot be weights."""
     for name, tensor in file.tensors.items():
         if not isinstance(name, str):
-            raise FoxnasError(f"checkpoint {file.path} holds no state dict: its names are not all text: {name!r}")
+            raise FoxnasError(
+                f"checkpoint {file.path} holds no state dict: its names are not all text: {repr(name)[:_NAME]}"
+            )
         if problem := _problem(name, tensor):
-            raise FoxnasError(f"checkpoint {file.path}: {name[:_NAME]} {problem}")
+            raise FoxnasError(f"checkpoint {file.path}: {shown(name, _NAME)} {problem}")
     weights = [tensor for tensor in file.tensors.values() if tensor.ndim > 1]
     if weights and not any(tensor.any() for tensor in weights):
         raise FoxnasError(
@@ -169,7 +172,11 @@ def _read_torch(path: Path) -> TensorFile:
     if isinstance(value, dict) and isinstance(value.get("state_dict"), dict):
         value = value["state_dict"]
     if not isinstance(value, dict) or not value or not all(isinstance(t, Tensor) for t in value.values()):
-        keys = f", found {', '.join(map(str, list(value)[:3]))}" if isinstance(value, dict) and value else ""
+        keys = (
+            f", found {', '.join(shown(str(key), _NAME) for key in list(value)[:3])}"
+            if isinstance(value, dict) and value
+            else ""
+        )
         raise FoxnasError(
             f"checkpoint {path} holds no state dict: expected tensors by name, or those under state_dict{keys}"
         )

@@ -8,6 +8,11 @@ from typing import Any
 
 from foxnas.files.rerun import rerun
 
+#: Under `latency_is`, in every file that has a compiler's estimate in the place of a measured latency.
+ESTIMATE = "estimate"
+
+_LOOSEN = "raise the budget, or add a larger value to search.reserves_percent"
+
 #: What a candidate that was tried has, by the name that it has in a verdict.
 _TRIED = {"arch": "arch", "source": "source", "latency_median_ms": "median_ms", "latency_upper_ms": "upper_ms"}
 
@@ -56,6 +61,11 @@ def broken(device: str, validation: Mapping[str, Any], place: Path) -> list[str]
 
 def _latency(validation: Mapping[str, Any], place: Path) -> str:
     reason, tried = validation["latency_reason"], len(validation["tried"])
+    if validation.get("latency_is") == ESTIMATE:
+        if not validation["verified_candidates"]:
+            return f"no model keeps it: {reason}"
+        closest = f"the closest is estimated at {validation['latency_median_ms']:.4g} ms"
+        return f"no model keeps it ({validation['budget_ms']:.4g} ms): {closest}. {_LOOSEN[0].upper()}{_LOOSEN[1:]}"
     if not validation["verified_candidates"]:
         space, of_budget = place.parents[3], place.parent.relative_to(place.parents[2])  # <space>/deploy/<of_budget>
         again = rerun(space / "search" / of_budget / "*" / "timed.json")
@@ -69,5 +79,5 @@ def _latency(validation: Mapping[str, Any], place: Path) -> str:
         return f"undecided whether a model keeps it {figures}; {reason}: {again}"
     return (
         f"no model keeps it {figures}. If a disturbance made this verdict, validate again on a quiet device: {again}; "
-        "else raise the budget, or add a larger value to search.reserves_percent"
+        f"else {_LOOSEN}"
     )

@@ -58,7 +58,10 @@ def measurements(exported: Sequence[Path], latencies: Sequence[Path]) -> pd.Data
         )
     timed_batches = [rows for rows in batches if len(rows)]
     if not timed_batches:
-        raise FoxnasError(f"{', '.join(map(str, latencies))}: no candidate was timed; delete the files and run again")
+        raise FoxnasError(
+            f"{', '.join(map(str, latencies))}: no candidate was timed; delete the files and run again, "
+            "or see in the logs of their batches why none could be"
+        )
     return pd.concat(timed_batches, ignore_index=True)
 
 

@@ -19,7 +19,7 @@ from tests.support.invalidation import BASES, changed
 from tests.support.scripts import ROOT
 
 OURS = {
-    "run_strategies", "evaluate_found", "time_found", "compile_found", "time_compiled_found",
+    "run_strategies", "evaluate_found", "time_found", "compile_found", "time_compiled_found", "estimate_found",
     "compare_accuracy_predictors", "compare_latency_predictors", *ASKED_FOR,
 }  # fmt: skip
 
@@ -38,7 +38,7 @@ def ran(text: str) -> set[str]:
 def test_the_default_run_makes_none_of_it_and_a_target_nothing_else(run: Path) -> None:
     assert not ran((run / "terminal.txt").read_text()) & OURS
     later = (run / "asked-for.txt").read_text()
-    assert ran(later) == OURS - {"compile_found", "time_compiled_found"}
+    assert ran(later) == OURS - {"compile_found", "time_compiled_found", "estimate_found"}
     # Two image sizes of one shard, which the default run has measured.
     assert " subnets evaluated 0 200 probes timed on local 0 200 " in " ".join(later.split())
     for page in ("strategies", "predictors"):
@@ -97,7 +97,7 @@ def test_as_a_module_with_a_prefix_everything_is_below_it(tmp_path: Path) -> Non
         tmp_path, "snakemake --cores 1 --dry-run --printshellcmds foxnas_compare_strategies foxnas_compare_predictors"
     )
     plan = planned(said)
-    assert {f"foxnas_{rule}" for rule in OURS - {"compile_found", "time_compiled_found"}} <= plan
+    assert {f"foxnas_{rule}" for rule in OURS - {"compile_found", "time_compiled_found", "estimate_found"}} <= plan
     assert not {"foxnas_write_report", "foxnas_export_candidates"} & plan
     assert set(re.findall(r"--page (\S+)", said)) == {
         "nas/results/mini/strategies.html",

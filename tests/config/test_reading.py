@@ -76,6 +76,28 @@ def test_what_yaml_reads_as_something_else_is_refused_with_place_and_fix(
 
 
 @pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("2021-13-45", r"2021-13-45 is no date \(month must be in 1..12\)"),
+        (
+            "9" * 5_000,
+            r"'9{40}'... is no number \(Exceeds the limit \(4300 digits\) for integer string conversion: [^;]*\)",
+        ),
+    ],
+    ids=["date", "digits"],
+)
+def test_a_date_or_number_that_is_none_is_named(written: str, said: str, tmp_path: Path) -> None:
+    with pytest.raises(FoxnasError, match=rf"search.other.1: {said}; correct it \(.*mine.yaml, line 3\)$"):
+        layer(tmp_path, f"search:\n  seed: 1\n  other: [2, {written}]\n")
+    (problem,) = typed({"search": {"other": ["2", written]}}, "--config").problems
+    assert re.fullmatch(rf"search.other.1: {said}; correct it \(--config\)", problem)
+    assert layer(tmp_path, f"a: '{written}'\n").problems == []  # quotes make it a text
+    (tmp_path / "mine.yaml").write_text(f"name: {written}\n")
+    with pytest.raises(FoxnasError, match=r"^space .*mine.yaml: has a value that cannot be read: [^;]*$"):
+        read_space(str(tmp_path / "mine.yaml"))
+
+
+@pytest.mark.parametrize(
     ("content", "said"),
     [
         ("folder: \xe9t\xe9".encode("latin-1"), "is not UTF-8 text (invalid continuation byte at byte 8); save it as"),

@@ -44,13 +44,14 @@ STAGES = {
     "analysis": ("sampling", "predictors", "search", "strategies", "report"),
     "training": ("data", "supernet", "accuracy"),
     "export": ("export", "validation"),
-    "measuring": ("devices", "latency", "edgetpu"),
+    "measuring": ("devices", "latency", "edgetpu", "ethosu"),
 }
 #: Of a stage's rules, those that run in another stage's environment.
 ELSEWHERE = {
     "score_predictors": "training", "evaluate_subnets": "training", "compare_baselines": "training",
     "time_subnets": "measuring", "time_models": "measuring", "confirm_latency": "measuring",
     "validate_on_device": "measuring", "compile_probes": "measuring", "time_compiled": "measuring",
+    "estimate_subnets": "measuring",
 }  # fmt: skip
 DISTRIBUTIONS = {
     "yaml": "pyyaml", "sklearn": "scikit-learn", "ai_edge_litert": "ai-edge-litert", "PIL": "pillow",

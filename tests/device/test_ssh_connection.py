@@ -239,6 +239,12 @@ def test_a_host_never_met_is_taken_for_misspelt(server: Sshd, opened: list[SshTr
         echo(config, opened)
 
 
+@pytest.mark.parametrize("name", ["pi..local", ".", "x" * 304, "\u00e9" * 70], ids=["dots", "dot", "long", "accents"])
+def test_a_name_that_no_host_can_have_is_one_sentence(name: str, opened: list[SshTransport]) -> None:
+    with pytest.raises(FoxnasError, match=r"^SSH host .{1,110}: no host has such a name: between two dots"):
+        echo(SshConfig(host=name, config_file="/dev/null"), opened)
+
+
 class PasswordServer(paramiko.ServerInterface):
     """Lets in who knows the password; OpenSSH would need an account with one."""
 

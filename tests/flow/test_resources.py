@@ -224,5 +224,21 @@ def test_the_memory_asked_for_grows_with_the_size_and_knows_all_of_them(config: 
     assert ask(wildcards=SimpleNamespace(size="16"), attempt=3) == 3 * small
 
 
+def test_a_device_that_is_estimated_is_no_machine_and_none_of_its_jobs_waits_for_one(tmp_path: Path) -> None:
+    raw = raw_config()
+    raw["devices"] = [{"name": "npu", "kind": "ethos-u", "npu": {
+        "accelerator_config": "ethos-u55-256", "system_config": "Ethos_U55_High_End_Embedded",
+        "memory_mode": "Shared_Sram",
+    }}]  # fmt: skip
+    raw["predictors"]["further_targets"] = []
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(raw))
+    assert jobs.machines(built(path)) == {}
+    rules = {rule: is_local for rule, _, is_local, _, _ in scheduled(tmp_path, path)}
+    assert not set(rules) & {*MEASURING, "provision_device"}
+    assert not rules["estimate_subnets"]
+    assert not rules["evaluate_subnets"]
+
+
 if __name__ == "__main__":
     _print_scheduled(**json.loads(sys.argv[1]))

@@ -58,3 +58,22 @@ def test_a_changed_pin_is_another_measurement_on_devices_that_get_it(
     assert asked("numpy") == as_it_is
     assert {name for name, pins in asked("torch").items() if pins != as_it_is[name]} == {"gpu"}
     assert {name for name, pins in asked("tflite-runtime").items() if pins != as_it_is[name]} == {"pi", "coral"}
+
+
+def test_an_estimate_depends_on_the_vela_that_is_installed_or_on_none_where_the_user_has_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of its environment the compiler alone counts, as of a device's the interpreter."""
+    raw = BASES["npu"].config()
+    (device,) = raw["devices"]
+    raw["devices"].append({**device, "name": "own", "npu": {**device["npu"], "executable": "vela"}})
+    both = Config.model_validate(raw)
+    pinned = runtimes.estimated(both, "npu")
+    assert pinned.runtime == [line for line in runtimes.VELA_PINS.read_text().splitlines() if "vela==" in line]
+    assert runtimes.estimated(both, "own").runtime is None
+    for package, same in (("numpy", True), ("ethos-u-vela", False)):
+        changed = tmp_path / package
+        changed.write_text(runtimes.VELA_PINS.read_text().replace(f"{package}==", f"{package}==9"))
+        with monkeypatch.context() as patch:
+            patch.setattr(runtimes, "VELA_PINS", changed)
+            assert (runtimes.estimated(both, "npu") == pinned) == same

@@ -31,15 +31,27 @@ class BadInput(NamedTuple):
     use: Use
 
 
+_NPU: dict[str, Any] = {
+    "name": "npu", "kind": "ethos-u", "npu": {
+        "accelerator_config": "ethos-u55-256", "system_config": "Ethos_U55_High_End_Embedded",
+        "memory_mode": "Shared_Sram",
+    },
+}  # fmt: skip
+
 #: Of a config that is right otherwise: key and value.
 VALUES: list[tuple[str, Any]] = [
     ("sampling.subnet", 3), ("wibble", 3), ("sampling.subnets", "300"), ("sampling.subnets", 30),
     ("supernet.source", "trian"), ("supernet.source", "pretrained"), ("supernet.checkpoint", None),
     ("supernet.checkpoint", "we{i}ghts.pt"), ("budgets", []), ("budgets", "p25"), ("budgets", [True]),
     ("budgets", ["p25", "q50"]), ("budgets", ["p101"]), ("budgets", [0]), ("budgets", [-2.5]),
-    ("budgets", [float("inf")]), ("budgets", ["p25", "p25.0"]), ("budgets", [[1]]), ("search", None),
-    ("search.seed", -1), ("search.annealing.guided", 1), ("validation.max_drop_percent", float("nan")),
+    ("budgets", [float("inf")]), ("budgets", [10**400]), ("budgets", ["p25", "p25.0"]), ("budgets", [[1]]),
+    ("search", None), ("search.seed", -1), ("search.annealing.guided", 1),
+    ("validation.max_drop_percent", float("nan")),
     ("devices", []), ("devices", {"name": "pi"}), ("devices.0.kind", "tfilte"), ("devices.0.kind", "torch"),
+    ("devices.0.kind", "ethos-u"), ("devices", [_NPU | {"ssh": {"host": "pi"}}]), ("devices.0.npu", _NPU["npu"]),
+    ("devices", [_NPU | {"npu": {**_NPU["npu"], "accelerator_config": "ethos-u65-256"}}]),
+    ("devices", [_NPU | {"npu": {**_NPU["npu"], "memory_mode": "Dedicated_Sram"}}]),
+    ("devices", [_NPU | {"npu": {**_NPU["npu"], "system_config": "Ethos_U55_High_End"}}]),
     ("devices.0.ssh", "pi"), ("devices.0.ssh", {}), ("devices.0.ssh", {"host": "pi", "port": 70000}),
     ("devices.0.protocol", [3]), ("devices.0.protocol.threads", 0), ("accuracy.recalibration_images", 99999),
     ("data.folder", 3), ("data.dataset", "ImageNet"), ("data.splits.fit", 0),
@@ -84,6 +96,9 @@ FILES: list[tuple[str, bytes]] = [
     ("seed: 1e3", b"search: {seed: 1e3}\n"),
     ("seed: 1:30", b"search: {seed: 1:30}\n"),
     ("seed: 010", b"search: {seed: 010}\n"),
+    ("seed: 5,000 digits", b"search: {seed: " + b"9" * 5_000 + b"}\n"),
+    ("seed: 2021-13-45", b"search: {seed: 2021-13-45}\n"),
+    ("JSON with 5,000 digits", b'{"search": {"seed": ' + b"9" * 5_000 + b"}}"),
     ("a key twice", b"search: {seed: 1, seed: 2}\n"),
     ("a key that is a number", b"search: {3: 1}\n"),
     ("a key that is a list", b"? [a]\n: 3\n"),
@@ -103,6 +118,7 @@ def bad_configs() -> Iterator[BadInput]:
     yield BadInput("space file", "Latin-1", functools.partial(_read_space, b"name: \xe9t\xe9\n"))
     yield BadInput("space file", "aliases of aliases", functools.partial(_read_space, ALIASES.encode()))
     yield BadInput("space file", "half a list", functools.partial(_read_space, b"base: [1,"))
+    yield BadInput("space file", "2021-13-45", functools.partial(_read_space, b"name: 2021-13-45\n"))
     yield BadInput("space file", "an unknown key", functools.partial(_read_space, b"base: mini\nwidth: 3\n"))
 
 

@@ -44,6 +44,12 @@ def _chunk(name: bytes, content: bytes) -> bytes:
 
 
 _HEAD = _chunk(b"IHDR", struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0))
+_PALETTED = b"".join(
+    _chunk(*one)
+    for one in (
+        (b"IHDR", struct.pack(">IIBBBBB", 4, 4, 8, 3, 0, 0, 0)), (b"IDAT", zlib.compress(bytes(20))), (b"IEND", b"")
+    )
+)  # fmt: skip
 
 #: Contents of a file named x.png.
 IMAGES: list[tuple[str, bytes]] = [
@@ -52,6 +58,7 @@ IMAGES: list[tuple[str, bytes]] = [
     ("a vector drawing", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 6\n"),
     ("a PNG's first bytes", b"\x89PNG\r\n\x1a\n"),
     ("a PNG of 60,000 x 60,000 pixels", b"\x89PNG\r\n\x1a\n" + _HEAD + _chunk(b"IDAT", b"")),
+    ("a PNG without its palette", b"\x89PNG\r\n\x1a\n" + _PALETTED),
     ("random bytes", np.random.default_rng(0).bytes(2000)),
 ]  # fmt: skip
 
@@ -61,6 +68,7 @@ _LABELS = np.arange(4) % 2
 ARRAYS: list[tuple[str, str, Any]] = [
     ("train-images.npy", "missing", None), ("train-images.npy", "empty", b""),
     ("train-images.npy", "its first bytes", b"\x93NUMPY"), ("train-images.npy", "a zip archive", b"PK\3\4" + bytes(40)),
+    ("train-images.npy", "a header of brackets", b"\x93NUMPY\1\0" + struct.pack("<H", 2_000) + b"(" * 2_000),
     ("train-images.npy", "float32", _WHOLE.astype(np.float32)), ("train-images.npy", "channels first", _WHOLE[0]),
     ("train-images.npy", "objects", np.array([{}, {}, {}, {}])), ("train-images.npy", "no pixels", _WHOLE[:, :0]),
     ("train-images.npy", "no images", _WHOLE[:0]), ("train-images.npy", "four channels", _WHOLE[..., [0, 1, 2, 2]]),
@@ -80,6 +88,11 @@ TABLES: list[tuple[str, Callable[[list[str]], str | bytes | None]]] = [
     ("semicolons", lambda rows: "\n".join(["arch,energy_mj", *rows]).replace(",", ";")),
     ("a text for a number", lambda rows: "\n".join(["arch,energy_mj", *rows[:-1], rows[-1].split(",")[0] + ",n/a?"])),
     ("an infinite number", lambda rows: "\n".join(["arch,energy_mj", *rows[:-1], rows[-1].split(",")[0] + ",inf"])),
+    (
+        "a number beyond squares",
+        lambda rows: "\n".join(["arch,energy_mj", *rows[:-1], rows[-1].split(",")[0] + ",1e308"]),
+    ),
+    ("a name of 1,000,000 characters", lambda rows: "\n".join(["arch,energy_mj", *rows, "x" * 10**6 + ",3"])),
     ("a row without an architecture", lambda rows: "\n".join(["arch,energy_mj", *rows, ",3"])),
     ("a row too long", lambda rows: "\n".join(["arch,energy_mj", *rows, "a,3,4,5"])),
     ("no architecture", lambda rows: "\n".join(["arch,energy_mj", *rows, "resnet50,3"])),
@@ -187,6 +200,8 @@ def _bad_checkpoints() -> Iterator[BadInput]:
     tensors: list[tuple[str, Any]] = [
         ("one tensor less", {name: one for name, one in whole.items() if name != "stem.weight"}),
         ("one tensor more", {**whole, "extra.weight": torch.ones(1)}),
+        ("a name that colours a terminal", {**whole, "a\n\x1b[31m": stem}),
+        ("a name of 1,000,000 characters", {**whole, "x" * 10**6: stem}),
         ("another program's", {"features.0.weight": torch.ones(3)}),
         ("int8 without scales", {**whole, "stem.weight": stem.to(torch.int8)}),
         ("float8", {**whole, "stem.weight": stem.to(torch.float8_e4m3fn)}),

@@ -119,6 +119,10 @@ _SSH = {
 _TINY = written_out("tiny")
 _DEVICE = _TINY["devices"][0]
 _TORCH = {"batch": 64, "compile": False, "cuda_graphs": False, "tf32": False, "channels_last": False}
+_NPU = {
+    "accelerator_config": "ethos-u55-256", "system_config": "Ethos_U55_High_End_Embedded", "memory_mode": "Shared_Sram",
+    "timeout_s": 300, "executable": None, "max_sram_bytes": None, "max_off_chip_bytes": None,
+}  # fmt: skip
 _COMPILER = {"executable": "edgetpu_compiler", "timeout_s": 180, "runtime": 14}
 BASES = {
     "tiny": Base(files=("other.safetensors", "energy/local-16.csv", "energy/local-24.csv")),
@@ -156,6 +160,10 @@ BASES = {
         {"supernet.source": "pretrained", "supernet.donor": "donor.pth"},
         ("donor.pth", "other.pth", "energy/local-16.csv", "energy/local-24.csv"),
     ),
+    # Nothing is timed.
+    "npu": Base({
+        "devices": [{**_DEVICE, "name": "npu", "kind": "ethos-u", "npu": _NPU}], "predictors.further_targets": [],
+    }),
     "floor": Base({"search.objective.kind": "latency-under-accuracy", "search.objective.accuracy_floor": 60.0}),
     "weighted": Base({"search.objective.kind": "weighted", "search.objective.points_per_budget": 1.0}),
 }  # fmt: skip
@@ -260,6 +268,14 @@ ROWS = [
     *_device(3, "gpu", LATENCY, ".torch", {
         "batch": 1, "compile": True, "cuda_graphs": True, "tf32": True, "channels_last": True,
     }),
+    *_same(LATENCY, "devices.0.npu", {
+        "accelerator_config": "ethos-u55-128", "system_config": "Ethos_U55_Deep_Embedded", "memory_mode": "Sram_Only",
+        "timeout_s": 60,
+    }, base="npu"),
+    Row("devices.0.npu.executable", "/opt/vela", LATENCY, base="npu", note="another Vela than the pinned one"),
+    *_same(SEARCH, "devices.0.npu", {"max_sram_bytes": 200000, "max_off_chip_bytes": 100000}, base="npu"),
+    Row("devices.0.protocol.xnnpack", True, EXPORT, base="npu", note="answers of this host for an Ethos-U"),
+    Row("devices.0.npu", None, LATENCY, base="npu", also={"devices.0.kind": "tflite"}),
     Row("devices.1.name", "board", NEW_DEVICE, {"device": "board"}, "devices"),
     Row("devices.1.kind", "torch", NEW_DEVICE, {"device": "pi"}, "devices", {"devices.1.torch": _TORCH}),
     Row("devices.2.compiler", None, NEW_DEVICE, {"device": "coral"}, "devices", {"devices.2.kind": "tflite"}),

@@ -42,7 +42,8 @@ def _stage(says: str, *rules: str, then: Iterable[Stage] = ()) -> Stage:
 
 def _measured(batch: str = "") -> list[str]:
     """The rules that measure exported candidates."""
-    return [f"{rule} {batch}".strip() for rule in ("compile_candidates", "time_candidates", "time_compiled_candidates")]
+    rules = "compile_candidates", "time_candidates", "time_compiled_candidates", "estimate_candidates"
+    return [f"{rule} {batch}".strip() for rule in rules]
 
 
 NOTHING = _stage("nothing")
@@ -53,8 +54,8 @@ VERDICT = _stage("the verdict", "judge_model", then=[REPORT, CARD])
 BASELINES = _stage("the comparison with baselines", "compare_baselines", then=[REPORT])
 CONFIRMATION = _stage(
     "the confirmation in new sessions onward",
-    "confirm_latency", "confirm_compiled_latency", "deploy_winner", "deploy_compiled", "validate_accuracy",
-    "validate_on_device", then=[VERDICT, BASELINES],
+    "confirm_latency", "confirm_compiled_latency", "confirm_estimate", "deploy_winner", "deploy_compiled",
+    "deploy_vela", "validate_accuracy", "validate_on_device", then=[VERDICT, BASELINES],
 )  # fmt: skip
 WINNER = _stage("the ranking of the candidates onward", "rank_candidates", then=[CONFIRMATION])
 TWISTS = _stage(
@@ -71,7 +72,8 @@ SEARCH = _stage("search onward", "search_architectures", "evaluate_candidates", 
 STRATEGIES_PAGE = _stage("the page of the strategies, if asked for", "compare_strategies")
 STRATEGIES = _stage(
     "the comparison of strategies, if asked for",
-    "run_strategies", "evaluate_found", "time_found", "compile_found", "time_compiled_found", then=[STRATEGIES_PAGE],
+    "run_strategies", "evaluate_found", "time_found", "compile_found", "time_compiled_found", "estimate_found",
+    then=[STRATEGIES_PAGE],
 )  # fmt: skip
 BUDGET = _stage("budgets, search onward", "resolve_budget", then=[SEARCH, STRATEGIES])
 PREDICTORS_PAGE = _stage("the page of the predictors, if asked for", "compare_predictors")
@@ -87,7 +89,7 @@ LATENCY_FIT = _stage("latency fits onward", "fit_latency", then=[SEARCH, STRATEG
 ACCURACY = _stage("accuracy onward", "evaluate_subnets", "gather_accuracy", then=[ACCURACY_FIT, RIVALS_OF_ACCURACY])
 LATENCY = _stage(
     "latency onward",
-    "time_subnets", "time_compiled", "gather_latency", "fit_target",
+    "time_subnets", "time_compiled", "estimate_subnets", "gather_latency", "fit_target",
     then=[LATENCY_FIT, BUDGET, RIVALS_OF_LATENCY],
 )  # fmt: skip
 COMPILATION = _stage("compilation onward", "compile_probes", then=[LATENCY])
@@ -103,13 +105,13 @@ FETCH = _stage("the images anew, onward", "fetch_images", then=[SPLIT])
 GROWTH = _stage(
     "the new subnets alone are evaluated and timed; fits onward",
     "sample_subnets shard=1", "evaluate_subnets shard=1", "time_subnets shard=1", "compile_probes shard=1",
-    "time_compiled shard=1", "gather_accuracy", "gather_latency", "fit_target",
+    "time_compiled shard=1", "estimate_subnets shard=1", "gather_accuracy", "gather_latency", "fit_target",
     then=[ACCURACY_FIT, LATENCY_FIT, BUDGET, RIVALS],
 )  # fmt: skip
 EXTRA = _stage(
     "the new subnets alone are evaluated and timed; the comparison with baselines",
     "sample_subnets shard=1", "evaluate_subnets shard=1", "time_subnets shard=1", "compile_probes shard=1",
-    "time_compiled shard=1", then=[BASELINES],
+    "time_compiled shard=1", "estimate_subnets shard=1", then=[BASELINES],
 )  # fmt: skip
 SEARCH_AGAIN = _stage("the new round, twists onward", "evaluate_candidates round=round-1", then=[LATER_ROUNDS])
 NEW_SIZE = _stage("the new size: resizing, sampling onward", "resize_images", "resize_test_images", then=[SAMPLE])
@@ -119,7 +121,7 @@ NEW_SIZE_TRAINED = _stage(
         f"{rule} size=20"
         for rule in (
             "resize_images", "resize_test_images", "sample_subnets", "time_subnets", "time_compiled",
-            "compile_probes", "gather_latency", "fit_latency",
+            "compile_probes", "estimate_subnets", "gather_latency", "fit_latency",
         )
     ),
     "fit_target", then=[SUPERNET, BUDGET, RIVALS_OF_LATENCY],

@@ -10,6 +10,7 @@ from foxnas import cli
 from foxnas.accuracy.config import AccuracyConfig
 from foxnas.accuracy.evaluation import Preparation, measure
 from foxnas.accuracy.outcomes import TARGETS
+from foxnas.ethosu.memory import keeping
 from foxnas.files.arrays import ArraysBySize, load_array
 from foxnas.files.identity import identities_of_tables, require_same
 from foxnas.files.progress import follow
@@ -44,6 +45,7 @@ def main(
     accuracy_predictors: list[Path],
     latency_predictors: list[Path],
     objective_file: Path | None = None,
+    memory: dict[str, int] | None = None,
     accuracy_tables: list[Path],
     latency_tables: list[Path],
     calibration: list[Path],
@@ -63,6 +65,8 @@ def main(
         way_out = f"Time these subnets again on that one: {rerun(path)}"
         require_same(comparison.stem, [timed[0][1]], identity, f"what measured {path}", way_out)
     everything = accuracy_and_latency(accuracy_tables, latency_tables, target)
+    if memory:
+        everything = everything[everything["id"].isin(keeping(latency_tables, memory))]
     limits = [read_json(path) for path in budgets]
     budgets_ms = [limit["budget_ms"] for limit in limits]
     allowed = caps

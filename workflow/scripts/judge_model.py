@@ -41,6 +41,7 @@ def main(
     timings = read_json(latency, ["baseline_ms", "tried"])
     deployed = handed_over(timings["tried"])
     timed = deployed["latency"]
+    more |= {name: timed[name] for name in ("latency_is",) if name in timed}
     lost, won = discordant(scored["float_correct"], answers, scored["images"])
     decisions = {
         "latency": Decision(**deployed["decision"]),

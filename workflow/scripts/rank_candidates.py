@@ -14,6 +14,7 @@ from foxnas.search.landscape import Landscape
 from foxnas.space.costs import COSTS
 from foxnas.space.space import SearchSpace
 from foxnas.verdict.config import VerificationConfig
+from foxnas.verdict.promises import ESTIMATE
 from foxnas.verdict.verification import NoneKeeps, measured_costs, measurements, rank
 
 
@@ -76,8 +77,10 @@ def main(
             "candidates": measured.to_dict("records"),
         },
     )
+    timed = [one for path in latencies for one in read_json(path)["models"].values()]
+    how = "estimated" if any(one.get("latency_is") == ESTIMATE for one in timed) else "measured"
     measured_too = measured.drop(columns=["arch", "source", *COSTS]).rename(
-        columns={"latency_ms": "measured_latency_ms", "latency_upper_ms": "measured_latency_upper_ms"}
+        columns={name: f"{how}_{name}" for name in ("latency_ms", "latency_upper_ms")}
     )
     write_table(table, predicted.merge(measured_too, on="id"), made_by)
 

@@ -55,6 +55,7 @@ def main(
         name: model["median_ms"] for path in candidates_latency for name, model in read_json(path)["models"].items()
     }
     candidates_timed = evaluated[["id", "arch", "image_size"]].assign(latency_ms=evaluated["id"].map(medians))
+    candidates_timed = candidates_timed.dropna()  # one that a compiler refused was not timed
     targets = {
         "accuracy": (
             target, "percent", accuracy_form, accuracy_link, column,

@@ -9,6 +9,7 @@ import pandas as pd
 
 from foxnas import cli
 from foxnas.accuracy.outcomes import TARGETS
+from foxnas.ethosu.memory import keeping, predicted_caps
 from foxnas.files.progress import follow
 from foxnas.files.tables import read_json, read_table, write_json, write_table
 from foxnas.search.candidates import candidate_rows, describe_as_they_are
@@ -42,6 +43,7 @@ def main(
     measured_accuracy: list[Path],
     measured_latency: list[Path],
     objective_file: Path | None = None,
+    memory: dict[str, int] | None = None,
     candidates: Path,
     trace: Path,
     frontier: Path,
@@ -49,19 +51,20 @@ def main(
 ) -> None:
     """Search once per reserve, add the best measured subnets, and certify against the proven optimum.
 
-    `caps` are those of the search and of the device together.
+    `caps` are those of the search and of the device together, `memory` those on what a compiled model uses.
     What `earlier` rounds proposed is not proposed again, and nothing is when `refit` says that the frontier settled.
     """
     budget_ms = read_json(budget)["budget_ms"]
     landscape = Landscape.load(space, accuracy, latency, search.alike_layers)
     allowed = caps
     goal = goal_of(search.objective, landscape, budget_ms, allowed, objective_file)
+    further = predicted_caps(space, measured_latency, memory, search.alike_layers) if memory else ()
     front = front_of(landscape, allowed)
     settings = AnnealingSettings(**asdict(search.annealing))
     found, traces, certificates = [], [], []
     for reserve in follow(search.reserves_percent, len(search.reserves_percent), "reserves searched"):
         cap_ms = budget_ms * (1 - reserve / 100)
-        problem = problem_of(landscape, cap_ms, goal.with_reserve(reserve), allowed)
+        problem = problem_of(landscape, cap_ms, goal.with_reserve(reserve), allowed, further)
         scaled = replace(settings, boltzmann=settings.boltzmann * unit_of(problem, np.random.default_rng(0)))
         generator = np.random.default_rng([search.seed, round(1000 * reserve)])
         selection = Selection(count=search.candidates)
@@ -83,6 +86,8 @@ def main(
         )  # fmt: skip
     made_by |= {"budget_ms": budget_ms}
     measured = accuracy_and_latency(measured_accuracy, measured_latency, TARGETS[target])
+    if memory:
+        measured = measured[measured["id"].isin(keeping(measured_latency, memory))]
     best = best_under(
         with_costs(measured, space) if goal.needs_costs or allowed.limits else measured,
         TARGETS[target],

@@ -49,7 +49,9 @@ def main(
     of_classes = by_class(said, truth, called)
     recalls = [row for row in of_classes if row["recall_percent"] is not None]
     gaps = [one["gap"] for path in certificates for one in read_json(path, ["certificates"])["certificates"]]
-    identity, timed = timings["identity"], handed_over(timings["tried"])["latency"]
+    timed = handed_over(timings["tried"])["latency"]
+    # Of an estimate there is none.
+    identity = timings.get("identity")
     described = {
         "made_by": made_by,
         "model": {
@@ -64,8 +66,8 @@ def main(
         "input": {"size": Arch.parse(verdict["arch"]).image_size, "channels": channels, "centre_share": centre_share},
         "serving": {
             "device": timings["device"],
-            "identity": ", ".join(str(identity[name]) for name in ("board", "cpu", "architecture") if identity[name]),
-            "runtime": f"{identity['runtime']} {identity['runtime_version']}",
+            "identity": identity and ", ".join(filter(None, map(identity.get, ("board", "cpu", "architecture")))),
+            "runtime": identity and f"{identity['runtime']} {identity['runtime_version']}",
             "threads": threads,
             "xnnpack": xnnpack,
         },
@@ -74,7 +76,8 @@ def main(
             "median_ms": verdict["latency_median_ms"],
             "upper_ms": verdict["latency_upper_ms"],
             "sessions": len(verdict["session_medians_ms"]),
-            "peak_memory_mb": timed["peak_memory_mb"],
+            "is": timed.get("latency_is", "measured"),
+            "peak_memory_mb": timed.get("peak_memory_mb"),
             "verdict": verdict["latency_verdict"],
         },
         "accuracy": {

@@ -136,6 +136,11 @@ class Connection:
             return self._through_program(hop)
         try:
             found = socket.getaddrinfo(hop.host, hop.port, hop.address_family, socket.SOCK_STREAM)
+        except UnicodeError:
+            raise FoxnasError(
+                f"SSH host {printable(str(hop), 100)}: no host has such a name: between two dots there is nothing, or "
+                "more than 63 characters"
+            ) from None
         except OSError as error:
             raise _unreachable(hop, f"the name is not found ({error.strerror})") from None
         said: list[str] = []

@@ -19,7 +19,7 @@ from foxnas.predictor.link import IDENTITY, Link
 from foxnas.search.capped.knapsack import Knapsack
 from foxnas.search.goal import Linear
 from foxnas.search.landscape import IndexArray
-from foxnas.search.objectives import CostCap, Lack
+from foxnas.search.objectives import CostCap, Lack, PredictedCost
 from foxnas.search.problem import SearchProblem
 from foxnas.space.costs import COSTS
 from foxnas.space.terms import FloatArray
@@ -93,6 +93,9 @@ def _part(problem: SearchProblem, size: int, value: FloatArray, offset: float, l
                 return None
             rows.append(-landscape.accuracy_tables[size])
             capacity.append(landscape.accuracy_intercepts[size] - floor)
+        elif isinstance(cap.cost, PredictedCost) and not landscape.merged:
+            rows.append(cap.cost.landscape.latency_tables_ms[size])
+            capacity.append(cap.limit - cap.cost.landscape.latency_intercepts_ms[size])
         elif isinstance(cap.cost, CostCap) and cap.cost.costs.landscape is landscape and not landscape.merged:
             fixed = cap.cost.costs.layers.fixed[size, cap.cost.index]
             table = cap.cost.costs.by_class[size, ..., cap.cost.index].astype(float)

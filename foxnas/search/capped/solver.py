@@ -19,7 +19,7 @@ from foxnas.search.capped.knapsack import TooManySolutions
 from foxnas.search.capped.parts import Part, part_of
 from foxnas.search.goal import Linear
 from foxnas.search.landscape import IndexArray, Point
-from foxnas.search.objectives import CostCap, Lack, Score
+from foxnas.search.objectives import CostCap, Lack, PredictedCost, Score
 from foxnas.search.problem import (
     ACCURACY,
     Infeasible,
@@ -112,7 +112,9 @@ def infeasible(problem: SearchProblem) -> Infeasible:
     smallest = [landscape.space.smallest(size) for size in landscape.image_sizes]
     batch = landscape.batch_of([landscape.point_of(arch) for arch in smallest])
     least = ", ".join(
-        f"{cap.name} {cap.cost(batch).min():.6g}" for cap in problem.caps if isinstance(cap.cost, CostCap)
+        f"{cap.name} {cap.cost(batch).min():.6g}"
+        for cap in problem.caps
+        if isinstance(cap.cost, CostCap | PredictedCost)
     )
     closest = smallest[int(problem.excess(batch).argmin())]
     return Infeasible(

@@ -112,8 +112,9 @@ def _means(tables: FloatArray, chances: Sequence[FloatArray]) -> FloatArray:
 def _mean_accuracy(landscape: Landscape, chances: Sequence[FloatArray]) -> tuple[FloatArray, FloatArray]:
     """Return the mean accuracy of each size, and what a unit of each ordering adds to it, the others being random.
 
-    What units add is up to a constant for each place. Units are independent, so that under the log-complement link the
-    mean of exp(-sum), which is what is left to the asymptote, is the product of the units' means.
+    Each place's probabilities are (units, entries of `orderings`), 0 where it may not have one. What units add is up to
+    a constant for each place. Units are independent, so that under the log-complement link the mean of exp(-sum), which
+    is what is left to the asymptote, is the product of the units' means.
     """
     tables = landscape.accuracy_tables[:, :, landscape.class_of_ordering]
     means, added = landscape.accuracy_intercepts + _means(tables, chances).sum(axis=1), tables.copy()
