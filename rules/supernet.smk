@@ -1,6 +1,6 @@
-"""Supernet: a given checkpoint that fits the space, or one trained here."""
+"""Supernet: a given checkpoint that fits the space, or one trained here, from random weights or a donor's."""
 
-if CONFIG.supernet.source == "train":
+if CONFIG.supernet.trained:
 
     rule train_supernet:
         """Train phase by phase; the state file is the journal of an interrupted training.
@@ -11,6 +11,7 @@ if CONFIG.supernet.source == "train":
             **flow.script("train_supernet"),
             images=f"results/data/native/train-images.{CONFIG.data.form}",
             labels="results/data/native/train-labels.npy",
+            **flow.donor(CONFIG),
         output:
             supernet="results/{space}/supernet.safetensors",
         log:
@@ -29,6 +30,7 @@ if CONFIG.supernet.source == "train":
                 space=SPACE,
                 training=CONFIG.supernet.training,
                 view=CONFIG.data.reading(SPACE.image_channels),
+                **contents.of_files([*flow.donor(CONFIG).values()]),
             ),
             state=JOURNAL("results/{space}/journals/training.pt"),
         message:

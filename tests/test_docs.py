@@ -17,12 +17,15 @@ from typing import Any
 import jsonschema
 import numpy as np
 import pytest
+import torch
 import yaml
 
 from benchmarks.__main__ import BY_ITSELF, NAMES
 from foxnas.config.whole import Config, read_config
 from foxnas.predictor.fit import fit
 from foxnas.space.config import read_space
+from foxnas.supernet.checkpoint import load_supernet
+from foxnas.supernet.model import Supernet
 from tests.support.forked_python import python
 from tests.support.pages import INDEX, PAGES, ROOT, Command, Snippet, anchors, code, commands, links, name, snippets
 from tests.support.published import CPU_SPACE, PUBLISHED_ACCURACY, PUBLISHED_LATENCY
@@ -162,6 +165,15 @@ def measured_predictor() -> dict[str, Any]:
     return {"arch": archs[0]}
 
 
+def another_network() -> dict[str, Any]:
+    """A network with the layers of a user's space under other names."""
+    Path("my").mkdir()
+    Path("my/space.yaml").write_text("base: mini\nname: mine\n")
+    ours = Supernet(read_space("my/space.yaml")).state_dict()
+    torch.save({f"features.{i}": tensor for i, tensor in enumerate(ours.values())}, "donor.pth")
+    return {"names": {name: f"features.{i}" for i, name in enumerate(ours)}}
+
+
 def test_the_python_of_the_docs_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     columns = {column: np.array([1.0, 2.0, 3.0]) for column in ("accuracy", "latency_ms", "parameters")}
@@ -172,12 +184,18 @@ def test_the_python_of_the_docs_runs(tmp_path: Path, monkeypatch: pytest.MonkeyP
     def within_the_cap(scope: dict[str, Any]) -> None:
         assert all(sum(one.arch.depths) <= 14 and one.latency_ms <= 55 for one in scope["result"].candidates)
 
+    def of_the_other_network(scope: dict[str, Any]) -> None:
+        donor = load_supernet(read_space("my/space.yaml"), Path("donor.safetensors")).state_dict()
+        theirs = torch.load("donor.pth")
+        assert all(torch.equal(donor[ours], theirs[name]) for ours, name in scope["names"].items())
+
     def ordered(scope: dict[str, Any]) -> None:
         found = scope["found"]
         assert found.lower < found.mean_lower < found.mean < found.mean_upper < found.upper
 
     given: dict[str, tuple[Callable[[], dict[str, Any]], Callable[[dict[str, Any]], None]]] = {
         "docs/how-to/goals-and-caps.md": (dict, a_score_each),
+        "docs/how-to/train-a-supernet.md": (another_network, of_the_other_network),
         "docs/how-to/predictors.md": (measured_predictor, ordered),
         "docs/how-to/search.md": (
             lambda: {"space": CPU_SPACE, "accuracy": PUBLISHED_ACCURACY, "latency": PUBLISHED_LATENCY},

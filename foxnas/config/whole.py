@@ -122,7 +122,7 @@ class Config(Section):
                 f"search.objective.accuracy_floor is of top-1, but predictors.accuracy_target is "
                 f"{self.predictors.accuracy_target}; write top1"
             )
-        if self.supernet.source == "train":
+        if self.supernet.trained:
             if self.supernet.training.batch_size > self.data.splits.train:
                 raise FoxnasError(
                     f"supernet.training.batch_size is {self.supernet.training.batch_size}, but the train split has "

@@ -34,6 +34,7 @@ from foxnas.search.goal import Caps
 from foxnas.settings.section import canonical
 from foxnas.space.sampling_config import SampleConfig
 from foxnas.space.space import SearchSpace
+from foxnas.supernet.donors import donor_file
 
 #: Subnets in a shard. A constant, so that more subnets add shards and leave the finished ones alone.
 SHARD_SIZE = 100
@@ -151,7 +152,21 @@ def target_tables(config: Config, wildcards: Any, sizes: Sequence[int]) -> list[
 def checkpoint(config: Config) -> str:
     """Return the given checkpoint's path: as it stands, unless only the workflow's folder has such a file."""
     assert config.supernet.checkpoint
-    path = Path(config.supernet.checkpoint)
+    return _given(Path(config.supernet.checkpoint))
+
+
+def donor(config: Config) -> dict[str, str]:
+    """Return the input that is a pretrained network's file, likewise; none where the supernet is not made of one.
+
+    Raises FoxnasError when its weights are not installed.
+    """
+    if config.supernet.source != "pretrained":
+        return {}
+    assert config.supernet.donor
+    return {"donor": _given(donor_file(config.supernet.donor))}
+
+
+def _given(path: Path) -> str:
     return local(seen(BASE / path) if not path.exists() and (BASE / path).exists() else str(path))
 
 

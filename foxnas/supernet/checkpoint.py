@@ -16,8 +16,8 @@ from foxnas.errors import FoxnasError
 from foxnas.files.provenance import TAKEN_BY
 from foxnas.settings.encoding import shown as spoken
 from foxnas.space.space import SearchSpace
+from foxnas.supernet import lite, ofa
 from foxnas.supernet.model import Supernet
-from foxnas.supernet.ofa import from_ofa, is_ofa, names_of
 from foxnas.supernet.tensors import TensorFile, read_tensors, write_tensors
 
 
@@ -36,7 +36,9 @@ def save_supernet(supernet: Supernet, path: Path, made_by: Mapping[str, Any], **
 
 
 def load_supernet(space: SearchSpace, path: Path) -> Supernet:
-    """Read a checkpoint of `space`: safetensors, or tensors of `torch.save`; named as ours or as Once-for-All's.
+    """Read a checkpoint of `space`: safetensors, or tensors of `torch.save`.
+
+    Its tensors are named as ours, as Once-for-All's, or as EfficientNet-Lite's.
 
     Raises FoxnasError when the file is missing or damaged, has pickled code in it (which is never run), belongs to
     another space, or has missing, extra or misshapen tensors.
@@ -52,7 +54,7 @@ def take_checkpoint(space: SearchSpace, path: Path, supernet: Path, made_by: Map
     taken = {TAKEN_BY: json.dumps(dict(made_by))} if made_by else {}
     file = read_tensors(path)
     loaded = _supernet_of(space, file)
-    if file.safetensors and not is_ofa(file.tensors):
+    if file.safetensors and not ofa.is_ofa(file.tensors) and not lite.is_lite(file.tensors):
         write_tensors(supernet, file.tensors, {**file.metadata, **taken})
     else:
         with path.open("rb") as content:
@@ -64,8 +66,10 @@ def _supernet_of(space: SearchSpace, file: TensorFile) -> Supernet:
     if "space" in file.metadata:
         _check_space(space, file)
     weights, shown = file.tensors, dict[str, str]()
-    if is_ofa(weights):
-        weights, shown = from_ofa(space, weights), names_of(space)
+    if ofa.is_ofa(weights):
+        weights, shown = ofa.from_ofa(space, weights), ofa.names_of(space)
+    elif lite.is_lite(weights):
+        weights, shown = lite.from_lite(space, weights), lite.names_of(space)
     supernet = Supernet(space, statistics=any(name.endswith("running_mean") for name in weights))
     _check_tensors(file.path, supernet, weights, shown)
     supernet.load_state_dict(weights)
@@ -109,7 +113,10 @@ def _likely_cause(
 ) -> str:
     """Say what most likely sets a checkpoint apart from a space."""
     if len(extra) == len(weights):
-        return "Likely cause: a checkpoint of another program; known are this one's and Once-for-All's MobileNetV3"
+        return (
+            "Likely cause: a checkpoint of another program; known are this one's, Once-for-All's MobileNetV3 and "
+            "EfficientNet-Lite"
+        )
     if misshapen and all(name.startswith("classifier.") for name in misshapen):
         classes = len(torch.atleast_1d(weights[misshapen[0]]))
         if classes == space.classes + 1:

@@ -137,6 +137,12 @@ class ElasticBlock(nn.Module):
         self.project_norm = ElasticBatchNorm(spec.width, eps, gain=0.0 if spec.residual else 1.0)
 
     def forward(self, x: Tensor, kernel: int, expansion: int) -> Tensor:
+        y = self.within(x, kernel, expansion)
+        y = self.project_norm(F.conv2d(y, self.project.weight[:, : y.shape[1]]))
+        return x + y if self.spec.residual else y
+
+    def within(self, x: Tensor, kernel: int, expansion: int) -> Tensor:
+        """Return what the projection reads: (N, in_width * expansion, H, W)."""
         spec = self.spec
         hidden = spec.in_width * expansion
         y = x
@@ -150,5 +156,4 @@ class ElasticBlock(nn.Module):
             y = activate(self.depthwise_norm(y), spec.activation)
         if self.gate is not None:
             y = self.gate(y)
-        y = self.project_norm(F.conv2d(y, self.project.weight[:, :hidden]))
-        return x + y if spec.residual else y
+        return y

@@ -60,13 +60,18 @@ class Supernet(nn.Module):
             if statistics and isinstance(module, ElasticBatchNorm):
                 module.keep_statistics()
 
-    def forward(self, x: Tensor, arch: Arch) -> Tensor:
+    def beginning(self, x: Tensor) -> Tensor:
+        """Return what the first block makes of images."""
         space = self.space
         if statistics := pixel_statistics(space):
             mean, std = statistics
             x = (x - mean.to(x)) / std.to(x)
         x = self.stem_norm(conv_padded(x, self.stem.weight, None, space.stem_stride, 1, space.padding))
-        x = self.first(activate(x, space.stem_activation), 3, 1)
+        return self.first(activate(x, space.stem_activation), 3, 1)
+
+    def forward(self, x: Tensor, arch: Arch) -> Tensor:
+        space = self.space
+        x = self.beginning(x)
         for blocks, layers in zip(self.units, arch.units, strict=True):
             for block, (kernel, expansion) in zip(blocks, layers, strict=False):  # type: ignore[call-overload]
                 x = block(x, kernel, expansion)

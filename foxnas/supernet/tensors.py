@@ -48,7 +48,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
     Equal contents are equal bytes: the library writes metadata in an order of its own, another one each time.
     """
     whole = {name: tensor.contiguous() for name, tensor in tensors.items()}
-    content = memoryview(save(whole, {**metadata, _DIGEST: _digest(whole)}))
+    content = memoryview(save(whole, {**metadata, _DIGEST: digest(whole)}))
     data = 8 + int.from_bytes(content[:8], "little")
     header = json.dumps(json.loads(bytes(content[8:data])), sort_keys=True).encode()
     header += b" " * (-len(header) % 8)
@@ -57,7 +57,8 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
         file.write(content[data:])
 
 
-def _digest(tensors: Mapping[str, Tensor]) -> str:
+def digest(tensors: Mapping[str, Tensor]) -> str:
+    """Return the SHA-256 of tensors on the CPU, with their names, types and shapes."""
     found = hashlib.sha256()
     for name, tensor in sorted(tensors.items()):
         found.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
@@ -147,7 +148,7 @@ def _read_safetensors(path: Path) -> TensorFile:
         raise FoxnasError(
             f"checkpoint {path} is a damaged safetensors file ({str(error)[:_WORDS]}); {MAKE_ANEW}"
         ) from error
-    if found.metadata.get(_DIGEST) not in (None, _digest(tensors)):
+    if found.metadata.get(_DIGEST) not in (None, digest(tensors)):
         raise FoxnasError(f"checkpoint {path}: was edited since it was written; {MAKE_ANEW}")
     return found
 

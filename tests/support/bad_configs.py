@@ -41,7 +41,7 @@ _NPU: dict[str, Any] = {
 #: Of a config that is right otherwise: key and value.
 VALUES: list[tuple[str, Any]] = [
     ("sampling.subnet", 3), ("wibble", 3), ("sampling.subnets", "300"), ("sampling.subnets", 30),
-    ("supernet.source", "trian"), ("supernet.checkpoint", None),
+    ("supernet.source", "trian"), ("supernet.source", "pretrained"), ("supernet.checkpoint", None),
     ("supernet.checkpoint", "we{i}ghts.pt"), ("budgets", []), ("budgets", "p25"), ("budgets", [True]),
     ("budgets", ["p25", "q50"]), ("budgets", ["p101"]), ("budgets", [0]), ("budgets", [-2.5]),
     ("budgets", [float("inf")]), ("budgets", [10**400]), ("budgets", ["p25", "p25.0"]), ("budgets", [[1]]),

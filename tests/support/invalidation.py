@@ -156,6 +156,10 @@ BASES = {
         ("mine.py", "photos/cat/1.jpg", "energy/local-16.csv", "energy/local-24.csv", "power/local-16.csv",
          "power/local-24.csv"),
     ),
+    "pretrained": Base(
+        {"supernet.source": "pretrained", "supernet.donor": "donor.pth"},
+        ("donor.pth", "other.pth", "energy/local-16.csv", "energy/local-24.csv"),
+    ),
     # Nothing is timed.
     "npu": Base({
         "devices": [{**_DEVICE, "name": "npu", "kind": "ethos-u", "npu": _NPU}], "predictors.further_targets": [],
@@ -225,6 +229,8 @@ ROWS = [
     Row("supernet.source", "train", SUPERNET),
     Row("supernet.checkpoint", "other.safetensors", SUPERNET),
     Row("supernet.checkpoint", "other.safetensors", NOTHING, base="devices", note="a supernet trained here"),
+    Row("supernet.donor", "other.pth", NOTHING, note="a checkpoint"),
+    Row("supernet.donor", "other.pth", SUPERNET, base="pretrained", note="a supernet trained from a donor"),
     Row("supernet.gpus", 1, NOTHING, base="devices"),
     *_same(NOTHING, "supernet.training", _TRAINING, note="a checkpoint"),
     *_same(NOTHING, "supernet.training.phases.0", _PHASE, note="a checkpoint"),

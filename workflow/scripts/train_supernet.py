@@ -12,9 +12,12 @@ from foxnas.images.config import ViewConfig
 from foxnas.images.folders import read_files
 from foxnas.images.training_files import TrainingFiles
 from foxnas.space.space import SearchSpace
+from foxnas.supernet.channels import SORTING_IMAGES, sort_channels
+from foxnas.supernet.initial import initial_supernet
 from foxnas.supernet.training.finished import KeptSupernet
 from foxnas.supernet.training.processes import join_processes
 from foxnas.supernet.training.recipe import Recipe
+from foxnas.supernet.training.steps import first_images
 from foxnas.supernet.training.training import train_supernet
 
 
@@ -29,9 +32,13 @@ def main(
     state: Path,
     threads: int,
     gpus: int = 0,
+    donor: Path | None = None,
     supernet: Path,
 ) -> None:
     """Train phase by phase; `state` is what an interrupted training continues from. torchrun may start several.
+
+    With a donor, training begins with its weights, the channels inside its layers sorted by what they do with the first
+    training images.
 
     What was trained is also kept beside `state`: should the run be cut before it took note that this job had ended,
     days of training are not done again.
@@ -52,7 +59,11 @@ def main(
                 pixels = TrainingFiles(files, truth, view.channels, readers, skip=view.corrupt_images == "skip")
             else:
                 pixels = load_array(images, "r")
-            trained = train_supernet(space, pixels, truth, training, state, processes)
+            initial = None
+            if donor is not None:
+                initial = initial_supernet(space, donor)
+                sort_channels(initial, first_images(pixels, SORTING_IMAGES, space.image_sizes[-1]))
+            trained = train_supernet(space, pixels, truth, training, state, processes, initial=initial)
             if processes.first:
                 kept.keep(trained)
         if processes.first:

@@ -7,6 +7,7 @@ Both are closed forms over the tables of the predictors, so they cost no predict
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import factorial, prod
 from typing import NamedTuple
@@ -81,19 +82,19 @@ def main_effects(landscape: Landscape) -> Effects:
     the order of its layers has a known probability. A knob of the layers after the first sets them all alike.
     """
     space = landscape.space
-    of_choices = {choices: _probabilities(landscape, choices) for choices in dict.fromkeys(space.choices)}
-    probabilities = np.stack([of_choices[choices] for choices in space.choices])
+    by_choices = {choices: _probabilities(landscape, choices) for choices in space.choices}
+    chances = [by_choices[choices] for choices in space.choices]
     latency_ms = landscape.latency_tables_ms[:, :, landscape.class_of_ordering]
-    mean_accuracy, accuracy = _mean_accuracy(landscape, probabilities)
+    mean_accuracy, accuracy = _mean_accuracy(landscape, chances)
     tables = [accuracy, latency_ms]
-    means = [mean_accuracy, landscape.latency_intercepts_ms + (latency_ms * probabilities).sum(axis=(1, 2))]
+    means = [mean_accuracy, landscape.latency_intercepts_ms + _means(latency_ms, chances).sum(axis=1)]
     effects: list[list[float]] = []
     shares = _shares_of_values(landscape)
     for knob in (knobs := knobs_of(landscape)):
         if knob.kind == "size":
             effects.append([float(np.ptp(mean)) for mean in means])
         else:
-            given = (shares[knob.kind] == 1) * probabilities[knob.unit]
+            given = (shares[knob.kind] == 1) * chances[knob.unit]
             given = given[possible_values(space, knob)]
             given /= given.sum(axis=1, keepdims=True)
             # (image size, choice): range over choices, mean over sizes.
@@ -101,7 +102,14 @@ def main_effects(landscape: Landscape) -> Effects:
     return Effects(knobs, *np.array(effects).reshape(-1, 2).T)
 
 
-def _mean_accuracy(landscape: Landscape, probabilities: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _means(tables: FloatArray, chances: Sequence[FloatArray]) -> FloatArray:
+    """Return the mean of each place's table of orderings, given their probabilities at each place: (..., unit)."""
+    if all(chance is chances[0] for chance in chances):
+        return tables @ chances[0]
+    return np.stack([tables[..., unit, :] @ chance for unit, chance in enumerate(chances)], axis=-1)
+
+
+def _mean_accuracy(landscape: Landscape, chances: Sequence[FloatArray]) -> tuple[FloatArray, FloatArray]:
     """Return the mean accuracy of each size, and what a unit of each ordering adds to it, the others being random.
 
     Each place's probabilities are (units, entries of `orderings`), 0 where it may not have one. What units add is up to
@@ -109,11 +117,11 @@ def _mean_accuracy(landscape: Landscape, probabilities: FloatArray) -> tuple[Flo
     is what is left to the asymptote, is the product of the units' means.
     """
     tables = landscape.accuracy_tables[:, :, landscape.class_of_ordering]
-    means, added = landscape.accuracy_intercepts + (tables * probabilities).sum(axis=(1, 2)), tables.copy()
+    means, added = landscape.accuracy_intercepts + _means(tables, chances).sum(axis=1), tables.copy()
     for size, link in enumerate(landscape.links.each):
         if link.asymptote is not None:
             left = np.exp(-tables[size])
-            of_units = (left * probabilities).sum(axis=1)
+            of_units = _means(left, chances)
             whole = np.exp(-landscape.accuracy_intercepts[size]) * of_units.prod()
             means[size], added[size] = link.asymptote - whole, -whole / of_units[:, None] * left
     return means, added
@@ -207,13 +215,10 @@ def _worth(problem: SearchProblem) -> _Worth:
         sums = landscape.highest_sums
         for _ in range(_TANGENTS if landscape.links.bent else 1):
             offset, slope = landscape.links.tangents(sums)
+            of_units = gain * slope[:, None, None] * landscape.accuracy_tables - cost * landscape.latency_tables_ms
             worth = _Worth(
                 gain * (offset + slope * landscape.accuracy_intercepts) - cost * landscape.latency_intercepts_ms,
-                np.where(
-                    landscape.allowed,
-                    gain * slope[:, None, None] * landscape.accuracy_tables - cost * landscape.latency_tables_ms,
-                    -np.inf,
-                ),
+                np.where(landscape.allowed, of_units, -np.inf),
             )
             sums = landscape.sums_of(worth.units.argmax(axis=2))
         size = int((worth.sizes + worth.units.max(axis=2).sum(axis=1)).argmax())

@@ -82,6 +82,16 @@ def read_piece(
     return to_input(pixels), y
 
 
+def first_images(images: Images, count: int, size: int) -> Tensor:
+    """Return the first images of a training, or all if there are fewer, at one size: (n, channels, H, W) in [0, 1].
+
+    Of files, one random crop of each.
+    """
+    rows = np.arange(min(count, images.shape[0]))
+    pixels = images.crops(rows, size, (0, 0)) if isinstance(images, TrainingFiles) else resize(images[rows], size)
+    return to_input(pixels)
+
+
 def read_ahead(to_come: Iterable[Draw], read: Callable[[Draw], Batch], ahead: int) -> Iterator[tuple[Draw, Batch]]:
     """Yield every draw with its batch, while a thread reads the next `ahead` ones; 0: no thread."""
     if not ahead:

@@ -12,6 +12,7 @@ import logging
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,6 +26,7 @@ from foxnas.images.training_files import TrainingFiles
 from foxnas.space.arch import Arch
 from foxnas.space.space import SearchSpace
 from foxnas.supernet.model import Supernet
+from foxnas.supernet.tensors import digest
 from foxnas.supernet.training.precision import MixedPrecision
 from foxnas.supernet.training.processes import Processes
 from foxnas.supernet.training.recipe import Moment, Recipe
@@ -55,6 +57,7 @@ def train_supernet(
     resume_from: Path | None = None,
     processes: Processes | None = None,
     save_every_s: float = 300.0,
+    initial: Supernet | None = None,
 ) -> Supernet:
     """Return the averaged supernet after all phases.
 
@@ -69,6 +72,8 @@ def train_supernet(
         Written after every epoch and every `save_every_s` seconds, and read at the start when it exists.
     processes
         Those that train together; all of them call this function alike. None: this one alone, on the CPU.
+    initial
+        The weights to begin with; None: random ones.
 
     Raises
     ------
@@ -84,10 +89,16 @@ def train_supernet(
             f"train split, and a multiple of batch_parts, {recipe.batch_parts}"
         )
     torch.manual_seed(recipe.seed)
-    supernet = Supernet(space).to(processes.device).to(memory_format=torch.channels_last)
+    supernet = Supernet(space)
     data = {"images": list(images.shape), "labels_sha256": hashlib.sha256(labels.tobytes()).hexdigest()}
+    origin: dict[str, Any] = {"space": space.record(), "data": data}
+    if initial is not None:
+        supernet.load_state_dict(initial.state_dict())
+        # Of what no order of channels changes: that comes from measurements, which may differ in the last digit.
+        origin["initial_sha256"] = digest({"stem": initial.stem.weight.detach(), "head": initial.head.weight.detach()})
+    supernet = supernet.to(processes.device).to(memory_format=torch.channels_last)
     mixed = MixedPrecision.on(processes.device, recipe.precision)
-    state = TrainingState(supernet, recipe, mixed, {"space": space.record(), "data": data})
+    state = TrainingState(supernet, recipe, mixed, origin)
     if resume_from is not None and resume_from.exists():
         state.load(resume_from)
         log.info("continuing after epoch %d and %d steps of %s", state.epoch, state.step, resume_from)
