@@ -9,9 +9,9 @@ if CONFIG.supernet.trained:
         """
         input:
             **flow.script("train_supernet"),
+            **flow.donor(CONFIG),
             images=f"results/data/native/train-images.{CONFIG.data.form}",
             labels="results/data/native/train-labels.npy",
-            **flow.donor(CONFIG),
         output:
             supernet="results/{space}/supernet.safetensors",
         log:
