@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import json
 import zipfile
 from pathlib import Path
 
 from foxnas.accuracy.outcomes import read_outcomes
+from foxnas.app.card import written
 from foxnas.config.whole import read_config
 from foxnas.files.arrays import load_array
 from foxnas.files.journal import Journal
@@ -73,6 +75,12 @@ def check(path: Path, lines: int | None = None) -> None:
             read_config(path)
         case ".html":
             assert path.read_text().rstrip().endswith("</html>")
+        case ".py":
+            ast.parse(path.read_text())
+        case ".txt":
+            assert path.read_text().count("\n") == len(read_json(path.with_name("card.json"))["accuracy"]["by_class"])
+        case ".md":
+            assert path.read_text() == written(read_json(path.with_name("card.json")))
         case "":
             assert path.name == ".snakemake_timestamp", path
         case _:
