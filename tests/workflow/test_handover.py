@@ -44,7 +44,7 @@ def written(folder: Path, name: str, sections: Mapping[str, Mapping[str, Any]]) 
 
 
 def test_where_new_sessions_do_not_confirm_the_best_the_next_is_deployed(run: Path) -> None:
-    """The budget is moved between the slowest candidate and the fastest of those verified, and the slowest put first."""
+    """The budget is moved between the slowest candidate and the fastest verified one, and the slowest put first."""
     ranking = read_json(run / SEARCH / "ranking.json")
     fast, slow = (
         pick(ranking[rows], key=lambda row: row["latency_ms"]) for pick, rows in ((min, "ranked"), (max, "candidates"))
