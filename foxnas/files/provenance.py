@@ -8,7 +8,7 @@ from __future__ import annotations
 import html
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -54,14 +54,21 @@ def recorded_making(path: Path) -> dict[str, Any] | None:
     return {**settings, **{name: made_by[name] for name in ("script", "inputs") if name in made_by}}
 
 
-def differing(one: Any, other: Any, name: str = "") -> list[str]:
+def differing(one: Any, other: Any, defaulted: Collection[str] = (), name: str = "") -> list[str]:
     """Return the leaves by which two settings differ, each as a dotted name.
 
-    What only one of them has, another version of the workflow has added or dropped: of that, nobody can tell.
+    What only one of them has, another version of the workflow has added or dropped: of that, nobody can tell; but for
+    keys that are left out at their default, which are `defaulted`.
     """
     if isinstance(one, Mapping) and isinstance(other, Mapping):
-        both = [key for key in one if key in other]
-        return [found for key in both for found in differing(one[key], other[key], f"{name}.{key}".lstrip("."))]
+        found = []
+        for key in [*one, *(key for key in other if key not in one)]:
+            path = f"{name}.{key}".lstrip(".")
+            if key in one and key in other:
+                found += differing(one[key], other[key], defaulted, path)
+            elif key in defaulted:
+                found.append(path)
+        return found
     return [] if _alike(one, other) else [name]
 
 
@@ -75,8 +82,10 @@ def _alike(one: Any, other: Any) -> bool:
 
 
 def leaf(settings: Any, name: str) -> str:
-    """Return the value of a dotted name as JSON."""
+    """Return the value of a dotted name as JSON, in words where it is left out."""
     for part in name.split("."):
+        if part not in settings:
+            return "its default"
         settings = settings[part]
     return json.dumps(settings)
 

@@ -35,6 +35,7 @@ from snakemake.persistence import ParamsChange, PersistenceBase
 
 from foxnas.files.provenance import differing, leaf, recorded_making
 from foxnas.flow.inputs import input_sets
+from foxnas.settings.limits import LATER_NAMES
 
 #: Where Snakemake keeps its locks on a folder: it has no command that says whether one is stale.
 LOCKS = Path(".snakemake") / "locks"
@@ -117,7 +118,7 @@ def _what_changed(persistence: Any, job: Any, file: Any = None) -> Any:
     changes = _params_changed(persistence, job, file)
     for output, recorded in _making_of_outputs(persistence, job, file).items():
         wanted = _making(job, recorded)
-        if leaves := differing(recorded, wanted):
+        if leaves := differing(recorded, wanted, LATER_NAMES):
             before, now = ({f"{name}: {leaf(one, name)}" for name in leaves} for one in (recorded, wanted))
             changes |= ParamsChange(only_old=before, only_new=now, files={output})
     return changes

@@ -10,7 +10,7 @@ import math
 import operator
 import types
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from dataclasses import Field, asdict, dataclass, fields, is_dataclass
 from functools import cache, partial
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -85,6 +85,9 @@ RULES: dict[str, Any] = {
 #: made before still has the record, and the digest, that it had.
 LATER: Mapping[str, Any] = types.MappingProxyType({"later": True})
 
+#: Names of all such fields.
+LATER_NAMES: set[str] = set()
+
 
 def plain(value: Any) -> Any:
     """Return settings as mappings of plain values: what is recorded, digested and compared."""
@@ -105,6 +108,11 @@ class Settings:
 
     __slots__ = ()
     __pydantic_config__ = RULES
+
+    def __init_subclass__(cls) -> None:
+        LATER_NAMES.update(
+            n for n, value in vars(cls).items() if isinstance(value, Field) and "later" in value.metadata
+        )
 
     def __post_init__(self) -> None:
         kind: Any = type(self)

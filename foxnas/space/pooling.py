@@ -12,6 +12,7 @@ from foxnas.errors import FoxnasError
 from foxnas.files.identity import changes
 from foxnas.files.provenance import differing, leaf
 from foxnas.files.tables import read_provenance, read_tables
+from foxnas.settings.limits import LATER_NAMES
 
 
 def gather(shards: Sequence[Path], rows: int) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
@@ -44,7 +45,7 @@ def _check_settings(tables: Sequence[Path], settings: Sequence[Mapping[str, Any]
     """Raise FoxnasError that names the first table whose settings are not those of the first, but for a leaf."""
     said = [(table, one) for table, one in zip(tables, settings, strict=True) if one is not None]
     for table, one in said[1:]:
-        if names := [name for name in differing(said[0][1], one) if name != apart]:
+        if names := [name for name in differing(said[0][1], one, LATER_NAMES) if name != apart]:
             raise FoxnasError(
                 f"{table}: was made with {names[0]} {leaf(one, names[0])}, {said[0][0]} with "
                 f"{leaf(said[0][1], names[0])}; delete the one that was not made with today's configuration and run "

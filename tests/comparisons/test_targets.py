@@ -46,7 +46,8 @@ def test_the_default_run_makes_none_of_it_and_a_target_nothing_else(run: Path) -
 
 
 def test_every_rule_belongs_to_the_default_run_or_to_a_target(dry_runs: DryRuns, tmp_path: Path) -> None:
-    config = BASES["devices"].config()
+    config = BASES["devices"].config() | {"predictors": BASES["npu"].config()["predictors"]}
+    config["devices"] += BASES["npu"].config()["devices"]
     default = {job.rule for job in dry_runs.plan(tmp_path, config, ["all"]).jobs}
     assert not default & OURS
     assert {job.rule for job in dry_runs.plan(tmp_path, config, EVERYTHING).jobs} == default | OURS

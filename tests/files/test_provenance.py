@@ -79,6 +79,8 @@ def test_settings_differ_by_leaves_that_both_have() -> None:
     assert differing(one, other) == ["protocol.xnnpack", "scene", "sizes"]
     assert leaf(one, "protocol.xnnpack") == "true"
     assert differing(one, one) == []
+    assert differing(one, other, {"new"}) == ["protocol.xnnpack", "protocol.new", "scene", "sizes"]
+    assert (leaf(one, "protocol.new"), leaf(other, "protocol.new")) == ("its default", "2")
     spelt = {"budget": 20, "list": [1, {"a": True}], "text": "x"}
     assert differing(spelt, {"budget": 20.0, "list": [1.0, {"a": True}], "text": "x"}) == []
     assert differing(spelt, {"budget": "20", "list": [1, {"a": 1}], "text": "x"}) == ["budget", "list"]

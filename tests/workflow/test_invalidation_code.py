@@ -23,12 +23,16 @@ from tests.support.dag import ROOT, DryRuns, Plan
 from tests.support.invalidation import BASES, changed
 from tests.support.scripts import RULES, SCRIPTS
 
-#: A run with every rule but those of one device over SSH without a compiler, and one that trains its supernet.
+#: A run with devices of every compiler, and one that trains its supernet and has targets of its own.
 RUNS = {
     "compiled": changed(
         BASES["tiny"].config(),
         {
-            "devices": [BASES["devices"].config()["devices"][number] for number in (0, 2)],
+            "devices": [
+                *(BASES["devices"].config()["devices"][number] for number in (0, 2)),
+                *BASES["npu"].config()["devices"],
+            ],
+            "predictors.further_targets": [],
             "supernet.checkpoint": "mine.safetensors",
             "refinement.rounds": 2,
         },
