@@ -25,11 +25,11 @@ def files_of(results: Path) -> set[str]:
 
 
 def untimed(path: Path) -> object:
-    """Return what a file says, but for the seconds that its rows took."""
+    """Return what a file says, but for when its rows were made and how many seconds they took."""
     content = path.read_bytes()
     if path.suffix == ".jsonl":
         lines = [json.loads(line) for line in content.splitlines()]
-        return [{name: value for name, value in line.items() if name not in ("seconds", "crc32")} for line in lines]
+        return [{n: value for n, value in line.items() if n not in ("seconds", "started", "crc32")} for line in lines]
     if path.suffix == ".csv" and "seconds" in (table := read_table(path)):
         return read_provenance(path), table.drop(columns="seconds").to_csv()
     return content
