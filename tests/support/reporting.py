@@ -28,14 +28,16 @@ LONG_FIRST = (
     "flow/test_rerun.py", "search/test_problem.py", "search/test_annealing.py",
 )  # fmt: skip
 
-#: Of other files the tests of more than three seconds. `make quick` leaves these and the long files out.
+#: Of other files the tests of more than three seconds, or whole files. `make quick` leaves these and the long files out.
 LONG_TESTS = (
     "files/test_closures.py::test_the_closure_holds_all_that_importing_loads",
     "accuracy/test_evaluation.py::test_predictions_are_those_of_once_for_alls_own_evaluation",
     "runner/test_lock.py::test_waiting_for_another_says_whom_and_has_an_end",
     "images/test_conversion.py::test_whatever_is_damaged_is_said_in_one_way",
     "test_gpu_benchmark.py::test_all_of_it_runs_on_a_cpu_with_four_packages",
-)
+    "predictor/test_refit.py", "supernet/test_donors.py", "supernet/test_cuda_placement.py", "search/test_strategies.py",
+    "flow/test_scale.py",
+)  # fmt: skip
 
 
 def room_of(nodeid: str) -> str:
