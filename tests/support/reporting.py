@@ -28,15 +28,24 @@ LONG_FIRST = (
     "flow/test_rerun.py", "search/test_problem.py", "search/test_annealing.py",
 )  # fmt: skip
 
-#: Of other files the tests of more than three seconds, or whole files. `make quick` leaves these and the long files out.
+#: Of other files what takes more than two seconds: tests, or all of a file. `make quick` leaves all of these out.
 LONG_TESTS = (
     "files/test_closures.py::test_the_closure_holds_all_that_importing_loads",
     "accuracy/test_evaluation.py::test_predictions_are_those_of_once_for_alls_own_evaluation",
     "runner/test_lock.py::test_waiting_for_another_says_whom_and_has_an_end",
     "images/test_conversion.py::test_whatever_is_damaged_is_said_in_one_way",
     "test_gpu_benchmark.py::test_all_of_it_runs_on_a_cpu_with_four_packages",
-    "predictor/test_refit.py", "supernet/test_donors.py", "supernet/test_cuda_placement.py", "search/test_strategies.py",
-    "flow/test_scale.py",
+    "predictor/test_refit.py", "supernet/test_donors.py", "supernet/test_cuda_placement.py",
+    "search/test_strategies.py", "flow/test_scale.py",
+    "device/test_compatibility.py::test_this_machine_is_surveyed_as_it_is",
+    "device/test_schema.py::test_an_endless_greeting_ends_in_time_and_in_bytes",
+    "device/test_session.py::test_a_killed_runner_is_followed_by_another_within_one_call",
+    "edgetpu/test_compiler.py::test_a_compiler_that_hangs_is_stopped_with_its_children",
+    "images/test_views.py::test_a_long_image_takes_the_memory_of_its_crop",
+    "report/test_svg.py::test_only_dots_that_can_be_seen_are_written",
+    "runner/test_lock.py::test_a_waiting_or_idle_runner_ends_with_its_host",
+    "runner/test_server.py::test_a_silent_runner_is_given_up",
+    "test_examples.py::test_the_fits_find_what_the_subnets_were_labelled_with",
 )  # fmt: skip
 
 
