@@ -18,13 +18,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from foxnas.images.config import EXTENSIONS
 from foxnas.images.conversion import DAMAGED, FORMATS, damage_named, shown
 from foxnas.images.views import View
 from foxnas.runner.predicting import Predictor
 from foxnas.runner.tflite import find_runtime, open_interpreter
-
-#: Image files of a folder, by the end of their names.
-ENDINGS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 
 
 class Classifier:
@@ -72,7 +70,7 @@ def images_of(place: str) -> Iterator[tuple[str, bytes]]:
         yield place, sys.stdin.buffer.read()
     elif Path(place).is_dir():
         for path in sorted(Path(place).rglob("*")):
-            if path.is_file() and path.name.lower().endswith(ENDINGS) and not path.name.startswith("."):
+            if path.is_file() and path.name.lower().endswith(EXTENSIONS) and not path.name.startswith("."):
                 yield str(path), path.read_bytes()
     else:
         yield place, Path(place).read_bytes()

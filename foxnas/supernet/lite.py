@@ -18,6 +18,7 @@ from foxnas.errors import FoxnasError
 from foxnas.space.layers import SEPARABLE
 from foxnas.space.space import SearchSpace
 from foxnas.supernet.model import Supernet
+from foxnas.supernet.renaming import differences, refuse_differences, renamed
 
 #: What the architecture fixes; a space that says otherwise would give the same weights another meaning.
 _MEANING = {
@@ -68,7 +69,7 @@ def names_of(space: SearchSpace) -> dict[str, str]:
 
     Raises FoxnasError when the space is not of EfficientNet-Lite, and says where it differs.
     """
-    _check_meaning(space)
+    refuse_differences(space, "EfficientNet-Lite", "lite0", "the network", differences(space, _MEANING, _UNIT_MEANING))
     with torch.device("meta"):
         ours = Supernet(space, statistics=True).state_dict()
     return {name: _theirs(name, space) for name in ours}
@@ -100,29 +101,11 @@ def _in_the_centre(weight: Tensor, kernel: int) -> Tensor:
 
 def _theirs(name: str, space: SearchSpace) -> str:
     if found := re.fullmatch(r"first\.(.*)", name):
-        return "_blocks.0." + _renamed(found[1], _BLOCK)
+        return "_blocks.0." + renamed(found[1], _BLOCK)
     if found := re.fullmatch(r"units\.(\d+)\.(\d+)\.(.*)", name):
         before = sum(choices.depths[-1] for choices in space.choices[: int(found[1])])
-        return f"_blocks.{1 + before + int(found[2])}." + _renamed(found[3], _BLOCK)
-    return _renamed(name, _ENDS)
-
-
-def _renamed(name: str, prefixes: Mapping[str, str]) -> str:
-    ours, theirs = next(pair for pair in prefixes.items() if name.startswith(pair[0]))
-    return theirs + name.removeprefix(ours)
-
-
-def _check_meaning(space: SearchSpace) -> None:
-    wrong = [(key, getattr(space, key), value) for key, value in _MEANING.items() if getattr(space, key) != value]
-    for key, values in _UNIT_MEANING.items():
-        if (found := tuple(getattr(unit, key) for unit in space.units)) != values:
-            wrong.append((f"units' {key}", found, values))
-    if wrong:
-        key, found, value = wrong[0]
-        raise FoxnasError(
-            f"space {space.name} is not of EfficientNet-Lite: its {key} is {found} instead of {value}; declare it with "
-            "base: lite0 and change what the network does not fix"
-        )
+        return f"_blocks.{1 + before + int(found[2])}." + renamed(found[3], _BLOCK)
+    return renamed(name, _ENDS)
 
 
 def _check_layers(space: SearchSpace, tensors: Mapping[str, Tensor]) -> None:

@@ -18,6 +18,7 @@ from foxnas.errors import FoxnasError
 from foxnas.space.layers import SEPARABLE, SQUEEZE_EXCITE, SqueezeExcite
 from foxnas.space.space import SearchSpace
 from foxnas.supernet.model import Supernet
+from foxnas.supernet.renaming import differences, refuse_differences, renamed
 
 #: What the architecture fixes; a space that says otherwise would give the same weights another meaning.
 _MEANING = {
@@ -141,25 +142,12 @@ def _theirs(name: str, space: SearchSpace) -> str:
             smaller = int(step[1])
             larger = space.kernel_sizes[space.kernel_sizes.index(smaller) + 1]
             return f"{before}depth_conv.conv.{larger}to{smaller}_matrix"
-        return before + _renamed(rest, _LAYER)
-    return _renamed(name, _ENDS)
-
-
-def _renamed(name: str, prefixes: Mapping[str, str]) -> str:
-    ours, theirs = next(pair for pair in prefixes.items() if name.startswith(pair[0]))
-    return theirs + name.removeprefix(ours)
+        return before + renamed(rest, _LAYER)
+    return renamed(name, _ENDS)
 
 
 def _check_meaning(space: SearchSpace) -> None:
-    wrong = [(key, getattr(space, key), value) for key, value in _MEANING.items() if getattr(space, key) != value]
-    for key, values in _UNIT_MEANING.items():
-        if (found := tuple(getattr(unit, key) for unit in space.units)) != values:
-            wrong.append((f"units' {key}", found, values))
+    wrong = differences(space, _MEANING, _UNIT_MEANING)
     if not space.mix_width:
         wrong.append(("mix_width", 0, "the width of the feature mix layer"))
-    if wrong:
-        key, found, value = wrong[0]
-        raise FoxnasError(
-            f"space {space.name} is not of Once-for-All's MobileNetV3: its {key} is {found} instead of {value}; "
-            "declare it with base: ofa_mbv3_d234_e346_k357_w1.0 and change what its supernet does not fix"
-        )
+    refuse_differences(space, "Once-for-All's MobileNetV3", "ofa_mbv3_d234_e346_k357_w1.0", "its supernet", wrong)
