@@ -23,21 +23,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from ofa.imagenet_classification.elastic_nn.networks import OFAMobileNetV3
-from ofa.imagenet_classification.elastic_nn.utils import set_running_statistics
-from ofa.imagenet_classification.run_manager.run_manager import RunManager
-from torch import Tensor, nn
+from torch import Tensor
 
 from benchmarks.made_up import Held, shaken
+from benchmarks.once_for_all import OnceForAll
 from foxnas.accuracy.evaluation import Preparation, evaluate_together
 from foxnas.accuracy.memory import TOGETHER
 from foxnas.flow.params import prepare_environment
 from foxnas.images.pixels import to_input
 from foxnas.space.arch import Arch
 from foxnas.space.config import read_space
-from foxnas.space.layers import IMAGENET_MEAN, IMAGENET_STD
 from foxnas.supernet.model import Supernet
-from foxnas.supernet.ofa import to_ofa
 from foxnas.supernet.subnet import Subnet
 
 THEIRS = "ofa_mbv3_d234_e346_k357_w1.0"
@@ -132,34 +128,8 @@ class Bare:
         return Cost(0, timed(self._forward))
 
 
-class Theirs:
+class Theirs(OnceForAll):
     """Their way."""
-
-    def __init__(self, supernet: Supernet, setting: Setting, ready: Tensor, labels: np.ndarray) -> None:
-        device = ready.device
-        knobs = {"ks_list": [3, 5, 7], "expand_ratio_list": [3, 4, 6], "depth_list": [2, 3, 4]}
-        self.network = OFAMobileNetV3(dropout_rate=0, width_mult=1.0, **knobs)
-        self.network.load_state_dict(to_ofa(supernet))
-        self.network.to(device)
-        mean, std = (torch.tensor(values, device=device).view(3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
-        images = ((ready - mean) / std).contiguous()
-        self.batches = list(
-            zip(images.split(setting.batch), torch.from_numpy(labels).to(device).split(setting.batch), strict=True)
-        )
-        # Its constructor wants their configuration of a training; validating needs these two alone.
-        self._manager = object.__new__(RunManager)
-        self._manager.device, self._manager.test_criterion = device, nn.CrossEntropyLoss()
-
-    def activate(self, arch: Arch) -> None:
-        """Set the active subnet and its running statistics."""
-        padded = [(*unit, *[unit[-1]] * (4 - len(unit))) for unit in arch.units]
-        kernels, ratios = zip(*[layer for unit in padded for layer in unit], strict=True)
-        self.network.set_active_subnet(ks=list(kernels), e=list(ratios), d=list(arch.depths))
-        set_running_statistics(self.network, self.batches)
-
-    def validate(self) -> None:
-        """Evaluate the active subnet."""
-        self._manager.validate(net=self.network, data_loader=self.batches, no_logs=True)
 
     def run(self, archs: list[Arch]) -> Cost:
         """Evaluate the subnets one by one, which is how they do it."""
@@ -200,7 +170,7 @@ def compare(setting: Setting, subnets: int, rounds: int) -> None:
     labels, ready = rng.integers(0, space.classes, setting.images), to_input(pixels)
     ours = Ours(supernet, setting, pixels, labels)
     bare = Bare(ours, setting, ready)
-    theirs = Theirs(supernet, setting, ready, labels) if setting.space == THEIRS else None
+    theirs = Theirs(supernet, ready, labels, setting.batch) if setting.space == THEIRS else None
     contenders = [one for one in (ours, theirs, bare) if one is not None]
     # So that nobody pays for the first touch of the memory.
     for one in contenders:

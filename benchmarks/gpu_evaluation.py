@@ -9,6 +9,7 @@ theirs  `RunManager.validate` of PyPI's `ofa`, if it imports, of its own network
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -22,11 +23,13 @@ from benchmarks.gpu_settings import OFA, Agreement, Scale, Throughput, space_of
 from benchmarks.made_up import Held, shaken
 from foxnas.accuracy.evaluation import Preparation, evaluate_together, recalibrate
 from foxnas.accuracy.hardware import PROCESSORS, Hardware
-from foxnas.images.pixels import to_input
+from foxnas.images.pixels import layout, to_input
 from foxnas.runner.pytorch import captured
 from foxnas.space.arch import Arch
 from foxnas.space.space import SearchSpace
 from foxnas.supernet.subnet import Subnet
+
+log = logging.getLogger(__name__)
 
 #: Two logits nearer than this share of the standard deviation of all are a tie, which rounding may decide.
 TIE = 1e-3
@@ -134,6 +137,7 @@ def throughput(setting: Throughput, precisions: Sequence[str], hardware: Hardwar
         return work / _timed(lambda: _forward(subnets, ready.split(batch), place), hardware)
 
     by_batch = {batch: bare(batch) for batch in setting.batches}
+    log.warning("bare by batch, images/s: %s", by_batch)
     best = max(by_batch, key=lambda batch: by_batch[batch])
 
     def ours(together: int, batch: int, place: Hardware = hardware) -> float:
@@ -147,17 +151,16 @@ def throughput(setting: Throughput, precisions: Sequence[str], hardware: Hardwar
         return work / _timed(run, hardware)
 
     together = {number: ours(number, best) for number in setting.together}
+    log.warning("ours by subnets together, images/s: %s", together)
     most = max(together, key=lambda number: together[number])
     narrow = {}
     for precision in precisions:
         if precision != "fp32":
             place = replace(hardware, precision=precision)
             narrow[precision] = ours(most, best, place), bare(best, place)
-    contiguous = [subnet.to(memory_format=torch.contiguous_format) for subnet in subnets]
-    nchw = ready.contiguous()
-    in_nchw = work / _timed(lambda: _forward(contiguous, nchw.split(best), hardware), hardware)
-    for subnet in subnets:
-        subnet.to(memory_format=torch.channels_last)
+            log.warning("%s: ours and bare, images/s: %s", precision, narrow[precision])
+    by_graph = _by_graph(subnets[:4], ready[:best], hardware)
+    in_other_layout = _in_the_other_layout(subnets[:4], ready[:best], hardware)
     return {
         **setting._asdict(),
         "unit": "images/s",
@@ -167,15 +170,32 @@ def throughput(setting: Throughput, precisions: Sequence[str], hardware: Hardwar
         "ours_by_subnets_together": {number: round(rate, 1) for number, rate in together.items()},
         "best_together": most,
         "ours_over_bare": round(together[most] / by_batch[best], 3),
-        "bare_channels_first_over_channels_last": round(in_nchw / by_batch[best], 3),
+        "bare_in_the_other_layout_over_bare": in_other_layout,
         "ours_over_bare_by_precision": {
             precision: round(rate / without, 3) for precision, (rate, without) in narrow.items()
         },
         "ours_over_fp32_by_precision": {
             precision: round(rate / together[most], 3) for precision, (rate, _) in narrow.items()
         },
-        "bare_by_graph_over_bare": _by_graph(subnets[:4], ready[:best], hardware),
+        "bare_by_graph_over_bare": by_graph,
     }
+
+
+def _in_the_other_layout(subnets: Sequence[Subnet], batch: Tensor, hardware: Hardware) -> float:
+    """Return the throughput in channels last over that in channels first, or the other way round, shapes met before."""
+    ours = layout(hardware.device)
+    other = torch.channels_last if ours == torch.contiguous_format else torch.contiguous_format
+
+    def passes(images: Tensor) -> float:
+        return _timed(lambda: _forward(subnets, [images] * 10, hardware), hardware)
+
+    usual = passes(batch)
+    for subnet in subnets:
+        subnet.to(memory_format=other)
+    unusual = passes(batch.contiguous(memory_format=other))
+    for subnet in subnets:
+        subnet.to(memory_format=ours)
+    return round(usual / unusual, 3)
 
 
 @torch.inference_mode()
@@ -196,15 +216,13 @@ def _by_graph(subnets: Sequence[Subnet], batch: Tensor, hardware: Hardware) -> f
 def against_theirs(setting: Throughput, batch: int, together: int, hardware: Hardware) -> dict[str, Any]:
     """Return our evaluation's throughput over that of PyPI's `ofa`, in its space, from calibration on and without."""
     try:
-        from benchmarks.evaluation import Setting, Theirs
+        from benchmarks.once_for_all import OnceForAll
     except ImportError as error:
         return {"ofa": f"not compared with: {error}"}
     space = space_of(OFA, setting.size)
     pixels, labels, archs = _inputs(space, setting.size, setting.images, together)
     supernet = shaken(space, statistics=True)
-    theirs = Theirs(
-        supernet, Setting(OFA, setting.size, setting.images, batch), to_input(pixels).to(hardware.device), labels
-    )
+    theirs = OnceForAll(supernet, to_input(pixels).to(hardware.device), labels, batch)
     preparation = Preparation(supernet, Held(pixels), setting.images, batch, hardware)
     kept: list[Subnet] = []
 
@@ -232,6 +250,7 @@ def section(scale: Scale, device: str) -> dict[str, Any]:
     """Return how evaluation on the device agrees with the CPU's, and how fast it is."""
     hardware = Hardware.choose(device, "fp32")
     agreements = [agreement(setting, hardware) for setting in scale.agreement]
+    log.warning("agreement: %s", agreements)
     begin = time.perf_counter()
     speed = throughput(scale.throughput, scale.precisions, hardware)
     speed |= against_theirs(scale.throughput, speed["best_batch"], speed["best_together"], hardware)

@@ -85,9 +85,9 @@ FULL = Scale(
     killed=("fp32", "bf16", "fp16"),
     kill_at_step=130,
     agreement=(Agreement("mini", 28, 32, 2000, 500), Agreement("cpu", 224, 4, 128, 64)),
-    throughput=Throughput("cpu", 224, 32, 512, (64, 128, 256), (1, 8, 16, 32)),
-    latency=Latency(("cpu", "tpu"), 224, 60, 64, 25, 2),
-    limit_s=150,
+    throughput=Throughput("cpu", 224, 16, 256, (64, 128, 256), (1, 4, 16)),
+    latency=Latency(("cpu", "tpu"), 224, 60, 64, 10, 2),
+    limit_s=600,
 )
 SMALL = Scale(
     precisions=("fp32", "bf16"),

@@ -161,7 +161,12 @@ def _started(jobs: Sequence[Job], folder: Path, launcher: Sequence[str] = ()) ->
 
 
 def _results(process: subprocess.Popen[str], limit_s: float) -> list[dict[str, Any]]:
-    said, _ = process.communicate(timeout=limit_s)
+    try:
+        said, _ = process.communicate(timeout=limit_s)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        said, _ = process.communicate()
+        raise RuntimeError(f"trainings took more than {limit_s:.0f} s; those that ended: {said or 'none'}") from None
     if process.returncode:
         raise RuntimeError(f"a training ended with status {process.returncode}; its last words are above")
     return [json.loads(line) for line in said.splitlines() if line.startswith("{")]

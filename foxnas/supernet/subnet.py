@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from foxnas.images.pixels import layout
 from foxnas.space.arch import Arch
 from foxnas.space.layers import FUSED, Activation, Padding, SqueezeExcite
 from foxnas.supernet.convolution import by_onednn, convolve
@@ -37,7 +38,7 @@ class ConvNorm(nn.Module):
         self.activation, self.padding = activation, padding
         # Without memory of their own, which would be filled with random numbers first.
         self.conv = nn.Conv2d(fan_in * groups, out, kernel, stride, groups=groups, bias=False, device="meta")
-        self.conv.weight = nn.Parameter(weight.detach().clone(memory_format=torch.channels_last))
+        self.conv.weight = nn.Parameter(weight.detach().clone(memory_format=layout(weight.device)))
         batch_norm = nn.BatchNorm2d(out, eps=norm.eps, device=weight.device)
         batch_norm.weight = nn.Parameter(norm.weight.detach()[:out].clone())
         batch_norm.bias = nn.Parameter(norm.bias.detach()[:out].clone())

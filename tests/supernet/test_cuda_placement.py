@@ -11,6 +11,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn import functional as F
 
 from foxnas.accuracy.evaluation import recalibrate
+from foxnas.images.pixels import layout
 from foxnas.space.config import read_space, shipped_spaces
 from foxnas.supernet.model import Supernet
 from foxnas.supernet.subnet import Subnet
@@ -32,6 +33,10 @@ def test_a_loss_and_an_evaluation_stay_on_the_gpu(name: str) -> None:
         with torch.inference_mode():
             # Unfolded: folding copies modules, which fake tensors cannot be copied with.
             logits = subnet(images)
+        # Channels first, for which a depthwise convolution needs no plan of cuDNN's for every new shape; a dimension of
+        # one, as a depthwise weight's second, has strides of both orders.
+        maps = [images.to(memory_format=layout(images.device)), *(tensor for tensor in tensors if tensor.ndim == 4)]
+        assert [tensor.stride() for tensor in maps] == [tensor.contiguous().stride() for tensor in maps]
     assert (logits.device.type, tuple(logits.shape)) == ("cuda", (4, space.classes))
 
 

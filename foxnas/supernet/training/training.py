@@ -22,6 +22,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from foxnas.errors import FoxnasError
 from foxnas.files.progress import duration
+from foxnas.images.pixels import layout
 from foxnas.images.training_files import TrainingFiles
 from foxnas.space.arch import Arch
 from foxnas.space.space import SearchSpace
@@ -96,7 +97,7 @@ def train_supernet(
         supernet.load_state_dict(initial.state_dict())
         # Of what no order of channels changes: that comes from measurements, which may differ in the last digit.
         origin["initial_sha256"] = digest({"stem": initial.stem.weight.detach(), "head": initial.head.weight.detach()})
-    supernet = supernet.to(processes.device).to(memory_format=torch.channels_last)
+    supernet = supernet.to(processes.device).to(memory_format=layout(processes.device))
     mixed = MixedPrecision.on(processes.device, recipe.precision)
     state = TrainingState(supernet, recipe, mixed, origin)
     if resume_from is not None and resume_from.exists():
