@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
+PHOTOS_STAMP := $(VENV)/.installed-photos
 
 PIP := $(BIN)/pip install --disable-pip-version-check --quiet
 # How many test files run at a time: as many as there are processors.
@@ -17,11 +18,16 @@ NARROW := ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIO
 # Tests to run with make unit and make test-portable: files, folders.
 TESTS ?= tests
 
-.PHONY: demo test quick test-portable unit lint format documents benchmark clean
+.PHONY: demo photos test quick test-portable unit lint format documents benchmark clean
 .DELETE_ON_ERROR:
 
 demo: $(STAMP)
 	$(BIN)/snakemake --cores $(CORES)
+
+# The same on photographs, with pretrained weights, in a folder of its own: config/photos.yaml.
+photos: $(PHOTOS_STAMP)
+	$(BIN)/python -m foxnas.images.elpv photos/photographs
+	$(BIN)/snakemake --cores $(CORES) --directory photos --configfile $(CURDIR)/config/photos.yaml
 
 test: lint unit
 
@@ -64,6 +70,10 @@ $(STAMP): pyproject.toml
 
 $(DEV_STAMP): $(STAMP)
 	$(PIP) --editable '.[dev]'
+	touch $@
+
+$(PHOTOS_STAMP): $(STAMP)
+	$(PIP) --editable '.[photos,elpv]'
 	touch $@
 
 clean:

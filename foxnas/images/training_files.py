@@ -19,16 +19,18 @@ from foxnas.images.decoding import DAMAGED, ImageFile
 
 log = logging.getLogger(__name__)
 
-#: Share of the image's area that a crop covers, and its width over its height: torchvision's RandomResizedCrop.
-AREA = (0.08, 1.0)
+#: A crop's width over its height: torchvision's RandomResizedCrop.
 RATIO = (3 / 4, 4 / 3)
 _ATTEMPTS = 10
 
 
-def random_box(width: int, height: int, rng: np.random.Generator) -> tuple[int, int, int, int]:
-    """Draw a crop (left, top, right, bottom) as torchvision's ``RandomResizedCrop`` does."""
+def random_box(width: int, height: int, rng: np.random.Generator, smallest: float) -> tuple[int, int, int, int]:
+    """Draw a crop (left, top, right, bottom) as torchvision's ``RandomResizedCrop`` does.
+
+    It covers between `smallest` and all of the image's area.
+    """
     for _ in range(_ATTEMPTS):
-        area = width * height * rng.uniform(*AREA)
+        area = width * height * rng.uniform(smallest, 1.0)
         ratio = math.exp(rng.uniform(math.log(RATIO[0]), math.log(RATIO[1])))
         w, h = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
         if 0 < w <= width and 0 < h <= height:
@@ -48,8 +50,15 @@ class TrainingFiles:
     """
 
     def __init__(
-        self, files: Sequence[ImageFile], labels: np.ndarray, channels: int, threads: int = 1, skip: bool = False
+        self,
+        files: Sequence[ImageFile],
+        labels: np.ndarray,
+        channels: int,
+        threads: int = 1,
+        skip: bool = False,
+        smallest_crop: float = 0.08,
     ) -> None:
+        self._smallest_crop = smallest_crop
         self._files = files
         self._channels = channels
         self._skip = skip
@@ -78,7 +87,7 @@ class TrainingFiles:
 
     def _crop(self, row: int, size: int, rng: np.random.Generator) -> np.ndarray:
         image = self._read(row)
-        cropped = image.crop(random_box(*image.size, rng))
+        cropped = image.crop(random_box(*image.size, rng, self._smallest_crop))
         return np.asarray(cropped.resize((size, size), Image.Resampling.BILINEAR)).reshape(size, size, self._channels)
 
     def _read(self, row: int) -> Image.Image:

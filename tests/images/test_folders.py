@@ -23,7 +23,7 @@ from foxnas.images.decoding import decode_files, first_readable
 from foxnas.images.folders import files_of, list_images, read_files
 from foxnas.images.prepared import prepare_images
 from foxnas.images.split_files import split_files
-from foxnas.images.training_files import AREA, RATIO, TrainingFiles, random_box
+from foxnas.images.training_files import RATIO, TrainingFiles, random_box
 from foxnas.images.views import View
 from foxnas.space.space import SearchSpace
 from foxnas.supernet.training.recipe import Phase, Recipe
@@ -201,14 +201,15 @@ def test_too_few_images_and_another_number_of_classes_are_refused(tmp_path: Path
         DataConfig.model_validate({**data_config(tree).model_dump(), "folder": None})
 
 
-def test_training_crops_are_drawn_as_torchvision_draws_them() -> None:
+@pytest.mark.parametrize("smallest", [0.08, 0.5])
+def test_training_crops_are_drawn_as_torchvision_draws_them(smallest: float) -> None:
     rng, image = np.random.default_rng(0), Image.new("RGB", (500, 375))
     torch.manual_seed(0)
-    own = np.array([random_box(500, 375, rng) for _ in range(4000)])
+    own = np.array([random_box(500, 375, rng, smallest) for _ in range(4000)])
     assert own.min() >= 0
     assert (own[:, 2] <= 500).all()
     assert (own[:, 3] <= 375).all()
-    drawn = np.array([RandomResizedCrop.get_params(image, list(AREA), list(RATIO)) for _ in range(4000)])
+    drawn = np.array([RandomResizedCrop.get_params(image, [smallest, 1.0], list(RATIO)) for _ in range(4000)])
     top, left, height, width = drawn.T
     for mine, theirs in (
         (own[:, 0], left),

@@ -127,6 +127,7 @@ def test_a_phase_draws_what_every_unit_has_and_of_the_rest_the_nearest() -> None
 def test_the_learning_rate_warms_up_and_falls_as_half_a_cosine() -> None:
     recipe = replace(RECIPE, phases=(Phase(10, 1.0, *ALL), Phase(4, 0.5, *ALL)))
     assert recipe.learning_rate(Moment(0, 0, 0), 100) == pytest.approx(1 / 200)
+    assert replace(recipe, warm_up_steps=10).learning_rate(Moment(0, 0, 4), 100) == pytest.approx(0.5, abs=1e-4)
     assert recipe.learning_rate(Moment(0, 5, 0), 100) == pytest.approx(0.5)
     assert recipe.learning_rate(Moment(1, 10, 0), 100) == pytest.approx(0.5)
     assert recipe.learning_rate(Moment(1, 13, 0), 100) == pytest.approx(0.25 * (1 + np.cos(np.pi * 3 / 4)))

@@ -56,7 +56,8 @@ def main(
                 assert view.folder is not None  # only a folder's images are listed
                 readers = max(1, threads // processes.count)
                 files = read_files(images, Path(view.folder))
-                pixels = TrainingFiles(files, truth, view.channels, readers, skip=view.corrupt_images == "skip")
+                skip, smallest = view.corrupt_images == "skip", training.smallest_crop
+                pixels = TrainingFiles(files, truth, view.channels, readers, skip, smallest)
             else:
                 pixels = load_array(images, "r")
             initial = None

@@ -18,9 +18,6 @@ Choices = tuple[Count, ...]
 Weights = tuple[Annotated[Number, Limits(ge=0, le=1)], ...] | None
 Precision = Literal["fp32", "bf16", "fp16"]
 
-#: Steps over which the learning rate rises at the very start.
-WARM_UP_STEPS = 200
-
 
 @dataclass(frozen=True)
 class Phase(Settings):
@@ -113,6 +110,10 @@ class Recipe(Settings):
     """Weight decay of AdamW, on convolutions and the classifier."""
     distillation: Annotated[Number, Limits(ge=0, le=1)] = 0.0
     """Weight of the largest subnet's soft labels against the true ones, after the first phase."""
+    warm_up_steps: Count = 200
+    """Steps over which the learning rate rises at the very start; with few images an epoch has few."""
+    smallest_crop: Annotated[Number, Limits(gt=0, le=1)] = 0.08
+    """Share of a photograph's area that a random crop has at least; more where what matters is small."""
     average_decay: Annotated[Number, Limits(ge=0, lt=1)] = 0.998
     """Decay per step of the moving average of the weights."""
     precision: Precision = "fp32"
@@ -135,7 +136,7 @@ class Recipe(Settings):
         phase = self.phases[at.phase]
         progress = (at.epoch - self.first_epoch(at.phase) + at.step / steps) / phase.epochs
         rate = phase.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
-        return rate * min(1.0, (at.epoch * steps + at.step + 1) / WARM_UP_STEPS)
+        return rate * min(1.0, (at.epoch * steps + at.step + 1) / self.warm_up_steps)
 
     def lasting(self) -> dict[str, Any]:
         """Return what may not change in the middle of a training: all but learning rates and precision."""
