@@ -20,6 +20,12 @@ rule export_candidates:
         calibration=at_sizes("results/data/{size}/calibration-images.npy"),
         images=at_sizes("results/data/{size}/verify-images.npy"),
         labels="results/data/native/verify-labels.npy",
+        # Of a folder of image files: the classes' names.
+        listing=[
+            path
+            for path in rules.fetch_images.output.files
+            if CONFIG.data.form == "csv"
+        ],
     output:
         models=directory("results/{space}/search/{device}/{budget}/{batch}/exported"),
         table="results/{space}/search/{device}/{budget}/{batch}/exported.csv",
@@ -40,6 +46,7 @@ rule export_candidates:
             accuracy=flow.preparation(CONFIG),
             export=CONFIG.export,
             xnnpack=CONFIG.device(wildcards.device).protocol.xnnpack,
+            dataset=CONFIG.data.dataset,
         ),
     message:
         "Exporting the candidates of {wildcards.batch} for budget {wildcards.budget} on {wildcards.device}"

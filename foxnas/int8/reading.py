@@ -13,6 +13,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from foxnas.errors import FoxnasError
 from foxnas.files import seal
+from foxnas.int8 import tasks
 from foxnas.int8.packing import pack
 
 #: Name of our entry among a model's metadata.
@@ -94,19 +95,28 @@ def builtin_code(name: str) -> int:
     return int(getattr(schema.BuiltinOperator, name))
 
 
-def with_metadata(content: bytes, made_by: Mapping[str, Any]) -> bytes:
-    """Return the same model, sealed, with `made_by` embedded as JSON; an entry of ours that was there is replaced."""
+def with_metadata(content: bytes, made_by: Mapping[str, Any], classifier: tasks.Classifier | None = None) -> bytes:
+    """Return the same model, sealed, with `made_by` embedded as JSON; entries of ours that were there are replaced.
+
+    With a classifier, also with its description and its labels, for other people's readers.
+    """
     model = read_model(content)
     text = json.dumps({**made_by, **seal.UNSEALED}, sort_keys=True, allow_nan=False).encode()
-    buffer = schema.BufferT(data=np.frombuffer(text, np.uint8))
+    _embed(model, _ENTRY, text)
+    if classifier is None:
+        return seal.sealed(pack(model))
+    _embed(model, tasks.ENTRY, tasks.described(classifier))
+    return seal.sealed(tasks.with_labels(pack(model), classifier.labels))
+
+
+def _embed(model: Any, name: str, content: bytes) -> None:
+    buffer = schema.BufferT(data=np.frombuffer(content, np.uint8))
     for entry in model.metadata or []:
-        if _text(entry.name) == _ENTRY:
+        if _text(entry.name) == name:
             model.buffers[entry.buffer] = buffer
-            return seal.sealed(pack(model))
+            return
     model.buffers.append(buffer)
-    entry = schema.MetadataT(name=_ENTRY, buffer=len(model.buffers) - 1)
-    model.metadata = [*(model.metadata or []), entry]
-    return seal.sealed(pack(model))
+    model.metadata = [*(model.metadata or []), schema.MetadataT(name=name, buffer=len(model.buffers) - 1)]
 
 
 def read_metadata(content: bytes) -> dict[str, Any]:

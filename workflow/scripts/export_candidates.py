@@ -10,6 +10,7 @@ from foxnas import cli
 from foxnas.accuracy.config import AccuracyConfig
 from foxnas.accuracy.evaluation import Preparation, evaluate
 from foxnas.accuracy.outcomes import CIRCUMSTANCES
+from foxnas.app.classes import class_names
 from foxnas.files.arrays import ArraysBySize, load_array
 from foxnas.files.progress import follow
 from foxnas.files.tables import read_table, replacing, write_table
@@ -17,6 +18,7 @@ from foxnas.int8.config import ExportConfig
 from foxnas.int8.export import export_int8
 from foxnas.int8.reading import with_metadata
 from foxnas.int8.serving import top1_percent
+from foxnas.int8.tasks import Classifier
 from foxnas.space.space import SearchSpace
 from foxnas.supernet.checkpoint import load_supernet
 from foxnas.verdict.verification import EXPORTED_COLUMNS
@@ -29,12 +31,14 @@ def main(
     accuracy: AccuracyConfig,
     export: ExportConfig,
     xnnpack: bool,
+    dataset: str,
     supernet: Path,
     candidates: Path,
     calibration: list[Path],
     images: list[Path],
     labels: Path,
     threads: int,
+    listing: Path | None = None,
     models: Path,
     table: Path,
 ) -> None:
@@ -48,7 +52,7 @@ def main(
     preparation = Preparation(
         load_supernet(space, supernet), calibrating, accuracy.recalibration_images, accuracy.batch_size
     )
-    truth = load_array(labels)
+    truth, names = load_array(labels), class_names(dataset, space.classes, listing)
     models.mkdir(parents=True, exist_ok=True)
     rows = []
     for row in follow(chosen.itertuples(), len(chosen), "candidates"):
@@ -57,7 +61,8 @@ def main(
         subnet = preparation.subnet(arch)
         real = calibrating.at(arch.image_size)[: export.calibration_images]
         model = export_int8(subnet, real, exporter=export.with_)
-        content = with_metadata(model, {**made_by, "arch": arch.text, "id": arch.id})
+        described = Classifier(space.name, arch.image_size, space.image_channels, names)
+        content = with_metadata(model, {**made_by, "arch": arch.text, "id": arch.id}, described)
         with replacing(models / f"{arch.id}.tflite") as temporary:
             temporary.write_bytes(content)
         seen = evaluate(subnet, pixels, truth, accuracy.batch_size)
