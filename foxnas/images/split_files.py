@@ -16,7 +16,7 @@ from foxnas.images.decoding import unreadable
 from foxnas.images.folders import COLUMNS, check_classes, files_of
 from foxnas.images.labelled import write_rows
 from foxnas.images.splits import deal, part_of_row, replace_unreadable
-from foxnas.images.strata import Classes
+from foxnas.images.strata import Classes, say_missing
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,8 @@ def split_files(
     labels = images["label"].to_numpy()
     check_classes(labels, classes, folder)
     parts = {str(part): len(of_part) for part, of_part in images.groupby("part", sort=False)}
-    strata = Classes(labels, read_provenance(listing)["classes"]) if data.stratified else None
+    known = Classes(labels, read_provenance(listing)["classes"])
+    strata = known if data.stratified else None
     dealt, spare = deal(parts, data.splits.model_dump(), data.evaluate_on, data.seed, strata)
     reasons: dict[str, str] = {}
     if data.corrupt_images == "skip":
@@ -55,6 +56,7 @@ def split_files(
         for name, reason in reasons.items():
             log.warning("skipped %s: %s", name, reason)
         log.info("%d images cannot be read; others of the same part took their places", len(reasons))
+    say_missing(known, dealt)
     recorded: dict[str, Any] = {}
     for name, rows in dealt.items():
         chosen = images.iloc[rows]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from foxnas.errors import FoxnasError
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,25 @@ class Classes:
     def of(self, first: int, images: int) -> Classes:
         """Return the classes of so many images from the first on."""
         return Classes(self.labels[first : first + images], self.names)
+
+
+def say_missing(classes: Classes, rows: Mapping[str, np.ndarray]) -> None:
+    """Log which splits have no image of a class."""
+    for split, chosen in rows.items():
+        if lost := sorted(set(range(len(classes.names))) - set(classes.labels[chosen])):
+            log.warning(
+                "no image of class %s is in %s (of %d classes none is); data.stratified: true puts one there at least",
+                classes.names[lost[0]], split, len(lost),
+            )  # fmt: skip
+
+
+def check_trained(labels: np.ndarray, classes: int, path: Path) -> None:
+    """Raise FoxnasError unless there are images of every class to train with."""
+    if lost := sorted(set(range(classes)) - set(labels)):
+        raise FoxnasError(
+            f"{path}: class {lost[0]} has no image to train with ({len(lost)} of {classes} have none); raise "
+            "data.splits.train, or write data.stratified: true"
+        )
 
 
 def split_by_class(

@@ -17,7 +17,7 @@ from foxnas.images.folders import list_images
 from foxnas.images.split_arrays import split_arrays
 from foxnas.images.split_files import split_files
 from foxnas.images.splits import deal, replace_unreadable
-from foxnas.images.strata import Classes
+from foxnas.images.strata import Classes, check_trained, say_missing
 from tests.support.photographs import data_config, make_tree
 
 NAMES = ("train", "fit", "verify", "test")
@@ -124,3 +124,18 @@ def test_files_and_arrays_are_stratified_when_the_config_says_so(tmp_path: Path)
         assert np.bincount(of_files, minlength=3).min() >= 1
         paths = pd.read_csv(tmp_path / "files" / f"{name}-images.csv", comment="#")["path"]
         assert (of_files == [int(path.split("/")[0][1:]) for path in paths]).all()
+
+
+def test_a_class_that_a_split_has_not_is_said_and_one_that_would_not_train_ends_the_run(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    classes = Classes(np.array([0, 0, 1, 1, 2]), ["a", "b", "c"])
+    say_missing(classes, {"train": np.array([0, 2, 4]), "fit": np.array([1]), "test": np.array([3])})
+    assert caplog.messages == [
+        f"no image of class {name} is in {split} (of 2 classes none is); data.stratified: true puts one there at least"
+        for name, split in (("b", "fit"), ("a", "test"))
+    ]
+    check_trained(classes.labels, 3, Path("labels.npy"))
+    said = r"labels.npy: class 1 has no image to train with \(1 of 3 have none\); raise data.splits.train, or write"
+    with pytest.raises(FoxnasError, match=said):
+        check_trained(classes.labels[[0, 4]], 3, Path("labels.npy"))

@@ -24,6 +24,7 @@ from foxnas.images.fashion_mnist import read_idx
 from foxnas.images.folders import list_images
 from foxnas.images.labelled import check_fits, load_arrays
 from foxnas.images.split_files import split_files
+from foxnas.images.strata import check_trained
 from foxnas.images.views import View
 from foxnas.predictor.fit import fit
 from foxnas.predictor.targets import read_target
@@ -142,6 +143,7 @@ def bad_files() -> Iterator[BadInput]:
     yield BadInput("folder", "a name that is not UTF-8", functools.partial(_list, "a b", "", "\udcff.png"))
     for given, images in SPLIT:
         yield BadInput("folder", given, functools.partial(_split, images))
+    yield BadInput("folder", "no image of a class to train with", _train_without_a_class)
     for given, images, words in FIRST_CONFIGS:
         yield BadInput("init", given, functools.partial(_init, images, words))
     for given, content in IMAGES:
@@ -190,6 +192,10 @@ def _split(images: dict[str, int]) -> None:
     splits = {"train": 12, "fit": 3, "verify": 3, "test": 3}
     data = data_config(Path("photos"), stratified=True, splits=splits)
     split_files(data, 3, 3, Path("images.csv"), Path(), 1)
+
+
+def _train_without_a_class() -> None:
+    check_trained(np.array([0, 2, 2]), 3, Path("results/data/native/train-labels.npy"))
 
 
 def _init(images: dict[str, int], options: dict[str, str]) -> None:
