@@ -289,7 +289,8 @@ def test_python_commands_name_what_there_is(command: str, tmp_path: Path) -> Non
         assert all(variable in text for variable in variables)
     elif words[:2] == ["python", "-m"]:
         module, *options = words[2:]
-        path = ROOT / f"{module.replace('NAME', 'caps').replace('.', '/')}.py"
+        place = ROOT / module.replace("NAME", "caps").replace(".", "/")
+        path = place / "__main__.py" if place.is_dir() else place.with_suffix(".py")
         text = path.read_text()
         assert "__main__" in text
         assert all(f'"{option}"' in text for option in options if option.startswith("--")), command

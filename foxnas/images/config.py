@@ -86,6 +86,9 @@ class DataConfig(Section):
     a supernet that was trained with all training images."""
     seed: Seed = 0
     """Deals the published images out to the splits."""
+    stratified: bool = False
+    """true: every split has each class in its share, and at least one image of it; for small or unbalanced sets.
+    false: images are dealt out whatever their class."""
     splits: SplitsConfig
     """How many images go where; lower them for less disk, memory and time."""
 

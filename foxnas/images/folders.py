@@ -59,9 +59,15 @@ def list_images(folder: Path) -> Listed:
     for part, place in parts.items():
         found = _classes(place)
         if missing := sorted(set(classes) - set(found)):
-            raise FoxnasError(f"{place}: has no class folder {missing[0]} ({len(missing)} of {train} are missing)")
+            raise FoxnasError(
+                f"{place}: has no class folder {missing[0]} ({len(missing)} of {train} are missing); add it, "
+                f"or move {train / missing[0]} away"
+            )
         if extra := sorted(set(found) - set(classes)):
-            raise FoxnasError(f"{place / extra[0]}: is no class of {train} ({len(extra)} are not)")
+            raise FoxnasError(
+                f"{place / extra[0]}: is no class of {train} ({len(extra)} are not); add images of it there, or "
+                "move it away"
+            )
         tables.append(_images_of(folder, place, classes, seen).assign(part=part))
         log.info("%s images: %d in %d classes of %s", part, len(tables[-1]), len(classes), place)
     return Listed(pd.concat(tables, ignore_index=True), classes)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import math
 import os
+import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -157,7 +160,13 @@ def create_array(path: Path, shape: tuple[int, ...], dtype: np.dtype | type = np
     """Return a new .npy file's array, mapped for writing, with its disk space taken.
 
     A mapped file that outgrows the disk later kills the process; taken at once, OSError says so.
+
+    Before anything is written when it is more than the disk has: then with both numbers.
     """
+    wanted, free = math.prod(shape) * np.dtype(dtype).itemsize, shutil.disk_usage(path.parent).free
+    if wanted > free:
+        numbers = f"{shape[0]:,} images take {wanted / 1e6:,.0f} MB, {free / 1e6:,.0f} MB are free"
+        raise OSError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)} ({numbers})")
     array = np.lib.format.open_memmap(path, mode="w+", dtype=np.dtype(dtype), shape=shape)
     take_space(path)
     return array

@@ -13,6 +13,7 @@ from foxnas.images.config import DataConfig
 from foxnas.images.fashion_mnist import load_fashion_mnist
 from foxnas.images.labelled import LabelledImages, check_fits, digest, load_arrays, write_rows
 from foxnas.images.splits import deal, part_of_row
+from foxnas.images.strata import Classes, say_missing
 
 
 def split_arrays(data: DataConfig, channels: int, classes: int, source: Path, target: Path) -> dict[str, Any]:
@@ -36,7 +37,10 @@ def split_arrays(data: DataConfig, channels: int, classes: int, source: Path, ta
     published, held_out = parts
     first = len(published.labels)
     counts = {"train": first, "test": len(held_out.labels)}
-    rows, _ = deal(counts, data.splits.model_dump(), data.evaluate_on, data.seed)
+    labels = np.concatenate([published.labels, held_out.labels])
+    known = Classes(labels, [str(number) for number in range(classes)])
+    rows, _ = deal(counts, data.splits.model_dump(), data.evaluate_on, data.seed, known if data.stratified else None)
+    say_missing(known, rows)
     recorded = {}
     for name, chosen in rows.items():
         name_of_part = part_of_row(counts, chosen[0])

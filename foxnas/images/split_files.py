@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from foxnas.errors import FoxnasError
-from foxnas.files.tables import read_table, write_table
+from foxnas.files.tables import read_provenance, read_table, write_table
 from foxnas.images.config import DataConfig
 from foxnas.images.decoding import unreadable
 from foxnas.images.folders import COLUMNS, check_classes, files_of
 from foxnas.images.labelled import write_rows
 from foxnas.images.splits import deal, part_of_row, replace_unreadable
+from foxnas.images.strata import Classes, say_missing
 
 log = logging.getLogger(__name__)
 
@@ -35,9 +36,12 @@ def split_files(
         raise FoxnasError(f"space.image_channels is {channels}; image files are grey, 1, or colour, 3")
     folder = Path(data.folder)
     images = read_table(listing, [*COLUMNS, "part"])
-    check_classes(images["label"].to_numpy(), classes, folder)
+    labels = images["label"].to_numpy()
+    check_classes(labels, classes, folder)
     parts = {str(part): len(of_part) for part, of_part in images.groupby("part", sort=False)}
-    dealt, spare = deal(parts, data.splits.model_dump(), data.evaluate_on, data.seed)
+    known = Classes(labels, read_provenance(listing)["classes"])
+    strata = known if data.stratified else None
+    dealt, spare = deal(parts, data.splits.model_dump(), data.evaluate_on, data.seed, strata)
     reasons: dict[str, str] = {}
     if data.corrupt_images == "skip":
 
@@ -46,11 +50,13 @@ def split_files(
             reasons.update({str(images["path"].iloc[rows[place]]): reason for place, reason in found.items()})
             return np.isin(np.arange(len(rows)), list(found))
 
-        evaluated, _ = replace_unreadable({k: v for k, v in dealt.items() if k != "train"}, spare, broken)
+        asked = {name: rows for name, rows in dealt.items() if name != "train"}
+        evaluated, _ = replace_unreadable(asked, spare, broken, labels if data.stratified else None)
         dealt = {**dealt, **evaluated}
         for name, reason in reasons.items():
             log.warning("skipped %s: %s", name, reason)
         log.info("%d images cannot be read; others of the same part took their places", len(reasons))
+    say_missing(known, dealt)
     recorded: dict[str, Any] = {}
     for name, rows in dealt.items():
         chosen = images.iloc[rows]

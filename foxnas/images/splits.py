@@ -7,11 +7,13 @@ for the regression; *verify* compares candidates; *test* is opened for the final
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
 
 import numpy as np
 
 from foxnas.errors import FoxnasError
+from foxnas.images.strata import Classes, split_by_class
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +22,7 @@ _KINDS = {"train": " for training", "validation": " for validation", "test": " h
 
 
 def deal(
-    parts: Mapping[str, int], sizes: Mapping[str, int], evaluate_on: str, seed: int
+    parts: Mapping[str, int], sizes: Mapping[str, int], evaluate_on: str, seed: int, classes: Classes | None = None
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Return the rows of every split, and what is left of the parts they come from, in the seeded order.
 
@@ -31,6 +33,9 @@ def deal(
         empty. Rows count through all of them. Without test, that split comes from train.
     evaluate_on
         Where fit and verify come from: train, or held-out, which is validation or, without it, test.
+    classes
+        Of every image, where each split is to hold every class in its share; None: images are dealt out whatever
+        their class.
 
     Returns
     -------
@@ -40,7 +45,7 @@ def deal(
     Raises
     ------
     FoxnasError
-        A part has fewer images than its splits ask for, or nothing is held out to evaluate on.
+        A part has fewer images than its splits ask for, of a class too, or nothing is held out to evaluate on.
     """
     parts = {part: images for part, images in parts.items() if images or part == "train"}
     held_out = [part for part in parts if part != "train"]
@@ -61,10 +66,13 @@ def deal(
                 total,
                 part,
             )
-        dealt = split_rows(total, asked, seed, _KINDS[part] if held_out else "")
+        kind = _KINDS[part] if held_out else ""
+        dealt = split_rows(total, asked, seed, kind)
+        left = np.random.default_rng(seed).permutation(total)[sum(asked.values()) :]
+        if classes is not None and asked:
+            dealt, left = split_by_class(classes.of(offset, total), asked, seed, kind)
         rows |= {name: offset + rows_of_it for name, rows_of_it in dealt.items()}
-        left = offset + np.random.default_rng(seed).permutation(total)[sum(asked.values()) :]
-        spare |= dict.fromkeys(asked, left)
+        spare |= dict.fromkeys(asked, offset + left)
         offset += total
     return {name: rows[name] for name in sizes}, spare
 
@@ -75,9 +83,14 @@ def part_of_row(parts: Mapping[str, int], row: int) -> str:
 
 
 def replace_unreadable(
-    rows: Mapping[str, np.ndarray], spare: Mapping[str, np.ndarray], unreadable: Callable[[np.ndarray], np.ndarray]
+    rows: Mapping[str, np.ndarray],
+    spare: Mapping[str, np.ndarray],
+    unreadable: Callable[[np.ndarray], np.ndarray],
+    labels: np.ndarray | None = None,
 ) -> tuple[dict[str, np.ndarray], list[int]]:
     """Put the next spare row in the place of every row whose image cannot be read; all others stay where they are.
+
+    With labels, it is the next one of the same class, as long as there is one.
 
     Parameters
     ----------
@@ -98,12 +111,16 @@ def replace_unreadable(
     used: set[int] = set()
     for name, dealt in rows.items():
         chosen = dealt.copy()
-        fresh = (int(row) for row in spare[name] if int(row) not in used)
+        anything, alike = iter(spare[name]), dict[int, Iterator[int]]()
         places = np.arange(len(chosen))
         while len(places := places[unreadable(chosen[places])]):
             for place in places:
                 met.append(int(chosen[place]))
-                if (replacement := next(fresh, None)) is None:
+                label = 0 if labels is None else int(labels[chosen[place]])
+                if label not in alike:
+                    alike[label] = iter(spare[name] if labels is None else spare[name][labels[spare[name]] == label])
+                fresh = (int(row) for row in chain(alike[label], anything))
+                if (replacement := next((row for row in fresh if row not in used), None)) is None:
                     raise FoxnasError(
                         f"{len(met)} images cannot be read, and none are left to take their places in {name}; "
                         f"lower data.splits.{name}"

@@ -33,7 +33,8 @@ from tests.support.photographs import data_config, make_tree
 
 def split(data: DataConfig, target: Path, classes: int = 3) -> dict[str, Any]:
     assert data.folder
-    write_table(target / "images.csv", list_images(Path(data.folder)).images, {})
+    listed = list_images(Path(data.folder))
+    write_table(target / "images.csv", listed.images, {"classes": listed.classes})
     return split_files(data, 3, classes, target / "images.csv", target, 1)
 
 

@@ -17,7 +17,8 @@ from torchvision.transforms.v2 import CenterCrop, Resize
 from torchvision.tv_tensors import Image
 
 from foxnas.errors import FoxnasError
-from foxnas.images.labelled import check_fits, copy_arrays, fetch_torchvision, load_arrays
+from foxnas.files.tables import replacing
+from foxnas.images.labelled import check_fits, copy_arrays, create_array, fetch_torchvision, load_arrays
 from foxnas.images.pixels import resize
 from foxnas.images.prepared import check_disk, prepare_images
 from foxnas.images.scenes import set_in_scene
@@ -225,6 +226,18 @@ def test_a_disk_that_cannot_hold_all_sizes_is_refused_beforehand(tmp_path: Path)
     check_disk(tmp_path, free_mb // 2)
     with pytest.raises(FoxnasError, match=r"the images at all sizes take .* GB .* are free; lower data.splits.fit"):
         check_disk(tmp_path, 2 * free_mb)
+
+
+def test_an_array_that_the_disk_cannot_hold_is_refused_with_both_numbers_and_leaves_nothing(tmp_path: Path) -> None:
+    import shutil
+
+    free = shutil.disk_usage(tmp_path).free
+    rows = 2 * free // 10**6
+    said = rf"No space left on device \({rows:,} images take {rows:,} MB, [\d,]+ MB are free\)"
+    with pytest.raises(OSError, match=said) as refused, replacing(tmp_path / "x.npy") as temporary:
+        create_array(temporary, (rows, 1000, 1000, 1))
+    assert refused.value.filename == str(tmp_path / "x.npy"), "of which `cli.run` speaks"
+    assert not list(tmp_path.iterdir())
 
 
 LARGER_THAN_MEMORY = """

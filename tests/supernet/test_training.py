@@ -170,6 +170,23 @@ def test_weights_that_are_no_numbers_do_not_replace_the_good_state(
     assert_same_weights(train_supernet(mini, *random_images(), RECIPE, state), uninterrupted)
 
 
+def test_a_training_is_not_continued_with_other_images_of_the_same_labels(
+    mini: SearchSpace, uninterrupted: dict[str, torch.Tensor], tmp_path: Path
+) -> None:
+    """A class whose folder was replaced by another one's; the state of a release that did not say so is taken."""
+    for before, now, taken in (("a", "a", True), ("a", "b", False), (None, "b", True)):
+        state = tmp_path / f"{before}-{now}.pt"
+        with cut_after(1), pytest.raises(Cut):
+            train_supernet(mini, *random_images(), RECIPE, state, content=before)
+        if taken:
+            trained = train_supernet(mini, *random_images(), RECIPE, state, content=now)
+            assert_same_weights(trained, uninterrupted)
+        else:
+            says = rf'{state}: is a training with data.images_sha256 "a" instead of "b"\. .* or delete it to train'
+            with pytest.raises(FoxnasError, match=says):
+                train_supernet(mini, *random_images(), RECIPE, state, content=now)
+
+
 def test_a_state_of_another_training_is_refused_by_key(mini: SearchSpace, tmp_path: Path) -> None:
     state = tmp_path / "training.pt"
     longer = replace(RECIPE, phases=(RECIPE.phases[0], replace(RECIPE.phases[1], epochs=3)))

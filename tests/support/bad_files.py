@@ -17,10 +17,14 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+from foxnas.__main__ import write_first_config
+from foxnas.files.tables import write_table
 from foxnas.images.decoding import ImageFile, decode_files
 from foxnas.images.fashion_mnist import read_idx
 from foxnas.images.folders import list_images
 from foxnas.images.labelled import check_fits, load_arrays
+from foxnas.images.split_files import split_files
+from foxnas.images.strata import check_trained
 from foxnas.images.views import View
 from foxnas.predictor.fit import fit
 from foxnas.predictor.targets import read_target
@@ -29,6 +33,7 @@ from foxnas.space.config import read_space
 from foxnas.supernet.checkpoint import load_supernet
 from foxnas.supernet.model import Supernet
 from tests.support.bad_configs import BadInput
+from tests.support.photographs import data_config
 
 #: Class folders below `photos`, each with one image unless it ends in a slash.
 FOLDERS = [
@@ -36,6 +41,25 @@ FOLDERS = [
     "train/a train/b extra/a extra/b", "train/a train/b training/a training/b",
     "train/a train/b val/a val/b valid/a valid/b", "val/a val/b test/a test/b", "train test",
     "train/a train/b val/images test/unknown", "train/a train/b val/a", "train/a train/b val/a val/b val/c",
+    "train/a train/b test/a test/b test/c",
+]  # fmt: skip
+
+#: Images per class where the config has 3 classes and splits of 12, 3, 3 and 3 images, stratified.
+SPLIT = [
+    ("3 images of a class", {"a": 20, "b": 20, "c": 3}), ("a class added after training", dict.fromkeys("abcd", 9)),
+    ("a class removed after training", {"a": 20, "b": 20}), ("fewer images than the splits", dict.fromkeys("abc", 4)),
+]  # fmt: skip
+
+#: What `python -m foxnas init` is given: images per class (0: one that is damaged), and options.
+FIRST_CONFIGS: list[tuple[str, dict[str, int], dict[str, str]]] = [
+    ("one class", {"a": 9}, {}), ("3 images of a class", {"a": 9, "b": 3}, {}),
+    ("a class in val/ alone", {"train/a": 9, "train/b": 9, "val/a": 2, "val/b": 2, "val/c": 2}, {}),
+    ("one validation image of a class",
+     {"train/a": 9, "train/b": 9, "val/a": 2, "val/b": 1, "test/a": 2, "test/b": 2}, {}),
+    ("a class of damaged images", {"a": 9, "b": 0}, {}), ("--out photos", dict.fromkeys("ab", 9), {"out": "photos"}),
+    ("--out nowhere/mine.yaml", dict.fromkeys("ab", 9), {"out": "nowhere/mine.yaml"}),
+    ("--budget soon", dict.fromkeys("ab", 9), {"budget": "soon"}),
+    ("--device pi@", dict.fromkeys("ab", 9), {"device": "pi@"}),
 ]  # fmt: skip
 
 
@@ -117,6 +141,11 @@ def bad_files() -> Iterator[BadInput]:
     for given, target in (("the same folder twice", "a"), ("a link to a folder above", ".")):
         yield BadInput("folder", given, functools.partial(_list, "a b", target))
     yield BadInput("folder", "a name that is not UTF-8", functools.partial(_list, "a b", "", "\udcff.png"))
+    for given, images in SPLIT:
+        yield BadInput("folder", given, functools.partial(_split, images))
+    yield BadInput("folder", "no image of a class to train with", _train_without_a_class)
+    for given, images, words in FIRST_CONFIGS:
+        yield BadInput("init", given, functools.partial(_init, images, words))
     for given, content in IMAGES:
         yield BadInput("image", given, functools.partial(_decode, content))
     for given in ("half a JPEG", "32-bit grey", "a pipe", "a link to nothing", "grown since it was listed"):
@@ -144,6 +173,34 @@ def _list(folders: str, link: str = "", name: str = "") -> None:
     if name:
         (root / "a" / name).touch()
     list_images(root)
+
+
+def _fill(images: dict[str, int]) -> Path:
+    for name, number in images.items():
+        folder = Path("photos") / name
+        folder.mkdir(parents=True)
+        for i in range(number):
+            Image.new("RGB", (80, 60), (i, i, i)).save(folder / f"{i}.png")
+        if not number:
+            (folder / "0.png").write_bytes(b"")
+    return Path("photos")
+
+
+def _split(images: dict[str, int]) -> None:
+    listed = list_images(_fill(images))
+    write_table(Path("images.csv"), listed.images, {"classes": listed.classes})
+    splits = {"train": 12, "fit": 3, "verify": 3, "test": 3}
+    data = data_config(Path("photos"), stratified=True, splits=splits)
+    split_files(data, 3, 3, Path("images.csv"), Path(), 1)
+
+
+def _train_without_a_class() -> None:
+    check_trained(np.array([0, 2, 2]), 3, Path("results/data/native/train-labels.npy"))
+
+
+def _init(images: dict[str, int], options: dict[str, str]) -> None:
+    given = {"device": "local", "budget": "10ms", "out": "mine.yaml", **options}
+    write_first_config(_fill(images), given["device"], [given["budget"]], Path(given["out"]))
 
 
 def _decode(content: bytes | str) -> None:

@@ -219,8 +219,8 @@ ROWS = [
     Row("data.folder", "elsewhere", FETCH),
     *_same(SPLIT, "data", {
         "scene": None, "scene.canvas": 50, "scene.smallest_scale": 0.6, "scene.largest_angle": 20.0,
-        "evaluate_on": "held-out", "seed": 1, "splits.train": 4001, "splits.fit": 1001, "splits.verify": 1001,
-        "splits.test": 1001,
+        "evaluate_on": "held-out", "seed": 1, "stratified": True, "splits.train": 4001, "splits.fit": 1001,
+        "splits.verify": 1001, "splits.test": 1001,
     }),
     Row("data.centre_share", 0.875, RESIZED),
     Row("data.corrupt_images", "skip", NOTHING, note="arrays"),

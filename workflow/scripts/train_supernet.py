@@ -10,6 +10,7 @@ from foxnas import cli
 from foxnas.files.arrays import load_array
 from foxnas.images.config import ViewConfig
 from foxnas.images.folders import read_files
+from foxnas.images.strata import check_trained
 from foxnas.images.training_files import TrainingFiles
 from foxnas.space.space import SearchSpace
 from foxnas.supernet.channels import SORTING_IMAGES, sort_channels
@@ -51,6 +52,7 @@ def main(
         if not kept.path.exists():
             torch.set_num_threads(max(1, threads // processes.count))
             truth = load_array(labels)
+            check_trained(truth, space.classes, labels)
             pixels: np.ndarray | TrainingFiles
             if images.suffix == ".csv":
                 assert view.folder is not None  # only a folder's images are listed
@@ -64,7 +66,9 @@ def main(
             if donor is not None:
                 initial = initial_supernet(space, donor)
                 sort_channels(initial, first_images(pixels, SORTING_IMAGES, space.image_sizes[-1]))
-            trained = train_supernet(space, pixels, truth, training, state, processes, initial=initial)
+            trained = train_supernet(
+                space, pixels, truth, training, state, processes, initial=initial, content=kept.content
+            )
             if processes.first:
                 kept.keep(trained)
         if processes.first:

@@ -33,8 +33,9 @@ class KeptSupernet:
 
     def __init__(self, folder: Path, made_by: Mapping[str, Any], images: Path, labels: Path) -> None:
         listed = images.suffix == ".csv"
-        data = hashlib.sha256(images.read_bytes()).hexdigest() if listed else array_seal(images)
-        parts = (made_by["settings_sha256"], made_by["code"], data, array_seal(labels))
+        #: Digest of the images: of their list, or of their pixels.
+        self.content = hashlib.sha256(images.read_bytes()).hexdigest() if listed else array_seal(images)
+        parts = (made_by["settings_sha256"], made_by["code"], self.content, array_seal(labels))
         self.made_by = made_by
         self.path = folder / f"trained-{hashlib.sha256(' '.join(parts).encode()).hexdigest()[:12]}.safetensors"
         if self.path.exists():

@@ -105,6 +105,8 @@ class TrainingState:
                     raise ValueError(f"{changed} was edited since it was written")
             state = torch.load(path, map_location="cpu", weights_only=True)
             origin = json.loads(state["origin"])
+            if "data" in self.origin and "images_sha256" not in origin["data"]:  # of a release that did not write it
+                origin["data"] |= {k: v for k, v in self.origin["data"].items() if k == "images_sha256"}
         except _DAMAGED as error:
             reason = str(error).splitlines()[0]
             raise FoxnasError(f"{path}: cannot continue training from this file ({reason}); {way_out}") from error

@@ -59,6 +59,7 @@ def train_supernet(
     processes: Processes | None = None,
     save_every_s: float = 300.0,
     initial: Supernet | None = None,
+    content: str | None = None,
 ) -> Supernet:
     """Return the averaged supernet after all phases.
 
@@ -75,6 +76,8 @@ def train_supernet(
         Those that train together; all of them call this function alike. None: this one alone, on the CPU.
     initial
         The weights to begin with; None: random ones.
+    content
+        Digest of the images: a training is not continued with others. None: it is, where number and labels are equal.
 
     Raises
     ------
@@ -91,7 +94,9 @@ def train_supernet(
         )
     torch.manual_seed(recipe.seed)
     supernet = Supernet(space)
-    data = {"images": list(images.shape), "labels_sha256": hashlib.sha256(labels.tobytes()).hexdigest()}
+    data: dict[str, Any] = {"images": list(images.shape), "labels_sha256": hashlib.sha256(labels.tobytes()).hexdigest()}
+    if content is not None:
+        data["images_sha256"] = content
     origin: dict[str, Any] = {"space": space.record(), "data": data}
     if initial is not None:
         supernet.load_state_dict(initial.state_dict())
