@@ -7,6 +7,7 @@ are ordinary processes. Not for trees of sources other than this one, whose modu
 from __future__ import annotations
 
 import atexit
+import gc
 import json
 import os
 import runpy
@@ -96,6 +97,7 @@ def _server() -> subprocess.Popen[str]:
 def _serve() -> None:
     """Answer questions until there are no more."""
     _warm_up()
+    gc.freeze()  # forks do not look through what they share, which would be to copy it page by page
     for line in sys.stdin:
         question = json.loads(line)
         if "wait" in question:
@@ -112,13 +114,13 @@ def _serve() -> None:
 
 
 def _warm_up() -> None:
-    """Import what most programs do, Snakemake's plugins too, and parse the modules that rules take as inputs."""
+    """Import what most programs do, Snakemake's plugins too, and list the modules that rules take as inputs."""
     for name in ("foxnas.flow.configuration", "foxnas.flow.summary", "smart_open", "yte"):
         import_module(name)
     import_module("snakemake.cli").get_argument_parser()
-    for path in ROOT.glob("*/**/*.py"):
-        if path.parts[len(ROOT.parts)] in ("foxnas", "workflow", "comparisons"):
-            import_module("foxnas.files.closures").meaning(path)  # kept by content
+    closures = import_module("foxnas.files.closures")
+    for script in ROOT.glob("*/scripts/*.py"):
+        closures.digest(script)  # kept
 
 
 def _become(words: list[str], folder: str, environment: dict[str, str], outputs: list[int], session: bool) -> None:
