@@ -156,7 +156,10 @@ def _serve(tree: Path) -> None:
 
 
 def _warm_up(tree: Path, **question: Any) -> None:
-    """Import and digest what all forks need."""
+    """Import, digest and parse what all forks need."""
+    from tests.support import plans
+
+    plans.parse_once()
     with contextlib.suppress(Exception):  # the fork says it
         _answer(tree, **{**question, "edited": False, "what": "plan"})
 

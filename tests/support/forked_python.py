@@ -127,13 +127,16 @@ def _serve(jobs: bool) -> None:
 
 
 def _warm_up() -> None:
-    """Import what most programs do, Snakemake's plugins too, and list the modules that rules take as inputs."""
+    """Import what most programs do, Snakemake's plugins too, and read the rules and the modules that they take."""
     for name in ("foxnas.flow.configuration", "foxnas.flow.summary", "smart_open", "yte"):
         import_module(name)
     import_module("snakemake.cli").get_argument_parser()
     closures = import_module("foxnas.files.closures")
     for script in ROOT.glob("*/scripts/*.py"):
         closures.digest(script)  # kept
+    plans = import_module("tests.support.plans")
+    plans.parse_once()
+    plans.parse(ROOT / "Snakefile", ROOT / "config" / "tiny.yaml")
 
 
 def _become(
