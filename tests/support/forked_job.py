@@ -1,4 +1,4 @@
-"""What `python` is in a run whose jobs `forked_jobs` starts: ask for one, or be Python if it is no script."""
+"""What `python` and `snakemake` are where `forked_jobs` starts jobs: ask for one, or be Python if it is another."""
 
 import json
 import os
@@ -7,7 +7,7 @@ import sys
 
 if __name__ == "__main__":
     words = sys.argv[1:]
-    if not words[0].endswith(".py"):
+    if not words[0].endswith(".py") and words[:2] != ["-m", "snakemake"]:
         os.execv(sys.executable, [sys.executable, *words])
     with socket.socket(socket.AF_UNIX) as server:
         server.connect("\0" + os.environ["FORKED_JOBS"])

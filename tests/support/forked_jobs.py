@@ -1,9 +1,9 @@
 """Jobs of a run, started as forks of a process that has imported what their scripts do: each starts a second sooner.
 
-The run's shells find a function `python`, which asks for a fork and waits for its end. A job has the words, folder,
-environment, output and exit status of a process of its own, and descends from the run. Not for runs whose processes,
-interrupted or killed, are what a test is about, nor for what Snakemake measures of a job, which is its shell's child
-no longer.
+The run's shells find functions `python` and `snakemake`, which ask for a fork and wait for its end. A job has the
+words, folder, environment, output and exit status of a process of its own, and descends from the run. Not for runs
+whose processes, interrupted or killed, are what a test is about, nor for what Snakemake measures of a job, which is its
+shell's child no longer.
 """
 
 from __future__ import annotations
@@ -44,7 +44,11 @@ def serve() -> None:
     os.close(ended)
     server.close()
     client = f"'{sys.executable}' -I -S '{Path(__file__).with_name('forked_job.py')}'"
-    os.environ |= {"FORKED_JOBS": address, "BASH_FUNC_python%%": f'() {{ {client} "$@"; }}'}
+    os.environ |= {
+        "FORKED_JOBS": address,
+        "BASH_FUNC_python%%": f'() {{ {client} "$@"; }}',
+        "BASH_FUNC_snakemake%%": f'() {{ {client} -m snakemake "$@"; }}',
+    }
 
 
 def _serve(server: socket.socket, ended: int) -> NoReturn:
@@ -60,6 +64,8 @@ def _serve(server: socket.socket, ended: int) -> NoReturn:
                     words, environment = json.loads(request)
                     forks.take_on(environment, descriptors)
                     os.fchdir(folder)
+                    if words[0] == "-m":
+                        serve()  # a run of its own, from which its jobs descend
                     forks.become(words)
                 for descriptor in (folder, *descriptors):
                     os.close(descriptor)
