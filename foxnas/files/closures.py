@@ -35,6 +35,7 @@ def closure(script: Path) -> tuple[Path, ...]:
     return tuple(sorted(found))
 
 
+@cache
 def listing(script: Path) -> str:
     """Return the closure with what decides about results: a digest of its meaning and a path in each line."""
     return "".join(f"{meaning(path)}  {os.path.relpath(path, PACKAGE.parent)}\n" for path in closure(script))

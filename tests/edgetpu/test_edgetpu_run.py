@@ -96,7 +96,7 @@ def snakemake(folder: Path, *words: str, config: str = "coral.yaml") -> subproce
     fakes = {"PYTHONPATH": path, "FAKE_EDGETPU_FAIL": "large", "FAKE_EDGETPU_FAIL_EVERY": "9"}
     command = ["-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--cores", "2"]
     command += ["--configfile", str(folder / config), "--directory", str(folder), *words]
-    return python(command, ROOT, {**os.environ, **fakes})
+    return python(command, ROOT, {**os.environ, **fakes}, jobs=True)
 
 
 def test_every_probe_is_a_row_and_those_that_were_not_compiled_say_why(run: Path) -> None:

@@ -107,6 +107,7 @@ class Kept:
 def digest_of(folder: Path, text: str) -> str:
     script = folder / "script.py"
     script.write_text(text)
+    closures.listing.cache_clear()
     closures.digest.cache_clear()
     return closures.digest(script)
 

@@ -9,6 +9,7 @@ The command line has no such answer; `tests.support.plans` has.
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import subprocess
@@ -137,6 +138,7 @@ def _serve(tree: Path) -> None:
     for number, line in enumerate(sys.stdin):
         if number == 0:
             _warm_up(tree, **json.loads(line))
+            gc.freeze()  # forks do not look through what they share, which would be to copy it page by page
         receiving, sending = os.pipe()
         if not (child := os.fork()):
             os.close(receiving)
@@ -154,7 +156,10 @@ def _serve(tree: Path) -> None:
 
 
 def _warm_up(tree: Path, **question: Any) -> None:
-    """Import and digest what all forks need."""
+    """Import, digest and parse what all forks need."""
+    from tests.support import plans
+
+    plans.parse_once()
     with contextlib.suppress(Exception):  # the fork says it
         _answer(tree, **{**question, "edited": False, "what": "plan"})
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from tests.support.configs import written_out
+from tests.support.forked_python import python
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "how-to" / "ecosystem.md"
@@ -71,13 +72,19 @@ def write_project(folder: Path, config: dict[str, Any]) -> None:
     profile.write_bytes((ROOT / "profiles" / "default" / "config.yaml").read_bytes())
 
 
-def run(folder: Path, command: str, **environment: str) -> str:
-    """Run shell commands in a folder with this interpreter's tools; return what they said."""
+def run(folder: Path, command: str, *, forks: bool = True, **environment: str) -> str:
+    """Run shell commands in a folder with this interpreter's tools; return what they said.
+
+    Snakemake and its jobs are forks, if they may (see `forked_jobs`): not of another tree.
+    """
     tools = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    done = subprocess.run(
-        ["bash", "-euc", command], cwd=folder, capture_output=True, text=True,
-        env={**os.environ, "PATH": tools, "COLUMNS": "200", **environment},
-    )  # fmt: skip
+    shell = ["bash", "-euc", command]
+    words = ["-c", f"import subprocess, sys; sys.exit(subprocess.run({shell!r}).returncode)"]
+    environment = {**os.environ, "PATH": tools, "COLUMNS": "200", **environment}
+    if forks:
+        done = python(words, folder, environment, jobs=True)
+    else:
+        done = subprocess.run(shell, cwd=folder, capture_output=True, text=True, env=environment)
     text = done.stdout + done.stderr
     assert done.returncode == 0, text[-6000:]
     return text

@@ -7,9 +7,9 @@ are ordinary processes. Not for trees of sources other than this one, whose modu
 from __future__ import annotations
 
 import atexit
+import gc
 import json
 import os
-import runpy
 import signal
 import subprocess
 import sys
@@ -19,21 +19,28 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NoReturn
+
+from tests.support import forked_jobs, forks
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def python(
-    words: Sequence[str], folder: Path, environment: Mapping[str, str] = os.environ
+    words: Sequence[str], folder: Path, environment: Mapping[str, str] = os.environ, *, jobs: bool = False
 ) -> subprocess.CompletedProcess[str]:
-    """Run ``python -m MODULE ...`` or ``python -c CODE ...`` in a folder; return its status and what it wrote."""
+    """Run ``python -m MODULE ...`` or ``python -c CODE ...`` in a folder; return its status and what it wrote.
+
+    Its jobs can be forks, too; see `forked_jobs`.
+    """
     with tempfile.TemporaryDirectory() as outputs:
         stdout, stderr = Path(outputs, "stdout"), Path(outputs, "stderr")
         for path in (stdout, stderr):
             path.touch()
-        process = _start(words, folder, environment, [str(stdout), str(stderr)], session=False)
-        return subprocess.CompletedProcess(list(words), _ask(wait=process), stdout.read_text(), stderr.read_text())
+        process = _start(words, folder, environment, [str(stdout), str(stderr)], jobs=jobs)
+        return subprocess.CompletedProcess(
+            list(words), _ask(jobs, wait=process), stdout.read_text(), stderr.read_text()
+        )
 
 
 @dataclass
@@ -62,9 +69,15 @@ def start(words: Sequence[str], folder: Path, environment: Mapping[str, str]) ->
 
 
 def _start(
-    words: Sequence[str], folder: Path, environment: Mapping[str, str], outputs: Sequence[str], session: bool
+    words: Sequence[str],
+    folder: Path,
+    environment: Mapping[str, str],
+    outputs: Sequence[str],
+    session: bool = False,
+    jobs: bool = False,
 ) -> int:
     return _ask(
+        jobs,
         start={
             "words": list(words), "folder": str(folder), "environment": dict(environment), "outputs": list(outputs),
             "session": session,
@@ -72,8 +85,8 @@ def _start(
     )  # fmt: skip
 
 
-def _ask(**question: object) -> int:
-    server = _server()
+def _ask(jobs: bool = False, **question: object) -> int:
+    server = _server(jobs)
     assert server.stdin
     assert server.stdout
     server.stdin.write(json.dumps(question) + "\n")
@@ -82,20 +95,23 @@ def _ask(**question: object) -> int:
 
 
 @cache
-def _server() -> subprocess.Popen[str]:
+def _server(jobs: bool) -> subprocess.Popen[str]:
     """The process of which programs are forks; it ends with this one."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     server = subprocess.Popen(
-        [sys.executable, "-m", "tests.support.forked_python"],
+        [sys.executable, "-m", "tests.support.forked_python", *(["jobs"] if jobs else [])],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment,
     )  # fmt: skip
     atexit.register(server.communicate)
     return server
 
 
-def _serve() -> None:
+def _serve(jobs: bool) -> None:
     """Answer questions until there are no more."""
     _warm_up()
+    if jobs:
+        forked_jobs.warm_up()
+    gc.freeze()  # forks do not look through what they share, which would be to copy it page by page
     for line in sys.stdin:
         question = json.loads(line)
         if "wait" in question:
@@ -104,44 +120,38 @@ def _serve() -> None:
             program = question["start"]
             outputs = [os.open(path, os.O_WRONLY) for path in program.pop("outputs")]
             if not (answer := os.fork()):
-                _become(**program, outputs=outputs)
-                break
+                _become(**program, outputs=outputs, jobs=jobs)
             for descriptor in outputs:
                 os.close(descriptor)
         print(answer, flush=True)
 
 
 def _warm_up() -> None:
-    """Import what most programs do, Snakemake's plugins too, and parse the modules that rules take as inputs."""
+    """Import what most programs do, Snakemake's plugins too, and read the rules and the modules that they take."""
     for name in ("foxnas.flow.configuration", "foxnas.flow.summary", "smart_open", "yte"):
         import_module(name)
     import_module("snakemake.cli").get_argument_parser()
-    for path in ROOT.glob("*/**/*.py"):
-        if path.parts[len(ROOT.parts)] in ("foxnas", "workflow", "comparisons"):
-            import_module("foxnas.files.closures").meaning(path)  # kept by content
+    closures = import_module("foxnas.files.closures")
+    for script in ROOT.glob("*/scripts/*.py"):
+        closures.digest(script)  # kept
+    plans = import_module("tests.support.plans")
+    plans.parse_once()
+    plans.parse(ROOT / "Snakefile", ROOT / "config" / "tiny.yaml")
 
 
-def _become(words: list[str], folder: str, environment: dict[str, str], outputs: list[int], session: bool) -> None:
-    """Be the program from here on, as the interpreter starts it."""
-    for descriptor, opened in enumerate([os.open(os.devnull, os.O_RDONLY), *outputs]):
-        os.dup2(opened, descriptor)
-        os.close(opened)
+def _become(
+    words: list[str], folder: str, environment: dict[str, str], outputs: list[int], session: bool, jobs: bool
+) -> NoReturn:
+    forks.take_on(environment, [os.open(os.devnull, os.O_RDONLY), *outputs])
     if session:
         os.setsid()
         # A shell's background job ignores Ctrl-C and hands that on; what is started here must not.
         signal.signal(signal.SIGINT, signal.default_int_handler)
     os.chdir(folder)
-    os.environ.clear()
-    os.environ.update(environment)
-    option, program, *rest = words
-    first = "" if option == "-c" else str(Path.cwd())
-    sys.path[:1] = [first, *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))]
-    sys.argv, sys.orig_argv = [option, *rest], [sys.executable, *words]
-    if option == "-c":
-        exec(compile(program, "<string>", "exec"), {"__name__": "__main__"})
-    else:
-        runpy.run_module(program, run_name="__main__", alter_sys=True)
+    if jobs:
+        forked_jobs.serve()
+    forks.become(words)
 
 
 if __name__ == "__main__":
-    _serve()
+    _serve(jobs=sys.argv[1:] == ["jobs"])

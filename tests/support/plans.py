@@ -9,11 +9,15 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import os
+import pickle
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from snakemake import api
+from snakemake import workflow as workflows
 from snakemake.resources import Resources
 from snakemake.settings import enums, types
 
@@ -75,3 +79,41 @@ def records(folder: Path) -> Iterator[tuple[Path, Path, dict[str, Any]]]:
         output = folder / base64.urlsafe_b64decode(encoded).decode()
         if output.exists():
             yield output, path, json.loads(path.read_text())
+
+
+#: What Snakemake made of Snakefiles, by all that decides it.
+_parsed: dict[tuple[Any, ...], tuple[str, int, dict[int, int]]] = {}
+_parse = workflows.parse
+
+
+def parse_once() -> None:
+    """Parse no Snakefile twice whose text is the same, in this process and its forks: a fifth of a dry run."""
+    workflows.parse = _parse_once
+
+
+def parse(snakefile: Path, config: Path) -> None:
+    """Parse a workflow for forks of this process; in one, since a process that has planned is of no further use."""
+    reading, writing = os.pipe()
+    if not (child := os.fork()):
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            planned(snakefile, Path(folder), config),
+            os.fdopen(writing, "wb") as file,
+        ):
+            pickle.dump(_parsed, file)
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as file:
+        _parsed.update(pickle.load(file))
+    os.waitpid(child, 0)
+
+
+def _parse_once(path: Any, own: Any, linemap: dict[int, int], **more: Any) -> tuple[str, int]:
+    with own.sourcecache.open(path) as file:
+        key = path.get_path_or_uri(secret_free=True), file.read(), *sorted(more.items())
+    if key not in _parsed:
+        lines: dict[int, int] = {}
+        _parsed[key] = *_parse(path, own, linemap=lines, **more), lines
+    code, rules, lines = _parsed[key]
+    linemap.update(lines)
+    return code, rules

@@ -165,13 +165,13 @@ def test_snakedeploy_makes_a_project_that_runs(hosted: dict[str, str], tmp_path:
     command = example("By snakedeploy", "deploy-workflow")
     target = "results/mini/supernet.safetensors"
     command = command.replace("OWNER", "owner").replace("TAG", "v1", 1).replace("TARGET", target)
-    said = run(tmp_path, command, **hosted)
+    said = run(tmp_path, command, forks=False, **hosted)
     project = tmp_path / "project"
     assert (project / target).is_file()
     assert "specific profile profiles/default" in said
     assert ".snakemake/foxnas/checkout/models/mini-fashion-mnist.safetensors" in said
     assert (project / ".snakemake/foxnas/checkout").resolve() == project / ".snakemake/foxnas/deployed"
-    plan = run(project, f"{DRY} --configfile config/tiny.yaml", **hosted)
+    plan = run(project, f"{DRY} --configfile config/tiny.yaml", forks=False, **hosted)
     assert {"time_subnets", "write_report", "all"} <= planned(plan)
     assert "take_checkpoint" not in planned(plan)
 
