@@ -83,14 +83,19 @@ class Run:
         return self.process.wait()
 
     def follow(self, cut: Callable[[Run], float | None]) -> bool:
-        """Read until the end, or the moment that `cut` names, asked whenever something was said; return if cut."""
+        """Read until the end, or the moment that `cut` names; return if cut.
+
+        It is asked whenever something was said, and once more when the moment has come, which it may then put off.
+        """
         assert self.process.stdout
         rest = b""
         while True:
             deadline = cut(self)
             left = None if deadline is None else max(deadline - time.monotonic(), 0)
             if not select.select([self.process.stdout], [], [], left)[0]:
-                return True
+                if (put_off := cut(self)) is None or put_off <= time.monotonic():
+                    return True
+                continue
             if not (block := os.read(self.process.stdout.fileno(), 1 << 16)):
                 return False
             self.text += block.decode(errors="replace")
