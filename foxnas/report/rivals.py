@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from markupsafe import Markup
+
 from foxnas.report.numbers import decimals, signed
 
 
@@ -30,11 +32,11 @@ class RivalRow:
     budget: str
     title: str
     within: Mapping[str, Any] | None
-    lead: str
-    lead_at_latency: str
-    saving_at_its_accuracy: str
-    saving_at_our_accuracy: str
-    missing: tuple[str, ...]
+    lead: Markup
+    lead_at_latency: Markup
+    saving_at_its_accuracy: Markup
+    saving_at_our_accuracy: Markup
+    remarks: tuple[str, ...]
 
 
 def curves(rivals: Mapping[str, Any]) -> list[NetworkCurve]:
@@ -65,17 +67,17 @@ def rival_rows(rivals: Mapping[str, Any]) -> list[RivalRow]:
                 lead_at_latency=_said(one["lead_at_latency"], signed),
                 saving_at_its_accuracy=_said(one["saving_at_its_accuracy"], _share),
                 saving_at_our_accuracy=_said(one["saving_at_our_accuracy"], _share),
-                missing=tuple(one["missing"]),
+                remarks=tuple(one["remarks"]),
             )
         )
     return rows
 
 
-def _said(estimate: Mapping[str, Any] | None, spoken: Callable[[float], str]) -> str:
+def _said(estimate: Mapping[str, Any] | None, spoken: Callable[[float], str]) -> Markup:
     if estimate is None:
-        return "\u2013"
+        return Markup("\u2013")
     lower, upper = ("open" if end is None else spoken(end) for end in (estimate["lower"], estimate["upper"]))
-    return f"{spoken(estimate['value'])} ({lower} to {upper})"
+    return Markup(f'<b>{spoken(estimate["value"])}</b><br><span class="sub">{lower} to {upper}</span>')
 
 
 def _share(percent: float) -> str:

@@ -48,7 +48,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The model of one budget against one network; what cannot be said is None, and `missing` says why.
+    """The model of one budget against one network; what cannot be said is None, and `remarks` say why.
 
     Parameters
     ----------
@@ -62,8 +62,8 @@ class Comparison:
         Percent of the network's latency at that size that the curve of our models needs less, for its accuracy.
     saving_at_our_accuracy
         Percent of the latency that the network's curve needs for our accuracy, which ours needs less.
-    missing
-        One sentence for each.
+    remarks
+        One sentence for each, and for each saving that the ends of a line bound.
     """
 
     budget: str
@@ -73,7 +73,7 @@ class Comparison:
     lead_at_latency: Estimate | None
     saving_at_its_accuracy: Estimate | None
     saving_at_our_accuracy: Estimate | None
-    missing: tuple[str, ...]
+    remarks: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
         """Return a plain dict."""
@@ -130,12 +130,12 @@ def _compare(
     theirs: Sequence[Point],
     score: Mapping[int, FloatArray],
 ) -> Comparison:
-    missing = []
+    remarks = []
     lead = at_its = None
     curve, mine = _curve(theirs, score), score[id(own)]
     fastest = min(theirs, key=lambda point: point.latency_ms)
     if (best := best_within(theirs, budget_ms)) is None:
-        missing.append(
+        remarks.append(
             f"no image size of {name} is within the budget: the fastest, {fastest.image_size} px, takes "
             f"{fastest.latency_ms:.4g} ms"
         )
@@ -143,16 +143,20 @@ def _compare(
         lead = _estimate(mine - score[id(best)])
         at_its = _estimate(100 * (1 - latency_at(*our_curve, score[id(best)]) / best.latency_ms))
         if at_its is None:
-            missing.append(f"none of our models reaches the {best.test_percent:.2f}% of {name} within the budget")
+            remarks.append(f"none of our models reaches the {best.test_percent:.2f}% of {name} within the budget")
+        elif our_curve[1][0, 0] > score[id(best)][0]:
+            remarks.append(f"our fastest model has more than the {best.test_percent:.2f}% of {name} already")
     at_latency = _estimate(mine - accuracy_at(*curve, own.latency_ms))
     if at_latency is None:
-        missing.append(f"no image size of {name} is as fast as ours, {own.latency_ms:.4g} ms")
+        remarks.append(f"no image size of {name} is as fast as ours, {own.latency_ms:.4g} ms")
     needed_ms = latency_at(*curve, mine)
     at_ours = _estimate(np.where(np.isfinite(needed_ms), 100 * (1 - own.latency_ms / needed_ms), np.inf))
     if at_ours is None:
-        missing.append(f"no image size of {name} reaches our {own.test_percent:.2f}%")
+        remarks.append(f"no image size of {name} reaches our {own.test_percent:.2f}%")
+    elif curve[1][0, 0] > mine[0]:
+        remarks.append(f"the fastest image size of {name} has more than our {own.test_percent:.2f}% already")
     within = best.image_size if best else None
-    return Comparison(budget, name, within, lead, at_latency, at_its, at_ours, tuple(missing))
+    return Comparison(budget, name, within, lead, at_latency, at_its, at_ours, tuple(remarks))
 
 
 def _estimate(values: FloatArray) -> Estimate | None:

@@ -454,10 +454,10 @@ def test_networks_off_the_shelf_are_in_the_plane_and_in_a_table(finished: Report
         for key in ("lead", "lead_at_latency"):
             if (estimate := row[key]) is not None:
                 value, *ends = (f"{estimate[end]:+.2f}".replace("-", "\u2212") for end in ("value", "lower", "upper"))
-                assert f"{value} ({ends[0]} to {ends[1]})" in words
-        for sentence in row["missing"]:
+                assert f"{value} {ends[0]} to {ends[1]}" in words
+        for sentence in row["remarks"]:
             assert sentence in words
-    assert any(row["missing"] for row in found["against"])
+    assert any(row["remarks"] for row in found["against"])
     assert any(row["lead"] for row in found["against"])
     # The plane: a mark and a tooltip for each size, named by its network, the random one with a word of it.
     run = read_run(files)

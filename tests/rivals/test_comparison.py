@@ -29,7 +29,7 @@ def test_numbers_by_hand() -> None:
     """Ours at 6 ms has 82%; the budget is 9 ms, so that the network's best is 80% at 8 ms."""
     ours = [point("p25", 96, 3.0, 76.0), point("p50", 128, 6.0, 82.0)]
     found = only(ours, NET, 9.0)
-    assert (found.within, found.missing) == (128, ())
+    assert (found.within, found.remarks) == (128, ())
     # At 6 ms, half way between 4 and 8 ms, the network has 75%.
     assert found.lead.value == pytest.approx(2.0)
     assert found.lead_at_latency.value == pytest.approx(7.0)
@@ -55,6 +55,7 @@ def test_a_network_that_is_ours_is_neither_ahead_nor_behind() -> None:
     for estimate in (found.lead, found.lead_at_latency, found.saving_at_its_accuracy, found.saving_at_our_accuracy):
         assert (estimate.value, estimate.lower) == (0.0, 0.0)
     assert found.lead.upper == 0.0
+    assert found.remarks == ()
 
 
 def test_the_size_within_a_budget_is_chosen_on_the_verify_split() -> None:
@@ -73,18 +74,28 @@ def test_what_is_missing_is_said() -> None:
     slow = only([point("p50", 96, 2.0, 60.0)], NET, 3.0)
     assert slow.within is None
     assert slow.lead is slow.lead_at_latency is slow.saving_at_its_accuracy is None
-    assert slow.missing == (
+    assert slow.remarks == (
         "no image size of net is within the budget: the fastest, 96 px, takes 4 ms",
         "no image size of net is as fast as ours, 2 ms",
+        "the fastest image size of net has more than our 60.00% already",
     )
     # Whatever is less accurate than its fastest point, the network does at that.
     assert slow.saving_at_our_accuracy.value == pytest.approx(50.0)
     better = only([point("p50", 96, 6.0, 90.0)], NET, 9.0)
     assert better.saving_at_our_accuracy is None
-    assert better.missing == ("no image size of net reaches our 90.00%",)
+    assert better.remarks == (
+        "our fastest model has more than the 80.00% of net already",
+        "no image size of net reaches our 90.00%",
+    )
     worse = only([point("p50", 96, 6.0, 65.0)], NET, 9.0)
     assert worse.saving_at_its_accuracy is None
-    assert worse.missing == ("none of our models reaches the 80.00% of net within the budget",)
+    assert worse.remarks == (
+        "none of our models reaches the 80.00% of net within the budget",
+        "the fastest image size of net has more than our 65.00% already",
+    )
+    far = only([point("p50", 96, 6.0, 83.0)], NET, 9.0)
+    assert far.saving_at_its_accuracy.value == pytest.approx(25.0)
+    assert far.remarks == ("our fastest model has more than the 80.00% of net already",)
 
 
 def test_an_end_that_images_leave_open_is_none() -> None:

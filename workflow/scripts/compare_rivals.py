@@ -1,19 +1,15 @@
 """Compare the deployed models with off-the-shelf networks, at equal latency and at equal accuracy."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from foxnas import cli
 from foxnas.files.tables import read_json, write_json, write_table
 from foxnas.rivals.comparison import Point, compare
+from foxnas.rivals.table import row_of
 from foxnas.space.arch import Arch
 from foxnas.verdict.paired import unpacked
-
-#: Of the column `model`, where it is no off-the-shelf network.
-OURS = "ours"
 
 
 def main(
@@ -43,7 +39,7 @@ def main(
         size = Arch.parse(winner["arch"]).image_size
         correct = unpacked(seen["int8_correct"], seen["images"])
         models[limit["name"]] = Point(limit["name"], size, latency["median_ms"], winner["int8_top1_percent"], correct)
-        rows.append(_row(models[limit["name"]], OURS, "supernet", winner, winner["int8_bytes"], latency))
+        rows.append(row_of(models[limit["name"]], "supernet", winner, latency, ours=True))
     for found, scored in zip(exported, theirs, strict=True):
         network, size = found.parent.parent.name, int(found.parent.name)
         seen, latency = read_json(scored), timed[f"rival {network} {size}"]
@@ -51,8 +47,7 @@ def main(
         point = Point(network, size, latency["median_ms"], seen["verify_top1_percent"], correct)
         networks.setdefault(network, []).append(point)
         weights = "pretrained" if network in pretrained else "random"
-        costs = read_json(found)
-        rows.append(_row(point, network, weights, costs, costs["model_bytes"], latency))
+        rows.append(row_of(point, weights, read_json(found), latency, ours=False))
     compared = compare(models, networks, {limit["name"]: limit["budget_ms"] for limit in limits})
     write_table(table, pd.DataFrame(rows), made_by)
     write_json(
@@ -65,25 +60,6 @@ def main(
             "against": [one.to_json() for one in compared],
         },
     )
-
-
-def _row(
-    point: Point, model: str, weights: str, costs: Mapping[str, Any], model_bytes: int, latency: Mapping[str, Any]
-) -> dict[str, Any]:
-    return {
-        "model": model,
-        "budget": point.name if model == OURS else None,
-        "weights": weights,
-        "image_size": point.image_size,
-        "arch": costs["arch"],
-        "latency_ms": point.latency_ms,
-        "latency_upper_ms": latency["upper_ms"],
-        "verify_top1_percent": point.verify_percent,
-        "test_top1_percent": point.test_percent,
-        "parameters": costs["parameters"],
-        "macs": costs["macs"],
-        "model_bytes": model_bytes,
-    }
 
 
 if __name__ == "__main__":
