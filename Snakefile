@@ -104,6 +104,7 @@ include: "rules/export.smk"
 include: "rules/validation.smk"
 include: "rules/edgetpu.smk"
 include: "rules/ethosu.smk"
+include: "rules/rivals.smk"
 include: "rules/app.smk"
 include: "rules/report.smk"
 # What one asks for by name; no part of the default run.
@@ -144,6 +145,11 @@ rule all:
             space=SPACE.name,
             device=DEVICES,
             budget=BUDGETS,
+        ),
+        rivals=expand(
+            "results/{space}/rivals/{device}/rivals.csv",
+            space=SPACE.name,
+            device=WITH_RIVALS,
         ),
         report="results/report.html",
         promises=expand("results/{space}/promises.json", space=SPACE.name),

@@ -5,7 +5,14 @@ from pathlib import Path
 from foxnas.report.files import PageFiles
 
 PAGE = PageFiles(
-    Path("results"), SPACE.name, SIZES, DEVICES, list(BUDGETS), BATCHES, FURTHER_TARGETS
+    Path("results"),
+    SPACE.name,
+    SIZES,
+    DEVICES,
+    list(BUDGETS),
+    BATCHES,
+    FURTHER_TARGETS,
+    WITH_RIVALS,
 )
 
 

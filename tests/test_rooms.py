@@ -25,7 +25,7 @@ LEVELS = [
     ("space", "images"),
     ("supernet", "predictor"),
     ("accuracy", "int8", "search"),
-    ("device", "verdict"),
+    ("device", "verdict", "rivals"),
     ("edgetpu", "ethosu", "config"),
     ("report", "flow", "app", "starting"),
     ("__main__",),

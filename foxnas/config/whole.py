@@ -24,6 +24,7 @@ from foxnas.errors import FoxnasError
 from foxnas.images.config import DataConfig
 from foxnas.int8.config import ExportConfig
 from foxnas.predictor.config import PredictorsConfig
+from foxnas.rivals.config import OffTheShelfConfig
 from foxnas.search.budget import Budget
 from foxnas.search.config import ComparisonConfig, RefinementConfig, SearchConfig
 from foxnas.settings.section import Section, fields_of, sections_in
@@ -54,6 +55,7 @@ class Config(Section):
     export: ExportConfig = ExportConfig()
     validation: ValidationConfig = ValidationConfig()
     baselines: BaselinesConfig = BaselinesConfig()
+    rivals: OffTheShelfConfig = OffTheShelfConfig()
 
     @field_validator("budgets")
     @classmethod
@@ -136,6 +138,7 @@ class Config(Section):
                             f"supernet.training.phases.{i}.{knob} has {sorted(extra)[0]}, which space.{knob} "
                             f"{list(getattr(self.space, knob))} has not"
                         )
+        self.rivals.check(self.space, self.supernet.training, self.data.splits.train)
         return self
 
     def device(self, name: str) -> DeviceConfig:

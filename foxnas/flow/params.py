@@ -166,6 +166,17 @@ def donor(config: Config) -> dict[str, str]:
     return {"donor": _given(donor_file(config.supernet.donor))}
 
 
+def rivals(config: Config) -> dict[str, list[str]]:
+    """Return, by the name of each off-the-shelf network, the file of its weights; none where they are random.
+
+    Raises FoxnasError when its weights are not installed.
+    """
+    return {
+        network.name: [_given(donor_file(network.donor, f"rivals.networks.{i}.donor"))] if network.donor else []
+        for i, network in enumerate(config.rivals.networks)
+    }
+
+
 def _given(path: Path) -> str:
     return local(seen(BASE / path) if not path.exists() and (BASE / path).exists() else str(path))
 

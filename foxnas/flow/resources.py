@@ -140,3 +140,15 @@ def evaluating(config: Config, more_mb: int = 0) -> Callable[[Any, int], int]:
         return attempt * (more_mb + (bound[int(size)] if size else max(bound.values())))
 
     return memory_mb
+
+
+def evaluating_rival(config: Config, more_mb: int) -> Callable[[Any, int], int]:
+    """Return the same of a job that evaluates the off-the-shelf network ``rival`` at its image size ``size``."""
+    batch_size, images = config.accuracy.batch_size, config.accuracy.recalibration_images
+
+    def memory_mb(wildcards: Any, attempt: int) -> int:
+        size = int(wildcards.size)
+        space = config.rivals.network(wildcards.rival).at(size, config.space.classes)
+        return attempt * (more_mb + evaluation_mb(space, [size], batch_size, images)[size])
+
+    return memory_mb

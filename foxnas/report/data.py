@@ -40,6 +40,7 @@ _VALIDATION = (
     "latency_median_ms", "latency_upper_ms", "session_medians_ms", "latency_kept", "accuracy_kept", "slack_percent",
     "drop_percent", "made_by",
 )  # fmt: skip
+_RIVALS = ("models", "budgets", "against", "test_images", "made_by")
 _BASELINES = ("budgets", "average", "test_images", "measurements", "pool", "random_searches", "made_by")
 
 
@@ -125,6 +126,8 @@ class DeviceRun:
     baselines: Mapping[str, Any]
     made_by: Mapping[int, Sequence[MadeBy]]
     """By image size, what made each shard of the latencies."""
+    rivals: Mapping[str, Any] | None = None
+    """Off-the-shelf networks beside the deployed models; None where none were asked for."""
     compiled: pd.DataFrame | None = None
     """For an Edge TPU, what the compiler said of every measured subnet, `foxnas.edgetpu.columns.FIGURES`."""
     vela: pd.DataFrame | None = None
@@ -199,6 +202,7 @@ def _device(files: PageFiles, device: str) -> DeviceRun:
         budgets=tuple(_budget(files, device, budget) for budget in files.budgets),
         baselines=read_json(files.baselines(device), _BASELINES),
         made_by={size: _shards(read_provenance(table)) for size, table in tables.items()},
+        rivals=read_json(files.rivals(device), _RIVALS) if device in files.with_rivals else None,
         compiled=pool(list(tables.values()), FIGURES) if FIGURES[0] in first else None,
         vela=pool(list(tables.values()), npu.FIGURES) if estimated else None,
     )

@@ -25,6 +25,8 @@ class PageFiles:
         The batches of candidates of every budget, in order: "round-1" and so on, then "twist" if there is one.
     further_targets
         Names of what else was fitted.
+    with_rivals
+        Devices on which off-the-shelf networks were timed beside the deployed models.
     """
 
     results: Path
@@ -34,6 +36,7 @@ class PageFiles:
     budgets: Sequence[str]
     batches: Sequence[str]
     further_targets: Sequence[str] = ()
+    with_rivals: Sequence[str] = ()
 
     @property
     def folder(self) -> Path:
@@ -60,6 +63,10 @@ class PageFiles:
     def baselines(self, device: str) -> Path:
         """Return what the baselines came to."""
         return self.folder / "baselines" / f"{device}.json"
+
+    def rivals(self, device: str) -> Path:
+        """Return what off-the-shelf networks came to beside the deployed models."""
+        return self.folder / "rivals" / device / "rivals.json"
 
     def search(self, device: str, budget: str) -> dict[str, Path]:
         """Return the files of a search, by name: of all rounds together, and of the verdict."""
@@ -94,5 +101,6 @@ class PageFiles:
             "searches": [path for one in searches for path in self.search(*one).values()],
             "rounds": [path for one in searches for files in self.searched(*one).values() for path in files.values()],
             "baselines": map(self.baselines, self.devices),
+            "rivals": map(self.rivals, self.with_rivals),
         }
         return {name: list(map(str, paths)) for name, paths in groups.items()}

@@ -23,6 +23,7 @@ from foxnas.report.holdings import holdings
 from foxnas.report.leads import RIVALS, leads
 from foxnas.report.plane import draw_close_up, draw_plane
 from foxnas.report.rendering import render
+from foxnas.report.rivals import rival_rows
 from foxnas.report.targets import TARGET_NAMES, name_of
 from foxnas.report.traces import draw_trace
 from foxnas.report.twists import describe_twist
@@ -81,6 +82,7 @@ def _device(run: Run, device: DeviceRun, page: Path) -> dict[str, Any]:
         "plane": draw_plane(run, device),
         "leads": rows,
         "leads_axis": axis,
+        "off_the_shelf": rival_rows(device.rivals) if device.rivals else [],
         "sections": [
             *(_section(run.accuracy, target) for target in ("top1", "probability")),
             _section(device.latency, "latency", named=device.latency_name),

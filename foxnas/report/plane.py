@@ -13,6 +13,7 @@ from markupsafe import Markup
 from numpy.typing import ArrayLike
 
 from foxnas.report.data import BudgetRun, DeviceRun, Run
+from foxnas.report.rivals import curves
 from foxnas.report.svg import Chart, Margins
 from foxnas.space.arch import Arch
 
@@ -26,10 +27,12 @@ _KINDS = {
     "flagged": "latency flagged as not usable, left out of fits; " + _MEASURED,
     "frontier": "both predicted: no architecture is predicted to beat it; nothing here was measured",
     "candidate": "top-1 measured in int8 on the verify split, latency of the exported file measured",
+    "rival": "off the shelf: top-1 measured in int8 on the test split, latency measured in the same sessions as the "
+    "deployed models'",
     "deployed": "top-1 measured in int8 on the test split, latency of the deployed file measured in new sessions",
 }
 #: How far a pointer must come, squared: what lies on top is easier to hit, the dense frontier harder.
-_WEIGHTS = {"frontier": 6.0, "candidate": 0.5, "deployed": 0.25}
+_WEIGHTS = {"frontier": 6.0, "candidate": 0.5, "rival": 0.5, "deployed": 0.25}
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,9 @@ def draw_plane(run: Run, device: DeviceRun) -> Plane:
     validated = [budget.validation for budget in device.budgets]
     all_ms = [*table["latency_ms"], *front_ms, *(v["latency_upper_ms"] for v in validated)]
     all_top1 = [*table["top1_percent"], *front_top1, *(v["int8_top1_percent"] for v in validated)]
+    networks = curves(device.rivals) if device.rivals else []
+    all_ms += [point["latency_ms"] for network in networks for point in network.points]
+    all_top1 += [point["test_top1_percent"] for network in networks for point in network.points]
     logarithmic = max(all_ms) / min(all_ms) > LOG_FROM_RATIO
     chart = Chart(
         1120, 600, all_ms, all_top1, y_label="top-1, %",
@@ -114,6 +120,13 @@ def draw_plane(run: Run, device: DeviceRun) -> Plane:
     )
     chart.marks(tried["latency_ms"], tried["int8_top1_percent"], "candidate", "diamond", 5)
     chart.raw("</g>")
+    for network in networks:
+        sized = pd.DataFrame(network.points)
+        titles = [f"{network.title} at {size} px" for size in sized["image_size"]]
+        group("rival", network.title, _rows(sized["latency_ms"], sized["test_top1_percent"], titles))
+        chart.line(sized["latency_ms"], sized["test_top1_percent"], "rival")
+        chart.marks(sized["latency_ms"], sized["test_top1_percent"], "rival", "square", 4, titles)
+        chart.raw("</g>")
     last = pd.DataFrame([{**v, "name": b.name} for v, b in zip(validated, device.budgets, strict=True)])
     notes = [f"budget {row['name']}, at most {row['latency_upper_ms']:.4g} ms" for row in last.to_dict("records")]
     rows = _rows(last["latency_median_ms"], last["int8_top1_percent"], last["arch"], notes)

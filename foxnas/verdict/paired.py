@@ -60,6 +60,14 @@ def packed(correct: np.ndarray) -> str:
     return base64.b64encode(np.packbits(correct).tobytes()).decode()
 
 
+def unpacked(text: str, images: int) -> np.ndarray:
+    """Inverse of `packed`. Raises FoxnasError when it is of another number of images."""
+    bits = np.frombuffer(base64.b64decode(text), np.uint8)
+    if len(bits) != -(-images // 8):
+        raise FoxnasError(f"the answers are not of {images} images; validate again")
+    return np.unpackbits(bits, count=images).astype(bool)
+
+
 def discordant(of_float: str, of_int8: str, images: int) -> tuple[int, int]:
     """Return how many images float alone gets right, and how many int8 alone, from what `packed` made of each."""
     right, also = (np.frombuffer(base64.b64decode(text), np.uint8) for text in (of_float, of_int8))

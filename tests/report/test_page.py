@@ -28,7 +28,7 @@ from foxnas.report.plane import draw_plane, frontier_of, predicted_top1
 from foxnas.report.traces import draw_trace
 from foxnas.space.arch import Arch
 from tests.support.outline import Outline
-from tests.support.report_run import DEVICE, ReportRun, add_target, make_run
+from tests.support.report_run import DEVICE, ReportRun, add_rivals, add_target, make_run
 
 
 @pytest.fixture(scope="module")
@@ -436,3 +436,38 @@ def test_numbers_keep_their_digits() -> None:
     assert milliseconds(12.3456) == "12.35"
     assert significant(-0.0012345) == "\u22120.00123"
     assert significant(123456.0, 4) == "1.235e+05"
+
+
+def test_networks_off_the_shelf_are_in_the_plane_and_in_a_table(finished: ReportRun, html: str) -> None:
+    assert "off the shelf" not in html.lower().replace("off the shelf:", "")
+    page = finished.results / "rivals.html"
+    files = replace(finished.files, **add_rivals(finished))
+    write_page(files, page)
+    text = page.read_text(encoding="utf-8")
+    outline = Outline(text)
+    assert outline.opened == []
+    assert f"rivals-{DEVICE}" in outline.ids
+    words = " ".join(" ".join(outline.words).split())
+    found = read_json(files.rivals(DEVICE))
+    assert len(found["against"]) == 2 * len(finished.budgets)
+    for row in found["against"]:
+        for key in ("lead", "lead_at_latency"):
+            if (estimate := row[key]) is not None:
+                value, *ends = (f"{estimate[end]:+.2f}".replace("-", "\u2212") for end in ("value", "lower", "upper"))
+                assert f"{value} {ends[0]} to {ends[1]}" in words
+        for sentence in row["remarks"]:
+            assert sentence in words
+    assert any(row["remarks"] for row in found["against"])
+    assert any(row["lead"] for row in found["against"])
+    # The plane: a mark and a tooltip for each size, named by its network, the random one with a word of it.
+    run = read_run(files)
+    plane = draw_plane(run, run.devices[0])
+    networks = [(name, count) for look, name, count in plane.kinds if look == "rival"]
+    assert networks == [("lite", len(finished.sizes)), ("mobile (from random weights)", len(finished.sizes))]
+    for row in found["models"]:
+        if row["budget"] is None:
+            assert f"{row['model']}" in plane.svg
+            assert f"{row['latency_ms']:.5g}" in plane.points
+    assert text.count('class="mark rival"') == 2 * len(finished.sizes)
+    table = read_table(finished.results / finished.space / "rivals" / DEVICE / "rivals.csv")
+    assert list(table["weights"]) == ["supernet"] * len(finished.budgets) + ["pretrained"] * 2 + ["random"] * 2

@@ -38,6 +38,9 @@ _NPU: dict[str, Any] = {
     },
 }  # fmt: skip
 
+#: A network off the shelf.
+_SMALL = {"name": "small", "space": "mini", "donor": None}
+
 #: Of a config that is right otherwise: key and value.
 VALUES: list[tuple[str, Any]] = [
     ("sampling.subnet", 3), ("wibble", 3), ("sampling.subnets", "300"), ("sampling.subnets", 30),
@@ -55,6 +58,10 @@ VALUES: list[tuple[str, Any]] = [
     ("devices.0.ssh", "pi"), ("devices.0.ssh", {}), ("devices.0.ssh", {"host": "pi", "port": 70000}),
     ("devices.0.protocol", [3]), ("devices.0.protocol.threads", 0), ("accuracy.recalibration_images", 99999),
     ("data.folder", 3), ("data.dataset", "ImageNet"), ("data.splits.fit", 0),
+    ("rivals.networks", ["efficientnet-lite9"]), ("rivals.networks", ["efficientnet-lite0"]),
+    ("rivals.networks", [_SMALL, _SMALL]), ("rivals.networks", [{**_SMALL, "space": "mini9"}]),
+    ("rivals", {"networks": [_SMALL], "image_sizes": [18]}), ("rivals", {"networks": [_SMALL], "image_sizes": []}),
+    ("rivals", {"networks": [{**_SMALL, "name": "a b"}]}), ("rivals", {"networks": ["mobilenet-v2"], "epochs": 0}),
 ]  # fmt: skip
 
 NAMES: list[tuple[str, Any]] = [

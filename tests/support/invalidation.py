@@ -39,7 +39,11 @@ from tests.support.stages import (
     REPORT,
     RESIZED,
     RIVALS,
+    RIVALS_EXPORTED,
     RIVALS_OF_ACCURACY,
+    RIVALS_TIMED,
+    RIVALS_TRAINED,
+    RIVALS_VALIDATED,
     SAMPLE,
     SEARCH,
     SEARCH_AGAIN,
@@ -116,6 +120,7 @@ _SSH = {
     "host": "pi.local", "user": None, "port": None, "config_file": None, "password": None, "folder": ".foxnas",
     "python": None, "wheels": None,
 }  # fmt: skip
+DATA = Path(__file__).resolve().parents[1] / "data"
 _TINY = written_out("tiny")
 _DEVICE = _TINY["devices"][0]
 _TORCH = {"batch": 64, "compile": False, "cuda_graphs": False, "tf32": False, "channels_last": False}
@@ -123,6 +128,7 @@ _NPU = {
     "accelerator_config": "ethos-u55-256", "system_config": "Ethos_U55_High_End_Embedded", "memory_mode": "Shared_Sram",
     "timeout_s": 300, "executable": None, "max_sram_bytes": None, "max_off_chip_bytes": None,
 }  # fmt: skip
+_NETWORK = {"name": "net", "space": "mini", "donor": "donor.pth"}
 _COMPILER = {"executable": "edgetpu_compiler", "timeout_s": 180, "runtime": 14}
 BASES = {
     "tiny": Base(files=("other.safetensors", "energy/local-16.csv", "energy/local-24.csv")),
@@ -158,6 +164,11 @@ BASES = {
     ),
     "pretrained": Base(
         {"supernet.source": "pretrained", "supernet.donor": "donor.pth"},
+        ("donor.pth", "other.pth", "energy/local-16.csv", "energy/local-24.csv"),
+    ),
+    # An off-the-shelf network.
+    "rivals": Base(
+        {"rivals.networks": [_NETWORK]},
         ("donor.pth", "other.pth", "energy/local-16.csv", "energy/local-24.csv"),
     ),
     # Nothing is timed.
@@ -332,4 +343,20 @@ ROWS = [
     Row("validation.accuracy_on", "host", VERDICT, {"device": "pi"}, "devices"),
     *_same(BASELINES, "baselines", {"seed": 1, "random_searches": 11}),
     Row("baselines.extra_subnets", 100, EXTRA),
+
+    *_same(RIVALS_TRAINED, "rivals", {"epochs": 1, "learning_rate": 0.01}, base="rivals"),
+    Row("rivals.image_sizes", [16], RIVALS_TIMED, base="rivals", note="one less"),
+    Row("rivals.networks", [_NETWORK, {**_NETWORK, "name": "other"}], RIVALS_TRAINED, {"rival": "other"}, "rivals",
+        note="one more"),
+    Row("rivals.networks", [], REPORT, base="rivals", note="none"),
+    *_same(RIVALS_TRAINED, "rivals.networks.0", {
+        "name": "other", "space": str(DATA / "small-network.yaml"), "donor": "other.pth",
+    }, base="rivals"),
+    Row("supernet.training.batch_size", 128, RIVALS_TRAINED, base="rivals", note="with rivals"),
+    Row("supernet.training.distillation", 0.5, NOTHING, base="rivals", note="with rivals"),
+    Row("export.calibration_images", 32, EXPORT | RIVALS_EXPORTED, base="rivals", note="with rivals"),
+    Row("devices.0.protocol.xnnpack", True, LATENCY | RIVALS_VALIDATED, base="rivals", note="with rivals"),
+    Row("validation.sessions", 4, CONFIRMATION, base="rivals", note="with rivals"),
+    Row("data.splits.test", 1001, SPLIT, base="rivals", note="with rivals"),
+    Row("data.centre_share", 0.875, RESIZED, base="rivals", note="with rivals"),
 ]  # fmt: skip

@@ -154,6 +154,46 @@ def add_target(run: ReportRun) -> dict[str, Any]:
     return {"further_targets": ["p90"]}
 
 
+def add_rivals(run: ReportRun) -> dict[str, Any]:
+    """Compare with two networks, one of them from random weights; return what `PageFiles` is to be told."""
+    folder, rng, images = run.results / run.space, np.random.default_rng(11), 3000
+    networks = folder / "rivals" / "networks"
+    models, timed = [(name, size) for name in ("lite", "mobile") for size in run.sizes], dict[str, Any]()
+    for place, (name, size) in enumerate(models):
+        correct = rng.random(images) < 0.6 + 0.03 * place
+        write_json(
+            networks / name / str(size) / "exported.json",
+            {"arch": f"r{size}_k3e6", "parameters": 10**6, "macs": 10**7, "model_bytes": 10**6 + place},
+        )
+        write_json(
+            folder / "rivals" / DEVICE / name / str(size) / "accuracy.json",
+            {
+                "verify_top1_percent": float(100 * correct.mean()),
+                "test_images": images,
+                "test_correct": packed(correct),
+            },
+        )
+        timed[f"rival {name} {size}"] = 0.2 + 0.3 * place
+    searches = [folder / "search" / DEVICE / budget for budget in run.budgets]
+    deployed = [folder / "deploy" / DEVICE / budget for budget in run.budgets]
+    for budget, deploy in zip(run.budgets, deployed, strict=True):
+        timed[f"budget {budget}"] = read_json(deploy / "validation.json")["latency_median_ms"]
+    own = folder / "rivals" / DEVICE
+    write_json(
+        own / "latency.json",
+        {"models": {name: {"median_ms": ms, "upper_ms": 1.02 * ms} for name, ms in timed.items()}},
+    )
+    script("compare_rivals")(
+        pretrained=["lite"], budgets=[search / "budget.json" for search in searches],
+        winners=[search / "winner.json" for search in searches],
+        ours=[deploy / "accuracy.json" for deploy in deployed],
+        exported=[networks / name / str(size) / "exported.json" for name, size in models],
+        theirs=[own / name / str(size) / "accuracy.json" for name, size in models],
+        latencies=own / "latency.json", table=own / "rivals.csv", comparison=own / "rivals.json",
+    )  # fmt: skip
+    return {"with_rivals": [DEVICE]}
+
+
 def compare_predictors(run: ReportRun) -> Path:
     """Compare predictors as one may ask for; return the page."""
     folder = run.results / run.space

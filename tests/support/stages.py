@@ -50,12 +50,21 @@ NOTHING = _stage("nothing")
 PROMISES = _stage("the check of the promises", "check_promises")
 REPORT = _stage("the report", "write_report", then=[PROMISES])
 CARD = _stage("the card", "write_card")
+AGAINST_RIVALS = _stage("the comparison with off-the-shelf networks", "compare_rivals", then=[REPORT])
+RIVALS_TIMED = _stage(
+    "timing of off-the-shelf networks beside the deployed models onward", "time_rivals", then=[AGAINST_RIVALS]
+)
+RIVALS_VALIDATED = _stage("validation of off-the-shelf networks onward", "validate_rival", then=[AGAINST_RIVALS])
+RIVALS_EXPORTED = _stage(
+    "export of off-the-shelf networks onward", "export_rival", then=[RIVALS_VALIDATED, RIVALS_TIMED]
+)
+RIVALS_TRAINED = _stage("training of off-the-shelf networks onward", "train_rival", then=[RIVALS_EXPORTED])
 VERDICT = _stage("the verdict", "judge_model", then=[REPORT, CARD])
 BASELINES = _stage("the comparison with baselines", "compare_baselines", then=[REPORT])
 CONFIRMATION = _stage(
     "the confirmation in new sessions onward",
     "confirm_latency", "confirm_compiled_latency", "confirm_estimate", "deploy_winner", "deploy_compiled",
-    "deploy_vela", "validate_accuracy", "validate_on_device", then=[VERDICT, BASELINES],
+    "deploy_vela", "validate_accuracy", "validate_on_device", then=[VERDICT, BASELINES, RIVALS_TIMED],
 )  # fmt: skip
 WINNER = _stage("the ranking of the candidates onward", "rank_candidates", then=[CONFIRMATION])
 TWISTS = _stage(
@@ -97,9 +106,9 @@ PROVISION = _stage("a check of the device", "provision_device")
 SAMPLE = _stage("sampling onward", "sample_subnets", then=[ACCURACY, COMPILATION])
 SUPERNET = _stage("the supernet, accuracy onward", "take_checkpoint", "train_supernet", then=[ACCURACY])
 SPACE = _stage("everything but the images", then=[SUPERNET, SAMPLE])
-RESIZED = _stage("resizing, accuracy onward", "resize_images", "resize_test_images", then=[ACCURACY])
-CALIBRATION = _stage(ACCURACY.says, "resize_images", then=[ACCURACY])
-SPLIT = _stage("splits, training, accuracy onward", "split_images", "train_supernet", then=[RESIZED])
+RESIZED = _stage("resizing, accuracy onward", "resize_images", "resize_test_images", then=[ACCURACY, RIVALS_EXPORTED])
+CALIBRATION = _stage(ACCURACY.says, "resize_images", then=[ACCURACY, RIVALS_EXPORTED])
+SPLIT = _stage("splits, training, accuracy onward", "split_images", "train_supernet", then=[RESIZED, RIVALS_TRAINED])
 FETCH = _stage("the images anew, onward", "fetch_images", then=[SPLIT])
 #: More subnets: what is new, then whatever takes the whole table.
 GROWTH = _stage(
@@ -130,6 +139,7 @@ NEW_DEVICE = _stage("the new device: latency onward", "provision_device", then=[
 
 ON_THE_PAGE = (
     FETCH, SPLIT, RESIZED, SUPERNET, SAMPLE, ACCURACY, COMPILATION, LATENCY, ACCURACY_FIT, LATENCY_FIT, BUDGET,
-    SEARCH, EXPORT, TIMING, LATER_ROUNDS, TWISTS, WINNER, CONFIRMATION, VERDICT, CARD, BASELINES, STRATEGIES, RIVALS,
+    SEARCH, EXPORT, TIMING, LATER_ROUNDS, TWISTS, WINNER, CONFIRMATION, VERDICT, CARD, BASELINES, RIVALS_TRAINED,
+    RIVALS_EXPORTED, RIVALS_VALIDATED, RIVALS_TIMED, AGAINST_RIVALS, STRATEGIES, RIVALS,
     STRATEGIES_PAGE, PREDICTORS_PAGE, TARGET, REPORT, PROMISES,
 )  # fmt: skip

@@ -16,12 +16,13 @@ def main(
     budgets: list[str],
     batches: list[str],
     further_targets: list[str],
+    with_rivals: list[str],
     accuracy: list[Path],
     page: Path,
 ) -> None:
     """Write the page from the files of a finished run, which lie below one folder with the accuracy tables."""
     results = accuracy[0].parents[2]
-    write_page(PageFiles(results, space, sizes, devices, budgets, batches, further_targets), page, made_by)
+    write_page(PageFiles(results, space, sizes, devices, budgets, batches, further_targets, with_rivals), page, made_by)
 
 
 if __name__ == "__main__":

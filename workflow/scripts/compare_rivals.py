@@ -1,0 +1,66 @@
+"""Compare the deployed models with off-the-shelf networks, at equal latency and at equal accuracy."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from foxnas import cli
+from foxnas.files.tables import read_json, write_json, write_table
+from foxnas.rivals.comparison import Point, compare
+from foxnas.rivals.table import row_of
+from foxnas.space.arch import Arch
+from foxnas.verdict.paired import unpacked
+
+
+def main(
+    *,
+    made_by: cli.MadeBy,
+    pretrained: list[str],
+    budgets: list[Path],
+    winners: list[Path],
+    ours: list[Path],
+    exported: list[Path],
+    theirs: list[Path],
+    latencies: Path,
+    table: Path,
+    comparison: Path,
+) -> None:
+    """Write a row per model, and every budget's model beside every network.
+
+    All files of one kind are in the same order: per budget, or per network and image size, whose folders they lie in.
+    `pretrained` are the networks that did not begin with random weights.
+    """
+    timed = read_json(latencies)["models"]
+    limits = [read_json(path) for path in budgets]
+    rows, models, networks = [], dict[str, Point](), dict[str, list[Point]]()
+    for limit, decided, scored in zip(limits, winners, ours, strict=True):
+        winner, seen = read_json(decided)["winner"], read_json(scored)
+        latency = timed[f"budget {decided.parent.name}"]
+        size = Arch.parse(winner["arch"]).image_size
+        correct = unpacked(seen["int8_correct"], seen["images"])
+        models[limit["name"]] = Point(limit["name"], size, latency["median_ms"], winner["int8_top1_percent"], correct)
+        rows.append(row_of(models[limit["name"]], "supernet", winner, latency, ours=True))
+    for found, scored in zip(exported, theirs, strict=True):
+        network, size = found.parent.parent.name, int(found.parent.name)
+        seen, latency = read_json(scored), timed[f"rival {network} {size}"]
+        correct = unpacked(seen["test_correct"], seen["test_images"])
+        point = Point(network, size, latency["median_ms"], seen["verify_top1_percent"], correct)
+        networks.setdefault(network, []).append(point)
+        weights = "pretrained" if network in pretrained else "random"
+        rows.append(row_of(point, weights, read_json(found), latency, ours=False))
+    compared = compare(models, networks, {limit["name"]: limit["budget_ms"] for limit in limits})
+    write_table(table, pd.DataFrame(rows), made_by)
+    write_json(
+        comparison,
+        {
+            "made_by": made_by,
+            "test_images": len(next(iter(models.values())).correct),
+            "models": rows,
+            "budgets": {limit["name"]: limit["budget_ms"] for limit in limits},
+            "against": [one.to_json() for one in compared],
+        },
+    )
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,43 @@
+"""Measure an off-the-shelf network's int8 file on the verify and on the test split."""
+
+from pathlib import Path
+
+from foxnas import cli
+from foxnas.files.arrays import load_array
+from foxnas.files.seal import read_model
+from foxnas.files.tables import write_json
+from foxnas.int8.serving import correct_images, top1_percent
+from foxnas.verdict.paired import packed
+
+
+def main(
+    *,
+    made_by: cli.MadeBy,
+    xnnpack: bool,
+    model: Path,
+    verify_images: Path,
+    verify_labels: Path,
+    test_images: Path,
+    test_labels: Path,
+    threads: int,
+    result: Path,
+) -> None:
+    """Write top-1 on both splits, and which test images it got right."""
+    content = read_model(model)
+    truth = load_array(test_labels)
+    correct = correct_images(content, load_array(test_images, "r"), truth, threads, xnnpack)
+    verified = top1_percent(content, load_array(verify_images, "r"), load_array(verify_labels), threads, xnnpack)
+    write_json(
+        result,
+        {
+            "made_by": made_by,
+            "verify_top1_percent": verified,
+            "test_top1_percent": 100 * int(correct.sum()) / len(truth),
+            "test_images": len(truth),
+            "test_correct": packed(correct),
+        },
+    )
+
+
+if __name__ == "__main__":
+    cli.run(main)
