@@ -47,15 +47,15 @@ class FinishingConfig(Section):
         """Whether winners are finished at all."""
         return bool(self.epochs or self.quantisation_aware_epochs)
 
-    def fine_tuning(self, arch: Arch) -> Recipe:
-        """Return how one architecture is fine-tuned."""
-        return self._recipe(arch, self.epochs, self.learning_rate)
+    def fine_tuning(self, arch: Arch, smallest_crop: float) -> Recipe:
+        """Return how one architecture is fine-tuned, on crops like those of the supernet's training."""
+        return self._recipe(arch, smallest_crop, self.epochs, self.learning_rate)
 
-    def quantisation_aware(self, arch: Arch) -> Recipe:
-        """Return how one architecture learns to be rounded; the teacher is what it was before."""
-        return self._recipe(arch, self.quantisation_aware_epochs, self.quantisation_aware_learning_rate)
+    def quantisation_aware(self, arch: Arch, smallest_crop: float) -> Recipe:
+        """Return how one architecture learns to be rounded, likewise; the teacher is what it was before."""
+        return self._recipe(arch, smallest_crop, self.quantisation_aware_epochs, self.quantisation_aware_learning_rate)
 
-    def _recipe(self, arch: Arch, epochs: int, learning_rate: float) -> Recipe:
+    def _recipe(self, arch: Arch, smallest_crop: float, epochs: int, learning_rate: float) -> Recipe:
         layers = [layer for unit in arch.units for layer in unit]
         choices = (
             tuple(sorted({kernel for kernel, _ in layers})),
@@ -68,6 +68,7 @@ class FinishingConfig(Section):
             weight_decay=self.weight_decay,
             warm_up_steps=self.warm_up_steps,
             distillation=self.distillation,
+            smallest_crop=smallest_crop,
             # A rate that ends at zero averages already; a longer average would hold on to the inherited weights.
             average_decay=0.0,
             phases=(Phase(epochs, learning_rate, *choices),),

@@ -33,7 +33,7 @@ def arch(mini: SearchSpace) -> Arch:
 
 @pytest.fixture(scope="module")
 def recipe(arch: Arch) -> Recipe:
-    return CONFIG.fine_tuning(arch)
+    return CONFIG.fine_tuning(arch, 0.08)
 
 
 @pytest.fixture(scope="module")

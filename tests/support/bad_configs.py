@@ -54,7 +54,8 @@ VALUES: list[tuple[str, Any]] = [
     ("devices", [_NPU | {"npu": {**_NPU["npu"], "system_config": "Ethos_U55_High_End"}}]),
     ("devices.0.ssh", "pi"), ("devices.0.ssh", {}), ("devices.0.ssh", {"host": "pi", "port": 70000}),
     ("devices.0.protocol", [3]), ("devices.0.protocol.threads", 0), ("accuracy.recalibration_images", 99999),
-    ("data.folder", 3), ("data.dataset", "ImageNet"), ("data.splits.fit", 0),
+    ("finishing.epochs", -1), ("finishing.epoch", 3), ("finishing", {"epochs": 3, "batch_size": 10**6}),
+    ("finishing.distillation", 2), ("data.folder", 3), ("data.dataset", "ImageNet"), ("data.splits.fit", 0),
 ]  # fmt: skip
 
 NAMES: list[tuple[str, Any]] = [
