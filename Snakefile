@@ -66,6 +66,10 @@ FURTHER_TARGETS = [target.name for target in CONFIG.predictors.further_targets]
 ROUNDS = rounds.names(CONFIG)
 TWISTS = rounds.twists(CONFIG)
 BATCHES = ROUNDS + TWISTS
+#: With the one whose only candidate is the winner, finished.
+DEPLOYABLE = BATCHES + rounds.finished(CONFIG)
+#: Of all candidates; where the winner is finished, with that one in front.
+RANKING = f"results/{{space}}/search/{{device}}/{{budget}}/{rounds.ranking(CONFIG)}"
 SHARDS = flow.shards_of(CONFIG.sampling.subnets)
 # With those that are measured for the baselines alone.
 ALL_SHARDS = flow.shards_of(CONFIG.sampling.subnets + CONFIG.baselines.extra_subnets)
@@ -75,6 +79,7 @@ of_shards = partial(expand, shard=SHARDS, allow_missing=True)
 of_budgets = partial(expand, budget=BUDGETS, allow_missing=True)
 of_rounds = partial(expand, round=ROUNDS, allow_missing=True)
 of_batches = partial(expand, batch=BATCHES, allow_missing=True)
+of_deployable = partial(expand, batch=DEPLOYABLE, allow_missing=True)
 # Journals outlive their jobs, so Snakemake must not know them: where they lie is a param. Unlike other paths, a
 # param does not follow the prefix of a module (`module: prefix:`), so it is put before them here.
 JOURNAL = snakemake_private.module_prefix(workflow)
@@ -89,7 +94,7 @@ wildcard_constraints:
     budget="|".join(re.escape(name) for name in BUDGETS),
     shard=r"\d+",
     round=r"round-\d+",
-    batch=r"round-\d+|twist",
+    batch=r"round-\d+|twist|finished",
 
 
 include: "rules/data.smk"
@@ -101,6 +106,13 @@ include: "rules/latency.smk"
 include: "rules/predictors.smk"
 include: "rules/search.smk"
 include: "rules/export.smk"
+
+
+if CONFIG.finishing.on:
+
+    include: "rules/finishing.smk"
+
+
 include: "rules/validation.smk"
 include: "rules/edgetpu.smk"
 include: "rules/ethosu.smk"

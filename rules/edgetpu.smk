@@ -140,9 +140,9 @@ rule deploy_compiled:
         **flow.script("deploy_compiled"),
         winner="results/{space}/search/{device}/{budget}/winner.json",
         compiled_models=ancient(
-            of_batches("results/{space}/search/{device}/{budget}/{batch}/compiled")
+            of_deployable("results/{space}/search/{device}/{budget}/{batch}/compiled")
         ),
-        tables=of_batches(
+        tables=of_deployable(
             "results/{space}/search/{device}/{budget}/{batch}/compiled.csv"
         ),
     output:
@@ -169,9 +169,9 @@ use rule confirm_latency as confirm_compiled_latency with:
     input:
         **flow.script("confirm_latency"),
         ready=lambda wildcards: flow.ready(CONFIG.device(wildcards.device)),
-        ranking="results/{space}/search/{device}/{budget}/ranking.json",
+        ranking=RANKING,
         models=ancient(
-            of_batches("results/{space}/search/{device}/{budget}/{batch}/compiled")
+            of_deployable("results/{space}/search/{device}/{budget}/{batch}/compiled")
         ),
         sampled=SAMPLED,
         references=REFERENCES,

@@ -103,8 +103,8 @@ rule confirm_estimate:
     """Hold the estimates against the budget, from the best candidate down: there is nothing to time again."""
     input:
         **flow.script("confirm_estimate"),
-        ranking="results/{space}/search/{device}/{budget}/ranking.json",
-        estimated=of_batches(
+        ranking=RANKING,
+        estimated=of_deployable(
             "results/{space}/search/{device}/{budget}/{batch}/timed.json"
         ),
     output:
@@ -132,9 +132,9 @@ rule deploy_vela:
         **flow.script("deploy_vela"),
         winner="results/{space}/search/{device}/{budget}/winner.json",
         compiled_models=ancient(
-            of_batches("results/{space}/search/{device}/{budget}/{batch}/compiled")
+            of_deployable("results/{space}/search/{device}/{budget}/{batch}/compiled")
         ),
-        tables=of_batches(
+        tables=of_deployable(
             "results/{space}/search/{device}/{budget}/{batch}/compiled.csv"
         ),
     output:

@@ -33,6 +33,8 @@ rule export_candidates:
         "results/logs/{space}/{device}/{budget}/{batch}/export_candidates.log",
     benchmark:
         "results/benchmarks/{space}/{device}/{budget}/{batch}/export_candidates.tsv"
+    wildcard_constraints:
+        batch="|".join(BATCHES),
     resources:
         **jobs.growing(runtime=60),
         # The interpreter and what the ranges are taken of; or TensorFlow and its converter.
@@ -146,10 +148,10 @@ rule deploy_winner:
     """Deploy the candidate that new sessions confirmed, else the closest, which the verdict then marks."""
     input:
         **flow.script("deploy_winner"),
-        ranking="results/{space}/search/{device}/{budget}/ranking.json",
+        ranking=RANKING,
         latencies="results/{space}/deploy/{device}/{budget}/latency.json",
         models=ancient(
-            of_batches("results/{space}/search/{device}/{budget}/{batch}/exported")
+            of_deployable("results/{space}/search/{device}/{budget}/{batch}/exported")
         ),
     output:
         winner="results/{space}/search/{device}/{budget}/winner.json",

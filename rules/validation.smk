@@ -9,10 +9,10 @@ rule confirm_latency:
     input:
         **flow.script("confirm_latency"),
         ready=lambda wildcards: flow.ready(CONFIG.device(wildcards.device)),
-        ranking="results/{space}/search/{device}/{budget}/ranking.json",
+        ranking=RANKING,
         # Of a folder Snakemake compares times only; what is in it stands in the ranking.
         models=ancient(
-            of_batches("results/{space}/search/{device}/{budget}/{batch}/exported")
+            of_deployable("results/{space}/search/{device}/{budget}/{batch}/exported")
         ),
         sampled=SAMPLED,
     output:
@@ -52,6 +52,7 @@ rule validate_accuracy:
     """Measure the deployed model on the test split, and the same subnet in float beside it."""
     input:
         **flow.script("validate_accuracy"),
+        **rounds.finished_weights(CONFIG),
         supernet="results/{space}/supernet.safetensors",
         winner="results/{space}/search/{device}/{budget}/winner.json",
         model="results/{space}/deploy/{device}/{budget}/model.tflite",

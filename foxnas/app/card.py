@@ -71,6 +71,7 @@ def written(card: Mapping[str, Any]) -> str:
         f"| SHA-256 | `{model['sha256']}` |",
         f"| input | one image of {shown['size']} x {shown['size']} pixels, {_colours(shown['channels'])}, raw uint8; "
         f"the shorter side resized, the centre cropped to {100 * shown['centre_share']:g}% of it |",
+        *_weights(card.get("weights")),
         *_timing(timed, serving),
         f"| top-1 | {seen['int8_top1_percent']:.2f}% (95% interval {seen['int8_top1_lower_percent']:.2f} to "
         f"{seen['int8_top1_upper_percent']:.2f}) of {seen['test_images']:,} test images; in float "
@@ -107,6 +108,19 @@ def written(card: Mapping[str, Any]) -> str:
         "the images may have licences of their own.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _weights(deployed: Mapping[str, Any] | None) -> list[str]:
+    """Return which weights they are, where those of the supernet were trained on; nothing where none were."""
+    if deployed is None:
+        return []
+    words, gained = deployed["weights"], deployed.get("gained")
+    if gained is not None:
+        words += (
+            f": {gained['points']:+.2f} points of int8 top-1 (95% interval {gained['lower']:.2f} to "
+            f"{gained['upper']:.2f}) on the verify split over those inherited from the supernet"
+        )
+    return [f"| weights | {words} |"]
 
 
 def _timing(timed: Mapping[str, Any], serving: Mapping[str, Any]) -> list[str]:

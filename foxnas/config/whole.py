@@ -31,6 +31,7 @@ from foxnas.settings.section import Section, fields_of, sections_in
 from foxnas.space.config import DeclaredSpace
 from foxnas.space.sampling_config import SamplingConfig
 from foxnas.supernet.config import SupernetConfig
+from foxnas.supernet.finishing_config import FinishingConfig
 from foxnas.verdict.config import BaselinesConfig, ValidationConfig, VerificationConfig
 
 
@@ -53,6 +54,7 @@ class Config(Section):
     refinement: RefinementConfig = RefinementConfig()
     verification: VerificationConfig = VerificationConfig()
     export: ExportConfig = ExportConfig()
+    finishing: FinishingConfig = FinishingConfig()
     validation: ValidationConfig = ValidationConfig()
     baselines: BaselinesConfig = BaselinesConfig()
     rivals: OffTheShelfConfig = OffTheShelfConfig()
@@ -123,6 +125,17 @@ class Config(Section):
             raise FoxnasError(
                 f"search.objective.accuracy_floor is of top-1, but predictors.accuracy_target is "
                 f"{self.predictors.accuracy_target}; write top1"
+            )
+        finishing, images = self.finishing, self.data.splits.train
+        if finishing.on and finishing.batch_size > images:
+            raise FoxnasError(
+                f"finishing.batch_size is {finishing.batch_size}, but the train split has {images} images; lower the "
+                "first"
+            )
+        if finishing.quantisation_aware_epochs and self.export.with_ != "foxnas":
+            raise FoxnasError(
+                f"finishing.quantisation_aware_epochs is {finishing.quantisation_aware_epochs}, but export.with is "
+                f"{self.export.with_}, whose scales are not known beforehand; write export: {{with: foxnas}}, or 0"
             )
         if self.supernet.trained:
             if self.supernet.training.batch_size > self.data.splits.train:

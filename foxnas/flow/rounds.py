@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from foxnas.config.whole import Config
+from foxnas.supernet.finishing_config import FINISHED
 
 _SEARCH = "results/{space}/search/{device}/{budget}"
 
@@ -21,6 +22,21 @@ def names(config: Config) -> list[str]:
 def twists(config: Config) -> list[str]:
     """Return the folder of the last batch of candidates, single-knob moves, or nothing when none is to be tried."""
     return ["twist"] if config.refinement.twists else []
+
+
+def finished(config: Config) -> list[str]:
+    """Return the folder of the finished winner, or nothing when none is finished."""
+    return [FINISHED] if config.finishing.on else []
+
+
+def finished_weights(config: Config) -> dict[str, str]:
+    """Return the input that is the finished winner's weights; none where none is finished."""
+    return {"finished": f"{_SEARCH}/{FINISHED}/supernet.safetensors"} if config.finishing.on else {}
+
+
+def ranking(config: Config) -> str:
+    """Return the file of the ranking that decides what is deployed, below the folder of a search."""
+    return "/".join([*finished(config), "ranking.json"])
 
 
 def earlier(file: str) -> Callable[[Any], list[str]]:

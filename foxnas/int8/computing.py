@@ -47,13 +47,19 @@ def _layers(subnet: Subnet) -> Iterator[nn.Conv2d | nn.Linear]:
 @torch.inference_mode()
 def compute(step: Step, inputs: Sequence[Tensor], layer: nn.Conv2d | nn.Linear | None) -> Tensor:
     """Return one step's output; maps are (n, channels, H, W)."""
+    return apply(step, inputs, None if layer is None else (layer.weight, cast(Tensor, layer.bias) + step.bias_offset))
+
+
+def apply(step: Step, inputs: Sequence[Tensor], constants: tuple[Tensor, Tensor] | None) -> Tensor:
+    """Return the same of a weight in a PyTorch layer's layout and a bias, its offset in it; gradients flow."""
     x = inputs[0]
-    if layer is not None:
-        bias = cast(Tensor, layer.bias) + step.bias_offset
+    if constants is not None:
+        weight, bias = constants
         if step.kind is Kind.DENSE:
-            return F.linear(x.flatten(1), layer.weight, bias)
-        y = F.conv2d(_padded(step, x), layer.weight, bias, step.stride, groups=cast(nn.Conv2d, layer).groups)
-        return y if step.activation == "none" else getattr(F, step.activation)(y)
+            return F.linear(x.flatten(1), weight, bias)
+        groups = len(weight) if step.kind is Kind.DEPTHWISE else 1
+        y = F.conv2d(_padded(step, x), weight, bias, step.stride, groups=groups)
+        return y if step.activation == "none" else cast(Tensor, getattr(F, step.activation)(y))
     match step.kind:
         case Kind.CENTRE:
             return x - torch.tensor(step.mean).to(x).view(-1, 1, 1)

@@ -24,7 +24,12 @@ log = logging.getLogger(__name__)
 
 
 def export_int8(
-    subnet: Subnet, calibration_images: np.ndarray, *, exporter: Exporter = "foxnas", corrected: bool = True
+    subnet: Subnet,
+    calibration_images: np.ndarray,
+    *,
+    exporter: Exporter = "foxnas",
+    corrected: bool = True,
+    ranges: np.ndarray | None = None,
 ) -> bytes:
     """Return a full-integer int8 TFLite model that reads raw uint8 pixels and writes uint8 logits.
 
@@ -41,6 +46,8 @@ def export_int8(
         What writes the file: our own writer, with ranges from our own float network, or TensorFlow's converter.
     corrected
         Whether biases take back what rounding shifts (`foxnas.int8.correction`); else they are the rounded ones.
+    ranges
+        As `value_ranges`, for a subnet that was trained with them; None: those of the images. Of our own writer alone.
 
     Raises
     ------
@@ -54,7 +61,7 @@ def export_int8(
         raise FoxnasError(f"calibration images are {images.dtype} {images.shape}: expected uint8 (n, *{shape})")
     untouched: frozenset[int] = frozenset()
     if exporter == "foxnas":
-        content = _written(subnet, images)
+        content = _written(subnet, value_ranges(subnet, images) if ranges is None else ranges)
     else:
         content, untouched = converter.convert_int8(subnet, images)
     if corrected:
@@ -71,7 +78,7 @@ def export_int8(
     return content
 
 
-def _written(subnet: Subnet, images: np.ndarray) -> bytes:
+def _written(subnet: Subnet, ranges: np.ndarray) -> bytes:
     steps, layers = steps_of(subnet.space, subnet.arch), list(weighted_layers(subnet))
-    numbers = quantise(steps, layers, value_ranges(subnet, images))
+    numbers = quantise(steps, layers, ranges)
     return write_int8(steps, input_shape(subnet.space, subnet.arch), numbers)

@@ -104,9 +104,18 @@ def _unit(step: Step, read: Sequence[Scale]) -> float:
 
 def _constants(step: Step, layer: nn.Conv2d | nn.Linear) -> tuple[np.ndarray, np.ndarray]:
     """Return a layer's weight in `Step.weight` layout, and its bias."""
-    weight, bias = layer.weight.detach().numpy(), cast(Tensor, layer.bias).detach().numpy()
+    weight, bias = layer.weight.detach().cpu().numpy(), cast(Tensor, layer.bias).detach().cpu().numpy()
     axes = {Kind.CONV: (0, 2, 3, 1), Kind.DEPTHWISE: (1, 2, 3, 0), Kind.DENSE: (0, 1)}[step.kind]
     return np.ascontiguousarray(weight.transpose(axes)), bias + np.float32(step.bias_offset)
+
+
+def real_constants(step: Step, weights: Weights) -> tuple[np.ndarray, np.ndarray]:
+    """Return the numbers that a layer's integers stand for, float32: its weight in PyTorch's layout, and its bias."""
+    places = [1] * weights.values.ndim
+    places[weights.scale.axis] = -1
+    axes = {Kind.CONV: (0, 3, 1, 2), Kind.DEPTHWISE: (3, 0, 1, 2), Kind.DENSE: (0, 1)}[step.kind]
+    real = weights.values * weights.scale.scale.reshape(places)
+    return np.ascontiguousarray(real.transpose(axes)), (weights.bias * weights.bias_scale.scale).astype(np.float32)
 
 
 def _weights(step: Step, weight: np.ndarray, bias: np.ndarray, read: Scale, written: Scale) -> Weights:

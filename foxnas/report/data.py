@@ -21,6 +21,7 @@ from foxnas.report.files import PageFiles
 from foxnas.space.arch import Arch
 from foxnas.space.pooling import both_measured, pool
 from foxnas.space.space import SearchSpace
+from foxnas.verdict.finishing import deployed_attempt
 from foxnas.verdict.promises import complete
 
 MadeBy = Mapping[str, Any]
@@ -95,6 +96,13 @@ class BudgetRun:
     validation: Mapping[str, Any]
     model: Path
     made_by: Mapping[str, MadeBy]
+    finishing: Mapping[str, Any] | None = None
+    """What came of training the best candidate on its own; None when that was not asked for, or none was verified."""
+
+    @property
+    def weights(self) -> str:
+        """Which of its weights the deployed model has, where one was finished."""
+        return str(deployed_attempt(self.winner, self.finishing or {})["weights"])
 
     @property
     def arch(self) -> Arch:
@@ -234,6 +242,7 @@ def _budget(files: PageFiles, device: str, budget: str) -> BudgetRun:
             "winner": decision["made_by"],
             "validation": validation["made_by"],
         },
+        finishing=decision.get("finishing"),
     )
 
 

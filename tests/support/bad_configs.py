@@ -62,6 +62,8 @@ VALUES: list[tuple[str, Any]] = [
     ("rivals.networks", [_SMALL, _SMALL]), ("rivals.networks", [{**_SMALL, "space": "mini9"}]),
     ("rivals", {"networks": [_SMALL], "image_sizes": [18]}), ("rivals", {"networks": [_SMALL], "image_sizes": []}),
     ("rivals", {"networks": [{**_SMALL, "name": "a b"}]}), ("rivals", {"networks": ["mobilenet-v2"], "epochs": 0}),
+    ("finishing.epochs", -1), ("finishing.epoch", 3), ("finishing", {"epochs": 3, "batch_size": 10**6}),
+    ("finishing.distillation", 2),
 ]  # fmt: skip
 
 NAMES: list[tuple[str, Any]] = [

@@ -25,6 +25,7 @@ from tests.support.stages import (
     EXPORT,
     EXTRA,
     FETCH,
+    FINISHING,
     GROWTH,
     LATENCY,
     LATENCY_FIT,
@@ -175,6 +176,8 @@ BASES = {
     "npu": Base({
         "devices": [{**_DEVICE, "name": "npu", "kind": "ethos-u", "npu": _NPU}], "predictors.further_targets": [],
     }),
+    # A winner's own training.
+    "finishing": Base({"finishing.epochs": 1, "finishing.quantisation_aware_epochs": 1}),
     "floor": Base({"search.objective.kind": "latency-under-accuracy", "search.objective.accuracy_floor": 60.0}),
     "weighted": Base({"search.objective.kind": "weighted", "search.objective.points_per_budget": 1.0}),
 }  # fmt: skip
@@ -203,7 +206,11 @@ _PHASES = [
 ]
 _TRAINING = {
     "seed": 1, "batch_size": 128, "batch_parts": 2, "weight_decay": 0.0002, "distillation": 0.5, "average_decay": 0.99,
-    "precision": "bf16",
+    "precision": "bf16", "warm_up_steps": 100, "smallest_crop": 0.2,
+}  # fmt: skip
+_FINISHING = {
+    "learning_rate": 0.002, "batch_size": 32, "warm_up_steps": 20, "weight_decay": 0.001, "distillation": 0.6,
+    "seed": 1, "quantisation_aware_learning_rate": 0.0002,
 }  # fmt: skip
 ROWS = [
     *_same(SPACE, "space", {
@@ -336,6 +343,12 @@ ROWS = [
     Row("export.with", "tensorflow", EXPORT),
     Row("export.calibration_images", 32, EXPORT, note="no more than recalibration_images"),
     Row("export.calibration_images", 300, CALIBRATION, note="more"),
+    Row("finishing.epochs", 1, FINISHING, note="none before"),
+    *_same(NOTHING, "finishing", _FINISHING, note="winners as they are"),
+    *_same(FINISHING, "finishing", {"epochs": 2, "quantisation_aware_epochs": 0, **_FINISHING}, base="finishing",
+           note="winners trained on their own"),
+    Row("supernet.training.smallest_crop", 0.2, FINISHING, base="finishing", note="winners trained on their own"),
+    Row("validation.max_drop_percent", 2.0, FINISHING | VERDICT, base="finishing", note="winners trained on their own"),
     *_same(CONFIRMATION, "validation", {"sessions": 4, "most_sessions": 30, "spread_s": 1.0}, base="devices"),
     Row("validation.most_candidates", 2, CONFIRMATION, base="devices"),
     Row("validation.unkept", "fail", PROMISES),

@@ -66,7 +66,11 @@ CONFIRMATION = _stage(
     "confirm_latency", "confirm_compiled_latency", "confirm_estimate", "deploy_winner", "deploy_compiled",
     "deploy_vela", "validate_accuracy", "validate_on_device", then=[VERDICT, BASELINES, RIVALS_TIMED],
 )  # fmt: skip
-WINNER = _stage("the ranking of the candidates onward", "rank_candidates", then=[CONFIRMATION])
+FINISHING = _stage(
+    "the winner's own training onward", "finish_winner", "compile_candidates batch=finished",
+    "estimate_candidates batch=finished", then=[CONFIRMATION],
+)  # fmt: skip
+WINNER = _stage("the ranking of the candidates onward", "rank_candidates", then=[FINISHING])
 TWISTS = _stage(
     "twists onward", "twist_winner", "export_candidates batch=twist", *_measured("batch=twist"), then=[WINNER]
 )

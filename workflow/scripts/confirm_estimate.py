@@ -17,10 +17,10 @@ def main(*, made_by: cli.MadeBy, device: str, ranking: Path, estimated: list[Pat
     An estimate is the same however often the file is compiled, so the one that it was verified by stands.
     """
     order = read_json(ranking)
-    known = {name: one for path in estimated for name, one in read_json(path)["models"].items()}
+    batches = {path.parent.name: read_json(path)["models"] for path in estimated}
 
     def try_one(row: Mapping[str, Any]) -> Trial:
-        latency = known[row["id"]]
+        latency = batches[row["batch"]][row["id"]]
         decision = decide(latency["median_ms"], order["budget_ms"])
         return {
             **{name: row[name] for name in ("id", "arch", "source", "batch")},

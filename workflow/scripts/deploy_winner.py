@@ -13,7 +13,7 @@ def main(*, made_by: cli.MadeBy, ranking: Path, latencies: Path, models: list[Pa
     """Write the decision and the chosen candidate's file as it was measured; `models` is a folder per batch."""
     order, tried = read_json(ranking), read_json(latencies)["tried"]
     chosen = handed_over(tried)
-    rows = {row["id"]: row for row in order["ranked"] or [order["closest"]]}
+    rows = {(row["batch"], row["id"]): row for row in order["ranked"] or [order["closest"]]}
     state = chosen["decision"]["state"]
     if state != "kept":
         logging.warning("no model keeps the budget; the closest is deployed to be examined: %s", chosen["arch"])
@@ -25,10 +25,11 @@ def main(*, made_by: cli.MadeBy, ranking: Path, latencies: Path, models: list[Pa
         {
             "made_by": made_by,
             **{name: order[name] for name in ("budget_ms", "goal")},
-            "winner": rows[chosen["id"]],
+            "winner": rows[chosen["batch"], chosen["id"]],
             "confirmed": state == "kept",
             "predicted": order["predicted"][chosen["id"]],
             "candidates": order["candidates"],
+            **{name: order[name] for name in ("finishing",) if name in order},
         },
     )
 

@@ -3,15 +3,13 @@
 import logging
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from foxnas import cli
 from foxnas.files.arrays import load_array
 from foxnas.images.config import ViewConfig
-from foxnas.images.folders import read_files
 from foxnas.images.strata import check_trained
-from foxnas.images.training_files import TrainingFiles
+from foxnas.images.training_files import open_images
 from foxnas.space.space import SearchSpace
 from foxnas.supernet.channels import SORTING_IMAGES, sort_channels
 from foxnas.supernet.initial import initial_supernet
@@ -53,15 +51,8 @@ def main(
             torch.set_num_threads(max(1, threads // processes.count))
             truth = load_array(labels)
             check_trained(truth, space.classes, labels)
-            pixels: np.ndarray | TrainingFiles
-            if images.suffix == ".csv":
-                assert view.folder is not None  # only a folder's images are listed
-                readers = max(1, threads // processes.count)
-                files = read_files(images, Path(view.folder))
-                skip, smallest = view.corrupt_images == "skip", training.smallest_crop
-                pixels = TrainingFiles(files, truth, view.channels, readers, skip, smallest)
-            else:
-                pixels = load_array(images, "r")
+            readers = max(1, threads // processes.count)
+            pixels = open_images(images, truth, view, readers, training.smallest_crop)
             initial = None
             if donor is not None:
                 initial = initial_supernet(space, donor)

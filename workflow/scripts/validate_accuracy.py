@@ -15,6 +15,7 @@ from foxnas.images.labelled import write_rows
 from foxnas.int8.serving import answers as answers_of
 from foxnas.space.space import SearchSpace
 from foxnas.supernet.checkpoint import load_supernet
+from foxnas.supernet.finishing_config import FINISHED
 from foxnas.verdict.paired import packed
 
 
@@ -31,14 +32,20 @@ def main(
     images: list[Path],
     labels: Path,
     threads: int,
+    finished: Path | None = None,
     result: Path,
     answers: Path,
 ) -> None:
-    """Write top-1 of both on the whole test split, which images each got right, and the class that int8 says."""
+    """Write top-1 of both on the whole test split, which images each got right, and the class that int8 says.
+
+    `finished` has the weights of a winner that was trained on its own.
+    """
     torch.set_num_threads(threads)
-    arch = space.parse(read_json(winner)["winner"]["arch"])
+    chosen = read_json(winner)["winner"]
+    arch = space.parse(chosen["arch"])
+    weights = finished if finished and chosen["batch"] == FINISHED else supernet
     preparation = Preparation(
-        load_supernet(space, supernet), ArraysBySize(calibration), accuracy.recalibration_images, accuracy.batch_size
+        load_supernet(space, weights), ArraysBySize(calibration), accuracy.recalibration_images, accuracy.batch_size
     )
     subnet = preparation.subnet(arch)
     pixels, truth = ArraysBySize(images).at(arch.image_size), load_array(labels)

@@ -13,6 +13,7 @@ from foxnas.files.arrays import load_array
 from foxnas.files.tables import read_json, read_table, replacing, write_json
 from foxnas.space.arch import Arch
 from foxnas.verdict.confirmation import handed_over
+from foxnas.verdict.finishing import deployed_attempt
 
 
 def main(
@@ -40,7 +41,8 @@ def main(
     text: Path,
 ) -> None:
     """Write `labels.txt`, `classify.py`, `card.json` and `card.md`."""
-    verdict, chosen, timings = read_json(validation), read_json(winner)["winner"], read_json(latency)
+    verdict, decision, timings = read_json(validation), read_json(winner), read_json(latency)
+    chosen = decision["winner"]
     said, truth = load_array(answers), load_array(labels)
     called = class_names(dataset, classes, listing)
     files = list(read_table(test_images, ["path"])["path"]) if test_images else []
@@ -63,6 +65,7 @@ def main(
             "budget": verdict["budget"],
             **{name: chosen[name] for name in ("parameters", "macs")},
         },
+        **({"weights": deployed_attempt(chosen, finishing)} if (finishing := decision.get("finishing")) else {}),
         "input": {"size": Arch.parse(verdict["arch"]).image_size, "channels": channels, "centre_share": centre_share},
         "serving": {
             "device": timings["device"],

@@ -18,6 +18,12 @@ from foxnas.supernet.tensors import read_tensors
 log = logging.getLogger(__name__)
 
 
+def data_seals(images: Path, labels: Path) -> tuple[str, str]:
+    """Return what tells a train split from others: of sealed arrays, or of a list of image files."""
+    listed = images.suffix == ".csv"
+    return hashlib.sha256(images.read_bytes()).hexdigest() if listed else array_seal(images), array_seal(labels)
+
+
 class KeptSupernet:
     """A trained supernet beside the journals, named by all that its training depends on.
 
@@ -32,10 +38,9 @@ class KeptSupernet:
     """
 
     def __init__(self, folder: Path, made_by: Mapping[str, Any], images: Path, labels: Path) -> None:
-        listed = images.suffix == ".csv"
         #: Digest of the images: of their list, or of their pixels.
-        self.content = hashlib.sha256(images.read_bytes()).hexdigest() if listed else array_seal(images)
-        parts = (made_by["settings_sha256"], made_by["code"], self.content, array_seal(labels))
+        self.content, truth = data_seals(images, labels)
+        parts = (made_by["settings_sha256"], made_by["code"], self.content, truth)
         self.made_by = made_by
         self.path = folder / f"trained-{hashlib.sha256(' '.join(parts).encode()).hexdigest()[:12]}.safetensors"
         if self.path.exists():

@@ -10,16 +10,18 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
+from torch import nn
 
 from foxnas.errors import FoxnasError
 from foxnas.files.tables import replacing
-from foxnas.supernet.model import Supernet
 from foxnas.supernet.training.precision import MixedPrecision
 from foxnas.supernet.training.recipe import Recipe
 from foxnas.supernet.training.steps import Draw
+
+Network = TypeVar("Network", bound=nn.Module)
 
 _DAMAGED = (
     RuntimeError, KeyError, TypeError, ValueError, EOFError, OSError, NotImplementedError, pickle.UnpicklingError,
@@ -27,27 +29,34 @@ _DAMAGED = (
 )  # fmt: skip
 
 
-class TrainingState:
+class TrainingState(Generic[Network]):
     """Everything that the next step depends on, in one file, so that a training continues where it was cut.
 
     Parameters
     ----------
     supernet
-        What is trained, on the device it is trained on.
+        What is trained, on the device it is trained on: takes images and an architecture.
     recipe
         How.
     mixed
         Its loss scale is part of the state.
     origin
         Space and data of the training, beside the recipe; a file of another origin is refused.
+    teacher
+        Of all phases. It stays as it is, so the file does not hold it. None: see `promote_teacher`.
     """
 
     def __init__(
-        self, supernet: Supernet, recipe: Recipe, mixed: MixedPrecision, origin: Mapping[str, Any] | None = None
+        self,
+        supernet: Network,
+        recipe: Recipe,
+        mixed: MixedPrecision,
+        origin: Mapping[str, Any] | None = None,
+        teacher: nn.Module | None = None,
     ) -> None:
         self.supernet, self.mixed = supernet, mixed
         self.average = copy.deepcopy(supernet).requires_grad_(False)
-        self.teacher: Supernet | None = None
+        self.teacher, self._given = teacher, teacher is not None
         self.epoch = self.step = 0
         #: State of the generator of sizes, subnets and flips in the middle of an epoch; None between epochs.
         self.draws: dict[str, Any] | None = None
@@ -84,7 +93,7 @@ class TrainingState:
             "draws": json.dumps(self.draws),
             "supernet": self.supernet.state_dict(),
             "average": self.average.state_dict(),
-            "teacher": self.teacher.state_dict() if self.teacher else None,
+            "teacher": self.teacher.state_dict() if self.teacher and not self._given else None,
             "optimizer": self.optimizer.state_dict(),
             "loss_scale": self.mixed.scaler.state_dict(),
         }

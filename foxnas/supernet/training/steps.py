@@ -39,9 +39,18 @@ class Draw:
 
 
 def draws(
-    recipe: Recipe, space: SearchSpace, images: int, epoch: int, step: int, state: dict[str, Any] | None
+    recipe: Recipe,
+    space: SearchSpace,
+    images: int,
+    epoch: int,
+    step: int,
+    state: dict[str, Any] | None,
+    arch: Arch | None = None,
 ) -> Iterator[Draw]:
-    """Yield every step from one on; `state` is the generator's there, None at the beginning of an epoch."""
+    """Yield every step from one on; `state` is the generator's there, None at the beginning of an epoch.
+
+    With an `arch`, every step trains that one; else each has one of its phase at random.
+    """
     for number, phase in enumerate(recipe.phases):
         begin = recipe.first_epoch(number)
         for this in range(max(begin, epoch), begin + phase.epochs):
@@ -50,11 +59,10 @@ def draws(
             if this == epoch and state is not None:
                 rng.bit_generator.state = state
             for start in range(step if this == epoch else 0, images // recipe.batch_size):
-                size = int(rng.choice(space.image_sizes))
-                arch = phase.draw(size, space.choices, rng)
+                drawn = arch or phase.draw(int(rng.choice(space.image_sizes)), space.choices, rng)
                 rows = order[start * recipe.batch_size : (start + 1) * recipe.batch_size]
                 flips = rng.random(len(rows)) < 0.5
-                yield Draw(Moment(number, this, start), arch, rows, flips, dict(rng.bit_generator.state))
+                yield Draw(Moment(number, this, start), drawn, rows, flips, dict(rng.bit_generator.state))
 
 
 def read_piece(

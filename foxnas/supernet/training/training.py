@@ -10,13 +10,14 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
@@ -31,7 +32,7 @@ from foxnas.supernet.tensors import digest
 from foxnas.supernet.training.precision import MixedPrecision
 from foxnas.supernet.training.processes import Processes
 from foxnas.supernet.training.recipe import Moment, Recipe
-from foxnas.supernet.training.state import TrainingState
+from foxnas.supernet.training.state import Network, TrainingState
 from foxnas.supernet.training.steps import Draw, Images, Piece, draws, read_ahead, read_piece
 
 log = logging.getLogger(__name__)
@@ -44,6 +45,14 @@ MIN_LOSS_SCALE = 2.0**-10
 READ_AHEAD = 3
 #: Time between two lines of progress.
 REPORT_EVERY_S = 15.0
+
+
+@dataclass(frozen=True)
+class Keys:
+    """The keys of the config by which a message names a training's batch size and the learning rate of a phase."""
+
+    batch_size: str = "supernet.training.batch_size"
+    learning_rate: str = "supernet.training.phases.{phase}.learning_rate"
 
 
 class Diverged(Exception):
@@ -84,27 +93,65 @@ def train_supernet(
     FoxnasError
         The training diverges, `resume_from` does not fit, or a batch cannot be filled or shared.
     """
+    torch.manual_seed(recipe.seed)
+    supernet = Supernet(space)
+    origin: dict[str, Any] = {}
+    if initial is not None:
+        supernet.load_state_dict(initial.state_dict())
+        # Of what no order of channels changes: that comes from measurements, which may differ in the last digit.
+        origin["initial_sha256"] = digest({"stem": initial.stem.weight.detach(), "head": initial.head.weight.detach()})
+    return train(supernet, space, images, labels, recipe, origin, resume_from, processes, save_every_s, content=content)
+
+
+def train(
+    network: Network,
+    space: SearchSpace,
+    images: Images,
+    labels: np.ndarray,
+    recipe: Recipe,
+    origin: Mapping[str, Any],
+    resume_from: Path | None = None,
+    processes: Processes | None = None,
+    save_every_s: float = 300.0,
+    arch: Arch | None = None,
+    teacher: nn.Module | None = None,
+    keys: Keys = Keys(),
+    content: str | None = None,
+) -> Network:
+    """Return the average of a network after all phases, on the CPU; parameters as of `train_supernet`.
+
+    Parameters
+    ----------
+    network
+        What is trained, in place: takes images and an architecture, and returns logits.
+    origin
+        What else tells this training from others: a state file of another one is refused.
+    arch
+        The only one that is trained; None: each step's is drawn.
+    teacher
+        Gives the soft labels of all phases, for the largest subnet of its `space`. None: the largest subnet as it is
+        after the first phase.
+    """
     processes = processes or Processes()
     mine = processes.share(recipe.batch_parts)
     steps = len(labels) // recipe.batch_size
     if not steps or recipe.batch_size % recipe.batch_parts:
         raise FoxnasError(
-            f"supernet.training.batch_size is {recipe.batch_size}; it must be at most the {len(labels)} images of the "
-            f"train split, and a multiple of batch_parts, {recipe.batch_parts}"
+            f"{keys.batch_size} is {recipe.batch_size}; it must be at most the {len(labels)} images of the train "
+            f"split, and a multiple of batch_parts, {recipe.batch_parts}"
         )
-    torch.manual_seed(recipe.seed)
-    supernet = Supernet(space)
     data: dict[str, Any] = {"images": list(images.shape), "labels_sha256": hashlib.sha256(labels.tobytes()).hexdigest()}
     if content is not None:
         data["images_sha256"] = content
-    origin: dict[str, Any] = {"space": space.record(), "data": data}
-    if initial is not None:
-        supernet.load_state_dict(initial.state_dict())
-        # Of what no order of channels changes: that comes from measurements, which may differ in the last digit.
-        origin["initial_sha256"] = digest({"stem": initial.stem.weight.detach(), "head": initial.head.weight.detach()})
-    supernet = supernet.to(processes.device).to(memory_format=layout(processes.device))
+    network = network.to(processes.device).to(memory_format=layout(processes.device))
     mixed = MixedPrecision.on(processes.device, recipe.precision)
-    state = TrainingState(supernet, recipe, mixed, origin)
+    state = TrainingState(
+        network,
+        recipe,
+        mixed,
+        {"space": space.record(), "data": data, **origin},
+        teacher and teacher.to(processes.device),
+    )
     if resume_from is not None and resume_from.exists():
         state.load(resume_from)
         log.info("continuing after epoch %d and %d steps of %s", state.epoch, state.step, resume_from)
@@ -116,7 +163,7 @@ def train_supernet(
         return [read_piece(images, labels, recipe, draw, part, processes.device) for part in mine]
 
     ahead = READ_AHEAD if isinstance(images, TrainingFiles) or processes.device.type == "cuda" else 0
-    to_come = draws(recipe, space, len(labels), state.epoch, state.step, state.draws)
+    to_come = draws(recipe, space, len(labels), state.epoch, state.step, state.draws, arch)
     for draw, pieces in read_ahead(to_come, read, ahead):
         at, rate = draw.at, recipe.learning_rate(draw.at, steps)
         if at.phase and state.teacher is None and recipe.distillation:
@@ -129,13 +176,13 @@ def train_supernet(
                 save(state, resume_from)
                 saved = time.monotonic()
         except Diverged as error:
-            raise FoxnasError(_way_out(str(error), recipe, at, steps, rate, resume_from)) from error
+            raise FoxnasError(_way_out(str(error), recipe, at, steps, rate, resume_from, keys)) from error
         progress.step(at, loss, rate)
     return state.average.cpu()
 
 
 def train_step(
-    state: TrainingState,
+    state: TrainingState[Network],
     recipe: Recipe,
     processes: Processes,
     arch: Arch,
@@ -174,12 +221,13 @@ def train_step(
     return mean_loss
 
 
-def soft_labels(teacher: Supernet | None, x: Tensor, arch: Arch) -> Tensor | None:
+def soft_labels(teacher: nn.Module | None, x: Tensor, arch: Arch) -> Tensor | None:
     """Return the probabilities (N, classes) of the teacher's largest subnet, or None where there is no teacher."""
     if teacher is None:
         return None
     with torch.no_grad():
-        return teacher(x, teacher.space.largest(arch.image_size)).float().softmax(1)
+        largest = cast(SearchSpace, teacher.space).largest(arch.image_size)
+        return teacher(x, largest).float().softmax(1)
 
 
 def loss_of(logits: Tensor, labels: Tensor, soft: Tensor | None, distillation: float) -> Tensor:
@@ -190,16 +238,17 @@ def loss_of(logits: Tensor, labels: Tensor, soft: Tensor | None, distillation: f
     return (1 - distillation) * hard + distillation * F.cross_entropy(logits, soft)
 
 
-def save(state: TrainingState, path: Path) -> None:
+def save(state: TrainingState[Network], path: Path) -> None:
     """Write the state. Raises Diverged when a weight is not a number, which would spoil the good state before."""
     if not state.is_finite():
         raise Diverged("a weight is not finite")
     state.save(path)
 
 
-def _way_out(what: str, recipe: Recipe, at: Moment, steps: int, rate: float, kept: Path | None) -> str:
+def _way_out(what: str, recipe: Recipe, at: Moment, steps: int, rate: float, kept: Path | None, keys: Keys) -> str:
     peak = recipe.phases[at.phase].learning_rate
-    advice = f"lower supernet.training.phases.{at.phase}.learning_rate, {peak:g}, to {peak / 3:.1g} for example"
+    key = keys.learning_rate.format(phase=at.phase)
+    advice = f"lower {key}, {peak:g}, to {peak / 3:.1g} for example"
     if recipe.precision == "fp16":
         advice += ", or try precision bf16"
     message = (

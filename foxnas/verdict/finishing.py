@@ -1,0 +1,85 @@
+"""Whether what was trained of a winner takes its place: by what its int8 file answers on the verify split."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from foxnas.supernet.finishing_config import FINISHED
+from foxnas.verdict.baselines import paired_difference
+
+log = logging.getLogger(__name__)
+
+#: Weights as the supernet has them; trained alone from there; and trained to be rounded.
+INHERITED, FINE_TUNED, QUANTISATION_AWARE = "inherited", "fine-tuned", "quantisation-aware"
+
+
+@dataclass(frozen=True, eq=False)
+class Attempt:
+    """A winner with some weights, on the verify split."""
+
+    weights: str
+    """What they are called."""
+    float_top1_percent: float
+    """Top-1 of these weights unrounded; of those that learnt to be rounded, before that."""
+    correct: np.ndarray
+    """Which images its int8 file gets right, bool (images,)."""
+    content: bytes
+    """That file."""
+
+    @property
+    def int8_top1_percent(self) -> float:
+        """Top-1 of the int8 file."""
+        return 100 * int(self.correct.sum()) / len(self.correct)
+
+    @property
+    def drop_percent(self) -> float:
+        """Points of top-1 that int8 loses."""
+        return self.float_top1_percent - self.int8_top1_percent
+
+
+def better(attempts: Sequence[Attempt]) -> Attempt:
+    """Return the attempt with the highest int8 top-1; of equals, the earliest."""
+    return max(attempts, key=lambda one: one.int8_top1_percent)
+
+
+def of_attempts(attempts: Sequence[Attempt]) -> dict[str, Any]:
+    """Return what came of finishing a winner: each attempt beside the first, and which one is deployed.
+
+    Differences of int8 top-1 are paired, in points, with their 95% intervals.
+    """
+    first, chosen = attempts[0], better(attempts)
+    rows: list[dict[str, Any]] = [
+        {
+            "weights": one.weights,
+            "float_top1_percent": one.float_top1_percent,
+            "int8_top1_percent": one.int8_top1_percent,
+            **({} if one is first else {"gained": paired_difference(one.correct, first.correct[None]).to_json()}),
+        }
+        for one in attempts
+    ]
+    for row in rows[1:]:
+        log.info(
+            "%s: int8 top-1 %.2f%% on the verify split, %+.2f points (95%% interval %.2f to %.2f): %s",
+            row["weights"], row["int8_top1_percent"], *row["gained"].values(),
+            "deployed" if row["weights"] == chosen.weights else "not deployed",
+        )  # fmt: skip
+    return {"verify_images": len(first.correct), "chosen": chosen.weights, "attempts": rows}
+
+
+def ranked_first(order: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a ranking in which the finished winner comes before the inherited one.
+
+    The inherited one stays next: to a compiler that looks at weights, the two are not equally fast.
+    """
+    return {**order, "ranked": [dict(row), *order["ranked"]]}
+
+
+def deployed_attempt(winner: Mapping[str, Any], finishing: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the attempt that a winner's deployed file is of; without finishing there is the inherited one alone."""
+    wanted = finishing["chosen"] if winner["batch"] == FINISHED else INHERITED
+    return next((one for one in finishing.get("attempts", ()) if one["weights"] == wanted), {"weights": wanted})
