@@ -20,6 +20,7 @@ class Choices:
     image_sizes: list[int]
     batch_size: int
     average_decay: float
+    warm_up_steps: int
 
 
 def choose(survey: Survey) -> Choices:
@@ -27,8 +28,10 @@ def choose(survey: Survey) -> Choices:
     splits, evaluate_on = _splits(survey)
     of_steps = np.clip(splits["train"] // recipe.STEPS_OF_AN_EPOCH, recipe.SMALLEST_BATCH, recipe.LARGEST_BATCH)
     batch_size = min(int(of_steps), splits["train"])
-    steps = int(np.clip(splits["train"] // batch_size, recipe.LEAST_AVERAGED_STEPS, recipe.MOST_AVERAGED_STEPS))
-    return Choices(splits, evaluate_on, _image_sizes(survey), batch_size, round(1 - 1 / steps, 4))
+    epoch = splits["train"] // batch_size
+    averaged = int(np.clip(epoch, recipe.LEAST_AVERAGED_STEPS, recipe.MOST_AVERAGED_STEPS))
+    warm_up = min(epoch, recipe.MOST_WARM_UP_STEPS)
+    return Choices(splits, evaluate_on, _image_sizes(survey), batch_size, round(1 - 1 / averaged, 4), warm_up)
 
 
 def prepared_mb(choices: Choices) -> float:

@@ -97,6 +97,8 @@ def _supernet(choices: Choices) -> list[str]:
         f"    distillation: {recipe.DISTILLATION}",
         *_comment("The weights are averaged over about an epoch.", 2),
         f"    average_decay: {choices.average_decay}",
+        *_comment("The learning rate rises during the first epoch.", 2),
+        f"    warm_up_steps: {choices.warm_up_steps}",
         "    phases:",
         *_comment("The donor is fine-tuned to your classes; it teaches...", 3),
         _phase(recipe.DONOR_EPOCHS, {knob: [max(choice)] for knob, choice in whole.items()}),

@@ -42,3 +42,6 @@ DONOR_EPOCHS, ELASTIC_EPOCHS = 3, 10
 
 #: Bounds of the steps over which weights are averaged: an epoch, as far as it is within them.
 LEAST_AVERAGED_STEPS, MOST_AVERAGED_STEPS = 20, 500
+
+#: The learning rate rises during the first epoch, but over no more steps than these (the library's default).
+MOST_WARM_UP_STEPS = 200

@@ -203,7 +203,7 @@ def test_splits_never_ask_for_more_than_there_is() -> None:
 def test_large_sets_train_what_evaluations_do_not_need() -> None:
     chosen = choose(survey({"a": 60_000, "b": 60_000}))
     assert chosen.splits == {"train": 95_000, "fit": 5_000, "verify": 10_000, "test": 10_000}
-    assert (chosen.batch_size, chosen.average_decay) == (64, 0.998)
+    assert (chosen.batch_size, chosen.average_decay, chosen.warm_up_steps) == (64, 0.998, 200)
 
 
 def test_a_class_with_too_few_images_is_named() -> None:
