@@ -9,7 +9,7 @@ from pydantic import Field
 from foxnas.settings.limits import Above0, Count, Index, Least0, Seed
 from foxnas.settings.section import Section
 from foxnas.space.arch import Arch
-from foxnas.supernet.training.recipe import Phase, Recipe
+from foxnas.supernet.training.recipe import ClassWeights, Phase, Recipe
 
 #: The batch that a finished winner is of, beside those of the search and the twists.
 FINISHED = "finished"
@@ -47,15 +47,19 @@ class FinishingConfig(Section):
         """Whether winners are finished at all."""
         return bool(self.epochs or self.quantisation_aware_epochs)
 
-    def fine_tuning(self, arch: Arch, smallest_crop: float) -> Recipe:
+    def fine_tuning(self, arch: Arch, smallest_crop: float, class_weights: ClassWeights) -> Recipe:
         """Return how one architecture is fine-tuned, on crops like those of the supernet's training."""
-        return self._recipe(arch, smallest_crop, self.epochs, self.learning_rate)
+        return self._recipe(arch, smallest_crop, class_weights, self.epochs, self.learning_rate)
 
-    def quantisation_aware(self, arch: Arch, smallest_crop: float) -> Recipe:
+    def quantisation_aware(self, arch: Arch, smallest_crop: float, class_weights: ClassWeights) -> Recipe:
         """Return how one architecture learns to be rounded, likewise; the teacher is what it was before."""
-        return self._recipe(arch, smallest_crop, self.quantisation_aware_epochs, self.quantisation_aware_learning_rate)
+        return self._recipe(
+            arch, smallest_crop, class_weights, self.quantisation_aware_epochs, self.quantisation_aware_learning_rate
+        )
 
-    def _recipe(self, arch: Arch, smallest_crop: float, epochs: int, learning_rate: float) -> Recipe:
+    def _recipe(
+        self, arch: Arch, smallest_crop: float, class_weights: ClassWeights, epochs: int, learning_rate: float
+    ) -> Recipe:
         layers = [layer for unit in arch.units for layer in unit]
         choices = (
             tuple(sorted({kernel for kernel, _ in layers})),
@@ -69,6 +73,7 @@ class FinishingConfig(Section):
             warm_up_steps=self.warm_up_steps,
             distillation=self.distillation,
             smallest_crop=smallest_crop,
+            class_weights=class_weights,
             # A rate that ends at zero averages already; a longer average would hold on to the inherited weights.
             average_decay=0.0,
             phases=(Phase(epochs, learning_rate, *choices),),

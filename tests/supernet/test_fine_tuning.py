@@ -33,7 +33,7 @@ def arch(mini: SearchSpace) -> Arch:
 
 @pytest.fixture(scope="module")
 def recipe(arch: Arch) -> Recipe:
-    return CONFIG.fine_tuning(arch, 0.08)
+    return CONFIG.fine_tuning(arch, 0.08, "equal")
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ from foxnas.supernet.training.processes import Processes
 from foxnas.supernet.training.recipe import Moment, Phase, Recipe
 from foxnas.supernet.training.state import TrainingState
 from foxnas.supernet.training.steps import Draw, read_piece
-from foxnas.supernet.training.training import loss_of, train_step, train_supernet
+from foxnas.supernet.training.training import balanced, loss_of, train_step, train_supernet
 from tests.support.kinds import PER_UNIT
 from tests.support.trainings import ALL, RECIPE, assert_same_weights, random_images
 
@@ -84,6 +84,37 @@ def test_distillation_mixes_true_and_soft_labels() -> None:
     softened = (np.log(2) + np.log(4 / 3)) / 2
     assert loss_of(logits, labels, None, 0.7).item() == pytest.approx(hard)
     assert loss_of(logits, labels, soft, 0.7).item() == pytest.approx(0.3 * hard + 0.7 * softened)
+
+
+def test_balanced_classes_count_as_if_all_had_equally_many_images() -> None:
+    """Against a set in which the images of the rare classes are there several times."""
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1, 2], [12, 4, 3])
+    logits = torch.tensor(rng.normal(size=(19, 4)), dtype=torch.float32)
+    soft = torch.tensor(rng.normal(size=(19, 4)), dtype=torch.float32).softmax(1)
+    weights = balanced(labels, 4)  # of the fourth class there are none
+    repeated = np.repeat(np.arange(19), np.array([1, 3, 4])[labels])
+    for targets, distillation in ((None, 0.0), (soft, 0.7)):
+        expected = loss_of(
+            logits[repeated],
+            torch.tensor(labels[repeated]),
+            None if targets is None else targets[repeated],
+            distillation,
+        )
+        found = loss_of(logits, torch.tensor(labels), targets, distillation, weights)
+        assert found.item() == pytest.approx(expected.item(), rel=1e-6)
+    assert weights[labels].mean().item() == pytest.approx(1.0)
+
+
+def test_a_recipe_says_whether_classes_are_balanced(mini: SearchSpace) -> None:
+    images, _ = random_images(32)
+    labels = np.repeat([0, 1], [28, 4])
+    recipe = replace(RECIPE, phases=(Phase(1, 0.01, *ALL),), batch_size=32, warm_up_steps=1)
+    alike, weighted = (
+        train_supernet(mini, images, labels, replace(recipe, class_weights=weights)).state_dict()
+        for weights in ("equal", "balanced")
+    )
+    assert not all(torch.equal(alike[name], weighted[name]) for name in alike)
 
 
 def test_every_step_draws_a_subnet_of_its_phase_and_a_size(mini: SearchSpace) -> None:

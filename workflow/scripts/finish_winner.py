@@ -33,6 +33,7 @@ from foxnas.supernet.tensors import digest
 from foxnas.supernet.training.fine_tuning import described, fine_tune, kept
 from foxnas.supernet.training.finished import data_seals
 from foxnas.supernet.training.processes import join_processes
+from foxnas.supernet.training.recipe import ClassWeights
 from foxnas.verdict.finishing import (
     FINE_TUNED,
     INHERITED,
@@ -54,6 +55,7 @@ def main(
     finishing: FinishingConfig,
     view: ViewConfig,
     smallest_crop: float,
+    class_weights: ClassWeights,
     xnnpack: bool,
     max_drop_percent: float,
     dataset: str,
@@ -110,7 +112,7 @@ def main(
         labels = load_array(train_labels)
 
         if finishing.epochs:
-            recipe = finishing.fine_tuning(arch, smallest_crop)
+            recipe = finishing.fine_tuning(arch, smallest_crop, class_weights)
 
             def tune(state: Path, path: Path) -> None:
                 images = open_images(train_images, labels, view, threads, smallest_crop)
@@ -128,7 +130,7 @@ def main(
 
         best = better(attempts)
         if finishing.quantisation_aware_epochs and best.drop_percent > max_drop_percent:
-            subnet, aware = prepared(float_weights), finishing.quantisation_aware(arch, smallest_crop)
+            subnet, aware = prepared(float_weights), finishing.quantisation_aware(arch, smallest_crop, class_weights)
             ranges = value_ranges(subnet, real)
 
             def learn_rounding(state: Path, path: Path) -> None:

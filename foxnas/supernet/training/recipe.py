@@ -16,6 +16,7 @@ from foxnas.space.layers import UnitChoices
 
 Choices = tuple[Count, ...]
 Weights = tuple[Annotated[Number, Limits(ge=0, le=1)], ...] | None
+ClassWeights = Literal["equal", "balanced"]
 Precision = Literal["fp32", "bf16", "fp16"]
 
 
@@ -114,6 +115,9 @@ class Recipe(Settings):
     """Steps over which the learning rate rises at the very start; with few images an epoch has few."""
     smallest_crop: Annotated[Number, Limits(gt=0, le=1)] = 0.08
     """Share of a photograph's area that a random crop has at least; more where what matters is small."""
+    class_weights: ClassWeights = "equal"
+    """equal: every photograph counts alike; balanced: every class does, however few photographs it has, for the mean
+    over classes and at the cost of top-1."""
     average_decay: Annotated[Number, Limits(ge=0, lt=1)] = 0.998
     """Decay per step of the moving average of the weights."""
     precision: Precision = "fp32"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from foxnas.errors import FoxnasError
 from foxnas.files.tables import replacing
@@ -57,6 +57,8 @@ class TrainingState(Generic[Network]):
         self.supernet, self.mixed = supernet, mixed
         self.average = copy.deepcopy(supernet).requires_grad_(False)
         self.teacher, self._given = teacher, teacher is not None
+        #: What an image of each class counts, (classes,); None: all alike.
+        self.class_weights: Tensor | None = None
         self.epoch = self.step = 0
         #: State of the generator of sizes, subnets and flips in the middle of an epoch; None between epochs.
         self.draws: dict[str, Any] | None = None

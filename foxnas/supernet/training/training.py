@@ -152,6 +152,8 @@ def train(
         {"space": space.record(), "data": data, **origin},
         teacher and teacher.to(processes.device),
     )
+    if recipe.class_weights == "balanced":
+        state.class_weights = balanced(labels, space.classes).to(processes.device)
     if resume_from is not None and resume_from.exists():
         state.load(resume_from)
         log.info("continuing after epoch %d and %d steps of %s", state.epoch, state.step, resume_from)
@@ -202,7 +204,7 @@ def train_step(
         with state.mixed.autocast():
             soft = soft_labels(state.teacher, x, arch)
             logits = state.supernet(x, arch)
-        loss = loss_of(logits.float(), y, soft, recipe.distillation) / recipe.batch_parts
+        loss = loss_of(logits.float(), y, soft, recipe.distillation, state.class_weights) / recipe.batch_parts
         scaler.scale(loss).backward()
         total += loss.detach()
     gradients = [p.grad for p in state.supernet.parameters() if p.grad is not None]
@@ -230,12 +232,34 @@ def soft_labels(teacher: nn.Module | None, x: Tensor, arch: Arch) -> Tensor | No
         return teacher(x, largest).float().softmax(1)
 
 
-def loss_of(logits: Tensor, labels: Tensor, soft: Tensor | None, distillation: float) -> Tensor:
-    """Cross-entropy, mixed with the cross-entropy against the teacher's probabilities."""
-    hard = F.cross_entropy(logits, labels)
+def loss_of(
+    logits: Tensor,
+    labels: Tensor,
+    soft: Tensor | None,
+    distillation: float,
+    class_weights: Tensor | None = None,
+) -> Tensor:
+    """Cross-entropy, mixed with the cross-entropy against the teacher's probabilities.
+
+    With weights (classes,), an image's loss counts as its class does. They are 1 in the mean over the train split and
+    not scaled to be so over a batch, so that batches and their parts add up.
+    """
+
+    def mean(targets: Tensor) -> Tensor:
+        if class_weights is None:
+            return F.cross_entropy(logits, targets)
+        return (F.cross_entropy(logits, targets, reduction="none") * class_weights[labels]).mean()
+
     if soft is None:
-        return hard
-    return (1 - distillation) * hard + distillation * F.cross_entropy(logits, soft)
+        return mean(labels)
+    return (1 - distillation) * mean(labels) + distillation * mean(soft)
+
+
+def balanced(labels: np.ndarray, classes: int) -> Tensor:
+    """Return weights (classes,) with which every class counts alike; 0 for one without images."""
+    counts = np.bincount(labels, minlength=classes)
+    present = int((counts > 0).sum())
+    return torch.tensor(np.where(counts > 0, len(labels) / (present * np.maximum(counts, 1)), 0.0), dtype=torch.float32)
 
 
 def save(state: TrainingState[Network], path: Path) -> None:
