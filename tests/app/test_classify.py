@@ -6,6 +6,7 @@ import ast
 import hashlib
 import io
 import json
+import shlex
 import shutil
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from foxnas.images.conversion import _has_transparency
 from foxnas.images.decoding import ImageFile, decode_files
 from foxnas.images.views import View
 from foxnas.int8.serving import Int8Model
+from tests.support.sshd import Sshd
 
 MODEL = (Path(__file__).resolve().parents[1] / "data" / "tiny_int8.tflite").read_bytes()
 PROGRAM = bundled(Path(classify.__file__))
@@ -80,8 +82,23 @@ def test_it_needs_python_3_7_an_interpreter_and_pillow_alone() -> None:
     assert bundled(Path(classify.__file__)) == PROGRAM
 
 
-def test_it_answers_as_the_workflow_does(folder: Path, photographs: Path, tmp_path: Path) -> None:
-    done = run(folder, "--json", str(photographs))
+def run_on_a_board(folder: Path, photographs: Path, place: Path) -> subprocess.CompletedProcess[str]:
+    """Copy the folder to a board by scp, and run the program there by ssh, as a user does who has just deployed it."""
+    server = Sshd(place / "sshd", sys.executable).start("Subsystem sftp internal-sftp")
+    try:
+        config, there = server.client().config_file, place / "board"
+        words = ["scp", "-q", "-F", str(config), "-r", str(folder), f"board:{there}"]
+        subprocess.run(words, check=True, capture_output=True)
+        command = shlex.join([sys.executable, "-I", f"{there}/classify.py", "--json", str(photographs)])
+        return subprocess.run(["ssh", "-F", str(config), "board", command], capture_output=True, text=True, check=False)
+    finally:
+        server.kill()
+
+
+@pytest.mark.parametrize("where", ["here", "over ssh"])
+def test_it_answers_as_the_workflow_does(folder: Path, photographs: Path, tmp_path: Path, where: str) -> None:
+    here = where == "here"
+    done = run(folder, "--json", str(photographs)) if here else run_on_a_board(folder, photographs, tmp_path)
     assert not done.returncode, done.stderr
     answers = [json.loads(line) for line in done.stdout.splitlines()]
     paths = [Path(answer["image"]) for answer in answers]
