@@ -207,6 +207,7 @@ _PHASES = [
 _TRAINING = {
     "seed": 1, "batch_size": 128, "batch_parts": 2, "weight_decay": 0.0002, "distillation": 0.5, "average_decay": 0.99,
     "precision": "bf16", "warm_up_steps": 100, "smallest_crop": 0.2,
+    "class_weights": "balanced",
 }  # fmt: skip
 _FINISHING = {
     "learning_rate": 0.002, "batch_size": 32, "warm_up_steps": 20, "weight_decay": 0.001, "distillation": 0.6,
@@ -347,7 +348,8 @@ ROWS = [
     *_same(NOTHING, "finishing", _FINISHING, note="winners as they are"),
     *_same(FINISHING, "finishing", {"epochs": 2, "quantisation_aware_epochs": 0, **_FINISHING}, base="finishing",
            note="winners trained on their own"),
-    Row("supernet.training.smallest_crop", 0.2, FINISHING, base="finishing", note="winners trained on their own"),
+    *_same(FINISHING, "supernet.training", {"smallest_crop": 0.2, "class_weights": "balanced"}, base="finishing",
+           note="winners trained on their own"),
     Row("validation.max_drop_percent", 2.0, FINISHING | VERDICT, base="finishing", note="winners trained on their own"),
     *_same(CONFIRMATION, "validation", {"sessions": 4, "most_sessions": 30, "spread_s": 1.0}, base="devices"),
     Row("validation.most_candidates", 2, CONFIRMATION, base="devices"),
