@@ -470,4 +470,4 @@ def test_networks_off_the_shelf_are_in_the_plane_and_in_a_table(finished: Report
             assert f"{row['latency_ms']:.5g}" in plane.points
     assert text.count('class="mark rival"') == 2 * len(finished.sizes)
     table = read_table(finished.results / finished.space / "rivals" / DEVICE / "rivals.csv")
-    assert list(table["weights"]) == ["supernet"] * len(finished.budgets) + ["pretrained"] * 2 + ["random"] * 2
+    assert list(table["weights"]) == ["inherited"] * len(finished.budgets) + ["pretrained"] * 2 + ["random"] * 2

@@ -9,6 +9,7 @@ from foxnas.files.tables import read_json, write_json, write_table
 from foxnas.rivals.comparison import Point, compare
 from foxnas.rivals.table import row_of
 from foxnas.space.arch import Arch
+from foxnas.verdict.finishing import INHERITED, deployed_attempt
 from foxnas.verdict.paired import unpacked
 
 
@@ -34,12 +35,14 @@ def main(
     limits = [read_json(path) for path in budgets]
     rows, models, networks = [], dict[str, Point](), dict[str, list[Point]]()
     for limit, decided, scored in zip(limits, winners, ours, strict=True):
-        winner, seen = read_json(decided)["winner"], read_json(scored)
+        decision, seen = read_json(decided), read_json(scored)
+        winner = decision["winner"]
         latency = timed[f"budget {decided.parent.name}"]
         size = Arch.parse(winner["arch"]).image_size
         correct = unpacked(seen["int8_correct"], seen["images"])
         models[limit["name"]] = Point(limit["name"], size, latency["median_ms"], winner["int8_top1_percent"], correct)
-        rows.append(row_of(models[limit["name"]], "supernet", winner, latency, ours=True))
+        weights = deployed_attempt(winner, decision.get("finishing", {"chosen": INHERITED}))["weights"]
+        rows.append(row_of(models[limit["name"]], weights, winner, latency, ours=True))
     for found, scored in zip(exported, theirs, strict=True):
         network, size = found.parent.parent.name, int(found.parent.name)
         seen, latency = read_json(scored), timed[f"rival {network} {size}"]
