@@ -18,10 +18,10 @@ if CONFIG.supernet.trained:
             "results/logs/{space}/train_supernet.log",
         benchmark:
             "results/benchmarks/{space}/train_supernet.tsv"
-        # Each GPU waits for the processors that decode its images.
-        threads: max(1, 8 * CONFIG.supernet.gpus)
         # Everything waits for it; of rivals, which train as long, only the last comparison does.
         priority: 1
+        # Each GPU waits for the processors that decode its images.
+        threads: max(1, 8 * CONFIG.supernet.gpus)
         resources:
             **jobs.growing(mem_mb=4000 + 8000 * CONFIG.supernet.gpus, runtime=1440),
             gpu=CONFIG.supernet.gpus,
