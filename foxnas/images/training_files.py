@@ -10,16 +10,12 @@ import logging
 import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from foxnas.errors import FoxnasError
-from foxnas.files.arrays import load_array
-from foxnas.images.config import ViewConfig
 from foxnas.images.decoding import DAMAGED, ImageFile
-from foxnas.images.folders import read_files
 
 log = logging.getLogger(__name__)
 
@@ -111,14 +107,3 @@ class TrainingFiles:
                 tried = int(self._next[tried])
                 if tried == row:
                     raise FoxnasError(f"{file.path}: no image of its class can be decoded; replace some") from error
-
-
-def open_images(
-    images: Path, labels: np.ndarray, view: ViewConfig, readers: int, smallest_crop: float
-) -> np.ndarray | TrainingFiles:
-    """Return a train split: an array that is read as it is needed, or the files of a list, which threads read."""
-    if images.suffix != ".csv":
-        return load_array(images, "r")
-    assert view.folder is not None  # only a folder's images are listed
-    files = read_files(images, Path(view.folder))
-    return TrainingFiles(files, labels, view.channels, readers, view.corrupt_images == "skip", smallest_crop)

@@ -81,7 +81,8 @@ class Search:
         here, out = self.folder, self.folder / to
         script("finish_winner")(
             space=self.space, accuracy=ACCURACY, export=ExportConfig(calibration_images=64), finishing=finishing,
-            view=VIEW, smallest_crop=0.08, xnnpack=True, max_drop_percent=max_drop_percent, threads=1,
+            view=VIEW, smallest_crop=0.08, class_weights="equal",
+            dataset="fashion-mnist", xnnpack=True, max_drop_percent=max_drop_percent, threads=1,
             supernet=here / "supernet.safetensors", ranking=here / "ranking.json", models=[here / "round-1/exported"],
             calibration=[here / "16/calibration-images.npy"], kept_in=here / "journals/finishing",
             **{f"{split}_{what}": here / f"16/{split}-{what}.npy" for split, what in (

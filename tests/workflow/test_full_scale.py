@@ -142,7 +142,10 @@ def test_one_is_probed_and_exported(run: Path, config: Config) -> None:
     folder = "results/data/224"
     script(
         "export_candidates", run,
-        {"space": config.space, "accuracy": flow.preparation(config), "export": config.export, "xnnpack": True},
+        {
+            "space": config.space, "accuracy": flow.preparation(config), "export": config.export, "xnnpack": True,
+            "dataset": config.data.dataset,
+        },
         "--supernet", "supernet.safetensors", "--candidates", "candidates.csv",
         "--calibration", f"{folder}/calibration-images.npy", "--images", f"{folder}/verify-images.npy",
         "--labels", "results/data/native/verify-labels.npy", "--threads", "1",

@@ -23,7 +23,7 @@ from tests.support.dag import ROOT, DryRuns, Plan
 from tests.support.invalidation import BASES, changed
 from tests.support.scripts import RULES, SCRIPTS
 
-#: A run with devices of every compiler, and one that trains its supernet and has targets of its own.
+#: A run with devices of every compiler, rivals and finished winners, and one that trains its supernet and has targets.
 RUNS = {
     "compiled": changed(
         BASES["tiny"].config(),
@@ -35,6 +35,8 @@ RUNS = {
             "predictors.further_targets": [],
             "supernet.checkpoint": "mine.safetensors",
             "refinement.rounds": 2,
+            "rivals": BASES["rivals"].config()["rivals"],
+            "finishing": BASES["finishing"].config()["finishing"],
         },
     ),
     "trained": BASES["own"].config(),
@@ -68,6 +70,7 @@ def finished(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[d
         folders = {name: tmp_path_factory.mktemp(name) for name in RUNS}
         for name, folder in folders.items():
             BASES["own"].bring(folder)
+            BASES["rivals"].bring(folder)
             (folder / "mine.safetensors").write_bytes(os.urandom(3_000_000))
             asked[name].pretend(folder, RUNS[name])
         yield {name: (asked[name], folders[name]) for name in RUNS}

@@ -16,7 +16,7 @@ from foxnas.files.arrays import ArraysBySize, load_array
 from foxnas.files.seal import read_model
 from foxnas.files.tables import read_json, replacing, write_json, write_table
 from foxnas.images.config import ViewConfig
-from foxnas.images.training_files import open_images
+from foxnas.images.train_split import open_images
 from foxnas.int8.config import ExportConfig
 from foxnas.int8.export import export_int8
 from foxnas.int8.ranges import value_ranges

@@ -9,7 +9,7 @@ from foxnas import cli
 from foxnas.files.arrays import load_array
 from foxnas.images.config import ViewConfig
 from foxnas.images.strata import check_trained
-from foxnas.images.training_files import open_images
+from foxnas.images.train_split import open_images
 from foxnas.space.space import SearchSpace
 from foxnas.supernet.channels import SORTING_IMAGES, sort_channels
 from foxnas.supernet.initial import initial_supernet
