@@ -20,8 +20,8 @@ import subprocess, sys
 from foxnas.flow.interruption import end_jobs_with_the_run
 end_jobs_with_the_run()
 shell = subprocess.Popen(["bash", "-c", sys.argv[1]])
-print("started", flush=True)
 try:
+    print("started", flush=True)
     shell.wait()
 except KeyboardInterrupt:
     sys.exit(3)

@@ -10,14 +10,15 @@ import pytest
 #: Files of more than ten seconds, longest first: started first, so that all workers end together. The one that makes
 #: `made_once` before those that would wait for it.
 LONG_FIRST = (
-    "workflow/test_tiny_run.py", "workflow/test_slurm.py", "workflow/test_kills.py", "workflow/test_handover.py",
-    "workflow/test_ecosystem.py", "workflow/test_interruptions.py", "workflow/test_invalidation_reruns.py",
-    "workflow/test_remote_storage.py", "ethosu/test_estimated_run.py", "edgetpu/test_edgetpu_run.py",
-    "workflow/test_invalidation.py", "workflow/test_rivals.py",
+    "workflow/test_tiny_run.py", "workflow/test_kills.py", "workflow/test_ecosystem.py",
+    "workflow/test_interruptions.py", "workflow/test_invalidation_code.py", "workflow/test_remote_storage.py",
+    "edgetpu/test_edgetpu_run.py", "workflow/test_slurm.py", "workflow/test_handover.py",
+    "workflow/test_invalidation_reruns.py", "ethosu/test_estimated_run.py", "workflow/test_invalidation.py",
+    "workflow/test_rivals.py",
     "flow/test_snakemake_losses.py", "flow/test_snakemake_private.py", "device/test_ssh_faults.py",
     "device/test_ssh_campaign.py", "device/test_ssh_boards.py", "device/test_emulated_arm.py",
     "supernet/test_training.py", "flow/test_snakemake_ending.py", "flow/test_plans.py",
-    "workflow/test_invalidation_code.py", "flow/test_resources.py", "test_docs.py", "int8/test_export.py",
+    "flow/test_resources.py", "test_docs.py", "int8/test_export.py",
     "int8/test_quantisation.py",
     "workflow/test_full_scale.py", "supernet/test_ofa.py", "workflow/test_layers.py", "flow/test_checkout.py",
     "workflow/test_over_ssh.py", "int8/test_correction.py", "device/test_provisioning.py", "flow/test_summary.py",
