@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from foxnas.supernet.training.recipe import Recipe
+
 DONOR = "efficientnet-lite0"
 SPACE = "lite0"
 
@@ -43,5 +45,5 @@ DONOR_EPOCHS, ELASTIC_EPOCHS = 3, 10
 #: Bounds of the steps over which weights are averaged: an epoch, as far as it is within them.
 LEAST_AVERAGED_STEPS, MOST_AVERAGED_STEPS = 20, 500
 
-#: The learning rate rises during the first epoch, but over no more steps than these (the library's default).
-MOST_WARM_UP_STEPS = 200
+#: The learning rate rises during the first epoch, but over no more steps than the library's default.
+MOST_WARM_UP_STEPS = Recipe.warm_up_steps

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -72,7 +72,7 @@ def test_what_does_not_fit_the_rest_of_the_config_is_refused(
     rivals: dict[str, Any], space: dict[str, Any], recipe: Recipe, message: str
 ) -> None:
     declared = {"base": "lite0", "size_divisor": 1, **space}
-    whole = SearchSpace.from_record(complete(declared))  # type: ignore[arg-type]
+    whole = SearchSpace.from_record(cast(dict[str, Any], complete(declared)))
     with pytest.raises(FoxnasError, match=message):
         config("efficientnet-lite0", **rivals).check(whole, recipe, 1000)
     OffTheShelfConfig().check(whole, recipe, 1000)

@@ -22,7 +22,6 @@ from torch.nn import functional as F
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from foxnas.errors import FoxnasError
-from foxnas.files.progress import duration
 from foxnas.images.pixels import layout
 from foxnas.images.training_files import TrainingFiles
 from foxnas.space.arch import Arch
@@ -33,6 +32,7 @@ from foxnas.supernet.training.precision import MixedPrecision
 from foxnas.supernet.training.processes import Processes
 from foxnas.supernet.training.recipe import Moment, Recipe
 from foxnas.supernet.training.state import Network, TrainingState
+from foxnas.supernet.training.step_log import StepLog
 from foxnas.supernet.training.steps import Draw, Images, Piece, draws, read_ahead, read_piece
 
 log = logging.getLogger(__name__)
@@ -43,8 +43,6 @@ MAX_GRADIENT_NORM = 5.0
 MIN_LOSS_SCALE = 2.0**-10
 #: Batches read before they are needed, where reading takes its time.
 READ_AHEAD = 3
-#: Time between two lines of progress.
-REPORT_EVERY_S = 15.0
 
 
 @dataclass(frozen=True)
@@ -282,32 +280,3 @@ def _way_out(what: str, recipe: Recipe, at: Moment, steps: int, rate: float, kep
     if kept is not None and kept.exists():
         message += f", and run again: it continues from the last good state, {kept} (delete that to start over)"
     return message
-
-
-class StepLog:
-    """Says how far a training is, how fast, and how long it will take."""
-
-    def __init__(self, recipe: Recipe, steps: int, done: int, silent: bool) -> None:
-        self.recipe, self.steps, self.silent = recipe, steps, silent
-        self.before = done
-        self.started = self.reported = time.monotonic()
-        self.losses: list[float] = []
-
-    def step(self, at: Moment, loss: float, learning_rate: float) -> None:
-        """Take note of a step; log a line every `REPORT_EVERY_S` seconds and at the end of every epoch."""
-        self.losses.append(loss)
-        now = time.monotonic()
-        ends = at.step + 1 == self.steps
-        if self.silent or not (ends or now - self.reported >= REPORT_EVERY_S):
-            return
-        self.reported = now
-        done = at.epoch * self.steps + at.step + 1
-        rate = (done - self.before) / max(now - self.started, 1e-9)
-        rest_s = (self.recipe.epochs * self.steps - done) / rate
-        log.info(
-            "phase %d, epoch %d/%d, step %d/%d: mean loss %.4f, learning rate %.2g, %.3g images/s, %s left",
-            at.phase + 1, at.epoch + 1, self.recipe.epochs, at.step + 1, self.steps, np.mean(self.losses),
-            learning_rate, rate * self.recipe.batch_size, duration(rest_s),
-        )  # fmt: skip
-        if ends:
-            self.losses.clear()
