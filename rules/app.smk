@@ -15,11 +15,7 @@ rule write_card:
             "results/{space}/search/{device}/{budget}/{round}/certificate.json"
         ),
         # Of a folder of image files: the classes' names, and what the test images are called.
-        listing=[
-            path
-            for path in rules.fetch_images.output.files
-            if CONFIG.data.form == "csv"
-        ],
+        listing=LISTING,
         test_images=["results/data/native/test-images.csv"]
         * (CONFIG.data.form == "csv"),
     output:

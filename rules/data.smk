@@ -35,6 +35,10 @@ rule fetch_images:
         flow.command()
 
 
+#: The list of a folder's image files, which has the classes' names; arrays have none.
+LISTING = rules.fetch_images.output.files if CONFIG.data.form == "csv" else []
+
+
 rule split_images:
     """Deal the published images out to train, fit, verify and test."""
     input:

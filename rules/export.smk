@@ -21,11 +21,7 @@ rule export_candidates:
         images=at_sizes("results/data/{size}/verify-images.npy"),
         labels="results/data/native/verify-labels.npy",
         # Of a folder of image files: the classes' names.
-        listing=[
-            path
-            for path in rules.fetch_images.output.files
-            if CONFIG.data.form == "csv"
-        ],
+        listing=LISTING,
     output:
         models=directory("results/{space}/search/{device}/{budget}/{batch}/exported"),
         table="results/{space}/search/{device}/{budget}/{batch}/exported.csv",

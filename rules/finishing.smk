@@ -21,11 +21,7 @@ rule finish_winner:
         verify_images=at_sizes("results/data/{size}/verify-images.npy"),
         verify_labels="results/data/native/verify-labels.npy",
         # Of a folder of image files: the classes' names.
-        listing=[
-            path
-            for path in rules.fetch_images.output.files
-            if CONFIG.data.form == "csv"
-        ],
+        listing=LISTING,
     output:
         exported=directory("results/{space}/search/{device}/{budget}/finished/exported"),
         table="results/{space}/search/{device}/{budget}/finished/exported.csv",
