@@ -65,7 +65,7 @@ def made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / "terminal.txt").exists():
             folder.mkdir(exist_ok=True)
-            text = snakemake(folder, jobs=False)
+            text = snakemake(folder)
             (folder / "asked-for.txt").write_text(snakemake(folder, *ASKED_FOR))
             (folder / "terminal.txt").write_text(text)
     return folder

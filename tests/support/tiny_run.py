@@ -17,11 +17,11 @@ QUICK = {
 }  # fmt: skip
 
 
-def snakemake(folder: Path, *words: str, config: Path = TINY, check: bool = True, jobs: bool = True) -> str:
-    """Run the workflow in a folder and return what it printed; its jobs are forks, if one may (see `forked_jobs`)."""
+def snakemake(folder: Path, *words: str, config: Path = TINY, check: bool = True) -> str:
+    """Run the workflow in a folder and return what it printed; its jobs are forks (see `forked_jobs`)."""
     command = ["-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--configfile", str(config)]
     environment = {**os.environ, "COLUMNS": "200"}
-    done = python([*command, "--directory", str(folder), "--cores", "2", *words], ROOT, environment, jobs=jobs)
+    done = python([*command, "--directory", str(folder), "--cores", "2", *words], ROOT, environment, jobs=True)
     text = done.stdout + done.stderr
     assert not check or done.returncode == 0, text[-6000:]
     return text
