@@ -1,10 +1,8 @@
-"""Evaluation on the device: the CPU's results, and how fast, against the bare forward pass and against Once-for-All's.
+"""Evaluation on the device: the CPU's results, and how fast, against the bare forward pass.
 
 ours    from stored bytes to counts, through `evaluate_together`; subnets go through the images `together`.
 bare    nothing but the forward pass of the same folded subnets, on batches that are ready on the device, nobody looking
         at what comes out.
-theirs  `RunManager.validate` of PyPI's `ofa`, if it imports, of its own network in its own space, on tensors that are
-        ready on the device; ours is then timed in that space, too.
 """
 
 from __future__ import annotations
@@ -37,7 +35,7 @@ TIE = 1e-3
 TOLERANCE = 1e-3
 
 
-def _inputs(space: SearchSpace, size: int, images: int, subnets: int) -> tuple[np.ndarray, np.ndarray, list[Arch]]:
+def inputs_of(space: SearchSpace, size: int, images: int, subnets: int) -> tuple[np.ndarray, np.ndarray, list[Arch]]:
     """Return random pixels, labels and architectures."""
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (images, size, size, space.image_channels), dtype=np.uint8)
@@ -63,7 +61,7 @@ def _statistics(subnet: Subnet) -> list[tuple[Tensor, Tensor]]:
 def agreement(setting: Agreement, hardware: Hardware) -> dict[str, Any]:
     """Return how far the device's statistics, classes and probabilities lie from those of the CPU."""
     space = space_of(setting.space, setting.size)
-    pixels, _, archs = _inputs(space, setting.size, setting.images, setting.subnets)
+    pixels, _, archs = inputs_of(space, setting.size, setting.images, setting.subnets)
     calibrating = min(setting.images, 2 * setting.batch)
     places = (PROCESSORS, hardware)
     supernets = [shaken(space, space.name == OFA).to(place.device) for place in places]
@@ -125,7 +123,7 @@ def _forward(networks: Sequence[Callable[[Tensor], Tensor]], ready: Sequence[Ten
 def throughput(setting: Throughput, precisions: Sequence[str], hardware: Hardware) -> dict[str, Any]:
     """Return images a second of ours, by how many subnets go together, and of the bare forward pass, by batch."""
     space = space_of(setting.space, setting.size)
-    pixels, labels, archs = _inputs(space, setting.size, setting.images, setting.subnets)
+    pixels, labels, archs = inputs_of(space, setting.size, setting.images, setting.subnets)
     supernet, work = shaken(space, space.name == OFA), setting.subnets * setting.images
     preparation = Preparation(supernet, Held(pixels), setting.images, min(setting.batches), hardware)
     begin = hardware.clock()
@@ -213,39 +211,6 @@ def _by_graph(subnets: Sequence[Subnet], batch: Tensor, hardware: Hardware) -> f
     return round(launched / _timed(replay, hardware), 3)
 
 
-def against_theirs(setting: Throughput, batch: int, together: int, hardware: Hardware) -> dict[str, Any]:
-    """Return our evaluation's throughput over that of PyPI's `ofa`, in its space, from calibration on and without."""
-    try:
-        from benchmarks.once_for_all import OnceForAll
-    except ImportError as error:
-        return {"ofa": f"not compared with: {error}"}
-    space = space_of(OFA, setting.size)
-    pixels, labels, archs = _inputs(space, setting.size, setting.images, together)
-    supernet = shaken(space, statistics=True)
-    theirs = OnceForAll(supernet, to_input(pixels).to(hardware.device), labels, batch)
-    preparation = Preparation(supernet, Held(pixels), setting.images, batch, hardware)
-    kept: list[Subnet] = []
-
-    def prepare() -> None:
-        kept[:] = [preparation.subnet(arch) for arch in archs]
-
-    def evaluate() -> None:
-        evaluate_together(kept[0].beginning, [subnet.rest for subnet in kept], pixels, labels, batch, hardware)
-
-    calibrated_s = evaluated_s = 0.0
-    for arch in archs:
-        theirs.activate(arch)
-        begin = hardware.clock()
-        theirs.activate(arch)
-        middle = hardware.clock()
-        theirs.validate()
-        calibrated_s, evaluated_s = calibrated_s + middle - begin, evaluated_s + hardware.clock() - middle
-    return {
-        "ours_over_theirs_calibration": round(calibrated_s / _timed(prepare, hardware), 3),
-        "ours_over_theirs_evaluation": round(evaluated_s / _timed(evaluate, hardware), 3),
-    }
-
-
 def section(scale: Scale, device: str) -> dict[str, Any]:
     """Return how evaluation on the device agrees with the CPU's, and how fast it is."""
     hardware = Hardware.choose(device, "fp32")
@@ -253,7 +218,6 @@ def section(scale: Scale, device: str) -> dict[str, Any]:
     log.warning("agreement: %s", agreements)
     begin = time.perf_counter()
     speed = throughput(scale.throughput, scale.precisions, hardware)
-    speed |= against_theirs(scale.throughput, speed["best_batch"], speed["best_together"], hardware)
     failed = []
     for one in agreements:
         where = f"{one['space']} at {one['size']} px"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from importlib.util import find_spec
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +20,13 @@ from foxnas.predictor.solution import cross_validated, shrunk, shrunk_coefficien
 from foxnas.space.arch import Arch
 from foxnas.space.terms import formula
 
-SESSIONS = 2
 FOLDS = 10
 
 
 def fit_layers(space_name: str, size: int, archs: list[Arch], latency_ms: np.ndarray) -> dict[str, Any]:
     """Return how well the form `layers-shrunk` explains latencies, as `foxnas.predictor.fit` defines both R2.
 
-    Shrunk, because the `cpu` space's `layers` have 65 terms, more than there are probes.
+    Shrunk, since 60 probes of the `cpu` space, whose `layers` have 65 terms, would leave nothing to judge by.
     """
     design = formula("layers", space_of(space_name, size)).matrix(archs)
     solution = shrunk(design, latency_ms)
@@ -48,42 +48,42 @@ def fit_layers(space_name: str, size: int, archs: list[Arch], latency_ms: np.nda
 def measure(
     space_name: str, setting: Latency, protocol: MeasurementProtocol, lock: str, folder: Path
 ) -> dict[str, Any]:
-    """Return how well two sessions repeat, what the device said meanwhile, and the fit to the means of both."""
+    """Return how well a second session repeats the first, what the device said meanwhile, and the fit to the first."""
     space, rng = space_of(space_name, setting.size), np.random.default_rng(0)
     device = Device(
         "gpu", LocalTransport(), backend="torch", lock=lock, busy_s=60, checked=find_spec("pydantic") is not None
     )
-    archs = [arch for _, arch in zip(range(setting.probes), space.sample(setting.size, rng), strict=False)]
+    archs = list(islice(space.sample(setting.size, rng), setting.probes[space_name]))
     probes = [(arch.id, arch.text, partial(write_float, space, arch)) for arch in archs]
     reference = write_float(space, space.largest(setting.size))
-    sessions = [
-        measured_rows(
-            device, protocol, probes, reference, folder / f"{space_name}-{number}.jsonl", np.random.default_rng(number)
-        )
-        for number in range(SESSIONS)
-    ]
-    usable = np.array([all(rows[i]["usable"] for rows, _ in sessions) for i in range(len(probes))])
+
+    def session(name: str, seed: int, count: int | None = None) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+        journal = folder / f"{space_name}-{name}.jsonl"
+        return measured_rows(device, protocol, probes[:count], reference, journal, np.random.default_rng(seed))
+
+    (rows, info), (again, info_again) = session("first", 0), session("second", 1, setting.repeated)
     failed = [
-        f"{space_name}: probe {rows[i]['id']} is not usable: {rows[i]['reason']}"
-        for rows, _ in sessions
-        for i in range(len(probes))
-        if rows[i]["latency_ms"] is None
+        f"{space_name}: probe {row['id']} is not usable: {row['reason']}"
+        for row in rows + again
+        if row["latency_ms"] is None
     ]
     if failed:
         return {"failed": failed}
-    first, second = (np.array([row["latency_ms"] for row in rows]) for rows, _ in sessions)
-    off = np.abs(second / first - 1)
+    latency_ms = np.array([row["latency_ms"] for row in rows])
+    ratio = np.array([row["latency_ms"] for row in again]) / latency_ms[: setting.repeated]
+    off = np.abs(ratio - 1)
     return {
-        "probes": len(probes),
-        "usable": int(usable.sum()),
-        "executor": sessions[0][0][0]["executor"],
-        "latency_ms": {"smallest": round(float(first.min()), 4), "largest": round(float(first.max()), 4)},
+        "probes": len(rows),
+        "usable": sum(row["usable"] for row in rows),
+        "executor": rows[0]["executor"],
+        "latency_ms": {"smallest": round(float(latency_ms.min()), 4), "largest": round(float(latency_ms.max()), 4)},
         "repeatability": {
-            "median_ratio": round(float(np.median(second / first)), 5),
+            "probes": len(again),
+            "median_ratio": round(float(np.median(ratio)), 5),
             "median_difference_percent": round(100 * float(np.median(off)), 3),
             "p90_difference_percent": round(100 * float(np.quantile(off, 0.9)), 3),
         },
-        "layers": fit_layers(space_name, setting.size, archs, (first + second) / 2),
+        "layers": fit_layers(space_name, setting.size, archs, latency_ms),
         "sessions": [
             {
                 "accelerator": one["accelerator"],
@@ -92,8 +92,7 @@ def measure(
                 "gpu_after": one.get("state_after", {}).get("gpu"),
                 "references_ms": [round(value, 4) for value in one["references_ms"]],
             }
-            for _, info in sessions
-            for one in info["sessions"]
+            for one in info["sessions"] + info_again["sessions"]
         ],
         "failed": [],
     }
@@ -107,7 +106,7 @@ def section(scale: Scale, device: str, folder: Path) -> dict[str, Any]:
         torch=TorchOptions(batch=setting.batch),
     )  # fmt: skip
     lock = "machine" if device == "cuda" else "benchmark"  # a test must not wait for who measures here
-    found = {name: measure(name, setting, protocol, lock, folder) for name in setting.spaces}
+    found = {name: measure(name, setting, protocol, lock, folder) for name in setting.probes}
     failed = [message for one in found.values() for message in one.pop("failed")]
     wrong = [name for name, one in found.items() if one.get("executor", device) != device]
     failed += [f"{name}: was not timed on {device}" for name in wrong]

@@ -52,12 +52,22 @@ class Throughput(NamedTuple):
     together: tuple[int, ...]
 
 
-class Latency(NamedTuple):
-    """Probes that are timed through the runner, in each of two sessions."""
+class Comparison(NamedTuple):
+    """Subnets of which the evaluation is compared with that of PyPI's `ofa`, in its space; each of us `pairs` times."""
 
-    spaces: tuple[str, ...]
     size: int
-    probes: int
+    subnets: int
+    images: int
+    batch: int
+    pairs: int
+
+
+class Latency(NamedTuple):
+    """Probes of each space that are timed through the runner, and how many of them in a second session, too."""
+
+    probes: Mapping[str, int]
+    repeated: int
+    size: int
     batch: int
     min_runs: int
     max_attempts: int
@@ -74,6 +84,7 @@ class Scale:
     kill_at_step: int
     agreement: tuple[Agreement, ...]
     throughput: Throughput
+    comparison: Comparison
     latency: Latency
     limit_s: float
 
@@ -86,7 +97,8 @@ FULL = Scale(
     kill_at_step=130,
     agreement=(Agreement("mini", 28, 32, 2000, 500), Agreement("cpu", 224, 4, 128, 64)),
     throughput=Throughput("cpu", 224, 16, 256, (64, 128, 256), (1, 4, 16)),
-    latency=Latency(("cpu", "tpu"), 224, 60, 64, 10, 2),
+    comparison=Comparison(224, 8, 512, 256, 4),
+    latency=Latency({"cpu": 200, "tpu": 100}, 60, 224, 64, 10, 2),
     limit_s=600,
 )
 SMALL = Scale(
@@ -97,7 +109,8 @@ SMALL = Scale(
     kill_at_step=15,
     agreement=(Agreement("mini", 16, 4, 64, 32), Agreement(OFA, 32, 2, 16, 8)),
     throughput=Throughput("mini", 16, 4, 64, (16, 32), (1, 2, 4)),
-    latency=Latency(("mini", "tpu"), 16, 12, 2, 3, 1),
+    comparison=Comparison(32, 2, 16, 8, 2),
+    latency=Latency({"mini": 16, "tpu": 12}, 12, 16, 2, 3, 1),
     limit_s=60,
 )
 

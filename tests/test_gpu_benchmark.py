@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import gpu_evaluation, gpu_latency, gpu_training
+from benchmarks import gpu_comparison, gpu_evaluation, gpu_latency, gpu_training
 from benchmarks.gpu import run, targets_of
-from benchmarks.gpu_settings import NAMES, SPACES, from_plain, space_of
+from benchmarks.gpu_settings import NAMES, SMALL, SPACES, from_plain, space_of
 from foxnas.space.config import read_space
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -78,13 +78,15 @@ def test_all_of_it_runs_on_a_cpu_with_four_packages(bare: dict[str, str], tmp_pa
     speed = found["evaluation"]["throughput"]
     assert set(speed["ours_by_subnets_together"]) == {"1", "2", "4"}
     assert set(speed["ours_over_bare_by_precision"]) == {"bf16"}
-    for one in found["latency"]["spaces"].values():
-        assert one["usable"] <= one["probes"] == 12
+    assert found["comparison"]["not_compared"] == "No module named 'ofa'"
+    for one, probes in zip(found["latency"]["spaces"].values(), (16, 12), strict=True):
+        assert one["usable"] <= one["probes"] == probes
+        assert one["repeatability"]["probes"] == 12
         assert one["executor"] == "cpu"
         assert len(one["sessions"]) == 2
         assert one["layers"]["adjusted_r2"] <= 1
         measured, fitted, held_out = zip(*one["layers"]["figure_7"]["rows"], strict=True)
-        assert len(measured) == len(fitted) == len(held_out) == 12
+        assert len(measured) == len(fitted) == len(held_out) == probes
         assert min(measured) > 0
 
 
@@ -103,6 +105,7 @@ def test_a_section_that_raises_is_told_and_the_others_run(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(gpu_training, "section", broken)
     monkeypatch.setattr(gpu_evaluation, "section", lambda *_: {"failed": ["a class differs"]})
+    monkeypatch.setattr(gpu_comparison, "section", lambda *_: {"failed": []})
     monkeypatch.setattr(gpu_latency, "section", lambda *_: {"spaces": {}, "failed": []})
     found = run("cpu", small=True)
     assert found["failed"] == ["training: RuntimeError: out of memory", "evaluation: a class differs"]
@@ -119,7 +122,8 @@ def test_the_spaces_in_json_are_the_shipped_ones(name: str) -> None:
 
 def test_targets_are_told_as_met_or_missed() -> None:
     found = {
-        "evaluation": {"throughput": {"ours_over_bare": 0.9, "ours_over_theirs_evaluation": 1.5}},
+        "evaluation": {"throughput": {"ours_over_bare": 0.9}},
+        "comparison": {"ours_over_theirs": [1.5, 1.7, 2.5]},
         "latency": {
             "spaces": {
                 "cpu": {"repeatability": {"median_difference_percent": 0.4}, "layers": {"held_out_r2": 0.95}},
@@ -128,6 +132,14 @@ def test_targets_are_told_as_met_or_missed() -> None:
         },
     }
     assert [one["met"] for one in targets_of(found)] == [True, False, True, True, False, False]
-    del found["evaluation"]["throughput"]["ours_over_theirs_evaluation"]
+    found["comparison"] = {"not_compared": "No module named 'ofa'"}
     assert len(targets_of(found)) == 5
-    assert targets_of({"evaluation": {}, "latency": {}}) == []
+    assert targets_of({"evaluation": {}, "comparison": {}, "latency": {}}) == []
+
+
+def test_both_evaluations_of_the_comparison_are_timed() -> None:
+    found = gpu_comparison.section(SMALL, "cpu")
+    assert found["failed"] == []
+    for ratio in ("ours_over_theirs_calibration", "ours_over_theirs_evaluation", "ours_over_theirs"):
+        assert len(found[ratio]) == SMALL.comparison.pairs
+        assert min(found[ratio]) > 0
