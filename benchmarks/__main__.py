@@ -11,8 +11,9 @@ NAMES = (
     "exporters", "promise", "links",
 )  # fmt: skip
 
-#: The first takes as long as all others: 5,000 subnets evaluated and timed. The second needs a GPU, the third Vela.
-BY_ITSELF = ("designs", "gpu", "ethos_u")
+#: The first takes as long as all others: 5,000 subnets evaluated and timed. The second needs a GPU,
+#: the third draws what that wrote, the last needs Vela.
+BY_ITSELF = ("designs", "gpu", "gpu_figure", "ethos_u")
 
 if __name__ == "__main__":
     for name in NAMES:
