@@ -127,7 +127,7 @@ def planned_bytes(model: bytes) -> int:
 
 
 def test_activation_memory_is_what_the_graph_needs_and_what_the_runtime_plans(mini: SearchSpace) -> None:
-    others = [CPU_SPACE, PER_UNIT, *map(read_space, ("tpu", "ofa_mbv3_d234_e346_k357_w1.0", "lite0"))]
+    others = [CPU_SPACE, PER_UNIT, *map(read_space, ("tpu", "ofa_mbv3_d234_e346_k357_w1.0", "lite0", "pi5"))]
     drawn = [(space, [space.draw(space.image_sizes[0], np.random.default_rng(2))]) for space in others]
     for space, archs in [(mini, corners(mini)), *drawn]:
         writer = ProbeWriter(space)
@@ -145,7 +145,7 @@ def test_activation_memory_is_what_the_graph_needs_and_what_the_runtime_plans(mi
 
 def test_tables_of_layers_hold_the_costs_of_every_subnet(mini: SearchSpace) -> None:
     rng = np.random.default_rng(3)
-    for space in (mini, PER_UNIT, *map(read_space, ("tpu", "ofa_mbv3_d234_e346_k357_w1.0", "lite0"))):
+    for space in (mini, PER_UNIT, *map(read_space, ("tpu", "ofa_mbv3_d234_e346_k357_w1.0", "lite0", "pi5"))):
         tables = CostTables(space, space.image_sizes[:2])
         for _ in range(40):
             arch = space.draw(int(rng.choice(space.image_sizes[:2])), rng)

@@ -44,6 +44,8 @@ DIGESTS = {
         ("ofa_mbv3_d234_e346_k357_w1.2", 7 * (9**2 + 9**3 + 9**4) ** 5, "1.5e+20"),
         ("mini", 7 * (12**2 + 12**3 + 12**4) ** 5, "4.1e+22"),
         # K fixed in three units: 3 layers, otherwise 6.
+        # Two units fused, K = 3 and E of two choices; in the others both K and three E.
+        ("pi5", 6 * (2 + 4) * (2 + 4 + 8) * (6**2 + 6**3 + 6**4) ** 3, "1.9e+12"),
         ("lite0", 5 * (3 + 9) * (6 + 36) * (3 + 9 + 27) * (6 + 36 + 216) * (36 + 216 + 1296) * 3, "1.2e+11"),
         (
             "lite1",

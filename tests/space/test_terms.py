@@ -54,7 +54,7 @@ def test_terms_of_a_space_with_few_choices_are_independent(depths, kernels, rati
         assert np.linalg.matrix_rank(np.column_stack([np.ones(wanted), columns])) == columns.shape[1] + 1
 
 
-@pytest.mark.parametrize("space", [PER_UNIT, read_space("lite0"), read_space("lite1")], ids=lambda space: space.name)
+@pytest.mark.parametrize("space", [PER_UNIT, *map(read_space, ("lite0", "lite1", "pi5"))], ids=lambda space: space.name)
 def test_terms_of_units_with_their_own_choices_are_independent(space):
     archs = list(islice(space.sample(space.image_sizes[0], np.random.default_rng(3)), 600))
     for name in FORMULAS:
