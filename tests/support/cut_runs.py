@@ -111,11 +111,14 @@ class Run:
             self.finished[label] = time.monotonic()
 
 
-def start(words: Sequence[str]) -> Run:
-    """Start a command as the first of a process group of its own; a fork where it is this interpreter's."""
+def start(words: Sequence[str], *, jobs: bool = False) -> Run:
+    """Start a command as the first of a process group of its own; a fork where it is this interpreter's.
+
+    Its jobs can be forks, too, where the whole group is killed, if anything.
+    """
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
     if words[0] == sys.executable:
-        return Run(forked_python.start(words[1:], ROOT, environment))
+        return Run(forked_python.start(words[1:], ROOT, environment, jobs=jobs))
     return Run(
         subprocess.Popen(
             words,
@@ -131,9 +134,9 @@ def start(words: Sequence[str]) -> Run:
     )
 
 
-def whole(words: Sequence[str]) -> Run:
+def whole(words: Sequence[str], *, jobs: bool = False) -> Run:
     """Run a command to its end."""
-    run = start(words)
+    run = start(words, jobs=jobs)
     run.follow(lambda _: None)
     return run
 

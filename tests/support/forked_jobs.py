@@ -1,9 +1,9 @@
 """Jobs of a run, started as forks of a process that has imported what their scripts do: each starts a second sooner.
 
 The run's shells find functions `python` and `snakemake`, which ask for a fork and wait for its end. A job has the
-words, folder, environment, output and exit status of a process of its own, and descends from the run. Not for runs
-whose processes, interrupted or killed, are what a test is about, nor for what Snakemake measures of a job, which is its
-shell's child no longer.
+words, folder, environment, output and exit status of a process of its own, descends from the run, and is of its
+process group. Not for runs of which a test interrupts or kills single processes, nor for what Snakemake measures of a
+job, which is its shell's child no longer.
 """
 
 from __future__ import annotations

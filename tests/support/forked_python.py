@@ -50,22 +50,23 @@ class Started:
     pid: int
     stdout: BinaryIO
     """All that it writes."""
+    _jobs: bool
     _status: int | None = None
 
     def wait(self) -> int:
         """Return how it ended; negative: by that signal."""
         if self._status is None:
-            self._status = _ask(wait=self.pid)
+            self._status = _ask(self._jobs, wait=self.pid)
         return self._status
 
 
-def start(words: Sequence[str], folder: Path, environment: Mapping[str, str]) -> Started:
-    """Start such a program, and go on."""
+def start(words: Sequence[str], folder: Path, environment: Mapping[str, str], *, jobs: bool = False) -> Started:
+    """Start such a program, and go on. Its jobs can be forks of its process group; see `forked_jobs`."""
     reading, writing = os.pipe()
     output = f"/proc/{os.getpid()}/fd/{writing}"
-    process = _start(words, folder, environment, [output, output], session=True)
+    process = _start(words, folder, environment, [output, output], session=True, jobs=jobs)
     os.close(writing)
-    return Started(process, os.fdopen(reading, "rb", buffering=0))
+    return Started(process, os.fdopen(reading, "rb", buffering=0), jobs)
 
 
 def _start(

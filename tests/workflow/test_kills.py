@@ -34,7 +34,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def uninterrupted(config: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Run]:
     folder = tmp_path_factory.mktemp("uninterrupted")
-    run = whole(command(config, folder, cores=1))  # as those that are cut, so that jobs last as long
+    run = whole(command(config, folder, cores=1), jobs=True)  # as those that are cut, so that jobs last as long
     assert run.status == 0, run.text[-6000:]
     return folder / "results", run
 
@@ -61,7 +61,7 @@ def test_killed_in_every_job_it_ends_as_if_uninterrupted(
             aimed = running[0]
             return run.started[aimed] + moments[aimed]
 
-        run = start(command(config, tmp_path, cores=1))  # one job after another, so that none gets away
+        run = start(command(config, tmp_path, cores=1), jobs=True)  # one job after another, so that none gets away
         was_cut = run.follow(cut)
         if was_cut:
             to_hit[aimed] -= 1
@@ -84,7 +84,7 @@ def test_killed_in_every_job_it_ends_as_if_uninterrupted(
     differing = [str(name) for name in equal if intact.untimed(results / name) != intact.untimed(wanted / name)]
     assert not differing, f"{differing} differ; kills:\n{story}"
     assert not list((tmp_path / ".snakemake" / "incomplete").iterdir())
-    assert "Nothing to be done" in whole(command(config, tmp_path)).text
+    assert "Nothing to be done" in whole(command(config, tmp_path), jobs=True).text
 
 
 def truncated(content: bytes) -> bytes:
