@@ -12,6 +12,8 @@ if CONFIG.supernet.trained:
             **flow.donor(CONFIG),
             images=f"results/data/native/train-images.{CONFIG.data.form}",
             labels="results/data/native/train-labels.npy",
+            # Of a folder of image files: the classes' names.
+            listing=LISTING,
         output:
             supernet="results/{space}/supernet.safetensors",
         log:
@@ -49,6 +51,7 @@ else:
         input:
             **flow.script("take_checkpoint"),
             checkpoint=flow.checkpoint(CONFIG),
+            listing=LISTING,
         output:
             supernet="results/{space}/supernet.safetensors",
         log:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from foxnas.files.tables import read_provenance
+from foxnas.images.folders import listed_classes
 
 #: Fashion-MNIST's, as its authors' page and torchvision's `FashionMNIST.classes` list them.
 _FASHION_MNIST = (
@@ -22,7 +22,7 @@ _PUBLISHED = {
 
 def class_names(dataset: str, classes: int, listing: Path | None) -> list[str]:
     """Return one name a class, of one line: a folder's, from its images' list; the published one; else the number."""
-    names = list(read_provenance(listing)["classes"]) if listing else list(_PUBLISHED.get(dataset, ()))
+    names = listed_classes(listing) or list(_PUBLISHED.get(dataset, ()))
     if len(names) != classes:
         return [str(number) for number in range(classes)]
     return ["".join(sign if sign.isprintable() else " " for sign in name) for name in names]

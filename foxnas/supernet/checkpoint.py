@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,9 @@ from foxnas.space.space import SearchSpace
 from foxnas.supernet import lite, ofa
 from foxnas.supernet.model import Supernet
 from foxnas.supernet.tensors import TensorFile, read_tensors, write_tensors
+
+#: In a checkpoint's header: the names of the classes that it was trained for, in the order of their numbers.
+CLASSES = "classes"
 
 
 def shape_defining(space: SearchSpace) -> dict[str, Any]:
@@ -46,14 +50,21 @@ def load_supernet(space: SearchSpace, path: Path) -> Supernet:
     return _supernet_of(space, read_tensors(path))
 
 
-def take_checkpoint(space: SearchSpace, path: Path, supernet: Path, made_by: Mapping[str, Any] | None = None) -> None:
+def take_checkpoint(
+    space: SearchSpace,
+    path: Path,
+    supernet: Path,
+    made_by: Mapping[str, Any] | None = None,
+    classes: Sequence[str] = (),
+) -> None:
     """Write a given checkpoint as the supernet of `space`: its tensors as they are, or converted to our names.
 
-    Raises FoxnasError like `load_supernet`.
+    Raises FoxnasError like `load_supernet`, and when it was trained for classes of other names than the data's.
     """
     taken = {TAKEN_BY: json.dumps(dict(made_by))} if made_by else {}
     file = read_tensors(path)
     loaded = _supernet_of(space, file)
+    _check_classes(file, classes)
     if file.safetensors and not ofa.is_ofa(file.tensors) and not lite.is_lite(file.tensors):
         write_tensors(supernet, file.tensors, {**file.metadata, **taken})
     else:
@@ -88,6 +99,27 @@ def _check_space(space: SearchSpace, file: TensorFile) -> None:
                 f"checkpoint {file.path} belongs to another space: its {knob} is {found[knob]}, "
                 f"the config's space {space.name} has {value}"
             )
+
+
+def _check_classes(file: TensorFile, classes: Sequence[str]) -> None:
+    """Raise FoxnasError when the names of the classes are known of both, checkpoint and data, and are not the same."""
+    if CLASSES not in file.metadata or not classes:
+        return
+    try:
+        trained_for = json.loads(file.metadata[CLASSES])
+    except (ValueError, RecursionError):
+        trained_for = None
+    if not isinstance(trained_for, list) or not all(isinstance(name, str) for name in trained_for):
+        raise FoxnasError(f"checkpoint {file.path}: its header holds no list of classes; save it again without one")
+    differ = [i for i, names in enumerate(zip_longest(trained_for, classes)) if names[0] != names[1]]
+    if differ:
+        first = differ[0]
+        theirs, ours = (spoken(names[first]) if first < len(names) else "none" for names in (trained_for, classes))
+        raise FoxnasError(
+            f"checkpoint {file.path} was trained for other classes: class {first} is {theirs} there and {ours} in the "
+            f"data ({len(differ)} of {len(classes)} differ); give it data of its own classes, or train for these with "
+            "supernet.source: pretrained and this file as supernet.donor"
+        )
 
 
 def _check_tensors(path: Path, supernet: Supernet, weights: Mapping[str, Tensor], shown: Mapping[str, str]) -> None:

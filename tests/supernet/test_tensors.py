@@ -14,8 +14,9 @@ from torch.optim.swa_utils import AveragedModel
 
 from foxnas.errors import FoxnasError
 from foxnas.space.space import SearchSpace
-from foxnas.supernet.checkpoint import load_supernet
+from foxnas.supernet.checkpoint import load_supernet, save_supernet, take_checkpoint
 from foxnas.supernet.model import Supernet
+from foxnas.supernet.tensors import read_tensors
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +31,31 @@ def saved(path: Path, tensors: dict[str, Tensor], kind: str) -> Path:
     else:
         torch.save(tensors, path)
     return path
+
+
+@pytest.mark.parametrize(
+    ("classes", "said"),
+    [
+        (["cat", "cow", "dog"], None),
+        ([], None),
+        (["cat", "dog", "owl"], "class 1 is cow there and dog in the data (2 of 3 differ)"),
+        (["cat", "cow"], "class 2 is dog there and none in the data (1 of 2 differ)"),
+    ],
+    ids=["the same", "unknown", "others", "fewer"],
+)
+def test_a_checkpoint_of_classes_of_other_names_is_refused(
+    mini: SearchSpace, supernet: Supernet, tmp_path: Path, classes: list[str], said: str | None
+) -> None:
+    file, taken = tmp_path / "given.safetensors", tmp_path / "taken.safetensors"
+    save_supernet(supernet, file, {}, classes='["cat", "cow", "dog"]')
+    if said is None:
+        take_checkpoint(mini, file, taken, classes=classes)
+        assert read_tensors(taken).metadata["classes"] == '["cat", "cow", "dog"]'
+        return
+    with pytest.raises(FoxnasError) as refused:
+        take_checkpoint(mini, file, taken, classes=classes)
+    assert f"was trained for other classes: {said}; give it data of its own classes, or train" in str(refused.value)
+    assert not taken.exists()
 
 
 @pytest.mark.parametrize("kind", ["safetensors", "pt"])

@@ -30,7 +30,7 @@ from foxnas.predictor.fit import fit
 from foxnas.predictor.targets import read_target
 from foxnas.search.goal import load_goal
 from foxnas.space.config import read_space
-from foxnas.supernet.checkpoint import load_supernet
+from foxnas.supernet.checkpoint import load_supernet, save_supernet, take_checkpoint
 from foxnas.supernet.model import Supernet
 from tests.support.bad_configs import BadInput
 from tests.support.photographs import data_config
@@ -287,6 +287,8 @@ def _bad_checkpoints() -> Iterator[BadInput]:
         ("a header of 20 MB", _huge_header()), ("another space's header", _other_space()),
     ):  # fmt: skip
         yield BadInput("checkpoint", given, functools.partial(_load_supernet, written))
+    for given, header in (("classes that are no list", "3"), ("classes of other names", json.dumps([*"abcdefghxy"]))):
+        yield BadInput("checkpoint", given, functools.partial(_take_checkpoint, header))
 
 
 def _huge_header() -> bytes:
@@ -310,6 +312,13 @@ def _load_supernet(content: Any) -> None:
     elif content is not None:
         torch.save(content, path)
     load_supernet(read_space("mini"), path)
+
+
+def _take_checkpoint(header: str) -> None:
+    path, space = Path("mine.safetensors"), read_space("mini")
+    torch.manual_seed(0)
+    save_supernet(Supernet(space), path, {}, classes=header)
+    take_checkpoint(space, path, Path("supernet.safetensors"), classes=[*"abcdefghij"])
 
 
 @functools.cache

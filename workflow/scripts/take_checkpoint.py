@@ -3,13 +3,19 @@
 from pathlib import Path
 
 from foxnas import cli
+from foxnas.images.folders import listed_classes
 from foxnas.space.space import SearchSpace
 from foxnas.supernet.checkpoint import take_checkpoint
 
 
-def main(*, made_by: cli.MadeBy, space: SearchSpace, checkpoint: Path, supernet: Path) -> None:
-    """Copy the checkpoint, or convert it from another format."""
-    take_checkpoint(space, checkpoint, supernet, made_by)
+def main(
+    *, made_by: cli.MadeBy, space: SearchSpace, checkpoint: Path, listing: Path | None = None, supernet: Path
+) -> None:
+    """Copy the checkpoint, or convert it from another format.
+
+    `listing` is of a folder of image files: it has the classes' names, which must be those that a checkpoint says.
+    """
+    take_checkpoint(space, checkpoint, supernet, made_by, listed_classes(listing))
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import torch
 from foxnas import cli
 from foxnas.files.arrays import load_array
 from foxnas.images.config import ViewConfig
+from foxnas.images.folders import listed_classes
 from foxnas.images.strata import check_trained
 from foxnas.images.train_split import open_images
 from foxnas.space.space import SearchSpace
@@ -28,6 +29,7 @@ def main(
     view: ViewConfig,
     images: Path,
     labels: Path,
+    listing: Path | None = None,
     state: Path,
     threads: int,
     gpus: int = 0,
@@ -61,7 +63,7 @@ def main(
                 space, pixels, truth, training, state, processes, initial=initial, content=kept.content
             )
             if processes.first:
-                kept.keep(trained)
+                kept.keep(trained, listed_classes(listing))
         if processes.first:
             kept.take(supernet)
             state.unlink(missing_ok=True)

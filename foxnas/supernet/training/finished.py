@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from foxnas.files.arrays import array_seal
 from foxnas.files.tables import replacing
-from foxnas.supernet.checkpoint import save_supernet
+from foxnas.supernet.checkpoint import CLASSES, save_supernet
 from foxnas.supernet.model import Supernet
 from foxnas.supernet.tensors import read_tensors
 
@@ -46,11 +47,11 @@ class KeptSupernet:
         if self.path.exists():
             log.info("trained already: taken from %s; delete that to train anew", self.path)
 
-    def keep(self, supernet: Supernet) -> None:
-        """Write what was trained in the place of what was trained otherwise before."""
+    def keep(self, supernet: Supernet, classes: Sequence[str] = ()) -> None:
+        """Write what was trained, and for which classes, in the place of what was trained otherwise before."""
         for older in self.path.parent.glob("trained-*.safetensors"):
             older.unlink()
-        save_supernet(supernet, self.path, self.made_by)
+        save_supernet(supernet, self.path, self.made_by, **({CLASSES: json.dumps(list(classes))} if classes else {}))
 
     def take(self, path: Path) -> None:
         """Write the supernet to `path`. Raises FoxnasError when what is kept was damaged."""
