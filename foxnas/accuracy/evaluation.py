@@ -6,6 +6,7 @@ import copy
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from foxnas.files.arrays import ArraysBySize
 from foxnas.files.progress import follow
 from foxnas.images.pixels import to_input
 from foxnas.space.arch import Arch
+from foxnas.supernet.fitting_batch import within_memory
 from foxnas.supernet.model import Supernet
 from foxnas.supernet.subnet import ConvNorm, Subnet
 
@@ -139,6 +141,13 @@ class Preparation:
         subnet.stem, subnet.first = beginning.stem, beginning.first
         return _recalibrated(subnet, subnet.rest, beginning.batches()).fold()
 
+    @torch.inference_mode()
+    def attempt(self, size: int, images: int) -> None:
+        """Do what takes most memory with so many images: the largest subnet, each batch with its own statistics."""
+        space = self._supernet.space
+        x = torch.zeros(images, space.image_channels, size, size, device=self._hardware.device)
+        Subnet(self._supernet, space.largest(size)).train()(x)
+
 
 class _Beginning:
     """The stem and the first block with their statistics, and what they make of the calibration images."""
@@ -174,19 +183,36 @@ def measure(
 ) -> Iterator[Evaluation]:
     """Yield what each architecture scores, in order, from extraction on; neighbours of one image size go together.
 
-    Raises FoxnasError like `ArraysBySize.at`.
+    Raises FoxnasError like `ArraysBySize.at`, and when a batch takes more memory than there is.
     """
     for size, alike in itertools.groupby(archs, lambda arch: arch.image_size):
         while group := list(itertools.islice(alike, TOGETHER)):
-            subnets, preparing_s = [], []
-            for arch in group:
-                begin = hardware.clock()
-                subnets.append(preparation.subnet(arch))
-                preparing_s.append(hardware.clock() - begin)
-            rests = [subnet.rest for subnet in subnets]
-            found = evaluate_together(subnets[0].beginning, rests, images.at(size), labels, batch_size, hardware)
-            for result, seconds in zip(found, preparing_s, strict=True):
-                yield replace(result, seconds=result.seconds + seconds)
+            yield from within_memory(
+                partial(_measure_group, preparation, group, images.at(size), labels, batch_size, hardware),
+                f"evaluating {batch_size} images of {size} px at a time",
+                "accuracy.batch_size",
+                batch_size,
+                partial(preparation.attempt, size),
+                hardware.device,
+            )
+
+
+def _measure_group(
+    preparation: Preparation,
+    group: Sequence[Arch],
+    images: np.ndarray,
+    labels: np.ndarray,
+    batch_size: int,
+    hardware: Hardware,
+) -> list[Evaluation]:
+    subnets, preparing_s = [], []
+    for arch in group:
+        begin = hardware.clock()
+        subnets.append(preparation.subnet(arch))
+        preparing_s.append(hardware.clock() - begin)
+    rests = [subnet.rest for subnet in subnets]
+    found = evaluate_together(subnets[0].beginning, rests, images, labels, batch_size, hardware)
+    return [replace(one, seconds=one.seconds + seconds) for one, seconds in zip(found, preparing_s, strict=True)]
 
 
 def evaluate(

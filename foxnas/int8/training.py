@@ -29,7 +29,7 @@ from foxnas.supernet.training.recipe import Recipe
 from foxnas.supernet.training.steps import Images
 from foxnas.supernet.training.training import Keys, train
 
-KEYS = Keys("finishing.batch_size", "finishing.quantisation_aware_learning_rate")
+KEYS = Keys("finishing.batch_size", "finishing.quantisation_aware_learning_rate", None)
 
 
 class FakeQuantised(nn.Module):

@@ -25,7 +25,7 @@ from foxnas.supernet.training.training import Keys, train
 
 log = logging.getLogger(__name__)
 
-KEYS = Keys("finishing.batch_size", "finishing.learning_rate")
+KEYS = Keys("finishing.batch_size", "finishing.learning_rate", None)
 
 
 def fine_tune(

@@ -10,8 +10,9 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -26,6 +27,7 @@ from foxnas.images.pixels import layout
 from foxnas.images.training_files import TrainingFiles
 from foxnas.space.arch import Arch
 from foxnas.space.space import SearchSpace
+from foxnas.supernet.fitting_batch import within_memory
 from foxnas.supernet.model import Supernet
 from foxnas.supernet.tensors import digest
 from foxnas.supernet.training.precision import MixedPrecision
@@ -51,6 +53,7 @@ class Keys:
 
     batch_size: str = "supernet.training.batch_size"
     learning_rate: str = "supernet.training.phases.{phase}.learning_rate"
+    batch_parts: str | None = "supernet.training.batch_parts"
 
 
 class Diverged(Exception):
@@ -89,7 +92,8 @@ def train_supernet(
     Raises
     ------
     FoxnasError
-        The training diverges, `resume_from` does not fit, or a batch cannot be filled or shared.
+        The training diverges, `resume_from` does not fit, a batch cannot be filled or shared, or takes more memory
+        than there is.
     """
     torch.manual_seed(recipe.seed)
     supernet = Supernet(space)
@@ -169,7 +173,8 @@ def train(
         if at.phase and state.teacher is None and recipe.distillation:
             state.promote_teacher()
         try:
-            loss = train_step(state, recipe, processes, draw.arch, pieces, rate)
+            work = partial(train_step, state, recipe, processes, draw.arch, pieces, rate)
+            loss = step_within_memory(work, state, recipe, arch, keys)
             state.pass_step(draw, steps)
             due = not state.step or time.monotonic() - saved >= save_every_s
             if resume_from is not None and processes.first and due:
@@ -219,6 +224,29 @@ def train_step(
     average = get_ema_multi_avg_fn(recipe.average_decay)
     average(list(state.average.parameters()), list(state.supernet.parameters()), None)
     return mean_loss
+
+
+def step_within_memory(
+    work: Callable[[], float], state: TrainingState[Network], recipe: Recipe, only: Arch | None, keys: Keys
+) -> float:
+    """Return the loss of a step. Raises FoxnasError that says what fits of the `only` or the largest subnet."""
+    space = cast(SearchSpace, state.supernet.space)
+    arch = only or space.largest(space.image_sizes[-1])
+    size, together = arch.image_size, recipe.batch_size // recipe.batch_parts
+
+    device = next(state.supernet.parameters()).device
+
+    def attempt(images: int) -> None:
+        x = torch.zeros(images, space.image_channels, size, size, device=device)
+        with state.mixed.autocast():
+            soft_labels(state.teacher, x, arch)
+            logits = state.supernet(x, arch)
+        logits.float().sum().backward()
+        state.optimizer.zero_grad(set_to_none=True)
+
+    parts = "" if keys.batch_parts is None else f", or {keys.batch_parts} so that a part has no more"
+    what = f"a step of {together} images of up to {size} px"
+    return within_memory(work, what, keys.batch_size, together, attempt, device, parts)
 
 
 def soft_labels(teacher: nn.Module | None, x: Tensor, arch: Arch) -> Tensor | None:
