@@ -30,6 +30,7 @@ from snakemake import api as api  # before the others: they import each other in
 from snakemake import common, rules
 from snakemake.dag import DAG
 from snakemake.io import is_flagged
+from snakemake.jobs import Job as SnakemakeJob
 from snakemake.logging import logger as logger  # writes to the terminal and to the log file of the run
 from snakemake.persistence import ParamsChange, PersistenceBase
 
@@ -45,6 +46,7 @@ _get_function_params = common.get_function_params
 _finished = PersistenceBase.finished
 _has_metadata = PersistenceBase.has_metadata
 _params_changed = PersistenceBase.params_changed
+_remove_existing_output = SnakemakeJob.remove_existing_output
 
 
 def mend_snakemake() -> None:
@@ -53,6 +55,7 @@ def mend_snakemake() -> None:
     PersistenceBase.finished = _record
     PersistenceBase.has_metadata = _can_tell
     PersistenceBase.params_changed = _what_changed
+    SnakemakeJob.remove_existing_output = _mark_first
     common.get_function_params = rules.get_function_params = parameters_of
 
 
@@ -90,6 +93,18 @@ async def _gone(persistence: Any, job: Any) -> list[Any]:
 
 def _was_there(persistence: Any, file: Any) -> bool:
     return bool((record := persistence.metadata(file)) and record.endtime)
+
+
+@wraps(_remove_existing_output)
+async def _mark_first(job: Any) -> None:
+    """Mark a job as begun before its old files are deleted.
+
+    Snakemake deletes them, starts the job, and marks it then: killed in between, it did not know next time that there
+    had been any, where it had no record of them either.
+    """
+    if hasattr(job.params, "settings"):
+        job.rule.workflow.persistence.started(job)
+    await _remove_existing_output(job)
 
 
 @wraps(_finished)

@@ -32,13 +32,17 @@ def test_a_killed_runner(server: Sshd, board: Device, tmp_path: Path) -> None:
 
 def test_garbage_in_the_stream(server: Sshd, board: Device, tmp_path: Path) -> None:
     # Something else on the board writes to the runner's stdout, once before its first word and once amid them.
-    flag = server.folder / "garbled"
-    flag.unlink(missing_ok=True)
-    server.set_prelude(
-        f"echo 'Welcome to this board'; [ -e '{flag}' ] || {{ touch '{flag}'; (sleep 0.9; echo 'WARNING: {{}}') & }}"
-    )
-    table = measure(board, probes(25), tmp_path / "j")
-    check(table, 25, tmp_path / "j", server)
+    begun, due, said = (tmp_path / name for name in ("begun", "due", "said"))
+    waits = f"for _ in {{1..600}}; do [ -e '{due}' ] && break; sleep 0.05; done; echo 'WARNING: {{}}'; touch '{said}'"
+    server.set_prelude(f"echo 'Welcome to this board'; [ -e '{begun}' ] || {{ touch '{begun}'; ({waits}) & }}")
+
+    def garble() -> None:
+        due.touch()
+        while not said.exists():
+            time.sleep(0.01)
+
+    table = measure(board, probes(6, once(2, garble)), tmp_path / "j")
+    check(table, 6, tmp_path / "j", server)
     sessions = [json.loads(line)["kind"] for line in (tmp_path / "j").read_text().splitlines()].count("session")
     assert sessions == 2
 

@@ -16,6 +16,14 @@ from tests.support.small_workflows import facts, planned_rules, snakemake
 MEASURED = """
 if config["mend"]:
     private.mend_snakemake()
+if config.get("slow"):
+    import time
+    from snakemake_interface_executor_plugins.executors.real import RealExecutor
+    next_step = RealExecutor.report_job_submission
+    def slowly(*words, **named):
+        time.sleep(3)
+        next_step(*words, **named)
+    RealExecutor.report_job_submission = slowly
 rule all:
     input: "page", "1.verdict", "2.verdict"
 rule judge:
@@ -47,21 +55,26 @@ onsuccess: say(journals=private.finished_journals(workflow))
 
 
 @pytest.mark.parametrize("recorded", [True, False])
-@pytest.mark.parametrize(("accident", "settings"), [("broken", "new"), ("broken", "old"), ("killed", "old")])
+@pytest.mark.parametrize(
+    ("accident", "settings"),
+    [("broken", "new"), ("broken", "old"), ("killed", "old"), ("killed at once", "old")],
+)
 def test_the_same_command_makes_what_an_earlier_try_lost(
     tmp_path: Path, accident: str, settings: str, recorded: bool
 ) -> None:
     """Snakemake deletes a job's files first, records its new params when it fails, and by itself then misses nothing.
 
-    The older results are there with its records or without, after `rm -rf .snakemake`.
+    The older results are there with its records or without, after `rm -rf .snakemake`. Snakemake marks a job as begun
+    only after it has started it: one that is killed in between was never known.
     """
+    accident, _, slow = accident.partition(" ")
     command = ["--nolock", "--keep-going", "--config"]  # a kill leaves a lock
     snakemake(tmp_path, *command, "mend=True", "settings=old", snakefile=MEASURED)
     if not recorded:
         shutil.rmtree(tmp_path / ".snakemake")
     broken = tmp_path / f"{accident}2"
     broken.touch()
-    anew = [f"settings={settings}", "--forcerun", "2.table"]
+    anew = [f"settings={settings}", *["slow=True"] * bool(slow), "--forcerun", "2.table"]
     snakemake(tmp_path, *command, "mend=True", *anew, check=False)
     broken.unlink()
     assert not (tmp_path / "2.table").exists()
