@@ -26,8 +26,8 @@ SMALL = dataclasses.replace(
 )
 
 
-def random_landscape(seed: int) -> Landscape:
-    """Predictors of the small space with random coefficients."""
+def random_landscape(seed: int, middle_ms: float = 100.0) -> Landscape:
+    """Predictors of the small space with random coefficients, latencies about one in the middle."""
     rng = np.random.default_rng(seed)
 
     def predictors(name: str, scale: float, middle: float) -> dict[int, Predictor]:
@@ -37,7 +37,7 @@ def random_landscape(seed: int) -> Landscape:
             for size in SMALL.image_sizes
         }
 
-    return Landscape(SMALL, predictors("accuracy", 0.3, 50.0), predictors("latency", 0.5, 100.0))
+    return Landscape(SMALL, predictors("accuracy", 0.3, 50.0), predictors("latency", 0.5, middle_ms))
 
 
 UNITS = [unit for depth in SMALL.depths for unit in product(SMALL.layers(), repeat=depth)]
