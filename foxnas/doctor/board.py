@@ -27,6 +27,7 @@ MOST_AT_REST_C = 65.0
 
 def judge_board(found: Survey, way: Way, folder: str) -> Iterator[Finding]:
     """Yield what a survey says: system and disk."""
+    folder = "the home folder" if folder == "." else folder
     yield Finding("system", "ok", str(found))
     if not found.writable:
         yield Finding(

@@ -33,6 +33,15 @@ class Promises:
     margin_percent: float
 
 
+def counting_ms(sessions: Sequence[Session]) -> list[float]:
+    """Return the medians that sessions are judged by: of those that are believed, as a validation makes others again.
+
+    All of them, where fewer than two are.
+    """
+    believed = [one.median_ms for one in sessions if not one.reason]
+    return believed if len(believed) > 1 else [one.median_ms for one in sessions]
+
+
 def judge_sessions(
     sessions: Sequence[Session], protocol: MeasurementProtocol, promises: Promises, clock_step_ns: int | None
 ) -> Iterator[Finding]:
@@ -44,8 +53,11 @@ def judge_sessions(
     yield _believed(sessions)
     if gpu := (hello.get("state_before") or {}).get("gpu"):
         yield _gpu(gpu)
-    if len(sessions) > 1:
-        yield _noise(sessions, promises)
+    medians = counting_ms(sessions)
+    if len(medians) > 1:
+        spread = spread_percent(medians)
+        yield _noise(spread, len(medians), promises)
+        yield _difference(spread, promises)
 
 
 def _delegate(facts: Mapping[str, Any], hello: Mapping[str, Any]) -> Finding:
@@ -87,25 +99,30 @@ def _believed(sessions: Sequence[Session]) -> Finding:
     return Finding("timings", "blocking" if 2 * len(bad) > len(sessions) else "advice", text, mend)
 
 
-def _noise(sessions: Sequence[Session], promises: Promises) -> Finding:
-    n, found = len(sessions), spread_percent([one.median_ms for one in sessions])
-    low, high = interval_percent(found, n)
-    text = f"sessions of the reference spread by {found:.2f}% (n = {n}, 95% interval {low:.2f} to {high:.2f}%)"
-    decided = {
-        count: least_difference_percent(found, count, promises.sessions)
-        for count in (promises.sessions, promises.most_sessions)
-    }
-    if told := [f"{least:.2f}% by {count}" for count, least in decided.items() if least is not None]:
-        text += f"; a model so far below its budget is confirmed, 9 times in 10: {', '.join(told)} sessions"
-    if found <= promises.margin_percent:
+def _noise(spread: float, n: int, promises: Promises) -> Finding:
+    low, high = interval_percent(spread, n)
+    text = f"sessions of the reference spread by {spread:.2f}% (n = {n}, 95% interval {low:.2f} to {high:.2f}%)"
+    if spread <= promises.margin_percent:
         return Finding("noise", "ok", text)
-    raised = f"verification: {{margin_percent: {high:.1f}}}"
     return Finding(
         "noise",
         "advice",
-        f"{text}; that is more than verification.margin_percent ({promises.margin_percent:g}%)",
-        f"calm the machine, or write {raised} into the config",
+        f"{text}, more than verification.margin_percent ({promises.margin_percent:g}%)",
+        f"calm the machine, or write verification: {{margin_percent: {high:.1f}}} into the config",
     )
+
+
+def _difference(spread: float, promises: Promises) -> Finding:
+    decided = {
+        count: least_difference_percent(spread, count, promises.sessions)
+        for count in (promises.sessions, promises.most_sessions)
+    }
+    told = [f"{least:.2f}% within {count} sessions" for count, least in decided.items() if least is not None]
+    if told:
+        text = f"a model has to be so far below its budget to be confirmed 9 times in 10: {', '.join(told)}"
+        return Finding("smallest difference", "ok", text)
+    text = f"no promise can be decided within validation.most_sessions ({promises.most_sessions})"
+    return Finding("smallest difference", "advice", text, "write validation: {sessions: 5} or more into the config")
 
 
 def judge_load(

@@ -8,7 +8,7 @@ from typing import Any
 
 from foxnas.doctor.examination import Examination
 from foxnas.doctor.finding import Finding, sentence, verdict
-from foxnas.doctor.measuring import Promises
+from foxnas.doctor.measuring import Promises, counting_ms
 from foxnas.doctor.spread import interval_percent, least_difference_percent, spread_percent
 
 #: What of a timing under load is told.
@@ -46,7 +46,7 @@ def _reference(found: Examination, promises: Promises) -> dict[str, Any] | None:
     """Return what sessions of the reference came to; None where there were none."""
     if not found.sessions:
         return None
-    medians, hello = [one.median_ms for one in found.sessions], found.sessions[0].hello
+    medians, hello = counting_ms(found.sessions), found.sessions[0].hello
     told: dict[str, Any] = {
         "runtime": hello["runtime"],
         "runtime_version": hello["runtime_version"],
@@ -54,7 +54,7 @@ def _reference(found: Examination, promises: Promises) -> dict[str, Any] | None:
         "executor": found.sessions[0].facts.get("executor"),
         "fallback_operators": found.sessions[0].facts.get("fallback_operators"),
         "timer_overhead_ns": hello.get("timer_overhead_ns"),
-        "sessions": len(medians),
+        "sessions": len(found.sessions),
         "session_medians_ms": medians,
         "not_believed": [one.reason for one in found.sessions if one.reason],
     }

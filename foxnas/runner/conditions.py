@@ -58,6 +58,7 @@ def conditions(root: Path, watch_s: float, cpu: int | None) -> dict[str, Any]:
     told.update(_memory(root))
     told.update(_clock(root, (allowed_cpus() or [0])[-1] if cpu is None else cpu))
     sensed = Sensors(root).state()
+    told["clock_mhz"] = told["clock_mhz"] or sensed["clock_mhz"]
     told.update({name: sensed[name] for name in ("temperatures_c", "throttled", "throttled_since_boot", "load")})
     return told
 

@@ -10,6 +10,7 @@ import pytest
 from foxnas.device.config import SshConfig
 from foxnas.doctor.diagnosis import diagnose
 from foxnas.doctor.finding import Finding, sentence, verdict
+from foxnas.doctor.measuring import Promises
 from foxnas.doctor.page import as_object, as_text
 from foxnas.doctor.way import Way
 from tests.support.examined import PROMISES, busy, examined, loaded, sessions
@@ -28,16 +29,22 @@ def test_a_calm_board_is_ready() -> None:
     told = as_object(found, findings, PROMISES)
     assert json.loads(json.dumps(told, allow_nan=False)) == told
     assert as_text(found, findings).endswith("\nready")
-    topics = (
-        "connection system disk board userland governor frequency throttling temperature;other load;memory delegate;"
-        "clock grain;timings noise load pace clock"
-    )
-    expected = [
-        word
-        for part in topics.split(";")
-        for word in ([part] if part in ("other load", "clock grain") else part.split())
-    ]
-    assert [finding.topic for finding in findings] == expected
+    assert [finding.topic for finding in findings] == [
+        "connection", "system", "disk", "board", "userland", "governor", "frequency", "throttling", "temperature",
+        "other load", "memory", "delegate", "clock grain", "timings", "noise", "smallest difference", "load", "pace",
+        "clock",
+    ]  # fmt: skip
+
+
+def test_the_smallest_difference_is_told_for_the_first_and_the_last_look() -> None:
+    findings = diagnose(examined(sessions=sessions(5.0, 5.05, 4.95)), PI4, PROMISES)
+    (told,) = [one.text for one in findings if one.topic == "smallest difference"]
+    # Of a spread of 1%: all of 5 normal sessions, or 30 of 40, lie below the budget 9 times in 10.
+    assert told.endswith("9 times in 10: 2.04% within 5 sessions, 0.90% within 40 sessions")
+    none = diagnose(examined(), PI4, Promises(sessions=3, most_sessions=4, margin_percent=1.0))
+    (said,) = [one for one in none if one.level != "ok"]
+    assert (said.topic, said.level) == ("smallest difference", "advice")
+    assert "within validation.most_sessions (4)" in said.text
 
 
 CASES: list[tuple[dict[str, Any], str, str, str, str]] = [
@@ -96,6 +103,16 @@ def test_a_finding_says_what_it_means_and_what_mends_it(
     said = "ready, but" if level == "advice" else "not ready because"
     assert sentence(findings) == f"{said} {bad.text}"
     assert as_object(found, findings, PROMISES)["verdict"] == {"advice": "ready, but", "blocking": "not ready"}[level]
+
+
+def test_sessions_that_are_not_believed_do_not_count_for_the_spread() -> None:
+    disturbed = sessions(9.0, reason="another process took the CPU")
+    found = examined(sessions=(*sessions(5.0, 5.0, 5.0), *disturbed))
+    findings = {one.topic: one for one in diagnose(found, PI4, PROMISES)}
+    assert findings["noise"].text.startswith("sessions of the reference spread by 0.00% (n = 3")
+    assert findings["timings"].level == "advice"
+    told = as_object(found, list(findings.values()), PROMISES)["reference"]
+    assert (told["sessions"], told["session_medians_ms"], len(told["not_believed"])) == (4, [5.0] * 3, 1)
 
 
 def test_root_and_this_machine_need_neither_sudo_nor_ssh() -> None:
