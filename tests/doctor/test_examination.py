@@ -15,8 +15,9 @@ import pytest
 
 from foxnas import cli
 from foxnas.__main__ import main
-from foxnas.config.whole import read_config
+from foxnas.config.whole import Config, read_config
 from foxnas.device.building import connect
+from foxnas.device.config import DeviceConfig
 from foxnas.device.protocol import MeasurementProtocol
 from foxnas.device.ssh.transport import SshTransport
 from foxnas.device.transport import Device, Finished, Implausible
@@ -30,6 +31,7 @@ from foxnas.doctor.way import Way
 from foxnas.errors import FoxnasError
 from foxnas.runner.lock import acquire_lock
 from foxnas.settings.section import canonical
+from tests.doctor.conftest import PLAIN_PATH
 from tests.support.configs import written_out
 from tests.support.examined import CALM, PROMISES
 from tests.support.fake_sysfs import fake_sysfs
@@ -44,8 +46,11 @@ SHORT = Extent(sessions=2, pause_s=0.0, load_s=0.3)
 
 
 @pytest.fixture(autouse=True)
-def short_watch(monkeypatch: pytest.MonkeyPatch) -> None:
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Watch it shortly, and without the shims that a manager of Pythons has on PATH: each starts a shell."""
     monkeypatch.setattr(examination, "WATCH_S", 0.1)
+    folders = [place for place in os.environ["PATH"].split(os.pathsep) if "shims" not in place]
+    monkeypatch.setenv("PATH", os.pathsep.join(folders))
 
 
 def examined(
@@ -172,7 +177,7 @@ def test_a_full_disk(server: Sshd, board: Device) -> None:
     if subprocess.run(["unshare", "-rm", "sh", "-c", small], capture_output=True, check=False).returncode:
         pytest.skip("needs `unshare -rm`, to mount a file system of 8 kB")
     server.kill()
-    server.start(f'ForceCommand unshare -rm sh -c "{small} && exec sh -c \\"\\$SSH_ORIGINAL_COMMAND\\""')
+    server.start(PLAIN_PATH, f'ForceCommand unshare -rm sh -c "{small} && exec sh -c \\"\\$SSH_ORIGINAL_COMMAND\\""')
     try:
         config = server.client().model_copy(update={"folder": "/mnt/foxnas", "python": sys.executable})
         _, findings = examined(replace(board, transport=SshTransport(config, "tflite")), folder="/mnt/foxnas")
@@ -320,6 +325,46 @@ def test_bad_words_are_one_sentence(
     found, out, errors = doctor(capsys, *words)
     assert (found, out) == (status, "")
     assert said in errors
+
+
+FAKES = ROOT / "tests" / "support"
+
+
+@pytest.fixture
+def coral(own: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
+    """The tiny space on an Edge TPU that is not there, its compiler and delegate faked, at this machine."""
+    monkeypatch.setenv("PYTHONPATH", str(FAKES / "fake_pycoral"))
+    config = read_config(own / "mine.yaml")
+    local = config.device("local").model_dump(mode="json") | {
+        "name": "coral",
+        "kind": "edgetpu",
+        "max_model_bytes": None,
+    }
+    local["compiler"] = {"executable": str(FAKES / "fake_edgetpu_compiler")}
+    return config.model_copy(update={"devices": [DeviceConfig.model_validate(local)]})
+
+
+def consulted(config: Config) -> consultation.Consultation:
+    return consultation.consult(
+        config.devices[0], config.space, config.validation, config.verification, configfile=None, load_s=0.1, sessions=1
+    )
+
+
+def test_the_reference_of_an_edge_tpu_is_compiled_first(coral: Config) -> None:
+    found = consulted(coral)
+    assert found.told["verdict"] != "not ready", found.text
+    assert (found.told["reference"]["executor"], found.told["reference"]["accelerator"]) == ("edgetpu", "Edge TPU")
+    assert found.told["reference"]["sessions"] == 1
+    assert "noise" not in {finding.topic for finding in found.findings}
+
+
+def test_without_a_compiler_the_sentence_says_how_to_get_it(coral: Config) -> None:
+    (device,) = coral.devices
+    assert device.compiler
+    none = device.model_copy(update={"compiler": device.compiler.model_copy(update={"executable": "no-compiler"})})
+    found = consulted(coral.model_copy(update={"devices": [none]}))
+    assert (found.findings[-1].topic, found.findings[-1].level) == ("reference", "blocking")
+    assert "no-compiler: the Edge TPU compiler" in found.findings[-1].text
 
 
 def asked_by_the_rule(workplace: Path, name: str) -> None:
