@@ -1,8 +1,13 @@
-"""Commands that a user types: `python -m foxnas init FOLDER` writes a first config for a folder of photographs."""
+"""Commands that a user types.
+
+`python -m foxnas init FOLDER` writes a first config for a folder of photographs; `python -m foxnas doctor DEVICE` says
+what a device is, and what limits a measurement there.
+"""
 
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import os
 import shlex
@@ -10,6 +15,10 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from foxnas.config.whole import read_config
+from foxnas.doctor import consultation
+from foxnas.doctor.examination import Extent
+from foxnas.doctor.finding import verdict
 from foxnas.errors import FoxnasError
 from foxnas.search.budget import Budget
 from foxnas.settings.encoding import shown
@@ -22,6 +31,9 @@ from foxnas.supernet.donors import donor_file
 #: Suspicious files that are named per kind.
 _NAMED = 10
 
+#: The config that the workflow takes where none is named.
+_USUAL_CONFIG = Path("config/config.yaml")
+
 
 def main(words: list[str]) -> None:
     """Run a command; ends with one sentence if its input was bad."""
@@ -32,15 +44,52 @@ def main(words: list[str]) -> None:
     init.add_argument("--device", default="local", metavar="HOST", help="what you type after ssh; local: this machine")
     init.add_argument("--budget", action="append", metavar="10ms", help="latency, or p25; give several if you like")
     init.add_argument("--out", type=Path, default=Path("foxnas.yaml"), help="the config; is never overwritten")
+    doctor = commands.add_parser("doctor", help="say what a device is, and what limits a measurement there")
+    doctor.add_argument("device", metavar="DEVICE", help="a name of the config's devices")
+    doctor.add_argument("--configfile", type=Path, metavar="FILE", help=f"the config; left out: {_USUAL_CONFIG}")
+    doctor.add_argument("--json", action="store_true", help="write an object for programs instead of lines")
+    doctor.add_argument("--load-seconds", type=_seconds, default=Extent.load_s, help="how long it is kept at work")
+    doctor.add_argument("--sessions", type=_sessions, default=Extent.sessions, help="of the reference model")
     given = parser.parse_args(words)
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     logging.getLogger("foxnas").setLevel(logging.INFO)
     try:
+        if given.command == "doctor":
+            sys.exit(examine(given.device, given.configfile, given.load_seconds, given.sessions, given.json))
         write_first_config(given.folder, given.device, given.budget or ["p25", "p50", "p75"], given.out)
     except FoxnasError as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         sys.exit("interrupted; nothing was written")
+
+
+def _seconds(text: str) -> float:
+    if not 0 < (seconds := float(text)) <= 86_400:
+        raise argparse.ArgumentTypeError(f"{text} is no number of seconds between 0 and a day")
+    return seconds
+
+
+def _sessions(text: str) -> int:
+    if not 1 <= (sessions := int(text)) <= 1000:
+        raise argparse.ArgumentTypeError(f"{text} is no number of sessions from 1 to 1000")
+    return sessions
+
+
+def examine(name: str, configfile: Path | None, load_s: float, sessions: int, as_json: bool) -> int:
+    """Examine a device, print what was found, and return the exit status: 0 where it is ready, 1 where it is not.
+
+    Raises FoxnasError when the config is not valid or has no such device.
+    """
+    config = read_config(configfile or _USUAL_CONFIG)
+    names = [device.name for device in config.devices]
+    if name not in names:
+        raise FoxnasError(f"{configfile or _USUAL_CONFIG}: has no device {name!r}; it has {', '.join(names)}")
+    found = consultation.consult(
+        config.device(name), config.space, config.validation, config.verification,
+        configfile=str(configfile) if configfile else None, load_s=load_s, sessions=sessions,
+    )  # fmt: skip
+    print(json.dumps(found.told, indent=1) if as_json else found.text)
+    return int(verdict(found.findings) == "not ready")
 
 
 def write_first_config(folder: Path, device: str, budgets: list[str], out: Path) -> None:

@@ -29,3 +29,44 @@ rule provision_device:
         "Making device {wildcards.device} ready"
     shell:
         flow.command("{params.device:q}")
+
+
+rule examine_device:
+    """Say what a device is and what limits a measurement there: what `python -m foxnas doctor` says, for a run to ask.
+
+    No part of the default run. A device that is not ready fails the job, with the reasons. While this machine is
+    examined, nothing else of the workflow runs here; the lock of a device elsewhere keeps measurements apart.
+    """
+    input:
+        **flow.script("examine_device"),
+        ready=lambda wildcards: flow.ready(CONFIG.device(wildcards.device)),
+    output:
+        doctor="results/devices/{device}/doctor.json",
+    log:
+        "results/logs/devices/{device}/examine_device.log",
+    benchmark:
+        "results/benchmarks/devices/{device}/examine_device.tsv"
+    localrule: True
+    threads: jobs.measuring_threads(workflow, CONFIG)
+    resources:
+        **jobs.growing(mem_mb=1000, runtime=60),
+    params:
+        **flow.script_params("examine_device"),
+        settings=lambda wildcards: flow.settings(
+            device=CONFIG.device(wildcards.device),
+            space=flow.space_at(SPACE, SIZES[:1]),
+            validation=CONFIG.validation,
+            verification=CONFIG.verification,
+        ),
+    message:
+        "Examining device {wildcards.device}"
+    shell:
+        flow.command()
+
+
+rule examine_devices:
+    """Examine all devices that anything is measured on."""
+    input:
+        expand(
+            "results/devices/{device}/doctor.json", device=sorted({*DIRECT, *EDGETPU})
+        ),

@@ -27,7 +27,7 @@ LEVELS = [
     ("accuracy", "int8", "search"),
     ("device", "verdict", "rivals"),
     ("edgetpu", "ethosu", "config"),
-    ("report", "flow", "app", "starting"),
+    ("report", "flow", "app", "starting", "doctor"),
     ("__main__",),
 ]
 LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}

@@ -22,9 +22,14 @@ from foxnas.device.provisioning.installation import provision
 from foxnas.device.session import measure_probes
 from foxnas.device.ssh.transport import SshTransport
 from foxnas.device.transport import Device, NotProvisioned
+from foxnas.doctor.diagnosis import diagnose
+from foxnas.doctor.examination import Extent, examine
+from foxnas.doctor.finding import sentence
+from foxnas.doctor.way import Way
 from foxnas.int8.probe import ProbeWriter
 from foxnas.int8.serving import Int8Model
 from tests.support.emulated_arm import ArmBoard, Missing, arm_board
+from tests.support.examined import PROMISES
 from tests.support.int8_model import real_model
 from tests.support.pins import ENVIRONMENTS
 from tests.support.scripts import SCRIPTS
@@ -102,6 +107,21 @@ def test_probes_run_on_the_board_through_the_measuring_path(pi, mini, tmp_path):
     state = info["sessions"][0]["state_before"]
     assert state["governor"] == "performance"
     assert state["temperatures_c"] == {"thermal_zone0 cpu-thermal": 48.686}
+
+
+def test_a_doctor_examines_the_board(pi, board, mini):
+    reference = ProbeWriter(mini).write(mini.smallest(16))
+    extent = Extent(sessions=2, pause_s=0, load_s=0.5)
+    found = examine(pi, ONCE, pi.transport.python, pi.transport.folder, lambda: reference, extent)
+    assert found.failed is None, found.failure
+    told = found.conditions
+    assert (told.machine.architecture, told.machine.cpu, told.bits) == ("aarch64", "Cortex-A72", 64)
+    assert (told.governors, told.clock_mhz) == (["performance"], 1500)
+    assert told.temperatures_c == {"thermal_zone0 cpu-thermal": 48.686}
+    assert [one.facts["executor"] for one in found.sessions] == ["xnnpack"] * 2
+    findings = {one.topic: one for one in diagnose(found, Way(board.ssh), PROMISES)}
+    assert {findings[topic].level for topic in ("board", "userland", "governor", "delegate", "timings")} == {"ok"}
+    assert sentence(list(findings.values())).startswith("ready")
 
 
 def test_a_real_model_answers_on_the_board_what_it_answers_here_bit_for_bit(pi, tmp_path):

@@ -11,14 +11,7 @@ from foxnas.device.protocol import MeasurementProtocol
 from foxnas.runner import sensors
 from foxnas.runner.machine import cpu_model
 from foxnas.runner.sensors import Sensors
-
-
-def fake_sysfs(root: Path, files: dict[str, str]) -> Path:
-    """Write files with the kernel's line ends below a fake root."""
-    for name, text in files.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(text + "\n")
-    return root
+from tests.support.fake_sysfs import fake_sysfs
 
 
 @pytest.fixture

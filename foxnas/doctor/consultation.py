@@ -1,0 +1,108 @@
+"""A device of the config, examined and judged."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from foxnas.device.building import connect
+from foxnas.device.config import DeviceConfig
+from foxnas.device.layout import ready_file
+from foxnas.device.local import LocalTransport
+from foxnas.device.ssh.transport import SshTransport
+from foxnas.doctor.diagnosis import diagnose
+from foxnas.doctor.examination import Extent, examine
+from foxnas.doctor.finding import Finding
+from foxnas.doctor.measuring import Promises
+from foxnas.doctor.page import as_object, as_text
+from foxnas.doctor.way import Way
+from foxnas.edgetpu.compiler import Compiler
+from foxnas.edgetpu.reference import reference_model
+from foxnas.errors import FoxnasError
+from foxnas.int8.probe import ProbeWriter
+from foxnas.space.space import SearchSpace
+from foxnas.verdict.config import ValidationConfig, VerificationConfig
+
+
+@dataclass(frozen=True)
+class Consultation:
+    """What a doctor has to say: findings, as text and as an object for programs."""
+
+    findings: list[Finding]
+    text: str
+    told: dict[str, Any]
+
+
+def consult(
+    device: DeviceConfig,
+    space: SearchSpace,
+    validation: ValidationConfig,
+    verification: VerificationConfig,
+    *,
+    configfile: str | None,
+    load_s: float,
+    sessions: int,
+    root: str = "/",
+) -> Consultation:
+    """Examine and judge a device of the config.
+
+    Parameters
+    ----------
+    configfile
+        As the user names it in commands; None where the workflow finds it by itself.
+    root
+        Where the device's files on clock and temperature are looked for; ``/`` but in tests.
+
+    Raises
+    ------
+    FoxnasError
+        When it is no device that anything runs on.
+    """
+    if device.kind == "ethos-u":
+        raise FoxnasError(
+            f"device {device.name}: is an ethos-u, whose latency Arm's compiler estimates on this host: there is no "
+            "board to examine"
+        )
+    target, protocol = connect(device.measured, device.access)
+    transport = target.transport
+    assert isinstance(transport, SshTransport | LocalTransport)
+    folder = transport.folder if isinstance(transport, SshTransport) else "."
+    promises = Promises(validation.sessions, validation.most_sessions, verification.margin_percent)
+    extent = Extent(sessions, validation.spread_s, load_s)
+    try:
+        found = examine(target, protocol, transport.python, folder, _reference(device, space), extent, root)
+    finally:
+        transport.close()
+    root_there = bool(found.survey and found.survey.root)
+    findings = diagnose(found, Way(device.ssh, _provision(device, configfile), root_there), promises)
+    return Consultation(findings, as_text(found, findings), as_object(found, findings, promises))
+
+
+def _provision(device: DeviceConfig, configfile: str | None) -> str:
+    """Return the command that makes a device ready; empty where that installs nothing."""
+    if device.ssh is None or device.ssh.python is not None:
+        return ""
+    config = ["--configfile", configfile] if configfile else []
+    return shlex.join(["snakemake", "--cores", "1", ready_file(device.name), *config])
+
+
+def _reference(device: DeviceConfig, space: SearchSpace) -> Callable[[], bytes]:
+    """Return what gives the reference model of a device, as its sample is measured with."""
+    if device.kind == "edgetpu":
+        return partial(_compiled, device, space)
+    return lambda: reference_model(device.kind, space, None, None)[0]
+
+
+def _compiled(device: DeviceConfig, space: SearchSpace) -> bytes:
+    """Return the largest model of the smallest size that compiles, or the smallest, for an Edge TPU."""
+    assert device.compiler
+    compiler = Compiler(device.compiler.executable, **device.compiler.limits.model_dump())
+    size = space.image_sizes[0]
+    for arch in (space.largest(size), space.smallest(size)):
+        made = compiler.compile(ProbeWriter(space).write(arch))
+        if made.content is not None:
+            return made.content
+    raise FoxnasError(f"device {device.name}: no reference model could be compiled: {made.report.reason}")
