@@ -13,7 +13,7 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from foxnas.accuracy.config import DevicedEvaluationConfig
 from foxnas.config.names import check_names
@@ -36,8 +36,18 @@ from foxnas.supernet.finishing_config import FinishingConfig
 from foxnas.verdict.config import BaselinesConfig, ValidationConfig, VerificationConfig
 
 
+def _needs_images(schema: dict[str, Any]) -> None:
+    """Have a JSON schema ask for data and supernet only where accuracies are not of a table."""
+    source = {"required": ["source"], "properties": {"source": {"const": "table"}}}
+    schema["required"] = [key for key in schema["required"] if key not in ("data", "supernet")]
+    schema["if"] = {"required": ["accuracy"], "properties": {"accuracy": source}}
+    schema["else"] = {"required": ["data", "supernet"]}
+
+
 class Config(Section):
     """The whole configuration."""
+
+    model_config = ConfigDict(json_schema_extra=_needs_images)
 
     space: DeclaredSpace
     """A shipped space's name, the path of a file like those in foxnas/space/shipped/, or the keys below; where `base`

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import copy
+import json
 from typing import Any
 
+import jsonschema
 import pytest
 
 from foxnas.config.whole import load_config
 from foxnas.errors import FoxnasError
 from foxnas.flow import rounds
+from tests.support.config_documents import schema_text
 from tests.support.configs import written_out
 
 LEAST: dict[str, Any] = {
@@ -40,6 +43,15 @@ def test_images_and_supernet_may_be_left_out_or_stay() -> None:
     assert both.data == load_config(demo, "mine.yaml").data
     again = load_config(config.model_dump(mode="json"), "kept.yaml")
     assert again == config
+
+
+def test_the_schema_that_editors_read_asks_for_images_only_where_they_are_read() -> None:
+    schema = json.loads(schema_text())
+    jsonschema.validate(LEAST, schema)
+    for key in ("data", "supernet"):
+        raw = {name: value for name, value in written_out("config").items() if name != key}
+        with pytest.raises(jsonschema.ValidationError, match=f"'{key}' is a required property"):
+            jsonschema.validate(raw, schema)
 
 
 def test_a_file_is_one_or_one_per_image_size() -> None:
