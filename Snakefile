@@ -2,7 +2,7 @@
 
 The default target is one deployed and validated model per device and budget, and the report. Stages
 live in rules/, one file each; every rule calls one script of workflow/scripts/ with the config leaves
-it depends on. See README.md.
+it depends on. Where tables of the user's stand for measurements, it ends with proposed architectures. See README.md.
 """
 
 import re
@@ -52,6 +52,8 @@ EDGETPU = [device.name for device in CONFIG.devices if device.kind == "edgetpu"]
 ETHOSU = [device.name for device in CONFIG.devices if device.kind == "ethos-u"]
 #: Devices that time a file as it is.
 DIRECT = sorted(set(DEVICES) - set(EDGETPU) - set(ETHOSU))
+#: Devices that models are deployed on, and those of tables, for which architectures are proposed and no more.
+DEPLOYING, PROPOSING = (DEVICES, []) if CONFIG.verifies else ([], DEVICES)
 #: Devices with a runtime of their own that themselves say what the deployed file sees.
 SERVING = [
     d.name
@@ -60,7 +62,8 @@ SERVING = [
     or (d.kind == "tflite" and d.ssh and CONFIG.validation.accuracy_on == "device")
 ]
 SAMPLE = flow.sample(CONFIG)
-UNIFORM = CONFIG.sampling.design == "uniform"
+# A table holds whatever its user measured.
+UNIFORM = CONFIG.sampling.design == "uniform" and CONFIG.verifies
 BUDGETS = {budget.name: budget.spelling for budget in map(Budget.parse, CONFIG.budgets)}
 FURTHER_TARGETS = [target.name for target in CONFIG.predictors.further_targets]
 ROUNDS = rounds.names(CONFIG)
@@ -97,47 +100,65 @@ wildcard_constraints:
     batch=r"round-\d+|twist|finished",
 
 
-include: "rules/data.smk"
-include: "rules/devices.smk"
-include: "rules/supernet.smk"
-include: "rules/sampling.smk"
-include: "rules/accuracy.smk"
-include: "rules/latency.smk"
+if CONFIG.verifies:
+
+    include: "rules/data.smk"
+    include: "rules/devices.smk"
+    include: "rules/supernet.smk"
+    include: "rules/sampling.smk"
+    include: "rules/accuracy.smk"
+    include: "rules/latency.smk"
+
+
 include: "rules/predictors.smk"
 include: "rules/search.smk"
-include: "rules/export.smk"
 
 
-if CONFIG.finishing.on:
+if CONFIG.verifies:
 
-    include: "rules/finishing.smk"
+    include: "rules/export.smk"
+    include: "rules/validation.smk"
+    include: "rules/edgetpu.smk"
+    include: "rules/ethosu.smk"
+    include: "rules/rivals.smk"
+    include: "rules/app.smk"
+
+    if CONFIG.finishing.on:
+
+        include: "rules/finishing.smk"
+
+else:
+
+    include: "rules/tables.smk"
 
 
-include: "rules/validation.smk"
-include: "rules/edgetpu.smk"
-include: "rules/ethosu.smk"
-include: "rules/rivals.smk"
-include: "rules/app.smk"
 include: "rules/report.smk"
 # What one asks for by name; no part of the default run.
-include: "comparisons/strategies.smk"
 include: "comparisons/predictors.smk"
 
 
+if CONFIG.verifies:
+
+    include: "comparisons/strategies.smk"
+
+
 rule all:
-    """Deployed and validated models for every device and budget, and the page that explains them."""
+    """Deployed and validated models for every device and budget, and the page that explains them.
+
+    Of tables alone: proposed architectures, and the page.
+    """
     default_target: True
     input:
         models=expand(
             "results/{space}/deploy/{device}/{budget}/model.tflite",
             space=SPACE.name,
-            device=DEVICES,
+            device=DEPLOYING,
             budget=BUDGETS,
         ),
         verdicts=expand(
             "results/{space}/deploy/{device}/{budget}/validation.json",
             space=SPACE.name,
-            device=DEVICES,
+            device=DEPLOYING,
             budget=BUDGETS,
         ),
         compiled=expand(
@@ -155,16 +176,22 @@ rule all:
         cards=expand(
             "results/{space}/deploy/{device}/{budget}/card.md",
             space=SPACE.name,
-            device=DEVICES,
+            device=DEPLOYING,
             budget=BUDGETS,
         ),
         rivals=expand(
             "results/{space}/rivals/{device}/rivals.csv",
             space=SPACE.name,
-            device=WITH_RIVALS,
+            device=WITH_RIVALS if CONFIG.verifies else [],
+        ),
+        proposals=expand(
+            "results/{space}/search/{device}/proposals.json",
+            space=SPACE.name,
+            device=PROPOSING,
         ),
         report="results/report.html",
-        promises=expand("results/{space}/promises.json", space=SPACE.name),
+        promises=expand("results/{space}/promises.json", space=SPACE.name)
+        * CONFIG.verifies,
     localrule: True
 
 

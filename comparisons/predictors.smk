@@ -2,6 +2,7 @@
 
 from foxnas.predictor.config import RivalsConfig
 
+COMPARING = flow.BASE / "comparisons" / "scripts"
 RIVALS = CONFIG.predictors.rivals or RivalsConfig()
 
 

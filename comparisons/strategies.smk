@@ -1,7 +1,5 @@
 """Every strategy side by side, and what they found measured for real: `snakemake compare_strategies`."""
 
-COMPARING = flow.BASE / "comparisons" / "scripts"
-
 
 rule run_strategies:
     """Run every strategy over several seeds, with the predictors of the first round and the smallest reserve."""

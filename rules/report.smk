@@ -12,7 +12,8 @@ PAGE = PageFiles(
     list(BUDGETS),
     BATCHES,
     FURTHER_TARGETS,
-    WITH_RIVALS,
+    WITH_RIVALS if CONFIG.verifies else [],
+    verified=CONFIG.verifies,
 )
 
 

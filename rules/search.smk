@@ -72,6 +72,7 @@ rule search_architectures:
             search=CONFIG.search,
             caps=flow.caps(CONFIG, wildcards.device),
             target=CONFIG.predictors.accuracy_target,
+            **flow.of_tables(CONFIG),
             **flow.memory_caps(CONFIG, wildcards.device),
             **contents.of_files(flow.objective_file(CONFIG)),
         ),
@@ -81,119 +82,120 @@ rule search_architectures:
         flow.command()
 
 
-use rule evaluate_subnets as evaluate_candidates with:
-    input:
-        **flow.script("evaluate_subnets"),
-        supernet="results/{space}/supernet.safetensors",
-        subnets="results/{space}/search/{device}/{budget}/{round}/candidates.csv",
-        calibration=at_sizes("results/data/{size}/calibration-images.npy"),
-        images=at_sizes("results/data/{size}/fit-images.npy"),
-        labels="results/data/native/fit-labels.npy",
-    output:
-        table="results/{space}/search/{device}/{budget}/{round}/accuracy.csv",
-        outcomes="results/{space}/search/{device}/{budget}/{round}/accuracy.npz",
-    log:
-        "results/logs/{space}/{device}/{budget}/{round}/evaluate_candidates.log",
-    benchmark:
-        "results/benchmarks/{space}/{device}/{budget}/{round}/evaluate_candidates.tsv"
-    params:
-        settings=flow.settings(
-            space=SPACE,
-            accuracy=flow.evaluation(CONFIG),
-            sample=SAMPLE,
-        ),
-        journal=JOURNAL(
-            "results/{space}/search/{device}/{budget}/journals/{round}-accuracy.jsonl"
-        ),
-    message:
-        "Evaluating the candidates of {wildcards.round} for budget {wildcards.budget} on {wildcards.device}"
+# Rounds and twists go by what is measured of candidates.
+if CONFIG.verifies:
 
+    use rule evaluate_subnets as evaluate_candidates with:
+        input:
+            **flow.script("evaluate_subnets"),
+            supernet="results/{space}/supernet.safetensors",
+            subnets="results/{space}/search/{device}/{budget}/{round}/candidates.csv",
+            calibration=at_sizes("results/data/{size}/calibration-images.npy"),
+            images=at_sizes("results/data/{size}/fit-images.npy"),
+            labels="results/data/native/fit-labels.npy",
+        output:
+            table="results/{space}/search/{device}/{budget}/{round}/accuracy.csv",
+            outcomes="results/{space}/search/{device}/{budget}/{round}/accuracy.npz",
+        log:
+            "results/logs/{space}/{device}/{budget}/{round}/evaluate_candidates.log",
+        benchmark:
+            "results/benchmarks/{space}/{device}/{budget}/{round}/evaluate_candidates.tsv"
+        params:
+            settings=flow.settings(
+                space=SPACE,
+                accuracy=flow.evaluation(CONFIG),
+                sample=SAMPLE,
+            ),
+            journal=JOURNAL(
+                "results/{space}/search/{device}/{budget}/journals/{round}-accuracy.jsonl"
+            ),
+        message:
+            "Evaluating the candidates of {wildcards.round} for budget {wildcards.budget} on {wildcards.device}"
 
-rule refit_predictors:
-    """Fit again with what the earlier rounds of this budget measured, and see how far the frontier moved."""
-    input:
-        **flow.script("refit_predictors"),
-        budget="results/{space}/search/{device}/{budget}/budget.json",
-        accuracy=at_sizes("results/{space}/{size}/accuracy.csv"),
-        latency=at_sizes("results/{space}/{size}/latency-{device}.csv"),
-        before=lambda wildcards: rounds.earlier("frontier.csv")(wildcards)[-1],
-        candidates_accuracy=rounds.earlier("accuracy.csv"),
-        candidates_latency=rounds.earlier("timed.json"),
-    output:
-        accuracy_predictors=at_sizes(
-            "results/{space}/search/{device}/{budget}/{round}/predictors/{size}/accuracy.json"
-        ),
-        latency_predictors=at_sizes(
-            "results/{space}/search/{device}/{budget}/{round}/predictors/{size}/latency-{device}.json"
-        ),
-        refit="results/{space}/search/{device}/{budget}/{round}/refit.json",
-    log:
-        "results/logs/{space}/{device}/{budget}/{round}/refit_predictors.log",
-    benchmark:
-        "results/benchmarks/{space}/{device}/{budget}/{round}/refit_predictors.tsv"
-    resources:
-        **jobs.growing(mem_mb=1000, runtime=5),
-    params:
-        **flow.script_params("refit_predictors"),
-        settings=lambda wildcards: flow.settings(
-            space=SPACE,
-            target=CONFIG.predictors.accuracy_target,
-            accuracy_form=CONFIG.predictors.accuracy_form,
-            accuracy_link=CONFIG.predictors.accuracy_link,
-            latency_form=CONFIG.predictors.latency_form,
-            folds=CONFIG.predictors.folds,
-            seed=CONFIG.predictors.seed,
-            caps=flow.caps(CONFIG, wildcards.device),
-            settled_points=CONFIG.refinement.settled_points,
-        ),
-    message:
-        "Fitting again for {wildcards.round} of budget {wildcards.budget} on {wildcards.device}"
-    shell:
-        flow.command()
+    rule refit_predictors:
+        """Fit again with what the earlier rounds of this budget measured, and see how far the frontier moved."""
+        input:
+            **flow.script("refit_predictors"),
+            budget="results/{space}/search/{device}/{budget}/budget.json",
+            accuracy=at_sizes("results/{space}/{size}/accuracy.csv"),
+            latency=at_sizes("results/{space}/{size}/latency-{device}.csv"),
+            before=lambda wildcards: rounds.earlier("frontier.csv")(wildcards)[-1],
+            candidates_accuracy=rounds.earlier("accuracy.csv"),
+            candidates_latency=rounds.earlier("timed.json"),
+        output:
+            accuracy_predictors=at_sizes(
+                "results/{space}/search/{device}/{budget}/{round}/predictors/{size}/accuracy.json"
+            ),
+            latency_predictors=at_sizes(
+                "results/{space}/search/{device}/{budget}/{round}/predictors/{size}/latency-{device}.json"
+            ),
+            refit="results/{space}/search/{device}/{budget}/{round}/refit.json",
+        log:
+            "results/logs/{space}/{device}/{budget}/{round}/refit_predictors.log",
+        benchmark:
+            "results/benchmarks/{space}/{device}/{budget}/{round}/refit_predictors.tsv"
+        resources:
+            **jobs.growing(mem_mb=1000, runtime=5),
+        params:
+            **flow.script_params("refit_predictors"),
+            settings=lambda wildcards: flow.settings(
+                space=SPACE,
+                target=CONFIG.predictors.accuracy_target,
+                accuracy_form=CONFIG.predictors.accuracy_form,
+                accuracy_link=CONFIG.predictors.accuracy_link,
+                latency_form=CONFIG.predictors.latency_form,
+                folds=CONFIG.predictors.folds,
+                seed=CONFIG.predictors.seed,
+                caps=flow.caps(CONFIG, wildcards.device),
+                settled_points=CONFIG.refinement.settled_points,
+            ),
+        message:
+            "Fitting again for {wildcards.round} of budget {wildcards.budget} on {wildcards.device}"
+        shell:
+            flow.command()
 
-
-rule twist_winner:
-    """List the single-knob moves away from the best measured candidate, and propose the best of them."""
-    input:
-        **flow.script("twist_winner"),
-        budget="results/{space}/search/{device}/{budget}/budget.json",
-        exported=of_rounds(
-            "results/{space}/search/{device}/{budget}/{round}/exported.csv"
-        ),
-        latencies=of_rounds(
-            "results/{space}/search/{device}/{budget}/{round}/timed.json"
-        ),
-        accuracy=rounds.predictors("accuracy", SIZES, ROUNDS[-1]),
-        latency=rounds.predictors("latency-{device}", SIZES, ROUNDS[-1]),
-        earlier=of_rounds(
-            "results/{space}/search/{device}/{budget}/{round}/candidates.csv"
-        ),
-        first_accuracy=at_sizes("results/{space}/{size}/predictors/accuracy.json"),
-        first_latency=at_sizes(
-            "results/{space}/{size}/predictors/latency-{device}.json"
-        ),
-        objective_file=flow.objective_file(CONFIG),
-    output:
-        candidates="results/{space}/search/{device}/{budget}/twist/candidates.csv",
-        moves="results/{space}/search/{device}/{budget}/twist/moves.json",
-    log:
-        "results/logs/{space}/{device}/{budget}/twist/twist_winner.log",
-    benchmark:
-        "results/benchmarks/{space}/{device}/{budget}/twist/twist_winner.tsv"
-    resources:
-        **jobs.growing(mem_mb=1000, runtime=5),
-    params:
-        **flow.script_params("twist_winner"),
-        settings=lambda wildcards: flow.settings(
-            space=SPACE,
-            objective=CONFIG.search.objective,
-            alike_layers=CONFIG.search.alike_layers,
-            verification=CONFIG.verification,
-            caps=flow.caps(CONFIG, wildcards.device),
-            twists=CONFIG.refinement.twists,
-            **contents.of_files(flow.objective_file(CONFIG)),
-        ),
-    message:
-        "Twisting the best candidate for budget {wildcards.budget} on {wildcards.device}"
-    shell:
-        flow.command()
+    rule twist_winner:
+        """List the single-knob moves away from the best measured candidate, and propose the best of them."""
+        input:
+            **flow.script("twist_winner"),
+            budget="results/{space}/search/{device}/{budget}/budget.json",
+            exported=of_rounds(
+                "results/{space}/search/{device}/{budget}/{round}/exported.csv"
+            ),
+            latencies=of_rounds(
+                "results/{space}/search/{device}/{budget}/{round}/timed.json"
+            ),
+            accuracy=rounds.predictors("accuracy", SIZES, ROUNDS[-1]),
+            latency=rounds.predictors("latency-{device}", SIZES, ROUNDS[-1]),
+            earlier=of_rounds(
+                "results/{space}/search/{device}/{budget}/{round}/candidates.csv"
+            ),
+            first_accuracy=at_sizes("results/{space}/{size}/predictors/accuracy.json"),
+            first_latency=at_sizes(
+                "results/{space}/{size}/predictors/latency-{device}.json"
+            ),
+            objective_file=flow.objective_file(CONFIG),
+        output:
+            candidates="results/{space}/search/{device}/{budget}/twist/candidates.csv",
+            moves="results/{space}/search/{device}/{budget}/twist/moves.json",
+        log:
+            "results/logs/{space}/{device}/{budget}/twist/twist_winner.log",
+        benchmark:
+            "results/benchmarks/{space}/{device}/{budget}/twist/twist_winner.tsv"
+        resources:
+            **jobs.growing(mem_mb=1000, runtime=5),
+        params:
+            **flow.script_params("twist_winner"),
+            settings=lambda wildcards: flow.settings(
+                space=SPACE,
+                objective=CONFIG.search.objective,
+                alike_layers=CONFIG.search.alike_layers,
+                verification=CONFIG.verification,
+                caps=flow.caps(CONFIG, wildcards.device),
+                twists=CONFIG.refinement.twists,
+                **contents.of_files(flow.objective_file(CONFIG)),
+            ),
+        message:
+            "Twisting the best candidate for budget {wildcards.budget} on {wildcards.device}"
+        shell:
+            flow.command()

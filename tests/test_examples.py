@@ -1,4 +1,4 @@
-"""examples/method.py: short, of public names alone, and right in every number that it prints."""
+"""examples/method.py: short, of public names alone, right in every number that it prints; and the table beside it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,13 @@ import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
+from examples.method import NOISE, published
+from examples.tables import TABLE, table
+from foxnas.config.whole import read_config
+from foxnas.tables.reading import read_measurements
 from tests.support.examples import ROOT
 
 METHOD = ROOT / "examples" / "method.py"
@@ -81,3 +86,14 @@ def test_the_twists_listed_gain_and_fit(printed: str) -> None:
     assert gains == sorted(gains, reverse=True)
     assert min(gains) > 0
     assert all(float(cost) < 5 for _, cost in moves)
+
+
+def test_the_table_is_what_its_program_writes_and_its_config_takes_it() -> None:
+    assert TABLE.read_text() == table()
+    config = read_config(ROOT / "examples" / "tables.yaml")
+    assert config.accuracy.table
+    found = read_measurements([TABLE], config.accuracy.table, config.space)
+    truth = published("accuracy", config.space).predict([one.arch for one in found]).mean
+    noise = np.subtract([one.value for one in found], truth)
+    assert len(found) == 300
+    assert abs(noise.std() - NOISE["accuracy"]) < 0.03  # three standard errors of it

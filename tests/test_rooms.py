@@ -23,7 +23,7 @@ LEVELS = [
     ("files", "settings"),
     ("cli",),
     ("space", "images"),
-    ("supernet", "predictor"),
+    ("supernet", "predictor", "tables"),
     ("accuracy", "int8", "search"),
     ("device", "verdict", "rivals"),
     ("edgetpu", "ethosu", "config"),

@@ -6,6 +6,7 @@ from typing import Literal
 
 from foxnas.settings.limits import Count
 from foxnas.settings.section import Section
+from foxnas.tables.config import AccuracyTableConfig
 
 
 class AccuracyConfig(Section):
@@ -26,8 +27,13 @@ class EvaluationConfig(AccuracyConfig):
 
 
 class DevicedEvaluationConfig(EvaluationConfig):
-    """How subnets are evaluated."""
+    """How subnets are evaluated, or where their accuracies come from instead."""
 
+    source: Literal["supernet", "table"] = "supernet"
+    """supernet: subnets of the supernet are evaluated on the fit images. table: a table of yours says what they score;
+    data and supernet are not read then (docs/how-to/tables.md)."""
+    table: AccuracyTableConfig | None = None
+    """For source: table, which needs one, and for no other."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """cpu; cuda: a GPU for each job; auto: a GPU where a job sees one. Changing it evaluates nothing again: results are
     equal but for rounding ties, and every row says what computed it."""

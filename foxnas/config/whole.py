@@ -13,11 +13,12 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from foxnas.accuracy.config import DevicedEvaluationConfig
 from foxnas.config.names import check_names
 from foxnas.config.reading import read_layer, refuse
+from foxnas.config.tables import check_left_out, check_table_sections
 from foxnas.device.config import DeviceConfig
 from foxnas.device.npu import FIGURES
 from foxnas.errors import FoxnasError
@@ -35,14 +36,26 @@ from foxnas.supernet.finishing_config import FinishingConfig
 from foxnas.verdict.config import BaselinesConfig, ValidationConfig, VerificationConfig
 
 
+def _needs_images(schema: dict[str, Any]) -> None:
+    """Have a JSON schema ask for data and supernet only where accuracies are not of a table."""
+    source = {"required": ["source"], "properties": {"source": {"const": "table"}}}
+    schema["required"] = [key for key in schema["required"] if key not in ("data", "supernet")]
+    schema["if"] = {"required": ["accuracy"], "properties": {"accuracy": source}}
+    schema["else"] = {"required": ["data", "supernet"]}
+
+
 class Config(Section):
     """The whole configuration."""
+
+    model_config = ConfigDict(json_schema_extra=_needs_images)
 
     space: DeclaredSpace
     """A shipped space's name, the path of a file like those in foxnas/space/shipped/, or the keys below; where `base`
     is such a name or path, the keys that are left out are that space's."""
-    data: DataConfig
-    supernet: SupernetConfig
+    data: DataConfig | None
+    """The images; may be left out, or null, where accuracy.source is table."""
+    supernet: SupernetConfig | None
+    """Where the supernet comes from; likewise."""
     sampling: SamplingConfig = SamplingConfig()
     accuracy: DevicedEvaluationConfig = DevicedEvaluationConfig()
     devices: Annotated[list[DeviceConfig], Field(min_length=1)]
@@ -66,6 +79,13 @@ class Config(Section):
         if repeated := {n for n in names if names.count(n) > 1}:
             raise FoxnasError(f"{sorted(repeated)[0]} is listed twice; remove one")
         return budgets
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_its_source(cls, given: Any) -> Any:
+        accuracy = given.get("accuracy") if isinstance(given, dict) else None
+        of_a_table = isinstance(accuracy, Mapping) and accuracy.get("source") == "table"
+        return {"data": None, "supernet": None, **given} if of_a_table else given
 
     @model_validator(mode="after")
     def _consistent(self) -> Config:
@@ -113,20 +133,30 @@ class Config(Section):
                     f"predictors.further_targets.{i}.column is {target.column}, which is measured on a device, and "
                     f"{estimated[0]} is an ethos-u device, of which nothing is; known are {', '.join(FIGURES)}"
                 )
-        for key, images in (
-            ("accuracy.recalibration_images", self.accuracy.recalibration_images),
-            ("export.calibration_images", self.export.calibration_images),
-        ):
-            if images > self.data.splits.train:
-                raise FoxnasError(
-                    f"{key} is {images}, but the train split has {self.data.splits.train}; lower the first"
-                )
         if self.search.objective.accuracy_floor is not None and self.predictors.accuracy_target != "top1":
             raise FoxnasError(
                 f"search.objective.accuracy_floor is of top-1, but predictors.accuracy_target is "
                 f"{self.predictors.accuracy_target}; write top1"
             )
-        finishing, images = self.finishing, self.data.splits.train
+        check_table_sections(self.accuracy, self.devices)
+        if not self.verifies:
+            check_left_out(self.predictors, self.finishing, self.rivals)
+        elif self.data is None or self.supernet is None:
+            key = "data" if self.data is None else "supernet"
+            raise FoxnasError(f"{key} is null, but accuracy.source is {self.accuracy.source}; write a section")
+        else:
+            self._check_images(self.data, self.supernet)
+        return self
+
+    def _check_images(self, data: DataConfig, supernet: SupernetConfig) -> None:
+        """Raise FoxnasError where splits, trainings and rivals contradict each other."""
+        for key, images in (
+            ("accuracy.recalibration_images", self.accuracy.recalibration_images),
+            ("export.calibration_images", self.export.calibration_images),
+        ):
+            if images > data.splits.train:
+                raise FoxnasError(f"{key} is {images}, but the train split has {data.splits.train}; lower the first")
+        finishing, images = self.finishing, data.splits.train
         if finishing.on and finishing.batch_size > images:
             raise FoxnasError(
                 f"finishing.batch_size is {finishing.batch_size}, but the train split has {images} images; lower the "
@@ -137,22 +167,26 @@ class Config(Section):
                 f"finishing.quantisation_aware_epochs is {finishing.quantisation_aware_epochs}, but export.with is "
                 f"{self.export.with_}, whose scales are not known beforehand; write export: {{with: foxnas}}, or 0"
             )
-        if self.supernet.trained:
-            if self.supernet.training.batch_size > self.data.splits.train:
+        if supernet.trained:
+            if supernet.training.batch_size > data.splits.train:
                 raise FoxnasError(
-                    f"supernet.training.batch_size is {self.supernet.training.batch_size}, but the train split has "
-                    f"{self.data.splits.train} images; lower the first"
+                    f"supernet.training.batch_size is {supernet.training.batch_size}, but the train split has "
+                    f"{data.splits.train} images; lower the first"
                 )
             knobs = ("kernel_sizes", "expansion_ratios", "depths")
-            for i, phase in enumerate(self.supernet.training.phases):
+            for i, phase in enumerate(supernet.training.phases):
                 for knob in knobs:
                     if extra := set(getattr(phase, knob)) - set(getattr(self.space, knob)):
                         raise FoxnasError(
                             f"supernet.training.phases.{i}.{knob} has {sorted(extra)[0]}, which space.{knob} "
                             f"{list(getattr(self.space, knob))} has not"
                         )
-        self.rivals.check(self.space, self.supernet.training, self.data.splits.train)
-        return self
+        self.rivals.check(self.space, supernet.training, data.splits.train)
+
+    @property
+    def verifies(self) -> bool:
+        """Whether candidates are exported, measured and deployed: not where tables of the user's are all there is."""
+        return self.accuracy.source != "table"
 
     def device(self, name: str) -> DeviceConfig:
         """Return the device of a name."""

@@ -10,8 +10,9 @@ from foxnas.device.npu import NpuConfig
 from foxnas.device.protocol import Protocol, TorchOptions
 from foxnas.settings.limits import Count, Name
 from foxnas.settings.section import HostPath, Section
+from foxnas.tables.config import LatencyTableConfig
 
-Kind = Literal["tflite", "edgetpu", "torch", "ethos-u"]
+Kind = Literal["tflite", "edgetpu", "torch", "ethos-u", "table"]
 
 
 class SshConfig(Section):
@@ -106,7 +107,7 @@ class DeviceConfig(Section):
     """Names its files."""
     kind: Kind
     """What runs the models there. tflite: LiteRT or tflite-runtime, whichever it has. ethos-u: nothing; latency is the
-    estimate of Arm's compiler."""
+    estimate of Arm's compiler. table: nothing; latencies are those of a table of yours."""
     ssh: SshConfig | None = None
     """The way to it. null: this machine itself; while it measures, nothing else of the workflow runs."""
     patience: PatienceConfig = PatienceConfig()
@@ -120,8 +121,11 @@ class DeviceConfig(Section):
     """For a torch device, which has a section with its defaults when this is left out, and for no other."""
     npu: NpuConfig | None = None
     """For an ethos-u device, which needs one, and for no other."""
+    table: LatencyTableConfig | None = None
+    """For a table device, which needs one, and for no other."""
     protocol: Protocol = Protocol()
-    """Of an ethos-u device only `xnnpack` counts: by it this host's runtime answers for the int8 file's accuracy."""
+    """Of an ethos-u device only `xnnpack` counts: by it this host's runtime answers for the int8 file's accuracy. Of a
+    table device nothing does."""
 
     @model_validator(mode="before")
     @classmethod

@@ -114,6 +114,24 @@ def settings(**leaves: Any) -> str:
     return canonical(leaves)
 
 
+def accuracy_files(config: Config) -> list[str]:
+    """Return the user's tables of accuracies: as they stand, unless only the workflow's folder has such files."""
+    assert config.accuracy.table
+    return [_given(Path(file)) for file in config.accuracy.table.files(config.space.image_sizes)]
+
+
+def latency_files(config: Config, device: str) -> list[str]:
+    """Return the user's tables of a table device's latencies, likewise."""
+    table = config.device(device).table
+    assert table
+    return [_given(Path(file)) for file in table.files(config.space.image_sizes)]
+
+
+def of_tables(config: Config) -> dict[str, bool]:
+    """Return the leaf of the search by which accuracies and latencies may be of other subnets; none of a run's own."""
+    return {} if config.verifies else {"shared": True}
+
+
 def own_tables(config: Config, wildcards: Any, sizes: Sequence[int]) -> list[str]:
     """Return the user's own tables of a further target; nothing where it is a column of the latency tables."""
     own = config.predictors.further(wildcards.target).table is not None
@@ -151,6 +169,7 @@ def target_tables(config: Config, wildcards: Any, sizes: Sequence[int]) -> list[
 
 def checkpoint(config: Config) -> str:
     """Return the given checkpoint's path: as it stands, unless only the workflow's folder has such a file."""
+    assert config.supernet
     assert config.supernet.checkpoint
     return _given(Path(config.supernet.checkpoint))
 
@@ -160,6 +179,7 @@ def donor(config: Config) -> dict[str, str]:
 
     Raises FoxnasError when its weights are not installed.
     """
+    assert config.supernet
     if config.supernet.source != "pretrained":
         return {}
     assert config.supernet.donor
@@ -188,6 +208,7 @@ def calibration_images(config: Config) -> int:
 
 def prepared_mb(config: Config) -> int:
     """Return the megabytes of all images of all sizes."""
+    assert config.data
     splits = config.data.splits
     images = calibration_images(config) + splits.fit + splits.verify + splits.test
     pixels = sum(size * size for size in config.space.image_sizes)

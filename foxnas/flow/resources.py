@@ -47,7 +47,8 @@ def machine(device: DeviceConfig) -> str:
 
 def machines(config: Config) -> dict[str, int]:
     """Return the capacity of every device's machine: `SHARES` for this machine, 1 for others."""
-    timed = [device for device in config.devices if device.kind != "ethos-u"]  # of which the model alone is here
+    # Of an Ethos-U its model alone is here, of a table nothing.
+    timed = [device for device in config.devices if device.kind not in ("ethos-u", "table")]
     return {name: SHARES if name == THIS_MACHINE else 1 for name in sorted(set(map(machine, timed)))}
 
 

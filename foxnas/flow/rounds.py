@@ -15,13 +15,16 @@ _SEARCH = "results/{space}/search/{device}/{budget}"
 
 
 def names(config: Config) -> list[str]:
-    """Return the rounds of search, as they name folders; a loop would be a cycle to Snakemake, so they are unrolled."""
-    return [_round(number) for number in range(1, config.refinement.rounds + 1)]
+    """Return the rounds of search, as they name folders; a loop would be a cycle to Snakemake, so they are unrolled.
+
+    Where no candidate is measured there is one.
+    """
+    return [_round(number) for number in range(1, (config.refinement.rounds if config.verifies else 1) + 1)]
 
 
 def twists(config: Config) -> list[str]:
     """Return the folder of the last batch of candidates, single-knob moves, or nothing when none is to be tried."""
-    return ["twist"] if config.refinement.twists else []
+    return ["twist"] if config.refinement.twists and config.verifies else []
 
 
 def finished(config: Config) -> list[str]:

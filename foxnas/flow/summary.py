@@ -24,13 +24,14 @@ from foxnas.files.tables import replacing, row_count
 from foxnas.flow import snakemake_private
 from foxnas.flow.params import SHARD_SIZE
 from foxnas.flow.snakemake_private import Job, logger
-from foxnas.flow.verdicts import UNKNOWN, Row, broken_promises, deployed_models
+from foxnas.flow.verdicts import UNKNOWN, Row, broken_promises, deployed_models, proposed_architectures
+from foxnas.verdict.proposals import BASIS
 
 #: Where the last summary is kept, whole.
 SUMMARY = Path("results/logs/summary.txt")
 
 #: What a summary reads whole, by rule.
-READ = {"judge_model": "validation", "export_candidates": "table"}
+READ = {"judge_model": "validation", "export_candidates": "table", "propose_architectures": "proposals"}
 
 #: Deployed models on the terminal.
 MODELS_SHOWN = 20
@@ -217,6 +218,9 @@ def summary(jobs: Sequence[Job], wall_s: float, began: str = "", at_most: int | 
         parts.append(_table(header, [row for _, row in shown], right=(1, 2, 3)))
         if len(shown) < len(models):
             parts[-1] += f"\n  ... and {len(models) - len(shown)} more"
+    if proposals := proposed_architectures(jobs)[:at_most]:
+        heading = (BASIS, "limit", "latency (95% interval)", "top-1 (95% interval)", "architecture")
+        parts.append(_table(heading, proposals, right=(1, 2, 3)))
     places = [f"  page     {job.place('page')}" for job in jobs if "page" in job.output]
     if kept:
         places.append(f"  summary  {kept}")

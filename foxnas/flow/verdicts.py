@@ -47,6 +47,29 @@ def deployed_models(jobs: Iterable[Job]) -> list[tuple[bool, Row]]:
     return sorted(rows, key=lambda row: row[0])
 
 
+def proposed_architectures(jobs: Iterable[Job]) -> list[Row]:
+    """Return a row per budget of a run on tables of the user's, where nothing is deployed."""
+    rows: list[Row] = []
+    for job in jobs:
+        if job.rule == "propose_architectures":
+            for one in _read(job.output["proposals"]).get("budgets", ()):
+                arch = one["proposed"]
+                rows.append(
+                    (
+                        f"{one['budget']} on {job.wildcards['device']}",
+                        f"{one['budget_ms']:.4g} ms",
+                        _interval(arch, "latency_ms", "latency_lower_ms", "latency_upper_ms", ".4g") + " ms",
+                        _interval(arch, "accuracy", "accuracy_lower", "accuracy_upper", ".2f") + "%",
+                        arch["arch"],
+                    )
+                )
+    return rows
+
+
+def _interval(found: dict[str, Any], mean: str, lower: str, upper: str, form: str) -> str:
+    return f"{found[mean]:{form}} ({found[lower]:{form}} to {found[upper]:{form}})"
+
+
 def _model(device: str, budget: str, file: str, validation: str | None) -> tuple[bool, Row]:
     name = f"{budget} on {device}"
     found = _read(validation)

@@ -76,26 +76,32 @@ class Fits:
 
 
 @dataclass(frozen=True, eq=False)
-class BudgetRun:
-    """One search and what came of it."""
+class SearchRun:
+    """One search: what the predictors say."""
 
     name: str
     budget_ms: float
     candidates: pd.DataFrame
     """What the predictors say of each candidate."""
-    verified: pd.DataFrame
-    """What was measured of each candidate: verify split, exported file on the device."""
     trace: pd.DataFrame
     """Traces of all rounds, named by `round`."""
     frontier: pd.DataFrame
     """Frontier of the last round."""
     certificates: Sequence[Mapping[str, Any]]
+    made_by: Mapping[str, MadeBy]
+
+
+@dataclass(frozen=True, eq=False)
+class BudgetRun(SearchRun):
+    """One search and what came of it."""
+
+    verified: pd.DataFrame
+    """What was measured of each candidate: verify split, exported file on the device."""
     twist: Mapping[str, Any] | None
     """The single-knob moves away from the best candidate of the rounds; None when none was to be tried."""
     winner: Mapping[str, Any]
     validation: Mapping[str, Any]
     model: Path
-    made_by: Mapping[str, MadeBy]
     finishing: Mapping[str, Any] | None = None
     """What came of training the best candidate on its own; None when that was not asked for, or none was verified."""
 
@@ -121,19 +127,31 @@ class BudgetRun:
 
 
 @dataclass(frozen=True, eq=False)
-class DeviceRun:
-    """Everything that depends on one device."""
+class SearchedDevice:
+    """What was searched for on one device."""
 
     name: str
     subnets: pd.DataFrame
-    """Every measured subnet: both accuracies (fit split, float), latency and its quality, `usable`."""
+    """Every measured subnet: accuracies (fit split, float), latency, `usable`."""
     latency: Mapping[int, Fits]
     further: Mapping[str, Mapping[int, Fits]]
     """Fits of further targets, by name."""
-    budgets: tuple[BudgetRun, ...]
-    baselines: Mapping[str, Any]
+    budgets: Sequence[SearchRun]
     made_by: Mapping[int, Sequence[MadeBy]]
     """By image size, what made each shard of the latencies."""
+
+    @property
+    def latency_name(self) -> str:
+        """How its latencies are called."""
+        return "latency"
+
+
+@dataclass(frozen=True, eq=False)
+class DeviceRun(SearchedDevice):
+    """Everything that depends on one device; `subnets` has the quality of the timings, too."""
+
+    budgets: tuple[BudgetRun, ...]
+    baselines: Mapping[str, Any]
     rivals: Mapping[str, Any] | None = None
     """Off-the-shelf networks beside the deployed models; None where none were asked for."""
     compiled: pd.DataFrame | None = None
@@ -148,14 +166,13 @@ class DeviceRun:
 
 
 @dataclass(frozen=True, eq=False)
-class Run:
-    """A finished run."""
+class FittedSpace:
+    """What all devices have in common."""
 
     space: SearchSpace
     sizes: tuple[int, ...]
-    fit_images: int
     accuracy: Mapping[int, Fits]
-    devices: tuple[DeviceRun, ...]
+    devices: Sequence[SearchedDevice]
 
     @property
     def searched_for(self) -> str:
@@ -168,6 +185,14 @@ class Run:
         Columns are the prediction and the ends of its 95% prediction interval.
         """
         return predict_each({size: fits.of_target("top1") for size, fits in self.accuracy.items()}, archs)
+
+
+@dataclass(frozen=True, eq=False)
+class Run(FittedSpace):
+    """A finished run."""
+
+    devices: tuple[DeviceRun, ...]
+    fit_images: int
 
 
 def predict_each(predictors: Mapping[int, Predictor], archs: Sequence[Arch]) -> np.ndarray:
@@ -185,17 +210,17 @@ def read_run(files: PageFiles) -> Run:
     found = tuple(_device(files, device) for device in files.devices)
     first = files.searched(files.devices[0], files.budgets[0])[files.rounds[0]]
     return Run(
-        space=_space(first["candidates"]),
+        space=space_of(first["candidates"]),
         sizes=tuple(files.sizes),
         fit_images=int(found[0].subnets["images"].max()),
-        accuracy=_fits_of(files, "accuracy"),
+        accuracy=fits_of(files, "accuracy"),
         devices=found,
     )
 
 
 def _device(files: PageFiles, device: str) -> DeviceRun:
     tables = files.latency(device)
-    first, latency = read_table(tables[files.sizes[0]]), _fits_of(files, f"latency-{device}")
+    first, latency = read_table(tables[files.sizes[0]]), fits_of(files, f"latency-{device}")
     estimated = npu.FIGURES[0] in first
     columns = [
         "latency_ms", "mad_ms", "attempts", "disagreement_percent", "drift_percent", "usable", "reason",
@@ -206,42 +231,47 @@ def _device(files: PageFiles, device: str) -> DeviceRun:
         name=device,
         subnets=both_measured(accuracies, list(tables.values()), [*TARGETS.values(), "images"], columns),
         latency={size: _named(fits, ESTIMATED) for size, fits in latency.items()} if estimated else latency,
-        further={name: _fits_of(files, f"{name}-{device}") for name in files.further_targets},
+        further={name: fits_of(files, f"{name}-{device}") for name in files.further_targets},
         budgets=tuple(_budget(files, device, budget) for budget in files.budgets),
         baselines=read_json(files.baselines(device), _BASELINES),
-        made_by={size: _shards(read_provenance(table)) for size, table in tables.items()},
+        made_by={size: shards_of(read_provenance(table)) for size, table in tables.items()},
         rivals=read_json(files.rivals(device), _RIVALS) if device in files.with_rivals else None,
         compiled=pool(list(tables.values()), FIGURES) if FIGURES[0] in first else None,
         vela=pool(list(tables.values()), npu.FIGURES) if estimated else None,
     )
 
 
-def _budget(files: PageFiles, device: str, budget: str) -> BudgetRun:
-    search, rounds = files.search(device, budget), files.searched(device, budget)
-    limit = read_json(search["budget"], ("name", "budget_ms", "made_by"))
-    decision = read_json(search["winner"], _DECISION)
+def read_search(files: PageFiles, device: str, budget: str, candidates: Path) -> SearchRun:
+    """Read one search, with a table of its candidates. Raises FoxnasError like `read_run`."""
+    rounds = files.searched(device, budget)
+    limit = read_json(files.search(device, budget)["budget"], ("name", "budget_ms", "made_by"))
     searched = {name: read_json(one["certificate"], ("certificates", "made_by")) for name, one in rounds.items()}
     traces = [read_table(one["trace"], _TRACE).assign(round=name) for name, one in rounds.items()]
-    validation = complete(read_json(search["validation"], _VALIDATION))
     last = files.rounds[-1]
-    return BudgetRun(
+    return SearchRun(
         name=limit["name"],
         budget_ms=float(limit["budget_ms"]),
-        candidates=read_table(search["candidates"], [*_CANDIDATE, *_INTERVALS]),
-        verified=pd.DataFrame(decision["candidates"]),
+        candidates=read_table(candidates, [*_CANDIDATE, *_INTERVALS]),
         trace=pd.concat(traces, ignore_index=True),
         frontier=read_table(rounds[last]["frontier"], [*_CANDIDATE, *_INTERVALS]),
         certificates=[{"round": name, **one} for name, found in searched.items() for one in found["certificates"]],
+        made_by={"budget": limit["made_by"], "search": searched[last]["made_by"]},
+    )
+
+
+def _budget(files: PageFiles, device: str, budget: str) -> BudgetRun:
+    search = files.search(device, budget)
+    run = read_search(files, device, budget, search["candidates"])
+    decision = read_json(search["winner"], _DECISION)
+    validation = complete(read_json(search["validation"], _VALIDATION))
+    made_by = {**run.made_by, "winner": decision["made_by"], "validation": validation["made_by"]}
+    return BudgetRun(
+        **{**vars(run), "made_by": made_by},
+        verified=pd.DataFrame(decision["candidates"]),
         twist=read_json(search["moves"], _MOVES) if "moves" in search else None,
         winner=decision["winner"],
         validation=validation,
         model=files.model(device, budget),
-        made_by={
-            "budget": limit["made_by"],
-            "search": searched[last]["made_by"],
-            "winner": decision["made_by"],
-            "validation": validation["made_by"],
-        },
         finishing=decision.get("finishing"),
     )
 
@@ -251,7 +281,8 @@ def _named(fits: Fits, target: str) -> Fits:
     return replace(fits, predictors={form: replace(one, target=target) for form, one in fits.predictors.items()})
 
 
-def _fits_of(files: PageFiles, name: str) -> dict[int, Fits]:
+def fits_of(files: PageFiles, name: str) -> dict[int, Fits]:
+    """Read the regressions of every image size. Raises FoxnasError like `read_run`."""
     return {size: _fits(path) for size, path in files.fits(name).items()}
 
 
@@ -266,7 +297,8 @@ def _fits(path: Path) -> Fits:
     return Fits(value["chosen"], predictors, value.get("ceilings", {}), int(value.get("flagged", 0)), value["made_by"])
 
 
-def _space(candidates: Path) -> SearchSpace:
+def space_of(candidates: Path) -> SearchSpace:
+    """Return the space that a table of candidates was searched in. Raises FoxnasError like `read_run`."""
     made_by = read_provenance(candidates)
     try:
         return SearchSpace.from_record(made_by["settings"]["space"])
@@ -274,5 +306,6 @@ def _space(candidates: Path) -> SearchSpace:
         raise FoxnasError(f"{candidates}: does not say of which space it is; delete it and run again") from error
 
 
-def _shards(made_by: MadeBy) -> Sequence[MadeBy]:
+def shards_of(made_by: MadeBy) -> Sequence[MadeBy]:
+    """Return what made each shard of a table."""
     return made_by.get("shards") or [made_by]

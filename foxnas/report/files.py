@@ -27,6 +27,8 @@ class PageFiles:
         Names of what else was fitted.
     with_rivals
         Devices on which off-the-shelf networks were timed beside the deployed models.
+    verified
+        Whether candidates were measured and deployed; else, of tables of the user's, architectures were proposed.
     """
 
     results: Path
@@ -37,6 +39,7 @@ class PageFiles:
     batches: Sequence[str]
     further_targets: Sequence[str] = ()
     with_rivals: Sequence[str] = ()
+    verified: bool = True
 
     @property
     def folder(self) -> Path:
@@ -68,9 +71,15 @@ class PageFiles:
         """Return what off-the-shelf networks came to beside the deployed models."""
         return self.folder / "rivals" / device / "rivals.json"
 
+    def proposals(self, device: str) -> Path:
+        """Return what is proposed where nothing was verified."""
+        return self.folder / "search" / device / "proposals.json"
+
     def search(self, device: str, budget: str) -> dict[str, Path]:
-        """Return the files of a search, by name: of all rounds together, and of the verdict."""
+        """Return the files of a search, by name: of all rounds together, and of the verdict, where there is one."""
         search = self.folder / "search" / device / budget
+        if not self.verified:
+            return {"budget": search / "budget.json"}
         return {
             "budget": search / "budget.json",
             "candidates": search / "candidates.csv",
@@ -100,7 +109,8 @@ class PageFiles:
             "fits": [path for name in fits for path in self.fits(name).values()],
             "searches": [path for one in searches for path in self.search(*one).values()],
             "rounds": [path for one in searches for files in self.searched(*one).values() for path in files.values()],
-            "baselines": map(self.baselines, self.devices),
+            "baselines": map(self.baselines, self.devices) if self.verified else (),
+            "proposals": () if self.verified else map(self.proposals, self.devices),
             "rivals": map(self.rivals, self.with_rivals),
         }
         return {name: list(map(str, paths)) for name, paths in groups.items()}

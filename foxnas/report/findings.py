@@ -8,10 +8,11 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from foxnas.report.data import DeviceRun, Fits, Run
+from foxnas.report.data import DeviceRun, Fits, FittedSpace, Run, SearchedDevice
 from foxnas.report.effects import KNOBS, knob_effects
 from foxnas.report.leads import Lead
 from foxnas.report.numbers import decimals, milliseconds, r2, signed, significant
+from foxnas.report.proposed import TableDevice, TablesRun
 from foxnas.report.targets import DIFFERENCE_UNITS, TARGET_NAMES
 
 
@@ -26,7 +27,30 @@ def findings(run: Run, device: DeviceRun, found: list[Lead]) -> list[str]:
         _predictors(run, device),
         _knobs(run.accuracy, TARGET_NAMES[run.searched_for]),
         _knobs(device.latency, device.latency_name),
-        _searches(device),
+        f"{_searches(device)}; which predictions to believe was then decided by "
+        f"{'measuring' if device.vela is None else 'compiling'}."
+        if _proven(device)
+        else _UNPROVEN,
+    ]
+
+
+def of_proposals(run: TablesRun, device: TableDevice) -> list[str]:
+    """Return the sentences for one device of a run on tables of the user's."""
+    top1, latency = (sum(map(len, by_size.values())) for by_size in (run.top1_percent, device.latencies_ms))
+    each = [
+        f"{one.proposed['accuracy']:.2f}% top-1 in {milliseconds(one.proposed['latency_ms'])} ms (budget {one.name}: "
+        f"{milliseconds(one.budget_ms)} ms)"
+        for one in device.budgets
+    ]
+    return [
+        f"Accuracies of {top1:,} architectures and latencies of {latency:,} are those of the tables that were brought; "
+        f"{len(device.subnets):,} architectures are in both. Everything else here is predicted, not measured: no model "
+        "was exported, no candidate was measured on images or on a device, and nothing was validated.",
+        f"Proposed, by predictions: {'; '.join(each)}.",
+        _predictors(run, device),
+        _knobs(run.accuracy, TARGET_NAMES[run.searched_for]),
+        _knobs(device.latency, device.latency_name),
+        f"{_searches(device)}." if _proven(device) else _UNPROVEN,
     ]
 
 
@@ -110,7 +134,7 @@ def _baselines(device: DeviceRun, found: list[Lead]) -> str:
     return f"Averaged over the budgets, the lead in float top-1 on the test split is {said}.{behind}"
 
 
-def _predictors(run: Run, device: DeviceRun) -> str:
+def _predictors(run: FittedSpace, device: SearchedDevice) -> str:
     parts = []
     for name, fits in ((TARGET_NAMES[run.searched_for], run.accuracy), (device.latency_name, device.latency)):
         qualities = [fit.predictor.quality for fit in fits.values() if fit.predictor.quality]
@@ -143,19 +167,23 @@ def _knobs(fits: Mapping[int, Fits], target: str) -> str:
     return f"What moves {target} most, from the smallest to the largest choice and as a mean over the sizes: {said}."
 
 
-def _searches(device: DeviceRun) -> str:
-    gaps = [one["gap"] for budget in device.budgets for one in budget.certificates if one["gap"] is not None]
-    if not gaps:
-        return "The goal is a function of your own, so how far from its optimum the searches ended is not known."
+#: Where the goal is no sum of predictions.
+_UNPROVEN = "The goal is a function of your own, so how far from its optimum the searches ended is not known."
+
+
+def _proven(device: SearchedDevice) -> list[float]:
+    """Return the gaps that are known."""
+    return [one["gap"] for budget in device.budgets for one in budget.certificates if one["gap"] is not None]
+
+
+def _searches(device: SearchedDevice) -> str:
+    gaps = _proven(device)
     exact = sum(gap < 1e-9 for gap in gaps)
     farthest = f"up to {significant(max(gaps), 2)} points below"
     if not exact:
-        ended = f"The {len(gaps)} searches ended {farthest} the proven optimum of the predictors"
-    else:
-        ended = f"{_of(exact, len(gaps))} searches ended exactly at the proven optimum of the predictors"
-        ended += "" if exact == len(gaps) else f", the rest {farthest} it"
-    decided = "measuring" if device.vela is None else "compiling"
-    return f"{ended}; which predictions to believe was then decided by {decided}."
+        return f"The {len(gaps)} searches ended {farthest} the proven optimum of the predictors"
+    ended = f"{_of(exact, len(gaps))} searches ended exactly at the proven optimum of the predictors"
+    return ended + ("" if exact == len(gaps) else f", the rest {farthest} it")
 
 
 def _of(some: int, everything: int) -> str:

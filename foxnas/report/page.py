@@ -16,17 +16,20 @@ from foxnas.predictor.forms import FORMS
 from foxnas.report import fits as fitted
 from foxnas.report import provenance
 from foxnas.report.architecture import draw_architecture
-from foxnas.report.data import BudgetRun, DeviceRun, Run, read_run
+from foxnas.report.data import BudgetRun, DeviceRun, FittedSpace, Run, read_run
 from foxnas.report.files import PageFiles
-from foxnas.report.findings import findings
+from foxnas.report.findings import findings, of_proposals
 from foxnas.report.holdings import holdings
 from foxnas.report.leads import RIVALS, leads
 from foxnas.report.plane import draw_close_up, draw_plane
+from foxnas.report.proposals import best_brought, brought, draw_proposals
+from foxnas.report.proposed import TableDevice, TablesRun, read_tables_run
 from foxnas.report.rendering import render
 from foxnas.report.rivals import rival_rows
 from foxnas.report.targets import TARGET_NAMES, name_of
 from foxnas.report.traces import draw_trace
 from foxnas.report.twists import describe_twist
+from foxnas.verdict.proposals import BASIS
 
 #: Share of the colour map that image sizes take on a light and on a dark page: its ends would vanish.
 _LIGHT, _DARK = (0.0, 0.86), (0.28, 1.0)
@@ -52,8 +55,14 @@ class Section:
 def write_page(files: PageFiles, page: Path, made_by: Mapping[str, Any] | None = None) -> None:
     """Write the page, one HTML file that loads nothing; its links to the deployed models are relative to it.
 
+    A run on tables of the user's ends with proposals, which the page then shows.
+
     Raises FoxnasError when a file is missing, damaged or of another version; it is named.
     """
+    (_write_models if files.verified else _write_proposals)(files, page, made_by)
+
+
+def _write_models(files: PageFiles, page: Path, made_by: Mapping[str, Any] | None) -> None:
     run = read_run(files)
     render(
         page,
@@ -62,13 +71,60 @@ def write_page(files: PageFiles, page: Path, made_by: Mapping[str, Any] | None =
         run=run,
         count=run.space.count(),
         devices=[_device(run, device, page) for device in run.devices],
-        colours=_colours(len(run.sizes)),
-        versions=provenance.versions(run),
-        artefacts=provenance.artefacts(run),
         rivals=RIVALS,
-        target_names=TARGET_NAMES,
-        forms=FORMS,
+        **_common(run),
     )
+
+
+def _write_proposals(files: PageFiles, page: Path, made_by: Mapping[str, Any] | None) -> None:
+    run = read_tables_run(files)
+    render(
+        page,
+        "proposals.html.j2",
+        made_by,
+        run=run,
+        count=run.space.count(),
+        devices=[_table_device(run, device) for device in run.devices],
+        basis=BASIS,
+        **_common(run),
+    )
+
+
+def _common(run: FittedSpace) -> dict[str, Any]:
+    return {
+        "colours": _colours(len(run.sizes)),
+        "versions": provenance.versions(run),
+        "artefacts": provenance.artefacts(run),
+        "target_names": TARGET_NAMES,
+        "forms": FORMS,
+    }
+
+
+def _table_device(run: TablesRun, device: TableDevice) -> dict[str, Any]:
+    accuracy = f"{TARGET_NAMES[run.searched_for]}, %"
+    return {
+        "run": device,
+        "estimated": False,
+        "findings": of_proposals(run, device),
+        "budgets": [
+            {
+                "run": budget,
+                "architecture": draw_architecture(run.space, budget.arch),
+                "traces": [draw_trace(budget, certificate, accuracy) for certificate in budget.certificates],
+                "best": best_brought(device, budget),
+            }
+            for budget in device.budgets
+        ],
+        "plane": draw_proposals(run, device),
+        "sections": [
+            _section(run.accuracy, "top1"),
+            _section(device.latency, "latency"),
+            *(_section(fits, name, searched=False) for name, fits in device.further.items()),
+        ],
+        "links": fitted.link_rows(run.accuracy),
+        "holdings": [],
+        "brought": brought(run, device),
+    }
 
 
 def _device(run: Run, device: DeviceRun, page: Path) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import pandas as pd
 from markupsafe import Markup
 from numpy.typing import ArrayLike
 
-from foxnas.report.data import BudgetRun, DeviceRun, Run
+from foxnas.report.data import BudgetRun, DeviceRun, FittedSpace, Run, SearchedDevice, SearchRun
 from foxnas.report.rivals import curves
 from foxnas.report.svg import Chart, Margins
 from foxnas.space.arch import Arch
@@ -45,7 +45,7 @@ class Plane:
     """(class, name, count) of what can be switched on and off."""
 
 
-def frontier_of(run: Run, budget: BudgetRun) -> tuple[np.ndarray, np.ndarray]:
+def frontier_of(run: FittedSpace, budget: SearchRun) -> tuple[np.ndarray, np.ndarray]:
     """Return latency (ms) and top-1 (percent) of the frontier, both predicted.
 
     The frontier is that of the predictors the search used. When those maximise another accuracy than top-1,
@@ -59,17 +59,76 @@ def predicted_top1(run: Run, budget: BudgetRun) -> np.ndarray:
     return top1_of(run, budget.candidates)[:, 0]
 
 
-def top1_of(run: Run, table: pd.DataFrame) -> np.ndarray:
+def top1_of(run: FittedSpace, table: pd.DataFrame) -> np.ndarray:
     """Return the predicted top-1 (percent) of a table of predictions, with the ends of its interval: (rows, 3)."""
     if run.searched_for == "top1":
         return table[["accuracy", "accuracy_lower", "accuracy_upper"]].to_numpy(dtype=float)
     return run.top1_predicted([Arch.parse(text) for text in table["arch"]])
 
 
+class Layers:
+    """The plane's groups of points, each with what a pointer is told of it."""
+
+    def __init__(self, device: SearchedDevice, table: pd.DataFrame, all_ms: Sequence[float], all_top1: Any) -> None:
+        logarithmic = max(all_ms) / min(all_ms) > LOG_FROM_RATIO
+        self.chart = Chart(
+            1120, 600, all_ms, all_top1, y_label="top-1, %",
+            x_label=f"{device.latency_name} on {device.name}, ms{' (logarithmic)' if logarithmic else ''}",
+            title=f"Accuracy against {device.latency_name} of {len(table)} subnets on {device.name}",
+            log_x=logarithmic, margins=Margins(left=54, right=14, top=48, bottom=44), margin=0.025,
+        )  # fmt: skip
+        self.kinds: list[tuple[str, str, int]] = []
+        self._points: list[list[Any]] = []
+
+    def group(self, look: str, name: str, rows: Sequence[dict[str, Any]]) -> None:
+        """Begin a group; what is drawn up to `end` belongs to it."""
+        chart, number = self.chart, len(self.kinds)
+        chart.raw(f'<g class="kind" data-kind="{number}">')
+        for row in rows:
+            px, py = float(chart.x(row["latency_ms"])), float(chart.y(row["top1"]))
+            self._points.append([round(px, 1), round(py, 1), number, _short(row["latency_ms"]), _short(row["top1"]),
+                                 row["arch"], row.get("note", "")])  # fmt: skip
+        self.kinds.append((look, name, len(rows)))
+
+    def end(self) -> None:
+        """End a group."""
+        self.chart.raw("</g>")
+
+    def subnets(self, run: FittedSpace, table: pd.DataFrame) -> None:
+        """Draw every measured subnet, by image size, and those that a device flagged."""
+        usable, flagged = table[table["usable"]], table[~table["usable"]]
+        for i, size in enumerate(run.sizes):
+            dots = usable[usable["image_size"] == size]
+            self.group(f"s{i}", f"{size} px", rows_of(dots["latency_ms"], dots["top1_percent"], dots["arch"]))
+            self.chart.dots(dots["latency_ms"], dots["top1_percent"], f"subnet s{i}")
+            self.end()
+        if len(flagged):
+            latency_ms, top1 = flagged["latency_ms"], flagged["top1_percent"]
+            self.group("flagged", "flagged", rows_of(latency_ms, top1, flagged["arch"], flagged["reason"]))
+            self.chart.marks(latency_ms, top1, "flagged", "cross", 3)
+            self.end()
+
+    def frontier(self, run: FittedSpace, budget: SearchRun) -> None:
+        """Draw the predicted frontier with its interval."""
+        front_ms, front_top1 = frontier_of(run, budget)
+        self.group("frontier", "predicted frontier", rows_of(front_ms, front_top1, budget.frontier["arch"]))
+        # In steps: between two architectures of the frontier there is none.
+        self.chart.steps(front_ms, front_top1, "frontier")
+        _draw_interval(self.chart, run, budget)
+        self.end()
+
+    def plane(self, said: Sequence[str]) -> Plane:
+        """Return the figure; `said` is what is to be known of each group."""
+        self.chart.raw('<circle class="pointer" r="8" visibility="hidden"/>')
+        weights = [_WEIGHTS.get(look, 1.0) for look, _, _ in self.kinds]
+        named = [[name, what, weight] for (_, name, _), what, weight in zip(self.kinds, said, weights, strict=True)]
+        data = {"points": self._points, "kinds": named}
+        return Plane(self.chart.svg("plane", 10, 8), embedded(data), tuple(self.kinds))
+
+
 def draw_plane(run: Run, device: DeviceRun) -> Plane:
     """Draw everything of one device."""
     table = device.subnets[device.subnets["latency_ms"].notna()]
-    usable, flagged = table[table["usable"]], table[~table["usable"]]
     front_ms, front_top1 = frontier_of(run, device.budgets[0])
     validated = [budget.validation for budget in device.budgets]
     all_ms = [*table["latency_ms"], *front_ms, *(v["latency_upper_ms"] for v in validated)]
@@ -77,74 +136,41 @@ def draw_plane(run: Run, device: DeviceRun) -> Plane:
     networks = curves(device.rivals) if device.rivals else []
     all_ms += [point["latency_ms"] for network in networks for point in network.points]
     all_top1 += [point["test_top1_percent"] for network in networks for point in network.points]
-    logarithmic = max(all_ms) / min(all_ms) > LOG_FROM_RATIO
-    chart = Chart(
-        1120, 600, all_ms, all_top1, y_label="top-1, %",
-        x_label=f"{device.latency_name} on {device.name}, ms{' (logarithmic)' if logarithmic else ''}",
-        title=f"Accuracy against {device.latency_name} of {len(table)} subnets on {device.name}",
-        log_x=logarithmic, margins=Margins(left=54, right=14, top=48, bottom=44), margin=0.025,
-    )  # fmt: skip
-    points: list[list[Any]] = []
-    kinds: list[tuple[str, str, int]] = []
-
-    def group(look: str, name: str, rows: Sequence[dict[str, Any]], start: str = "") -> None:
-        chart.raw(f'<g class="kind" data-kind="{len(kinds)}">{start}')
-        for row in rows:
-            px, py = float(chart.x(row["latency_ms"])), float(chart.y(row["top1"]))
-            points.append([round(px, 1), round(py, 1), len(kinds), _short(row["latency_ms"]), _short(row["top1"]),
-                           row["arch"], row.get("note", "")])  # fmt: skip
-        kinds.append((look, name, len(rows)))
-
-    for i, size in enumerate(run.sizes):
-        dots = usable[usable["image_size"] == size]
-        group(f"s{i}", f"{size} px", _rows(dots["latency_ms"], dots["top1_percent"], dots["arch"]))
-        chart.dots(dots["latency_ms"], dots["top1_percent"], f"subnet s{i}")
-        chart.raw("</g>")
-    if len(flagged):
-        latency_ms, top1 = flagged["latency_ms"], flagged["top1_percent"]
-        group("flagged", "flagged", _rows(latency_ms, top1, flagged["arch"], flagged["reason"]))
-        chart.marks(latency_ms, top1, "flagged", "cross", 3)
-        chart.raw("</g>")
-    group("frontier", "predicted frontier", _rows(front_ms, front_top1, device.budgets[0].frontier["arch"]))
-    # In steps: between two architectures of the frontier there is none.
-    chart.steps(front_ms, front_top1, "frontier")
-    _draw_interval(chart, run, device.budgets[0])
-    chart.raw("</g>")
-    for budget in device.budgets:
-        chart.vertical(budget.budget_ms, "budget")
-    _name_budgets(chart, device)
+    layers = Layers(device, table, all_ms, all_top1)
+    chart = layers.chart
+    layers.subnets(run, table)
+    layers.frontier(run, device.budgets[0])
+    name_budgets(chart, device)
     tried = pd.concat([budget.verified.assign(budget=budget.name) for budget in device.budgets])
     notes = [f"budget {name}, from {source}" for name, source in zip(tried["budget"], tried["source"], strict=True)]
-    group(
-        "candidate", "verified candidates", _rows(tried["latency_ms"], tried["int8_top1_percent"], tried["arch"], notes)
+    layers.group(
+        "candidate",
+        "verified candidates",
+        rows_of(tried["latency_ms"], tried["int8_top1_percent"], tried["arch"], notes),
     )
     chart.marks(tried["latency_ms"], tried["int8_top1_percent"], "candidate", "diamond", 5)
-    chart.raw("</g>")
+    layers.end()
     for network in networks:
         sized = pd.DataFrame(network.points)
         titles = [f"{network.title} at {size} px" for size in sized["image_size"]]
-        group("rival", network.title, _rows(sized["latency_ms"], sized["test_top1_percent"], titles))
+        layers.group("rival", network.title, rows_of(sized["latency_ms"], sized["test_top1_percent"], titles))
         chart.line(sized["latency_ms"], sized["test_top1_percent"], "rival")
         chart.marks(sized["latency_ms"], sized["test_top1_percent"], "rival", "square", 4, titles)
-        chart.raw("</g>")
+        layers.end()
     last = pd.DataFrame([{**v, "name": b.name} for v, b in zip(validated, device.budgets, strict=True)])
     notes = [f"budget {row['name']}, at most {row['latency_upper_ms']:.4g} ms" for row in last.to_dict("records")]
-    rows = _rows(last["latency_median_ms"], last["int8_top1_percent"], last["arch"], notes)
-    group("deployed", "deployed models", rows)
+    rows = rows_of(last["latency_median_ms"], last["int8_top1_percent"], last["arch"], notes)
+    layers.group("deployed", "deployed models", rows)
     for v in validated:
         chart.line([v["latency_median_ms"], v["latency_upper_ms"]], [v["int8_top1_percent"]] * 2, "deployed")
     names = [f"deployed, {row['note']}: {row['arch']}" for row in rows]
     chart.marks([r["latency_ms"] for r in rows], [r["top1"] for r in rows], "deployed", "diamond", 8, names)
-    chart.raw("</g>")
-    chart.raw('<circle class="pointer" r="8" visibility="hidden"/>')
-    said = [_KINDS.get(look, _MEASURED) for look, _, _ in kinds]
+    layers.end()
+    said = [_KINDS.get(look, _MEASURED) for look, _, _ in layers.kinds]
     if device.vela is not None:
         said = [what.replace(" in new sessions", "").replace("file measured", "file estimated by Vela")
                 .replace("probe measured", "probe estimated by Vela") for what in said]  # fmt: skip
-    weights = [_WEIGHTS.get(look, 1.0) for look, _, _ in kinds]
-    named = [[name, what, weight] for (_, name, _), what, weight in zip(kinds, said, weights, strict=True)]
-    data = {"points": points, "kinds": named}
-    return Plane(chart.svg("plane", 10, 8), embedded(data), tuple(kinds))
+    return layers.plane(said)
 
 
 def draw_close_up(run: Run, device: DeviceRun, budget: BudgetRun) -> Markup:
@@ -190,7 +216,7 @@ def draw_close_up(run: Run, device: DeviceRun, budget: BudgetRun) -> Markup:
     return chart.svg("close-up", 5, 6)
 
 
-def _draw_interval(chart: Chart, run: Run, budget: BudgetRun) -> None:
+def _draw_interval(chart: Chart, run: FittedSpace, budget: SearchRun) -> None:
     """Draw the 95% prediction interval of the frontier's accuracy: where a measurement is to be expected."""
     for end in top1_of(run, budget.frontier)[:, 1:].T:
         chart.steps(budget.frontier["latency_ms"], end, "frontier-interval")
@@ -201,8 +227,10 @@ def embedded(value: Any) -> Markup:
     return Markup(json.dumps(value, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c"))
 
 
-def _name_budgets(chart: Chart, device: DeviceRun) -> None:
-    """Write each budget's name above its line, on a line of its own where the last name is too near."""
+def name_budgets(chart: Chart, device: SearchedDevice) -> None:
+    """Draw each budget's line, and its name above it, on a line of its own where the last name is too near."""
+    for budget in device.budgets:
+        chart.vertical(budget.budget_ms, "budget")
     free_from = [0.0, 0.0, 0.0]
     for budget in sorted(device.budgets, key=lambda budget: budget.budget_ms):
         at, words = float(chart.x(budget.budget_ms)), f"{budget.name}: {budget.budget_ms:.4g} ms"
@@ -213,7 +241,7 @@ def _name_budgets(chart: Chart, device: DeviceRun) -> None:
                    pixels=True)  # fmt: skip
 
 
-def _rows(
+def rows_of(
     latency_ms: ArrayLike, top1: ArrayLike, archs: Iterable[str], notes: Iterable[str] | None = None
 ) -> list[dict[str, Any]]:
     """Return what the pointer is told of each point of a group."""

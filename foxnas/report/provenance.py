@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from foxnas.files.identity import changes
-from foxnas.report.data import DeviceRun, MadeBy, Run
+from foxnas.report.data import DeviceRun, FittedSpace, MadeBy
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ def _different(device: DeviceRun, part: Callable[[MadeBy], Any]) -> list[Mapping
     return list({json.dumps(value, sort_keys=True): value for value in values if value}.values())
 
 
-def versions(run: Run) -> Mapping[str, str]:
+def versions(run: FittedSpace) -> Mapping[str, str]:
     """Return the version of every package; several, if artefacts were made with different ones."""
     found: dict[str, set[str]] = {}
     for made_by in _all(run):
@@ -128,7 +129,7 @@ def versions(run: Run) -> Mapping[str, str]:
     return {package: ", ".join(sorted(seen)) for package, seen in found.items()}
 
 
-def artefacts(run: Run) -> list[Artefact]:
+def artefacts(run: FittedSpace) -> list[Artefact]:
     """Return every different way in which an artefact of the run was made."""
     found: dict[tuple[str, str, str], None] = {}
     for made_by in _all(run):
@@ -140,13 +141,15 @@ def artefacts(run: Run) -> list[Artefact]:
 
 def _shareable(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return settings without what names somebody's machines and folders on them: a page is shared."""
-    device = settings.get("device")
+    device, given = settings.get("device"), settings.get("given")
+    if isinstance(given, Mapping):  # a table of the user's
+        return {**settings, "given": {**given, "file": Path(given["file"]).name}}
     if not isinstance(device, Mapping):
         return dict(settings)
     return {**settings, "device": {name: value for name, value in device.items() if name not in ("host", "python")}}
 
 
-def _all(run: Run) -> Iterator[MadeBy]:
+def _all(run: FittedSpace) -> Iterator[MadeBy]:
     for fits in run.accuracy.values():
         yield fits.made_by
     for device in run.devices:
@@ -156,4 +159,5 @@ def _all(run: Run) -> Iterator[MadeBy]:
             yield fits.made_by
         for budget in device.budgets:
             yield from budget.made_by.values()
-        yield device.baselines["made_by"]
+        if isinstance(device, DeviceRun):
+            yield device.baselines["made_by"]

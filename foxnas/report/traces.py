@@ -9,14 +9,14 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from foxnas.report.data import BudgetRun
+from foxnas.report.data import SearchRun
 from foxnas.report.svg import Chart, Margins
 
 #: Top and bottom, in pixels, of the strip above the plot that shows the temperature.
 _STRIP = (24.0, 46.0)
 
 
-def draw_trace(budget: BudgetRun, certificate: Mapping[str, Any], accuracy: str) -> Markup:
+def draw_trace(budget: SearchRun, certificate: Mapping[str, Any], accuracy: str) -> Markup:
     """Draw one run of the annealing: the objective over predictor calls, and the temperature above."""
     reserve = certificate["reserve_percent"]
     own = (budget.trace["reserve_percent"] == reserve) & (budget.trace["round"] == certificate["round"])

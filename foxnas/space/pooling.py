@@ -71,14 +71,18 @@ def pool(tables: Sequence[Path], columns: Sequence[str], rows: int | None = None
 
 
 def both_measured(
-    accuracy: Sequence[Path], latency: Sequence[Path], targets: Sequence[str], timings: Sequence[str]
+    accuracy: Sequence[Path],
+    latency: Sequence[Path],
+    targets: Sequence[str],
+    timings: Sequence[str],
+    shared: bool = False,
 ) -> pd.DataFrame:
-    """Return the subnets with these columns of both measurements.
+    """Return the subnets with these columns of both measurements; `shared`: only those that are in both.
 
-    Raises FoxnasError when the two sets of tables do not hold the same subnets.
+    Raises FoxnasError when the two sets of tables do not hold the same subnets, unless `shared`.
     """
     one, other = pool(accuracy, targets), pool(latency, timings)
-    if missing := set(one["id"]) ^ set(other["id"]):
+    if not shared and (missing := set(one["id"]) ^ set(other["id"])):
         raise FoxnasError(
             f"{accuracy[0]} and {latency[0]}: subnet {sorted(missing)[0]} is in one of the two measurements only; "
             "delete both folders' tables and run again"
@@ -86,7 +90,9 @@ def both_measured(
     return one.merge(other[["id", *timings]], on="id")
 
 
-def accuracy_and_latency(accuracy: Sequence[Path], latency: Sequence[Path], target: str) -> pd.DataFrame:
+def accuracy_and_latency(
+    accuracy: Sequence[Path], latency: Sequence[Path], target: str, shared: bool = False
+) -> pd.DataFrame:
     """Return the subnets of `both_measured` with a usable latency."""
-    both = both_measured(accuracy, latency, [target], ["latency_ms", "usable"])
+    both = both_measured(accuracy, latency, [target], ["latency_ms", "usable"], shared)
     return both[both["usable"]].drop(columns="usable").reset_index(drop=True)

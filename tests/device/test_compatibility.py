@@ -41,7 +41,7 @@ def test_device_environments_pin_what_the_project_pins():
 
 
 STAGES = {
-    "analysis": ("sampling", "predictors", "search", "strategies", "report"),
+    "analysis": ("sampling", "tables", "predictors", "search", "strategies", "report"),
     "training": ("data", "supernet", "accuracy"),
     "export": ("export", "validation"),
     "measuring": ("devices", "latency", "edgetpu", "ethosu"),

@@ -11,7 +11,7 @@ import pytest
 
 from foxnas.errors import FoxnasError
 from foxnas.files.tables import write_table
-from foxnas.space.pooling import gather, pool
+from foxnas.space.pooling import both_measured, gather, pool
 
 BOARD = {"board": "Raspberry Pi 4", "machine": "4f2a", "runtime_version": "2.3", "kernel": "6.1"}
 
@@ -73,3 +73,18 @@ def test_tables_of_two_settings_are_not_pooled(tmp_path: Path) -> None:
             assert list(pool([small, large], [])["image_size"]) == [16, 16, 24]
     with pytest.raises(FoxnasError, match=r"24.csv: was made with device.protocol.xnnpack true"):
         pool([small, large], [])
+
+
+def test_of_two_measurements_of_other_subnets_those_in_both_are_taken_if_that_is_meant(tmp_path: Path) -> None:
+    names = {"one": ["a", "b", "c"], "two": ["c", "d", "b"], "three": ["e"]}
+    tables = {}
+    for number, (name, ids) in enumerate(names.items()):
+        tables[name] = tmp_path / f"{name}.csv"
+        rows = {"id": ids, "arch": [f"r16_{one}" for one in ids], f"value{number}": range(len(ids))}
+        write_table(tables[name], pd.DataFrame(rows), {"script": "test"})
+    one, two, three = ([path] for path in tables.values())
+    found = both_measured(one, two, ["value0"], ["value1"], shared=True)
+    assert found[["id", "value0", "value1"]].to_dict("list") == {"id": ["b", "c"], "value0": [1, 2], "value1": [2, 0]}
+    assert both_measured(one, three, ["value0"], ["value2"], shared=True).empty
+    with pytest.raises(FoxnasError, match=r"subnet [ad] is in one of the two measurements only"):
+        both_measured(one, two, ["value0"], ["value1"])

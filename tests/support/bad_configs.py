@@ -63,7 +63,11 @@ VALUES: list[tuple[str, Any]] = [
     ("rivals", {"networks": [_SMALL], "image_sizes": [18]}), ("rivals", {"networks": [_SMALL], "image_sizes": []}),
     ("rivals", {"networks": [{**_SMALL, "name": "a b"}]}), ("rivals", {"networks": ["mobilenet-v2"], "epochs": 0}),
     ("finishing.epochs", -1), ("finishing.epoch", 3), ("finishing", {"epochs": 3, "batch_size": 10**6}),
-    ("finishing.distillation", 2),
+    ("finishing.distillation", 2), ("accuracy.source", "table"), ("accuracy.source", "tabel"),
+    ("accuracy", {"source": "table", "table": {"file": "mine.csv"}}), ("accuracy.table", {"file": "mine.csv"}),
+    ("accuracy", {"source": "table", "table": {"file": "mine.csv", "column": "top1_percent", "unit": "fraction"}}),
+    ("devices.0.kind", "table"), ("devices", [{"name": "pi", "kind": "table", "table": {"file": "mine.csv"}}]),
+    ("devices", [{"name": "pi", "kind": "table", "table": {"file": "{device}.csv"}}]), ("data", None),
 ]  # fmt: skip
 
 NAMES: list[tuple[str, Any]] = [

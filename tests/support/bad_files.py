@@ -32,6 +32,8 @@ from foxnas.search.goal import load_goal
 from foxnas.space.config import read_space
 from foxnas.supernet.checkpoint import load_supernet, save_supernet, take_checkpoint
 from foxnas.supernet.model import Supernet
+from foxnas.tables.config import AccuracyTableConfig
+from foxnas.tables.reading import read_measurements
 from tests.support.bad_configs import BadInput
 from tests.support.photographs import data_config
 
@@ -126,6 +128,29 @@ TABLES: list[tuple[str, Callable[[list[str]], str | bytes | None]]] = [
     ("all alike", lambda rows: "\n".join(["arch,energy_mj", *(f"{row.split(',')[0]},3" for row in rows)])),
 ]
 
+#: Tables of measurements in the place of ours: a subnet at 24 px, and its number twice.
+_ARCH = "r24_" + "_".join(["k3e4.k3e4"] * 5)
+_UNITS = ",".join(f"u{unit}_first,u{unit}_k3e4" for unit in range(1, 6))
+MEASUREMENTS: list[tuple[str, str | None]] = [
+    ("missing", None), ("empty", ""), ("another column", "arch,top1\n"), ("semicolons", "arch;top1_percent\n"),
+    ("a column twice", "arch,top1_percent,top1_percent\n"), ("no rows", "arch,top1_percent\n"),
+    ("no architectures", "model,top1_percent\nresnet50,71\n"),
+    ("a network that is none", "arch,top1_percent\nresnet50,71\n"),
+    ("another space's", "arch,top1_percent\nr24_k9e9,71\n"),
+    ("another image size", f"arch,top1_percent\n{_ARCH.replace('r24', 'r17')},71\n"),
+    ("a subnet twice", f"arch,top1_percent\n{_ARCH},71\n{_ARCH},72\n"),
+    ("no number", f"arch,top1_percent\n{_ARCH},n/a\n"), ("a percent sign", f"arch,top1_percent\n{_ARCH},71.2%\n"),
+    ("a decimal comma", f'arch,top1_percent\n{_ARCH},"71,2"\n'), ("an empty cell", f"arch,top1_percent\n{_ARCH},\n"),
+    ("a cell too many", f"arch,top1_percent\n{_ARCH},71,2\n"), ("above 100%", f"arch,top1_percent\n{_ARCH},712\n"),
+    ("infinity", f"arch,top1_percent\n{_ARCH},inf\n"),
+    ("fractions", f"arch,top1_percent\n{_ARCH},0.7\n{_ARCH.replace('e4', 'e6')},0.8\n"),
+    ("three bad rows", f"arch,top1_percent\n{_ARCH},n/a\n{_ARCH},\nx,71\n"),
+    ("layers without a unit", "image_size,u1_d,u1_k1,u1_e1,top1_percent\n24,1,3,4,71\n"),
+    ("a unit that is not there", "image_size,u9_k1,top1_percent\n24,3,71\n"),
+    ("counts of no first layer", f"image_size,{_UNITS},top1_percent\n24,{'k5e6,2,' * 5}71\n"),
+    ("counts without a size", f"{_UNITS},top1_percent\n{'k3e4,2,' * 5}71\n"),
+]  # fmt: skip
+
 GOALS = [
     ("no file", ""), ("no such function", "def other(s):\n    return s\n"), ("a number", "score = 3\n"),
     ("a bracket too few", "def score(s:\n"), ("import of what is not there", "import nothing_of_the_kind\n"),
@@ -157,6 +182,8 @@ def bad_files() -> Iterator[BadInput]:
     yield from _bad_checkpoints()
     for given, made in TABLES:
         yield BadInput("own table", given, functools.partial(_fit, made))
+    for given, table in MEASUREMENTS:
+        yield BadInput("measurements", given, functools.partial(_read_measurements, table))
     for given, text in GOALS:
         yield BadInput("own function", given, functools.partial(_load_goal, text))
 
@@ -335,6 +362,13 @@ def _fit(made: Callable[[list[str]], str | bytes | None]) -> None:
     texts, values = read_target(path, "energy_mj", own=True)
     archs = [space.parse(text) for text in texts]
     fit("latency", space, 24, archs, values, target="energy", unit="mJ", folds=5)
+
+
+def _read_measurements(text: str | None) -> None:
+    path, space = Path("mine.csv"), read_space("mini")
+    if text is not None:
+        path.write_text(text)
+    read_measurements([path], AccuracyTableConfig(file=str(path)), space)
 
 
 def _load_goal(text: str) -> None:

@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.support.configs import written_out
+from tests.support.dag import EVERYTHING
 from tests.support.stages import (
+    ACCURACIES_TAKEN,
     ACCURACY,
     ACCURACY_FIT,
     BASELINES,
@@ -28,6 +30,7 @@ from tests.support.stages import (
     FETCH,
     FINISHING,
     GROWTH,
+    LATENCIES_TAKEN,
     LATENCY,
     LATENCY_FIT,
     LATER_ROUNDS,
@@ -93,6 +96,8 @@ class Base:
     changes: Mapping[str, Any] = field(default_factory=dict)
     files: tuple[str, ...] = ()
     """What the user has to bring, besides."""
+    targets: tuple[str, ...] = EVERYTHING
+    """What there is to ask for."""
 
     def config(self) -> dict[str, Any]:
         """Return its configuration, every key written out."""
@@ -133,6 +138,8 @@ _NPU = {
     "timeout_s": 300, "executable": None, "max_sram_bytes": None, "max_off_chip_bytes": None,
 }  # fmt: skip
 _NETWORK = {"name": "net", "space": "mini", "donor": "donor.pth"}
+_ACCURACIES = {"file": "accuracies.csv", "column": "top1", "unit": "percent"}
+_LATENCIES = {"file": "latencies-{size}.csv", "column": "took", "unit": "ms"}
 _COMPILER = {"executable": "edgetpu_compiler", "timeout_s": 180, "runtime": 14}
 BASES = {
     "tiny": Base(files=("other.safetensors", "energy/local-16.csv", "energy/local-24.csv")),
@@ -179,6 +186,17 @@ BASES = {
     "npu": Base({
         "devices": [{**_DEVICE, "name": "npu", "kind": "ethos-u", "npu": _NPU}], "predictors.further_targets": [],
     }),
+    # Nothing is measured here.
+    "tables": Base(
+        {
+            "accuracy.source": "table",
+            "accuracy.table": _ACCURACIES,
+            "devices": [{**_DEVICE, "name": "mine", "kind": "table", "table": _LATENCIES}],
+            "predictors.further_targets": [],
+        },
+        ("accuracies.csv", "latencies-16.csv", "latencies-24.csv", "other.csv"),
+        ("all", "compare_predictors"),
+    ),
     # A winner's own training.
     "finishing": Base({"finishing.epochs": 1, "finishing.quantisation_aware_epochs": 1}),
     "floor": Base({"search.objective.kind": "latency-under-accuracy", "search.objective.accuracy_floor": 60.0}),
@@ -212,6 +230,8 @@ _TRAINING = {
     "precision": "bf16", "warm_up_steps": 100, "smallest_crop": 0.2,
     "class_weights": "balanced",
 }  # fmt: skip
+#: From tables back to a supernet and a device: the lines that change together, without the one that they go with.
+_MEASURED = {"accuracy.source": "supernet", "accuracy.table": None, "devices.0.kind": "tflite", "devices.0.table": None}
 _FINISHING = {
     "learning_rate": 0.002, "batch_size": 32, "warm_up_steps": 20, "weight_decay": 0.001, "distillation": 0.6,
     "seed": 1, "quantisation_aware_learning_rate": 0.0002,
@@ -268,6 +288,17 @@ ROWS = [
     Row("accuracy.batch_size", 512, ACCURACY),
     Row("accuracy.precision", "bf16", ACCURACY),
     Row("accuracy.device", "auto", NOTHING, note="recorded in every row"),
+
+    Row("accuracy.source", "supernet", FETCH | SPACE, base="tables", also=_MEASURED, note="from tables"),
+    Row("accuracy.table", None, FETCH | SPACE, base="tables", also=_MEASURED, note="from tables"),
+    Row("devices.0.table", None, FETCH | SPACE, base="tables", also=_MEASURED, note="from tables"),
+    *_same(ACCURACIES_TAKEN, "accuracy.table", {"file": "other.csv", "column": "top1_percent", "unit": "fraction"},
+           base="tables", note="tables"),
+    *_same(LATENCIES_TAKEN, "devices.0.table", {"file": "other.csv", "column": "latency_ms", "unit": "us"},
+           base="tables", note="tables"),
+    Row("data", None, NOTHING, base="tables", note="tables"),
+    Row("supernet", None, NOTHING, base="tables", note="tables"),
+    *_same(NOTHING, "refinement", {"rounds": 2, "twists": 3}, base="tables", note="tables"),
 
     *_device(1, "pi", NEW_DEVICE, "", {"ssh.host": "elsewhere", "ssh.python": "python3"}),
     *_device(1, "pi", PROVISION, "", {

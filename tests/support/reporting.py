@@ -14,7 +14,7 @@ LONG_FIRST = (
     "workflow/test_interruptions.py", "workflow/test_invalidation_code.py", "workflow/test_remote_storage.py",
     "edgetpu/test_edgetpu_run.py", "workflow/test_slurm.py", "workflow/test_handover.py",
     "workflow/test_invalidation_reruns.py", "ethosu/test_estimated_run.py", "workflow/test_invalidation.py",
-    "workflow/test_rivals.py", "doctor/test_examination.py",
+    "workflow/test_rivals.py", "workflow/test_tables.py", "doctor/test_examination.py",
     "flow/test_snakemake_losses.py", "flow/test_snakemake_private.py", "device/test_ssh_faults.py",
     "device/test_ssh_campaign.py", "device/test_ssh_boards.py", "device/test_emulated_arm.py",
     "supernet/test_training.py", "flow/test_snakemake_ending.py", "flow/test_plans.py",

@@ -81,7 +81,8 @@ LATER_ROUNDS = _stage(
 )  # fmt: skip
 TIMING = _stage("timing of candidates onward", "time_candidates", "time_compiled_candidates", then=[LATER_ROUNDS])
 EXPORT = _stage("export onward", "export_candidates", *_measured(), then=[LATER_ROUNDS])
-SEARCH = _stage("search onward", "search_architectures", "evaluate_candidates", then=[EXPORT])
+PROPOSALS = _stage("the proposals", "propose_architectures", then=[REPORT])
+SEARCH = _stage("search onward", "search_architectures", "evaluate_candidates", then=[EXPORT, PROPOSALS])
 STRATEGIES_PAGE = _stage("the page of the strategies, if asked for", "compare_strategies")
 STRATEGIES = _stage(
     "the comparison of strategies, if asked for",
@@ -105,6 +106,10 @@ LATENCY = _stage(
     "time_subnets", "time_compiled", "estimate_subnets", "gather_latency", "fit_target",
     then=[LATENCY_FIT, BUDGET, RIVALS_OF_LATENCY],
 )  # fmt: skip
+ACCURACIES_TAKEN = _stage("your table of accuracies onward", "take_accuracies", then=[ACCURACY_FIT, RIVALS_OF_ACCURACY])
+LATENCIES_TAKEN = _stage(
+    "your table of latencies onward", "take_latencies", then=[LATENCY_FIT, BUDGET, RIVALS_OF_LATENCY]
+)
 COMPILATION = _stage("compilation onward", "compile_probes", then=[LATENCY])
 PROVISION = _stage("a check of the device", "provision_device")
 SAMPLE = _stage("sampling onward", "sample_subnets", then=[ACCURACY, COMPILATION])
@@ -145,5 +150,5 @@ ON_THE_PAGE = (
     FETCH, SPLIT, RESIZED, SUPERNET, SAMPLE, ACCURACY, COMPILATION, LATENCY, ACCURACY_FIT, LATENCY_FIT, BUDGET,
     SEARCH, EXPORT, TIMING, LATER_ROUNDS, TWISTS, WINNER, CONFIRMATION, VERDICT, CARD, BASELINES, RIVALS_TRAINED,
     RIVALS_EXPORTED, RIVALS_VALIDATED, RIVALS_TIMED, AGAINST_RIVALS, STRATEGIES, RIVALS,
-    STRATEGIES_PAGE, PREDICTORS_PAGE, TARGET, REPORT, PROMISES,
+    STRATEGIES_PAGE, PREDICTORS_PAGE, TARGET, ACCURACIES_TAKEN, LATENCIES_TAKEN, PROPOSALS, REPORT, PROMISES,
 )  # fmt: skip

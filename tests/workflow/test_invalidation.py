@@ -36,7 +36,7 @@ def finished(run: Path, dry_runs: DryRuns, tmp_path_factory: pytest.TempPathFact
     for name, folder in folders.items():
         BASES[name].bring(folder)
         if name != "tiny":
-            dry_runs.pretend(folder, BASES[name].config())
+            dry_runs.pretend(folder, BASES[name].config(), BASES[name].targets)
     return folders
 
 
@@ -64,7 +64,7 @@ def test_every_leaf_says_what_it_costs() -> None:
 
 def test_a_finished_run_has_nothing_to_do(dry_runs: DryRuns, finished: dict[str, Path]) -> None:
     for name, folder in finished.items():
-        assert not dry_runs.plan(folder, BASES[name].config()).runs
+        assert not dry_runs.plan(folder, BASES[name].config(), BASES[name].targets).runs
 
 
 @pytest.mark.parametrize("name", ["config", "tiny", "imagenet", "coral"])
@@ -79,7 +79,9 @@ def test_a_default_may_be_written_out_or_left_out(name: str, dry_runs: DryRuns, 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.base}-{row.path}-{row.note}".replace(" ", "_"))
 def test_a_changed_line_reruns_what_its_row_says(row: Row, dry_runs: DryRuns, finished: dict[str, Path]) -> None:
-    plan = dry_runs.plan(finished[row.base], changed(BASES[row.base].config(), {row.path: row.value, **row.also}))
+    base = BASES[row.base]
+    config = changed(base.config(), {row.path: row.value, **row.also})
+    plan = dry_runs.plan(finished[row.base], config, base.targets)
     expected = row.stage.among(plan.jobs, row.where)
     too_much = {str(job): reason for job, reason in plan.runs.items() if job not in expected}
     assert not too_much, "these would run, but should not"

@@ -19,11 +19,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.support.dag import ROOT, DryRuns, Plan
+from tests.support.dag import EVERYTHING, ROOT, DryRuns, Plan
 from tests.support.invalidation import BASES, changed
 from tests.support.scripts import RULES, SCRIPTS
 
-#: A run with devices of every compiler, rivals and finished winners, and one that trains its supernet and has targets.
+#: A run with devices of every compiler, rivals and finished winners, one that trains its supernet and has targets, and
+#: one on tables.
 RUNS = {
     "compiled": changed(
         BASES["tiny"].config(),
@@ -40,7 +41,14 @@ RUNS = {
         },
     ),
     "trained": BASES["own"].config(),
+    "tables": BASES["tables"].config(),
 }
+
+#: What there is to ask for in each.
+TARGETS = {"compiled": EVERYTHING, "trained": EVERYTHING, "tables": BASES["tables"].targets}
+
+#: What only a run on tables does.
+TAKING = {"take_accuracies", "take_latencies", "propose_architectures"}
 
 #: Rules that measure what somebody may have waited hours for.
 MEASURING = {"evaluate_subnets", "time_subnets", "compile_probes"}
@@ -65,14 +73,19 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def finished(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tuple[DryRuns, Path]]]:
     """A finished run of each kind, with what asks about it."""
-    with DryRuns(tree, edited=True) as compiled, DryRuns(tree, edited=True) as trained:
-        asked = {"compiled": compiled, "trained": trained}
+    with (
+        DryRuns(tree, edited=True) as compiled,
+        DryRuns(tree, edited=True) as trained,
+        DryRuns(tree, edited=True) as tables,
+    ):
+        asked = {"compiled": compiled, "trained": trained, "tables": tables}
         folders = {name: tmp_path_factory.mktemp(name) for name in RUNS}
         for name, folder in folders.items():
             BASES["own"].bring(folder)
             BASES["rivals"].bring(folder)
+            BASES["tables"].bring(folder)
             (folder / "mine.safetensors").write_bytes(os.urandom(3_000_000))
-            asked[name].pretend(folder, RUNS[name])
+            asked[name].pretend(folder, RUNS[name], TARGETS[name])
         yield {name: (asked[name], folders[name]) for name in RUNS}
 
 
@@ -115,7 +128,7 @@ def scripts_of_rules() -> dict[str, str]:
 def plans(finished: dict[str, tuple[DryRuns, Path]], *names: str) -> Iterator[Plan]:
     for name in names or finished:
         dry_runs, folder = finished[name]
-        yield dry_runs.plan(folder, RUNS[name])
+        yield dry_runs.plan(folder, RUNS[name], TARGETS[name])
 
 
 def test_the_closure_is_what_the_standard_library_finds(tree: Path, reached: dict[Path, frozenset[str]]) -> None:
@@ -137,7 +150,8 @@ def test_an_edited_module_reruns_the_rules_that_import_it_and_what_follows(
     seen = set()
     for number, (scripts, path) in enumerate(sorted(kinds.items(), key=lambda item: item[1])):
         with edited(path, old_stamp=bool(number % 2)):
-            asked = list(plans(finished, *(finished if "train_supernet" in scripts else ["compiled"])))
+            names = ["compiled", *["trained"] * ("train_supernet" in scripts), *["tables"] * bool(scripts & TAKING)]
+            asked = list(plans(finished, *names))
         for plan in asked:
             expected = {job for job in plan.jobs if rules[job.rule] in scripts}
             alone = {job for job, reason in plan.runs.items() if not reason.startswith(FOLLOWS)}
@@ -152,9 +166,9 @@ def test_an_edited_module_reruns_the_rules_that_import_it_and_what_follows(
 
 def test_an_edit_of_the_sampling_measures_nothing(tree: Path, finished: dict[str, tuple[DryRuns, Path]]) -> None:
     with edited(tree / "workflow" / "scripts" / "sample_subnets.py"):
-        assert [plan.rules for plan in plans(finished)] == [{"sample_subnets"}] * 2
+        assert [plan.rules for plan in plans(finished)] == [{"sample_subnets"}, {"sample_subnets"}, set()]
     with edited(tree / "foxnas" / "space" / "sampling.py"):
-        for plan in plans(finished):
+        for plan in plans(finished, "compiled", "trained"):
             assert "sample_subnets" in plan.rules
             assert not plan.rules & MEASURING
 
@@ -169,7 +183,7 @@ def test_mended_prose_reruns_nothing(tree: Path, finished: dict[str, tuple[DryRu
         path.write_text(mended + "# a comment\n")
         said += number
     assert said > 1000
-    assert [plan.runs for plan in plans(finished)] == [{}, {}]
+    assert [plan.runs for plan in plans(finished)] == [{}, {}, {}]
     for path, text in before.items():
         path.write_text(text)
 
@@ -222,4 +236,4 @@ def test_comments_and_order_in_the_config_rerun_nothing(
     config = tmp_path / "reordered.yaml"
     for name, (dry_runs, folder) in finished.items():
         config.write_text("# a comment\n" + yaml.safe_dump(reordered(RUNS[name]), sort_keys=False))
-        assert not dry_runs.plan(folder, config).runs
+        assert not dry_runs.plan(folder, config, TARGETS[name]).runs

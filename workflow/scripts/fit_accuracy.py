@@ -34,9 +34,13 @@ def main(
     predictor: Path,
     fits: Path,
 ) -> None:
-    """Write the predictor of `target` in `form` under `link`, and beside it every fit with the noise ceilings."""
+    """Write the predictor of `target` in `form` under `link`, and beside it every fit with the noise ceilings.
+
+    A table of the user's has one of the targets, and no outcomes, which the ceilings are made of.
+    """
     rows = read_table(table, ["id", "arch", *TARGETS.values()])
     archs = [space.parse(str(text)) for text in rows["arch"]]
+    measured = [name for name, column in TARGETS.items() if rows[column].notna().any()]
 
     def fit_target(name: str, scale: LinkName, shape: Form) -> Predictor:
         return fit(
@@ -47,14 +51,14 @@ def main(
     needed = "identity" if link == "auto" else link
     fitted = {
         fit_key(name, shape, scale): one
-        for name, scale in product(TARGETS, LINKS)
+        for name, scale in product(measured, LINKS)
         for shape, one in in_every_form(
             form if (name, scale) == (target, needed) else None, partial(fit_target, name, scale)
         ).items()
     }
     ceilings = {
         name: split_half_reliability(values, np.random.default_rng(seed))
-        for name, values in read_outcomes(outcomes, list(rows["id"])).items()
+        for name, values in (read_outcomes(outcomes, list(rows["id"])) if outcomes else {}).items()
     }
     keys = {scale: fit_key(target, form, scale) for scale in LINKS}
     used, choice = choose_link(link, {scale: fitted[key] for scale, key in keys.items() if key in fitted})

@@ -44,6 +44,7 @@ def main(
     measured_latency: list[Path],
     objective_file: Path | None = None,
     memory: dict[str, int] | None = None,
+    shared: bool = False,
     candidates: Path,
     trace: Path,
     frontier: Path,
@@ -51,7 +52,8 @@ def main(
 ) -> None:
     """Search once per reserve, add the best measured subnets, and certify against the proven optimum.
 
-    `caps` are those of the search and of the device together, `memory` those on what a compiled model uses.
+    `caps` are those of the search and of the device together, `memory` those on what a compiled model uses. `shared`:
+    accuracies and latencies may be of other subnets, and only those in both tables are measured subnets.
     What `earlier` rounds proposed is not proposed again, and nothing is when `refit` says that the frontier settled.
     """
     budget_ms = read_json(budget)["budget_ms"]
@@ -85,7 +87,7 @@ def main(
             reserve, result.best.arch.text, result.best.accuracy, result.best.latency_ms, proven,
         )  # fmt: skip
     made_by |= {"budget_ms": budget_ms}
-    measured = accuracy_and_latency(measured_accuracy, measured_latency, TARGETS[target])
+    measured = accuracy_and_latency(measured_accuracy, measured_latency, TARGETS[target], shared)
     if memory:
         measured = measured[measured["id"].isin(keeping(measured_latency, memory))]
     best = best_under(

@@ -17,12 +17,14 @@ def main(
     batches: list[str],
     further_targets: list[str],
     with_rivals: list[str],
+    verified: bool,
     accuracy: list[Path],
     page: Path,
 ) -> None:
     """Write the page from the files of a finished run, which lie below one folder with the accuracy tables."""
     results = accuracy[0].parents[2]
-    write_page(PageFiles(results, space, sizes, devices, budgets, batches, further_targets, with_rivals), page, made_by)
+    files = PageFiles(results, space, sizes, devices, budgets, batches, further_targets, with_rivals, verified)
+    write_page(files, page, made_by)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,27 @@
+"""Take the accuracies of a user's table for those of subnets that are evaluated here."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from foxnas import cli
+from foxnas.accuracy.outcomes import COLUMNS
+from foxnas.files.tables import write_table
+from foxnas.space.space import SearchSpace
+from foxnas.tables.config import AccuracyTableConfig
+from foxnas.tables.reading import read_measurements
+
+
+def main(
+    *, made_by: cli.MadeBy, space: SearchSpace, given: AccuracyTableConfig, files: list[Path], tables: list[Path]
+) -> None:
+    """Write a table per image size, in their order, with the columns of an evaluation: those not known are empty."""
+    taken = read_measurements(files, given, space)
+    for size, path in zip(space.image_sizes, tables, strict=True):
+        own = [one for one in taken if one.arch.image_size == size]
+        rows = [{"id": one.arch.id, "arch": one.arch.text, "top1_percent": one.value} for one in own]
+        write_table(path, pd.DataFrame(rows, columns=COLUMNS), made_by)
+
+
+if __name__ == "__main__":
+    cli.run(main)
