@@ -88,8 +88,8 @@ def main(
             )  # fmt: skip
             seconds = time.perf_counter() - started
             logging.info(
-                "seed %d: %s, predicted at %.4g ms under %.4g ms; lambda %.3g, %d decisions cut down",
-                seed, end.arch.text, end.latency_ms, cap_ms, end.multiplier, end.cut,
+                "seed %d: %s, predicted at %.4g ms of %.4g ms; decided for was %s, with lambda %.3g",
+                seed, end.arch.text, end.latency_ms, cap_ms, end.decided.text, end.multiplier,
             )  # fmt: skip
             known[seed] = {"seed": seed, "arch": end.arch.text, "latency_ms": end.latency_ms, "seconds": seconds}
             book.append(known[seed])

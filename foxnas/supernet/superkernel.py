@@ -15,8 +15,9 @@ one on, since that is what depth means here.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import NamedTuple, cast
 
 import torch
@@ -109,6 +110,14 @@ class Superkernel(nn.Module):
         self.thresholds.sub_(rates * self.thresholds.grad)
         margins = self.margins()
         self.thresholds.add_(margins - margins.clamp(-largest_margin, largest_margin))
+
+    def reached(self, kept: Sequence[bool]) -> list[bool]:
+        """Return which decisions are kept and have every smaller choice of their knob kept, too."""
+        found = list(kept)
+        for unit in self.places:
+            for places in (unit.depth, *unit.kernels, *unit.ratios):
+                found[places] = accumulate(found[places], operator.and_)
+        return found
 
     def arch(self, kept: Sequence[bool], image_size: int) -> Arch:
         """Return the subnet that decisions spell."""

@@ -11,7 +11,7 @@ import torch
 from foxnas.space.arch import Arch
 from foxnas.space.space import SearchSpace
 from foxnas.supernet.superkernel import Superkernel, indicator
-from foxnas.supernet.training.single_path import cut_down, log_latency
+from foxnas.supernet.training.single_path import fit_budget, log_latency
 from tests.supernet.test_supernet import shaken
 from tests.support.kinds import CPU_LIKE, KINDS
 
@@ -99,15 +99,25 @@ def test_the_latencys_gradient_is_that_of_finite_differences(seed: int) -> None:
     torch.testing.assert_close(network.thresholds.grad, -decisions.grad * soft * (1 - soft))
 
 
-def test_what_is_above_the_budget_is_cut_down_by_its_margin() -> None:
+@pytest.mark.parametrize("share", [0.3, 0.7, 0.95])
+def test_decisions_are_fitted_to_the_budget_by_their_margins(share: float) -> None:
     network = Superkernel(shaken(CPU_LIKE))
-    everything_ms = float(spelt_ms([CPU_LIKE.largest(32)])[0])
-    network.thresholds.data = torch.linspace(0, 0.9, len(network.thresholds))
-    found = cut_down(network, 32, 0.7 * everything_ms, spelt_ms, 2.0)
-    assert found.latency_ms <= 0.7 * everything_ms
-    count = len(network.thresholds)
-    kept = [place < count - found.cut for place in range(count)]
-    assert found.arch == network.arch(kept, 32)
-    kept[count - found.cut] = True
-    assert spelt_ms([network.arch(kept, 32)])[0] > 0.7 * everything_ms
-    assert cut_down(network, 32, everything_ms, spelt_ms, 2.0).cut == 0
+    count, everything = len(network.thresholds), CPU_LIKE.largest(32)
+    budget_ms = share * float(spelt_ms([everything])[0])
+    network.thresholds.data = torch.linspace(0, 0.9, count)
+    found = fit_budget(network, 32, budget_ms, spelt_ms, 2.0)
+    assert found.decided == everything
+    assert found.latency_ms == spelt_ms([found.arch])[0] <= budget_ms
+    # All of the largest margins is kept that can be; the first that cannot is one too many.
+    prefixes = [network.arch([place < first for place in range(count)], 32) for first in range(count + 1)]
+    first = max(i for i, arch in enumerate(prefixes) if spelt_ms([arch])[0] <= budget_ms)
+    assert spelt_ms([prefixes[first]])[0] <= found.latency_ms
+    # There is no room for anything else.
+    for unit, layers in enumerate(found.arch.units):
+        for layer, (kernel, ratio) in enumerate(layers):
+            for larger in ((kernel + 2, ratio), (kernel, {2: 3, 3: 4, 4: 6, 6: 7}[ratio])):
+                if larger in CPU_LIKE.layers():
+                    assert spelt_ms([found.arch.with_layer(unit, layer, larger)])[0] > budget_ms
+    # What a training decided for and has room stays as it is, and more is kept.
+    network.thresholds.data = torch.full((count,), 2.0)
+    assert fit_budget(network, 32, 1e9, spelt_ms, 2.0).arch == everything

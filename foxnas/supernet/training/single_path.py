@@ -8,8 +8,8 @@ Departures: lambda is not swept over trainings, but raised while R is above the 
 proportion to log(R / budget) (dual ascent). Training starts from a supernet whose subnets are all trained, so there
 is no warm-up with random indicators. Thresholds follow plain gradients, each divided by what its decision costs, so
 that what brings least for its milliseconds goes first; AdamW, which trains the weights, would move all alike. Margins
-are bounded, so that what was dropped can come back in time. What is still above the budget at the end is cut down by
-the decision of the least margin, one by one. An image size is no part of a kernel: it is given.
+are bounded, so that what was dropped can come back in time. What the training ends with hovers about the budget and is
+fitted to it by the margins of the decisions. An image size is no part of a kernel: it is given.
 """
 
 from __future__ import annotations
@@ -54,10 +54,10 @@ class Found:
 
     arch: Arch
     latency_ms: float
+    decided: Arch
+    """What the training had decided for, before that was fitted to the budget."""
     multiplier: float
     """The last lambda."""
-    cut: int
-    """Decisions that were dropped after the training to come within the budget."""
 
 
 def single_path(
@@ -133,7 +133,7 @@ def single_path(
         over = float(log_r.detach()) - float(np.log(budget_ms))
         multiplier = max(multiplier + MULTIPLIER_RISE / (epochs * steps) * over, 0.0)
         progress.step(draw.at, float(loss.detach()), rate)
-    return cut_down(network, image_size, budget_ms, latency, multiplier)
+    return fit_budget(network, image_size, budget_ms, latency, multiplier)
 
 
 def log_latency(network: Superkernel, decisions: Tensor, image_size: int, latency: Latency) -> Tensor:
@@ -151,15 +151,31 @@ def slopes_of(network: Superkernel, kept: list[bool], image_size: int, latency: 
 
 
 @torch.no_grad()
-def cut_down(network: Superkernel, image_size: int, budget_ms: float, latency: Latency, multiplier: float) -> Found:
-    """Return the subnet of a network's decisions, less those of the least margin that keep it above the budget."""
+def fit_budget(network: Superkernel, image_size: int, budget_ms: float, latency: Latency, multiplier: float) -> Found:
+    """Return the subnet of a network's decisions, fitted to the budget by their margins.
+
+    Above it, decisions are dropped, the least margin first. Then those dropped are kept again, the largest margin
+    first, where there is room.
+    """
     margins = network.margins().tolist()
-    kept = [margin >= 0 for margin in margins]
-    cut = 0
-    while True:
+    upwards = sorted(range(len(margins)), key=lambda i: margins[i])
+    kept = network.reached([margin >= 0 for margin in margins])
+    decided = arch = network.arch(kept, image_size)
+
+    def latency_ms(arch: Arch) -> float:
+        return float(latency([arch])[0])
+
+    for i in upwards:
+        if latency_ms(arch) <= budget_ms:
+            break
+        kept[i] = False
+        kept = network.reached(kept)
         arch = network.arch(kept, image_size)
-        latency_ms = float(latency([arch])[0])
-        if latency_ms <= budget_ms or not any(kept):
-            return Found(arch, latency_ms, multiplier, cut)
-        kept[min((margin, i) for i, margin in enumerate(margins) if kept[i])[1]] = False
-        cut += 1
+    before = None
+    while arch != before:
+        before = arch
+        for i in (i for i in reversed(upwards) if not kept[i]):
+            larger = network.arch([*kept[:i], True, *kept[i + 1 :]], image_size)
+            if larger != arch and latency_ms(larger) <= budget_ms:
+                kept[i], arch = True, larger
+    return Found(arch, latency_ms(arch), decided, multiplier)
