@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 
 from comparisons.strategies.against_random import FOUND_COLUMNS
+from comparisons.strategies.single_path import single_path
 from foxnas import cli
 from foxnas.files.arrays import load_array
 from foxnas.files.journal import Journal
@@ -28,7 +29,6 @@ from foxnas.space.terms import FloatArray
 from foxnas.supernet.checkpoint import load_supernet
 from foxnas.supernet.training.finished import data_seals
 from foxnas.supernet.training.processes import join_processes
-from foxnas.supernet.training.single_path import single_path
 
 
 def main(

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
+from comparisons.strategies.single_path import fit_budget, log_latency
+from comparisons.strategies.superkernel import Superkernel, indicator
 from foxnas.space.arch import Arch
 from foxnas.space.space import SearchSpace
-from foxnas.supernet.superkernel import Superkernel, indicator
-from foxnas.supernet.training.single_path import fit_budget, log_latency
 from tests.supernet.test_supernet import shaken
 from tests.support.kinds import CPU_LIKE, KINDS
 

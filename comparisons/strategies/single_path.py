@@ -24,12 +24,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from comparisons.strategies.superkernel import Superkernel, indicator
 from foxnas.errors import FoxnasError
 from foxnas.images.pixels import layout
 from foxnas.images.training_files import TrainingFiles
 from foxnas.space.arch import Arch
 from foxnas.supernet.model import Supernet
-from foxnas.supernet.superkernel import Superkernel, indicator
 from foxnas.supernet.training.recipe import Phase, Recipe
 from foxnas.supernet.training.step_log import StepLog
 from foxnas.supernet.training.steps import Draw, Images, Piece, draws, read_ahead, read_piece
@@ -116,10 +116,9 @@ def single_path(
     for draw, (x, y) in read_ahead(draws(recipe, space, len(labels), 0, 0, None, whole), read, ahead):
         rate = recipe.learning_rate(draw.at, steps)
         optimizer.param_groups[0]["lr"] = rate
-        margins = network.margins()
-        decisions = indicator(margins)
-        log_r = log_latency(network, decisions, image_size, latency)
-        loss = F.cross_entropy(network(x, decisions), y) + multiplier * log_r
+        decisions = indicator(network.margins())
+        over = log_latency(network, decisions, image_size, latency) - float(np.log(budget_ms))
+        loss = F.cross_entropy(network(x, decisions), y) + multiplier * over
         network.zero_grad(set_to_none=True)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(weights, MAX_GRADIENT_NORM)
@@ -130,8 +129,7 @@ def single_path(
             )
         optimizer.step()
         network.move_thresholds(rates, LARGEST_MARGIN)
-        over = float(log_r.detach()) - float(np.log(budget_ms))
-        multiplier = max(multiplier + MULTIPLIER_RISE / (epochs * steps) * over, 0.0)
+        multiplier = max(multiplier + MULTIPLIER_RISE / (epochs * steps) * float(over.detach()), 0.0)
         progress.step(draw.at, float(loss.detach()), rate)
     return fit_budget(network, image_size, budget_ms, latency, multiplier)
 
