@@ -23,7 +23,8 @@ from tests.support.dag import ROOT, DryRuns, Plan
 from tests.support.invalidation import BASES, changed
 from tests.support.scripts import RULES, SCRIPTS
 
-#: A run with devices of every compiler, rivals and finished winners, and one that trains its supernet and has targets.
+#: A run with devices of every compiler, rivals, Single-Path and finished winners, and one that trains its supernet and
+#: has targets.
 RUNS = {
     "compiled": changed(
         BASES["tiny"].config(),
@@ -37,6 +38,7 @@ RUNS = {
             "refinement.rounds": 2,
             "rivals": BASES["rivals"].config()["rivals"],
             "finishing": BASES["finishing"].config()["finishing"],
+            "comparison.single_path.epochs": 1,
         },
     ),
     "trained": BASES["own"].config(),
