@@ -1,5 +1,59 @@
 """Every strategy side by side, and what they found measured for real: `snakemake compare_strategies`."""
 
+#: What Single-Path found; nothing unless the config asks for its training.
+SINGLE_PATH = (
+    ["results/{space}/search/{device}/{budget}/strategies/single-path.csv"]
+    if CONFIG.comparison.single_path.epochs
+    else []
+)
+
+if SINGLE_PATH:
+
+    rule search_single_path:
+        """Train a superkernel from the supernet's weights, once for every seed, under the smallest reserve.
+
+        The journal keeps what an interrupted job has trained.
+        """
+        input:
+            **flow.script("search_single_path", COMPARING),
+            supernet="results/{space}/supernet.safetensors",
+            budget="results/{space}/search/{device}/{budget}/budget.json",
+            accuracy=at_sizes("results/{space}/{size}/predictors/accuracy.json"),
+            latency=at_sizes("results/{space}/{size}/predictors/latency-{device}.json"),
+            train_images=f"results/data/native/train-images.{CONFIG.data.form}",
+            train_labels="results/data/native/train-labels.npy",
+        output:
+            found=SINGLE_PATH[0],
+        log:
+            "results/logs/{space}/{device}/{budget}/search_single_path.log",
+        benchmark:
+            "results/benchmarks/{space}/{device}/{budget}/search_single_path.tsv"
+        # A GPU waits for the processors that decode its images.
+        threads: max(1, 8 * min(1, CONFIG.supernet.gpus))
+        resources:
+            **jobs.growing(mem_mb=4000, runtime=1440),
+            gpu=min(1, CONFIG.supernet.gpus),
+        params:
+            **flow.script_params("search_single_path", COMPARING),
+            settings=flow.settings(
+                space=SPACE,
+                reserve_percent=min(CONFIG.search.reserves_percent),
+                alike_layers=CONFIG.search.alike_layers,
+                seeds=CONFIG.comparison.seeds,
+                training=CONFIG.comparison.single_path,
+                view=CONFIG.data.reading(SPACE.image_channels),
+                smallest_crop=CONFIG.supernet.training.smallest_crop,
+            ),
+            journal=JOURNAL(
+                "results/{space}/search/{device}/{budget}/journals/single-path.jsonl"
+            ),
+        message:
+            "Searching by Single-Path under budget {wildcards.budget} on {wildcards.device}"
+        shell:
+            flow.command(
+                "--journal {params.journal:q} --threads {threads} --gpus {resources.gpu}"
+            )
+
 
 rule run_strategies:
     """Run every strategy over several seeds, with the predictors of the first round and the smallest reserve."""
@@ -8,6 +62,7 @@ rule run_strategies:
         budget="results/{space}/search/{device}/{budget}/budget.json",
         accuracy=at_sizes("results/{space}/{size}/predictors/accuracy.json"),
         latency=at_sizes("results/{space}/{size}/predictors/latency-{device}.json"),
+        single_path=SINGLE_PATH,
     output:
         trace="results/{space}/search/{device}/{budget}/strategies/trace.csv",
         found="results/{space}/search/{device}/{budget}/strategies/found.csv",

@@ -112,7 +112,13 @@ def test_a_heavy_package_is_imported_where_it_belongs(package: str) -> None:
 
 #: The same for the comparisons.
 THERE = {
-    "torch": ("predictors/regressors", "scripts/score_predictors"),
+    "torch": (
+        "predictors/regressors",
+        "scripts/score_predictors",
+        "scripts/search_single_path",
+        "strategies/single_path",
+        "strategies/superkernel",
+    ),
     "sklearn": ("predictors/regressors",),
     "jinja2": ("report",),
 }

@@ -15,6 +15,7 @@ LOOKS = {
     "evolution": "s-evolution",
     "regularised": "s-regularised",
     "differentiable": "s-differentiable",
+    "autoshrink": "s-autoshrink",
     "random": "s-random",
 }
 

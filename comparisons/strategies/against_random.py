@@ -13,8 +13,9 @@ import pandas as pd
 
 from foxnas.errors import FoxnasError
 
-#: Of the table of what the strategies found.
-FOUND_COLUMNS = ["strategy", "seed", "id", "arch", "accuracy", "latency_ms"]
+#: Of the table of what the strategies found: what is predicted of it, the subnets whose accuracy was predicted on the
+#: way, and the seconds of training.
+FOUND_COLUMNS = ["strategy", "seed", "id", "arch", "accuracy", "latency_ms", "calls", "training_s"]
 
 
 def relative_improvement(
@@ -25,7 +26,7 @@ def relative_improvement(
     Parameters
     ----------
     found
-        The best architecture of every strategy and seed by prediction: `FOUND_COLUMNS`.
+        The best architecture of every strategy and seed by prediction: `FOUND_COLUMNS`; "exact" has the optimum.
     measured
         Of each of those architectures: id, `target` (percent), latency_ms.
     random
@@ -34,9 +35,9 @@ def relative_improvement(
     Returns
     -------
     DataFrame
-        strategy; seeds; architectures (distinct ones found); predicted and measured (means over seeds, percent);
-        improvement_percent, its smallest and largest over seeds; kept_percent, the share of seeds whose
-        architecture measured within the budget.
+        strategy; seeds; architectures (distinct ones found); calls and training_s (means over seeds); predicted and
+        measured (means over seeds, percent); improvement_percent, its smallest and largest over seeds; kept_percent,
+        the share of seeds whose architecture measured within the budget; gap, of predicted to the optimum, in points.
 
     Raises
     ------
@@ -57,6 +58,8 @@ def relative_improvement(
     summary = by_strategy.agg(
         seeds=("seed", "size"),
         architectures=("id", "nunique"),
+        calls=("calls", "mean"),
+        training_s=("training_s", "mean"),
         predicted=("accuracy", "mean"),
         measured=(target, "mean"),
         improvement_percent=("improvement", "mean"),
@@ -64,4 +67,5 @@ def relative_improvement(
         largest=("improvement", "max"),
         kept_percent=("kept", "mean"),
     )
+    summary["gap"] = found.loc[found["strategy"] == "exact", "accuracy"].max() - summary["predicted"]
     return summary.sort_values("improvement_percent", ascending=False, kind="stable").reset_index()

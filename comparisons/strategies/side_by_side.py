@@ -11,6 +11,7 @@ import numpy as np
 from foxnas.search.problem import SearchProblem, SearchResult
 from foxnas.search.selection import Selection
 from foxnas.search.strategies.annealing import AnnealingSettings
+from foxnas.search.strategies.autoshrink import AutoShrinkSettings
 from foxnas.search.strategies.differentiable import DifferentiableSettings
 from foxnas.search.strategies.evolution import EvolutionSettings
 from foxnas.search.strategies.random import RandomSettings
@@ -41,6 +42,10 @@ def _differentiable(own: DifferentiableSettings, calls: int) -> DifferentiableSe
     return dataclasses.replace(own, steps=max(round(calls / a_step), 1))
 
 
+def _autoshrink(own: AutoShrinkSettings, calls: int) -> AutoShrinkSettings:
+    return dataclasses.replace(own, calls=calls)
+
+
 def _random(own: RandomSettings, calls: int) -> RandomSettings:
     return dataclasses.replace(own, draws=calls)
 
@@ -51,6 +56,7 @@ _LIMITED: Mapping[str, Callable[[Any, int], Any]] = {
     "evolution": _evolution,
     "regularised": _regularised,
     "differentiable": _differentiable,
+    "autoshrink": _autoshrink,
     "random": _random,
 }
 

@@ -35,6 +35,18 @@ class Annealing(Settings):
     """End with the best changes of one or two knobs, until none improves the best states."""
 
 
+class SinglePathConfig(Section):
+    """Single-Path NAS in the comparison of strategies: weights and decisions of a superkernel, trained together."""
+
+    epochs: Index = 0
+    """Passes over the train split of each training, of which there is one for every seed and budget; 0: it does not
+    take part. A handful, from the supernet's weights."""
+    batch_size: Count = 128
+    """Images per step."""
+    learning_rate: Above0 = 0.001
+    """Peak learning rate of AdamW, which trains the weights, followed by a half cosine to zero."""
+
+
 class ComparisonConfig(Section):
     """All strategies side by side, for `snakemake compare_strategies`: best so far against predictor calls."""
 
@@ -42,6 +54,7 @@ class ComparisonConfig(Section):
     """Runs of each strategy under each budget."""
     calls: Count = 10000
     """Predictor calls of each run, about."""
+    single_path: SinglePathConfig = SinglePathConfig()
 
 
 class ObjectiveConfig(Section):
@@ -75,7 +88,9 @@ class ObjectiveConfig(Section):
 class SearchConfig(Section):
     """Finding candidates with the predictors."""
 
-    strategy: Literal["annealing", "exact", "evolution", "regularised", "differentiable", "random"] = "annealing"
+    strategy: Literal["annealing", "exact", "evolution", "regularised", "differentiable", "autoshrink", "random"] = (
+        "annealing"
+    )
     """How; docs/how-to/search.md compares them. exact: the proven optimum, and the best of tighter budgets."""
     seed: Seed = 0
     """Seed of the strategy."""

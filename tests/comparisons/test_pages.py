@@ -54,14 +54,18 @@ def test_strategies_are_shown_as_they_were_found_and_measured(run: ReportRun, st
         accuracy, latency = (read_table(search / "strategies" / f"{name}.csv") for name in ("accuracy", "latency"))
         measured = accuracy[["id", "top1_percent"]].merge(latency[["id", "latency_ms"]], on="id")
         found = read_table(search / "strategies" / "found.csv")
+        assert (found["training_s"] > 0).tolist() == (found["strategy"] == "single-path").tolist()
         limit_ms = read_json(search / "budget.json")["budget_ms"]
         rows = relative_improvement(found, measured, random, "top1_percent", limit_ms)
-        assert len(rows) == 7
+        assert len(rows) == 9
         for row in rows.to_dict("records"):
             at = cells.index(row["strategy"], cells.index(budget))
-            wanted = [str(row["seeds"]), str(row["architectures"]), f"{row['predicted']:.2f}", f"{row['measured']:.2f}"]
-            assert cells[at + 1 : at + 5] == wanted
-            assert cells[at + 5] == f"{row['improvement_percent']:+.2f}%".replace("-", "\u2212")
+            wanted = [
+                str(row["seeds"]), str(row["architectures"]), f"{row['calls']:,.0f}", f"{row['training_s']:.0f}",
+                f"{row['predicted']:.2f}", f"{row['gap']:.2f}", f"{row['measured']:.2f}",
+            ]  # fmt: skip
+            assert cells[at + 1 : at + 8] == wanted
+            assert cells[at + 8] == f"{row['improvement_percent']:+.2f}%".replace("-", "\u2212")
 
 
 def test_predictors_are_shown_with_their_scores(run: ReportRun, predictors: str) -> None:

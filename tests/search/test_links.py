@@ -17,8 +17,9 @@ from foxnas.search.landscape import Landscape
 from foxnas.search.objectives import problem_of
 from foxnas.search.problem import SearchProblem
 from foxnas.search.selection import Selection
-from foxnas.search.strategies import annealing, differentiable, evolution, exact, random, regularised
+from foxnas.search.strategies import annealing, autoshrink, differentiable, evolution, exact, random, regularised
 from foxnas.search.strategies.annealing import AnnealingSettings
+from foxnas.search.strategies.autoshrink import AutoShrinkSettings
 from foxnas.search.strategies.differentiable import DifferentiableSettings
 from foxnas.search.strategies.evolution import EvolutionSettings
 from foxnas.search.strategies.guidance import main_effects
@@ -134,6 +135,7 @@ def test_capped_frontier_is_that_of_brute_force(costs: dict[str, np.ndarray]) ->
         (annealing.search, AnnealingSettings(rounds=2, proposals_per_temperature=30)),
         (evolution.search, EvolutionSettings(population=60, generations=30)),
         (regularised.search, RegularisedSettings(population=60, cycles=400)),
+        (autoshrink.search, AutoShrinkSettings(calls=6000)),
         (differentiable.search, DifferentiableSettings(steps=300)),
         (random.search, RandomSettings(draws=4000)),
     ],

@@ -10,8 +10,9 @@ from foxnas.errors import FoxnasError
 from foxnas.search.landscape import Batch, Landscape
 from foxnas.search.problem import Cap, Infeasible, InfeasibleBudget, Objective, SearchProblem
 from foxnas.search.selection import Selection
-from foxnas.search.strategies import annealing, differentiable, evolution, exact, random, regularised
+from foxnas.search.strategies import annealing, autoshrink, differentiable, evolution, exact, random, regularised
 from foxnas.search.strategies.annealing import AnnealingSettings
+from foxnas.search.strategies.autoshrink import AutoShrinkSettings
 from foxnas.search.strategies.differentiable import DifferentiableSettings
 from foxnas.search.strategies.evolution import EvolutionSettings
 from foxnas.search.strategies.genome import Genome
@@ -23,6 +24,7 @@ STRATEGIES = [
     (annealing.search, AnnealingSettings(rounds=1, proposals_per_temperature=30)),
     (evolution.search, EvolutionSettings(population=40, generations=20)),
     (regularised.search, RegularisedSettings(population=40, cycles=100)),
+    (autoshrink.search, AutoShrinkSettings(calls=4000)),
     (differentiable.search, DifferentiableSettings(steps=150)),
     (random.search, RandomSettings(draws=3000)),
 ]

@@ -58,10 +58,12 @@ def test_every_strategy_keeps_to_the_choices_of_each_unit(name, alike):
     assert {c.arch for c in result.candidates} <= {PER_UNIT.validate(arch) for arch in archs}
     best, spread = accuracy[latency <= budget_ms].max(), accuracy.std()
     assert result.best.latency_ms <= budget_ms
-    assert best - (0 if name == "exact" else 0.3 * spread) - 1e-9 <= result.best.accuracy <= best + 1e-9
+    # What AutoShrink took away does not come back, so now and then it ends further off.
+    allowed = {"exact": 0.0, "autoshrink": 0.7}.get(name, 0.3) * spread
+    assert best - allowed - 1e-9 <= result.best.accuracy <= best + 1e-9
 
 
-@pytest.mark.parametrize("name", ["exact", "annealing", "evolution", "regularised", "differentiable", "random"])
+@pytest.mark.parametrize("name", sorted(STRATEGIES))
 def test_caps_hold_where_units_have_their_own_choices(name):
     landscape = random_landscape(6, space=PER_UNIT)
     archs, accuracy, latency = everything(landscape)

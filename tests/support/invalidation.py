@@ -199,6 +199,8 @@ BASES = {
     ),
     # A winner's own training.
     "finishing": Base({"finishing.epochs": 1, "finishing.quantisation_aware_epochs": 1}),
+    # Single-Path among the strategies.
+    "single-path": Base({"comparison.single_path.epochs": 1}),
     "floor": Base({"search.objective.kind": "latency-under-accuracy", "search.objective.accuracy_floor": 60.0}),
     "weighted": Base({"search.objective.kind": "weighted", "search.objective.points_per_budget": 1.0}),
 }  # fmt: skip
@@ -236,6 +238,7 @@ _FINISHING = {
     "learning_rate": 0.002, "batch_size": 32, "warm_up_steps": 20, "weight_decay": 0.001, "distillation": 0.6,
     "seed": 1, "quantisation_aware_learning_rate": 0.0002,
 }  # fmt: skip
+_SINGLE_PATH = {"batch_size": 32, "learning_rate": 0.002}
 ROWS = [
     *_same(SPACE, "space", {
         "name": "other", "kernel_sizes": [3, 5], "expansion_ratios": [3, 4], "depths": [2, 3],
@@ -368,6 +371,10 @@ ROWS = [
     Row("search.objective.function", "mine:other", SEARCH, base="own"),
 
     *_same(STRATEGIES, "comparison", {"seeds": 1, "calls": 1000}),
+    Row("comparison.single_path.epochs", 1, STRATEGIES, note="none before"),
+    *_same(NOTHING, "comparison.single_path", _SINGLE_PATH, note="no Single-Path"),
+    *_same(STRATEGIES, "comparison.single_path", {"epochs": 2, **_SINGLE_PATH}, base="single-path",
+           note="Single-Path takes part"),
     Row("refinement.rounds", 2, SEARCH_AGAIN),
     Row("refinement.settled_points", 0.1, NOTHING, note="one round"),
     Row("refinement.settled_points", 0.1, LATER_ROUNDS, base="devices", note="several rounds"),

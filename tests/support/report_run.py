@@ -12,14 +12,20 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 
 from foxnas.config.whole import Config, read_config
 from foxnas.device.acceptance import COLUMNS
+from foxnas.files.arrays import seal_array
 from foxnas.files.tables import read_json, write_json, write_table
+from foxnas.images.config import ViewConfig
 from foxnas.predictor.config import FurtherTargetConfig, RivalsConfig
 from foxnas.report.files import PageFiles
+from foxnas.search.config import SinglePathConfig
 from foxnas.space.arch import Arch
 from foxnas.space.space import SearchSpace
+from foxnas.supernet.checkpoint import save_supernet
+from foxnas.supernet.model import Supernet
 from foxnas.verdict.paired import packed
 from tests.support.made_up import (
     DEVICE,
@@ -212,17 +218,43 @@ def compare_predictors(run: ReportRun) -> Path:
     return folder / "predictors.html"
 
 
+def search_single_path(run: ReportRun, budget: str) -> Path:
+    """Train a superkernel from random weights on random images, for two seeds; return what it found."""
+    folder, space = run.results / run.space, _config(run.sizes, 3, "top1", "paper").space
+    search, rng = folder / "search" / DEVICE / budget, np.random.default_rng(3)
+    arrays = {name: run.results / f"{name}.npy" for name in ("train-images", "train-labels")}
+    if not (folder / "supernet.safetensors").exists():
+        torch.manual_seed(0)
+        save_supernet(Supernet(space), folder / "supernet.safetensors", {})
+        np.save(arrays["train-images"], rng.integers(0, 256, (64, 28, 28, 1), dtype=np.uint8))
+        np.save(arrays["train-labels"], rng.integers(0, space.classes, 64))
+        for path in arrays.values():
+            seal_array(path)
+    script("search_single_path")(
+        space=space, reserve_percent=3.0, alike_layers=False, seeds=2, smallest_crop=0.08, threads=1,
+        training=SinglePathConfig(epochs=1, batch_size=16),
+        view=ViewConfig(folder=None, channels=1, centre_share=1.0, corrupt_images="fail"),
+        supernet=folder / "supernet.safetensors", budget=search / "budget.json",
+        accuracy=[folder / str(size) / "predictors" / "accuracy.json" for size in run.sizes],
+        latency=[folder / str(size) / "predictors" / f"latency-{DEVICE}.json" for size in run.sizes],
+        train_images=arrays["train-images"], train_labels=arrays["train-labels"],
+        journal=search / "journals" / "single-path.jsonl", found=search / "strategies" / "single-path.csv",
+    )  # fmt: skip
+    return search / "strategies" / "single-path.csv"
+
+
 def compare_strategies(run: ReportRun) -> Path:
-    """Compare strategies as one may ask for, measured by a truth of their own; return the page."""
+    """Compare strategies as one may ask for, Single-Path too, measured by a truth of their own; return the page."""
     folder = run.results / run.space
     config = _config(run.sizes, 3, "top1", "paper")
     tables = {stage: [folder / str(size) / f"{stage}.csv" for size in run.sizes] for stage in _STAGES}
     predictors = [[folder / str(size) / "predictors" / f"{stage}.json" for size in run.sizes] for stage in _STAGES]
     searches = [folder / "search" / DEVICE / budget for budget in run.budgets]
-    for search in searches:
+    for search, budget in zip(searches, run.budgets, strict=True):
         script("run_strategies")(
             space=config.space, reserve_percent=min(config.search.reserves_percent), alike_layers=False, seeds=2,
             calls=600, budget=search / "budget.json", accuracy=predictors[0], latency=predictors[1],
+            single_path=search_single_path(run, budget),
             **{name: search / "strategies" / f"{name}.csv" for name in ("trace", "found", "subnets")},
         )  # fmt: skip
         measure_found(search / "strategies", Truth(config.space, 3000, 7))

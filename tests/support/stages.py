@@ -86,7 +86,8 @@ SEARCH = _stage("search onward", "search_architectures", "evaluate_candidates", 
 STRATEGIES_PAGE = _stage("the page of the strategies, if asked for", "compare_strategies")
 STRATEGIES = _stage(
     "the comparison of strategies, if asked for",
-    "run_strategies", "evaluate_found", "time_found", "compile_found", "time_compiled_found", "estimate_found",
+    "search_single_path", "run_strategies", "evaluate_found", "time_found", "compile_found", "time_compiled_found",
+    "estimate_found",
     then=[STRATEGIES_PAGE],
 )  # fmt: skip
 BUDGET = _stage("budgets, search onward", "resolve_budget", then=[SEARCH, STRATEGIES])

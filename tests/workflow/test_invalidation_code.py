@@ -23,8 +23,8 @@ from tests.support.dag import EVERYTHING, ROOT, DryRuns, Plan
 from tests.support.invalidation import BASES, changed
 from tests.support.scripts import RULES, SCRIPTS
 
-#: A run with devices of every compiler, rivals and finished winners, one that trains its supernet and has targets, and
-#: one on tables.
+#: A run with devices of every compiler, rivals, Single-Path and finished winners, one that trains its supernet and has
+#: targets, and one on tables.
 RUNS = {
     "compiled": changed(
         BASES["tiny"].config(),
@@ -38,6 +38,7 @@ RUNS = {
             "refinement.rounds": 2,
             "rivals": BASES["rivals"].config()["rivals"],
             "finishing": BASES["finishing"].config()["finishing"],
+            "comparison.single_path.epochs": 1,
         },
     ),
     "trained": BASES["own"].config(),

@@ -153,7 +153,7 @@ class Options:
             return weights
         raise FoxnasError(
             f"exact search needs a weighted sum of accuracy and latency, got objective {objective.name}; "
-            "take annealing, evolution, regularised or random"
+            "take annealing, evolution, regularised, autoshrink or random"
         )
 
     @cached_property

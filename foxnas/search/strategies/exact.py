@@ -99,7 +99,7 @@ def search(problem: SearchProblem, settings: Selection, rng: np.random.Generator
         names = [problem.objective.name, *(cap.name for cap in problem.caps)]
         raise FoxnasError(
             f"exact search needs an objective and caps of predicted accuracy and latency alone, got "
-            f"{', '.join(names)}; take annealing, evolution, regularised or random"
+            f"{', '.join(names)}; take annealing, evolution, regularised, autoshrink or random"
         )
     problem.require_feasible()
     front = frontier(problem.landscape)

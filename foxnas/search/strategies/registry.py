@@ -13,8 +13,9 @@ import numpy as np
 from foxnas.errors import FoxnasError
 from foxnas.search.problem import SearchProblem, SearchResult, Strategy
 from foxnas.search.selection import Selection
-from foxnas.search.strategies import annealing, differentiable, evolution, exact, random, regularised
+from foxnas.search.strategies import annealing, autoshrink, differentiable, evolution, exact, random, regularised
 from foxnas.search.strategies.annealing import AnnealingSettings
+from foxnas.search.strategies.autoshrink import AutoShrinkSettings
 from foxnas.search.strategies.differentiable import DifferentiableSettings
 from foxnas.search.strategies.evolution import EvolutionSettings
 from foxnas.search.strategies.random import RandomSettings
@@ -46,6 +47,7 @@ STRATEGIES: Mapping[str, Named] = MappingProxyType(
         "evolution": Named(evolution.search, lambda selection: EvolutionSettings(selection=selection)),
         "regularised": Named(regularised.search, lambda selection: RegularisedSettings(selection=selection)),
         "differentiable": Named(differentiable.search, lambda selection: DifferentiableSettings(selection=selection)),
+        "autoshrink": Named(autoshrink.search, lambda selection: AutoShrinkSettings(selection=selection)),
         "random": Named(random.search, lambda selection: RandomSettings(selection=selection)),
     }
 )
