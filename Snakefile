@@ -17,7 +17,7 @@ sys.path.insert(0, str(workflow.current_basedir))
 from foxnas.flow import configuration, contents
 from foxnas.flow import resources as jobs
 from foxnas.flow import params as flow
-from foxnas.flow import rounds
+from foxnas.flow import named, rounds
 from foxnas.flow import snakemake_private
 from foxnas.search.budget import Budget
 from foxnas.flow.run_lock import take_folder
@@ -98,6 +98,7 @@ wildcard_constraints:
     shard=r"\d+",
     round=r"round-\d+",
     batch=r"round-\d+|twist|finished",
+    arch=named.ARCH,
 
 
 if CONFIG.verifies:
@@ -120,6 +121,7 @@ if CONFIG.verifies:
     include: "rules/validation.smk"
     include: "rules/edgetpu.smk"
     include: "rules/ethosu.smk"
+    include: "rules/named.smk"
     include: "rules/rivals.smk"
     include: "rules/app.smk"
 

@@ -11,6 +11,11 @@ from pathlib import Path
 TWIST = "twist"
 
 
+def command_for(space: str, device: str) -> str:
+    """Return the command that exports and measures an architecture, whose text goes where ``{arch}`` stands."""
+    return f"snakemake --cores all results/{space}/deploy/{device}/arch-{{arch}}/validation.json"
+
+
 @dataclass(frozen=True)
 class PageFiles:
     """The files of a finished run below `results`.

@@ -146,7 +146,8 @@ def test_a_measurement_elsewhere_is_submitted(config: Path, tmp_path: Path) -> N
         assert resources["this_machine"] == (jobs.SHARES if device == "local" else 1)
     raw = written_out("coral")
     every = {*MEASURING, "validate_on_device", "time_compiled", "time_compiled_found", "time_compiled_candidates"}
-    assert set(profile) == set(WHOLE_MACHINE) == every | {"confirm_compiled_latency"}
+    every |= {"time_named", "time_compiled_named", "confirm_compiled_latency"}
+    assert set(profile) == set(WHOLE_MACHINE) == every
     assert raw["devices"][0]["kind"] == "edgetpu"
 
 

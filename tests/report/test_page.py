@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -27,8 +27,12 @@ from foxnas.report.page import write_page
 from foxnas.report.plane import draw_plane, frontier_of, predicted_top1
 from foxnas.report.traces import draw_trace
 from foxnas.space.arch import Arch
+from tests.support.browser import opened, violations
 from tests.support.outline import Outline
 from tests.support.report_run import DEVICE, ReportRun, add_rivals, add_target, make_run
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +58,20 @@ def test_page_loads_nothing_and_its_links_lead_somewhere(finished: ReportRun, ht
         assert f"{finished.space}/deploy/{DEVICE}/{budget}/model.tflite" in outline.links
     assert len(set(outline.ids)) == len(outline.ids)
     assert len(html) < 10_000_000
+    assert """content="default-src 'none'; base-uri 'none'; form-action 'none';""" in html
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nobody_is_shut_out(scheme: str, browser: Browser, finished: ReportRun, html: str) -> None:
+    """WCAG 2.1 A and AA, of the whole page with all that can be opened, and once more on a narrow screen."""
+    page = finished.results / "report.html"
+    with opened(browser, page, color_scheme=scheme, viewport={"width": 1300, "height": 1000}) as shown:
+        shown.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+        shown.locator(".knob").nth(3).click()
+        shown.locator("[data-move]").first.click()
+        if scheme == "dark":
+            shown.set_viewport_size({"width": 400, "height": 800})
+        assert violations(shown) == []
 
 
 def test_page_holds_every_figure(finished: ReportRun, html: str) -> None:

@@ -22,6 +22,7 @@ LONG_FIRST = (
     "int8/test_quantisation.py",
     "workflow/test_full_scale.py", "supernet/test_ofa.py", "workflow/test_layers.py", "flow/test_checkout.py",
     "workflow/test_over_ssh.py", "int8/test_correction.py", "device/test_provisioning.py", "flow/test_summary.py",
+    "report/test_asking.py", "workflow/test_named.py",
     "workflow/test_invalidation_pairs.py", "workflow/test_lost_records.py", "workflow/test_provenance.py",
     "space/test_sampling.py", "report/test_page.py", "comparisons/test_pages.py", "comparisons/test_targets.py",
     "device/test_ssh_connection.py", "device/test_ssh_logins.py", "device/test_login_shells.py",

@@ -216,8 +216,11 @@ def test_a_measurement_sent_to_a_named_node_runs_there_and_alone(
     folder, _ = run
     before = {job.number for job in cluster.jobs()}
     node = cluster.ask("sinfo", "--noheader", "--format=%n").strip()
-    everywhere = (*MEASURING, "time_compiled", "time_compiled_found", "time_compiled_candidates")
-    there = [f"{rule}:slurm_extra='--nodelist={node}'" for rule in (*everywhere, "confirm_compiled_latency")]
+    everywhere = (*MEASURING, "time_named", "time_compiled", "time_compiled_found", "time_compiled_candidates")
+    there = [
+        f"{rule}:slurm_extra='--nodelist={node}'"
+        for rule in (*everywhere, "time_compiled_named", "confirm_compiled_latency")
+    ]
     targets = ["results/mini/16/shards/latency-local/0.csv", "results/data/16/test-images.npy"]
     words = [*targets, "--forcerun", "time_subnets", "resize_test_images", "--set-resources", *there]
     text = finish(submit(cluster, folder, config, *words), folder)

@@ -1,0 +1,215 @@
+"use strict";
+// The part of the page that answers: what is chosen in its form is asked of the predictors, and shown.
+
+// One box per device: its predictors, its form, and what is shown of the answer.
+class Asking {
+  constructor(box) {
+    this.box = box;
+    this.form = box.querySelector("form");
+    const { space, targets, budgets, command } = JSON.parse(box.querySelector("script").textContent);
+    // The first target is what the search maximised, the second the latency; a third is top-1 where that is another.
+    const read = targets.map((target) => ({ ...target, fits: target.fits.map(readFit) }));
+    Object.assign(this, { space, budgets, command, targets: read, knob: null });
+    const [accuracy, latency] = this.targets;
+    const fits = space.sizes.map((_, i) => ({ accuracy: accuracy.fits[i], latency: latency.fits[i] }));
+    this.landscape = landscape(space, fits);
+    this.whole = frontier(space, this.landscape, space.sizes.map((_, i) => i), space.units);
+    this.setRange();
+    this.listen();
+    this.ask();
+  }
+
+  find(name) { return this.box.querySelector(`[data-part="${name}"]`); }
+
+  // The slider reaches over the whole frontier, in steps of about a thousandth of it.
+  setRange() {
+    const low = this.whole[0].latency, high = this.whole[this.whole.length - 1].latency;
+    const step = 10 ** Math.floor(Math.log10((high - low || high) / 500)), digits = Math.max(0, -Math.log10(step));
+    const slider = this.form.elements.slider, field = this.form.elements.budget;
+    slider.step = field.step = step.toFixed(digits);
+    slider.min = field.min = (Math.ceil(low / step) * step).toFixed(digits);
+    slider.max = field.max = (Math.ceil(high / step) * step).toFixed(digits);
+    this.setBudget(this.budgets[0].ms);
+  }
+
+  setBudget(ms) {
+    this.form.elements.budget.value = ms;
+    this.form.elements.slider.value = ms;
+  }
+
+  listen() {
+    const { slider, budget } = this.form.elements;
+    slider.addEventListener("input", () => { budget.value = slider.value; });
+    budget.addEventListener("input", () => { slider.value = budget.value; });
+    this.form.addEventListener("submit", (event) => event.preventDefault());
+    this.form.addEventListener("input", (event) => { this.spread(event.target); this.ask(); });
+    this.form.addEventListener("click", (event) => {
+      if (event.target.dataset.budget) this.setBudget(event.target.dataset.budget);
+      else if (event.target.dataset.part === "allow-all") this.tickAll();
+      else return;
+      this.ask();
+    });
+    this.find("answer").addEventListener("click", (event) => this.press(event.target.closest("button")));
+    this.find("typed").addEventListener("submit", (event) => { event.preventDefault(); this.showTyped(); });
+  }
+
+  tickAll() {
+    for (const box of this.form.querySelectorAll("input[type=checkbox]")) box.checked = true;
+  }
+
+  // A box of the row "every unit" stands for those below it.
+  spread(input) {
+    if (input.name !== "every") return;
+    for (const box of this.unitBoxes(input.dataset.choice)) box.checked = input.checked;
+  }
+
+  unitBoxes(choice) {
+    return [...this.form.querySelectorAll(`input[name="unit"][data-choice="${choice}"]`)];
+  }
+
+  // What the form allows: places of image sizes, and the choices of each unit.
+  allowed() {
+    const ticked = (selector) => [...this.form.querySelectorAll(`${selector}:checked`)];
+    for (const every of this.form.querySelectorAll("input[name=every]")) {
+      const boxes = this.unitBoxes(every.dataset.choice);
+      every.checked = boxes.every((box) => box.checked);
+      every.indeterminate = !every.checked && boxes.some((box) => box.checked);
+    }
+    const units = this.space.units.map(() => ({ depths: [], kernels: [], ratios: [] }));
+    const lists = { D: "depths", K: "kernels", E: "ratios" };
+    for (const { dataset } of ticked("input[name=unit]")) {
+      units[dataset.unit][lists[dataset.choice[0]]].push(Number(dataset.choice.slice(1)));
+    }
+    return { sizes: ticked("input[name=size]").map((box) => Number(box.value)), units };
+  }
+
+  // Compute the frontier of what is allowed, and show what is best within the budget.
+  ask() {
+    const { slider, budget: field } = this.form.elements, { sizes, units } = this.allowed(), start = performance.now();
+    const empty = missing(sizes, units);
+    this.budget = field.valueAsNumber;
+    this.points = empty ? [] : this.frontierOf(sizes, units);
+    const point = bestUnder(this.points, this.budget), took = performance.now() - start;
+    const fault = empty || this.faultOf(point);
+    this.find("answer").hidden = Boolean(fault);
+    // Any number is one, also between the steps of the slider.
+    field.setAttribute("aria-invalid", String(Number.isNaN(this.budget)));
+    if (fault) { this.find("said").textContent = fault; return; }
+    slider.setAttribute("aria-valuetext", `${significant(this.budget, 4)} ms`);
+    this.optimum = architectureOf(this.space, this.landscape, point);
+    const predictions = this.predictions(this.optimum);
+    this.find("said").replaceChildren(...sentenceOf(this, predictions, point, took));
+    drawFrontier(this.find("frontier"), this.whole, this.points, this.budget, predictions);
+    fillFrontierTable(this);
+    this.show(this.optimum);
+  }
+
+  faultOf(point) {
+    if (Number.isNaN(this.budget)) return "Write a number of milliseconds as the budget.";
+    const [budget, fastest] = [this.budget, this.points[0].latency].map((ms) => significant(ms, 4));
+    if (point) return "";
+    return `No allowed architecture is predicted to take at most ${budget} ms: the fastest takes ${fastest} ms.`;
+  }
+
+  // The frontier of what is allowed; kept while only the budget moves.
+  frontierOf(sizes, units) {
+    const key = JSON.stringify([sizes, units]);
+    if (this.key !== key) {
+      this.key = key;
+      this.found = frontier(this.space, this.landscape, sizes, units);
+    }
+    return this.found;
+  }
+
+  predictions(architecture) {
+    const place = this.space.sizes.indexOf(architecture.size);
+    return this.targets.map((target) => {
+      const fit = target.fits[place];
+      return { target, fit, prediction: predict(this.space, fit, architecture.units) };
+    });
+  }
+
+  // What each change of an architecture does to every target.
+  contrasts(base, others) {
+    const before = this.predictions(base);
+    return others.map((other) =>
+      this.predictions(other).map((after, i) => ({ target: after.target, ...contrast(before[i], after) })));
+  }
+
+  // Show an architecture: the optimum, one step away from what was shown, or one that was typed.
+  show(architecture) {
+    this.shown = architecture;
+    const text = textOf(architecture), own = text === textOf(this.optimum);
+    this.find("which").textContent = own ? `The best within ${significant(this.budget, 4)} ms` : "Changed by hand";
+    this.find("back").hidden = own;
+    this.find("text").value = text;
+    this.find("fault").textContent = "";
+    this.find("command").value = this.command.join(text);
+    this.find("against").replaceChildren(...(own ? [] : againstOptimum(this)));
+    drawKnobs(this);
+    fillUnits(this);
+    this.moves = listMoves(this);
+    fillMoves(this);
+  }
+
+  showTyped() {
+    try {
+      this.knob = null;
+      this.show(parseArchitecture(this.space, this.find("text").value));
+    } catch (error) {
+      this.find("fault").textContent = error.message;
+    }
+  }
+
+  press(button) {
+    if (!button) return;
+    const { part, knob, move, budget, copy } = button.dataset;
+    if (part === "back") this.show(this.optimum);
+    else if (knob) this.choose(knob === this.knob ? null : knob);
+    else if (part === "all-knobs") this.choose(null);
+    else if (move) this.take(this.moves[move].architecture);
+    else if (budget) { this.setBudget(budget); this.ask(); this.form.elements.budget.focus(); }
+    else if (copy) copyText(this.find(copy), this.find("copied"));
+  }
+
+  choose(knob) {
+    this.knob = knob;
+    drawKnobs(this);
+    fillMoves(this);
+    if (knob) this.box.querySelector(`[data-knob="${knob}"]`).focus();
+  }
+
+  // The button that was pressed is gone afterwards: the focus goes to the words that say what is shown now.
+  take(architecture) {
+    this.knob = null;
+    this.show(architecture);
+    this.find("which").focus();
+  }
+}
+
+function missing(sizes, units) {
+  if (!sizes.length) return "No image size is allowed: tick at least one.";
+  for (const [place, unit] of units.entries()) {
+    const name = { depths: "depth", kernels: "kernel size", ratios: "expansion ratio" };
+    const none = Object.keys(unit).find((list) => !unit[list].length);
+    if (none) return `Unit ${place + 1} has no ${name[none]} left: tick at least one.`;
+  }
+  return "";
+}
+
+// A page from a file may have no clipboard: then the words are selected, for the keyboard to copy.
+async function copyText(field, said) {
+  try {
+    await navigator.clipboard.writeText(field.value);
+    said.textContent = "Copied.";
+  } catch {
+    field.focus();
+    field.select();
+    said.textContent = "Selected: copy it with Ctrl+C.";
+  }
+}
+
+document.querySelectorAll(".asking").forEach((box) => {
+  box.hidden = false;
+  new Asking(box);
+});
