@@ -27,7 +27,21 @@ from foxnas.space.space import SearchSpace
 from tests.support.reporting import pytest_collection_modifyitems, pytest_terminal_summary  # noqa: F401 (hooks)
 
 if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
     from tests.support.exports import Exported
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A browser for the page, or a skip that says what is missing."""
+    from tests.support.browser import Missing, chromium
+
+    try:
+        with chromium() as browser:
+            yield browser
+    except Missing as reason:
+        pytest.skip(f"no browser: {reason}")
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ import numpy as np
 from markupsafe import Markup
 
 from foxnas.predictor.model import Predictor
-from foxnas.report.data import DeviceRun, Run
+from foxnas.report.data import FittedSpace, SearchedDevice
 from foxnas.report.plane import embedded
 from foxnas.report.targets import difference_unit, name_of, unit_of
 from foxnas.space.layers import FUSED, SQUEEZE_EXCITE
@@ -34,7 +34,7 @@ class Target:
         return unit_of(next(iter(self.predictors.values())).unit)
 
 
-def targets_of(run: Run, device: DeviceRun) -> list[Target]:
+def targets_of(run: FittedSpace, device: SearchedDevice) -> list[Target]:
     """Return what the search maximised, the latency, and top-1 where that is another: the first fits of each."""
     searched = Target(name_of(run.searched_for), {size: fits.predictor for size, fits in run.accuracy.items()})
     latency = Target(device.latency_name, {size: fits.predictor for size, fits in device.latency.items()})
@@ -44,7 +44,9 @@ def targets_of(run: Run, device: DeviceRun) -> list[Target]:
     return [searched, latency, Target(name_of("top1"), top1)]
 
 
-def questions(space: SearchSpace, targets: Sequence[Target], budgets: Mapping[str, float], command: str) -> Markup:
+def questions(
+    space: SearchSpace, targets: Sequence[Target], budgets: Mapping[str, float], command: str | None
+) -> Markup:
     """Return the JSON of one device.
 
     Parameters
@@ -54,7 +56,7 @@ def questions(space: SearchSpace, targets: Sequence[Target], budgets: Mapping[st
     budgets
         Milliseconds of the budgets that were searched for, by name.
     command
-        What exports and measures an architecture, with ``{arch}`` where its text stands.
+        What exports and measures an architecture, with ``{arch}`` where its text stands; None: nothing does.
     """
     sizes = list(targets[0].predictors)
     return embedded(
@@ -70,7 +72,7 @@ def questions(space: SearchSpace, targets: Sequence[Target], budgets: Mapping[st
                 for target in targets
             ],
             "budgets": [{"name": name, "ms": ms} for name, ms in budgets.items()],
-            "command": command.split("{arch}"),
+            "command": command and command.split("{arch}"),
         }
     )
 

@@ -17,7 +17,7 @@ from foxnas.report import fits as fitted
 from foxnas.report import provenance
 from foxnas.report.architecture import draw_architecture
 from foxnas.report.asking import questions, targets_of
-from foxnas.report.data import BudgetRun, DeviceRun, FittedSpace, Run, read_run
+from foxnas.report.data import BudgetRun, DeviceRun, FittedSpace, Run, SearchedDevice, read_run
 from foxnas.report.files import PageFiles, command_for
 from foxnas.report.findings import findings, of_proposals
 from foxnas.report.holdings import holdings
@@ -106,6 +106,7 @@ def _table_device(run: TablesRun, device: TableDevice) -> dict[str, Any]:
     return {
         "run": device,
         "estimated": False,
+        **_asking(run, device, None),
         "findings": of_proposals(run, device),
         "budgets": [
             {
@@ -131,14 +132,10 @@ def _table_device(run: TablesRun, device: TableDevice) -> dict[str, Any]:
 def _device(run: Run, device: DeviceRun, page: Path) -> dict[str, Any]:
     rows, axis = leads(device.baselines)
     accuracy = f"{TARGET_NAMES[run.searched_for]}, %"
-    targets = targets_of(run, device)
-    limits = {budget.name: budget.budget_ms for budget in device.budgets}
     return {
         "run": device,
         "estimated": device.vela is not None,
-        "questions": questions(run.space, targets, limits, command_for(run.space.name, device.name)),
-        "targets": [(target.name, target.unit) for target in targets],
-        "bent": any(fits.predictor.link.asymptote is not None for fits in run.accuracy.values()),
+        **_asking(run, device, command_for(run.space.name, device.name)),
         "findings": findings(run, device, rows),
         "budgets": [_budget(run, device, budget, page, accuracy) for budget in device.budgets],
         "plane": draw_plane(run, device),
@@ -158,6 +155,18 @@ def _device(run: Run, device: DeviceRun, page: Path) -> dict[str, Any]:
         "flagged": provenance.flagged(device).to_dict("records"),
         "identities": provenance.identities(device),
         "protocols": provenance.protocols(device),
+    }
+
+
+def _asking(run: FittedSpace, device: SearchedDevice, command: str | None) -> dict[str, Any]:
+    """Return what the part that answers questions needs; there is a command where an architecture can be measured."""
+    targets = targets_of(run, device)
+    limits = {budget.name: budget.budget_ms for budget in device.budgets}
+    return {
+        "questions": questions(run.space, targets, limits, command),
+        "command": command,
+        "targets": [(target.name, target.unit) for target in targets],
+        "bent": any(fits.predictor.link.asymptote is not None for fits in run.accuracy.values()),
     }
 
 

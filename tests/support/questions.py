@@ -68,9 +68,11 @@ def random_predictors(
 def write_questions(page: Path, landscape: Landscape, more: Sequence[Target] = ()) -> None:
     """Write a page with nothing but the part that answers."""
     targets = [Target("top-1", landscape.accuracy), Target("latency", landscape.latency), *more]
+    command = command_for(landscape.space.name, "board")
     device: dict[str, Any] = {
         "run": SimpleNamespace(name="board", latency_name="latency"),
-        "questions": questions(landscape.space, targets, BUDGETS, command_for(landscape.space.name, "board")),
+        "questions": questions(landscape.space, targets, BUDGETS, command),
+        "command": command,
         "targets": [(target.name, target.unit) for target in targets],
         "bent": landscape.links.bent,
         "budgets": [{"run": SimpleNamespace(name=name, budget_ms=ms)} for name, ms in BUDGETS.items()],

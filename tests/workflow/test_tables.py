@@ -7,6 +7,7 @@ import re
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -18,10 +19,14 @@ from foxnas.predictor.population import uniform_predictions
 from foxnas.search.landscape import Landscape
 from foxnas.search.strategies import exact
 from foxnas.verdict.proposals import BASIS
+from tests.support.browser import opened, violations
 from tests.support.examples import planned
 from tests.support.published import CPU_SPACE, PUBLISHED_ACCURACY, PUBLISHED_LATENCY
 from tests.support.tables import counts_of, csv_of
 from tests.support.tiny_run import snakemake
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 SPACE = replace(CPU_SPACE, image_sizes=(160, 192))
 #: By image size: the published predictors, and at the smaller size all faster and less accurate.
@@ -113,6 +118,17 @@ def test_page_and_terminal_say_that_nothing_was_measured(finished: Path) -> None
     made = {path.name for path in finished.rglob("*") if path.is_file()}
     assert not {"supernet.safetensors", "exported.csv", "validation.json", "train-images.npy"} & made
     assert not (finished / "results" / "data").exists()
+
+
+def test_the_page_answers_what_the_published_predictors_say(finished: Path, browser: Browser) -> None:
+    with opened(browser, finished / "results/report.html") as page:
+        assert violations(page) == []
+        page.locator(".asking input[name=budget]").fill("75")
+        shown = SPACE.parse(page.locator(".asking [data-part=text]").input_value())
+        assert page.locator(".asking [data-part=command]").count() == 0, "there is nothing to measure it with"
+    best = exact.frontier(Landscape(SPACE, ACCURACY, LATENCY)).best_under(75.0)
+    assert ACCURACY[shown.image_size].predict([shown]).mean[0] == pytest.approx(best.accuracy, abs=1e-6)
+    assert LATENCY[shown.image_size].predict([shown]).mean[0] <= 75.0
 
 
 def test_a_table_that_changes_reruns_what_reads_it(finished: Path) -> None:

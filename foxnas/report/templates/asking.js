@@ -144,7 +144,7 @@ class Asking {
     this.find("back").hidden = own;
     this.find("text").value = text;
     this.find("fault").textContent = "";
-    this.find("command").value = this.command.join(text);
+    if (this.command) this.find("command").value = this.command.join(text);
     this.find("against").replaceChildren(...(own ? [] : againstOptimum(this)));
     drawKnobs(this);
     fillUnits(this);
