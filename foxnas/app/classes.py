@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from foxnas.images.folders import listed_classes
+from foxnas.images.listing import listed_classes
 
 #: Fashion-MNIST's, as its authors' page and torchvision's `FashionMNIST.classes` list them.
 _FASHION_MNIST = (

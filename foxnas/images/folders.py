@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from foxnas.errors import FoxnasError
-from foxnas.files.tables import read_provenance, read_table
+from foxnas.files.tables import read_table
 from foxnas.images.config import EXTENSIONS as EXTENSIONS
 from foxnas.images.decoding import ImageFile
 from foxnas.images.parts import find_parts, hidden, subfolders
@@ -33,14 +33,6 @@ class Listed:
 
     images: pd.DataFrame
     classes: list[str]
-
-
-def listed_classes(listing: Path | None) -> list[str]:
-    """Return the classes' names, in the order of their numbers, of a list of images as the workflow writes it.
-
-    There are none where there is no list. Raises FoxnasError when it is damaged.
-    """
-    return list(read_provenance(listing)["classes"]) if listing else []
 
 
 def list_images(folder: Path) -> Listed:

@@ -43,7 +43,7 @@ def test_device_environments_pin_what_the_project_pins():
 STAGES = {
     "analysis": ("sampling", "tables", "predictors", "search", "strategies", "report"),
     "training": ("data", "supernet", "accuracy"),
-    "export": ("export", "validation"),
+    "export": ("export", "validation", "named"),
     "measuring": ("devices", "latency", "edgetpu", "ethosu"),
 }
 #: Of a stage's rules, those that run in another stage's environment.
@@ -51,7 +51,8 @@ ELSEWHERE = {
     "score_predictors": "training", "evaluate_subnets": "training", "compare_baselines": "training",
     "time_subnets": "measuring", "time_models": "measuring", "confirm_latency": "measuring",
     "validate_on_device": "measuring", "compile_probes": "measuring", "time_compiled": "measuring",
-    "estimate_subnets": "measuring",
+    "estimate_subnets": "measuring", "search_single_path": "training", "compile_candidates": "measuring",
+    "estimate_candidates": "measuring",
 }  # fmt: skip
 DISTRIBUTIONS = {
     "yaml": "pyyaml", "sklearn": "scikit-learn", "ai_edge_litert": "ai-edge-litert", "PIL": "pillow",

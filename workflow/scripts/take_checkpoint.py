@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from foxnas import cli
-from foxnas.images.folders import listed_classes
+from foxnas.images.listing import listed_classes
 from foxnas.space.space import SearchSpace
 from foxnas.supernet.checkpoint import take_checkpoint
 

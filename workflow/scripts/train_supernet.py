@@ -8,7 +8,7 @@ import torch
 from foxnas import cli
 from foxnas.files.arrays import load_array
 from foxnas.images.config import ViewConfig
-from foxnas.images.folders import listed_classes
+from foxnas.images.listing import listed_classes
 from foxnas.images.strata import check_trained
 from foxnas.images.train_split import open_images
 from foxnas.space.space import SearchSpace

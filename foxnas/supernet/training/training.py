@@ -174,7 +174,7 @@ def train(
             state.promote_teacher()
         try:
             work = partial(train_step, state, recipe, processes, draw.arch, pieces, rate)
-            loss = step_within_memory(work, state, recipe, arch, keys)
+            loss = step_within_memory(work, state, recipe, space, arch, keys)
             state.pass_step(draw, steps)
             due = not state.step or time.monotonic() - saved >= save_every_s
             if resume_from is not None and processes.first and due:
@@ -227,13 +227,16 @@ def train_step(
 
 
 def step_within_memory(
-    work: Callable[[], float], state: TrainingState[Network], recipe: Recipe, only: Arch | None, keys: Keys
+    work: Callable[[], float],
+    state: TrainingState[Network],
+    recipe: Recipe,
+    space: SearchSpace,
+    only: Arch | None,
+    keys: Keys,
 ) -> float:
     """Return the loss of a step. Raises FoxnasError that says what fits of the `only` or the largest subnet."""
-    space = cast(SearchSpace, state.supernet.space)
     arch = only or space.largest(space.image_sizes[-1])
     size, together = arch.image_size, recipe.batch_size // recipe.batch_parts
-
     device = next(state.supernet.parameters()).device
 
     def attempt(images: int) -> None:
