@@ -13,6 +13,7 @@ import os
 import shlex
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from foxnas.config.whole import read_config
@@ -64,15 +65,31 @@ def main(words: list[str]) -> None:
 
 
 def _seconds(text: str) -> float:
-    if not 0 < (seconds := float(text)) <= 86_400:
-        raise argparse.ArgumentTypeError(f"{text} is no number of seconds between 0 and a day")
-    return seconds
+    with suppress(ValueError):
+        if 0 < (seconds := float(text)) <= 86_400:
+            return seconds
+    raise argparse.ArgumentTypeError(f"{shown(text, 40)} is no number of seconds between 0 and a day")
 
 
 def _sessions(text: str) -> int:
-    if not 1 <= (sessions := int(text)) <= 1000:
-        raise argparse.ArgumentTypeError(f"{text} is no number of sessions from 1 to 1000")
-    return sessions
+    with suppress(ValueError):
+        if 1 <= (sessions := int(text)) <= 1000:
+            return sessions
+    raise argparse.ArgumentTypeError(f"{shown(text, 40)} is no number of sessions from 1 to 1000")
+
+
+def say(text: str) -> None:
+    """Print a text to whoever reads, as `head` does, for as long as they do.
+
+    Raises FoxnasError when what is written to is full.
+    """
+    try:
+        print(text, flush=True)
+    except OSError as error:
+        # Python writes what is left once more when it ends, and complains in its own words.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            raise FoxnasError(f"the output cannot be written ({error.strerror}); write it elsewhere") from error
 
 
 def examine(name: str, configfile: Path | None, load_s: float, sessions: int, as_json: bool) -> int:
@@ -80,6 +97,8 @@ def examine(name: str, configfile: Path | None, load_s: float, sessions: int, as
 
     Raises FoxnasError when the config is not valid or has no such device.
     """
+    if configfile is None and not _USUAL_CONFIG.exists():
+        raise FoxnasError(f"{_USUAL_CONFIG}: is not there; name your config with --configfile FILE")
     config = read_config(configfile or _USUAL_CONFIG)
     names = [device.name for device in config.devices]
     if name not in names:
@@ -88,7 +107,7 @@ def examine(name: str, configfile: Path | None, load_s: float, sessions: int, as
         config.device(name), config.space, config.validation, config.verification,
         configfile=str(configfile) if configfile else None, load_s=load_s, sessions=sessions,
     )  # fmt: skip
-    print(json.dumps(found.told, indent=1) if as_json else found.text)
+    say(json.dumps(found.told, indent=1) if as_json else found.text)
     return int(verdict(found.findings) == "not ready")
 
 
@@ -112,9 +131,8 @@ def write_first_config(folder: Path, device: str, budgets: list[str], out: Path)
         raise FoxnasError(
             f"{out}: cannot be written ({error.strerror}); write --out, and a file in a folder of yours"
         ) from error
-    print("\n".join(_found(survey)))
-    print(f"\nWrote {out}. What is next:\n")
-    print("\n".join(f"  {command}" for command in _next(out)))
+    found, commands = "\n".join(_found(survey)), "\n".join(f"  {command}" for command in _next(out))
+    say(f"{found}\n\nWrote {out}. What is next:\n\n{commands}")
 
 
 def _found(survey: Survey) -> list[str]:

@@ -66,6 +66,11 @@ def consult(
             f"device {device.name}: is an ethos-u, whose latency Arm's compiler estimates on this host: there is no "
             "board to examine"
         )
+    if device.table is not None:
+        raise FoxnasError(
+            f"device {device.name}: is a table device, whose latencies are those of {device.table.file}: there is no "
+            "board to examine; name a device that models are timed on"
+        )
     target, protocol = connect(device.measured, device.access)
     transport = target.transport
     assert isinstance(transport, SshTransport | LocalTransport)

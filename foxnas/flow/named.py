@@ -10,8 +10,9 @@ from typing import Any
 
 from foxnas.space.space import SearchSpace
 
-#: What the wildcard ``arch`` may be: the text form of an architecture, of which Arch.id is a digest.
-ARCH = r"r[1-9]\d*(?:_k\d+e\d+(?:\.k\d+e\d+)*)+"
+#: What the wildcard ``arch`` may be: a folder's name in ASCII without spaces. Whether it is an architecture's text
+#: `at_its_size` asks, who says what is wrong with it; a narrower pattern would end in Snakemake's "No rule to produce".
+ARCH = r"[!-.0-~]+"
 
 
 def at_its_size(space: SearchSpace, pattern: str) -> Callable[[Any], str]:

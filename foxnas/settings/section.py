@@ -15,8 +15,11 @@ from foxnas.settings.limits import RULES, Settings, Text, plain
 
 
 def no_wildcards(path: str, but: tuple[str, ...] = ()) -> str:
-    """Return a path that is an input of a rule; refused (FoxnasError) where Snakemake would see a wildcard in it."""
-    for found in re.findall(r"\{[^{}]*\}", path):
+    """Return a path that is an input of a rule; refused (FoxnasError) where Snakemake would see a wildcard in it.
+
+    Or a path variable, as `<this>`, which it fills in likewise.
+    """
+    for found in re.findall(r"\{[^{}]*\}|<[a-z][a-z0-9_]*>", path):
         if found not in but:
             raise FoxnasError(
                 f"{path!r} has {found} in it, which is a wildcard to Snakemake; rename the file or a folder"

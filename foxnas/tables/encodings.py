@@ -2,7 +2,8 @@
 
 - `arch`: our text, ``r192_k3e4.k5e6_k7e3``.
 - Layers: ``u1_d`` is the depth of unit 1, ``u1_k2`` and ``u1_e2`` are K and E of its second layer. Without ``u1_d`` the
-  depth is the number of layers that are filled in; with it, layers past the depth are not read.
+  depth is the number of layers that are filled in, from the first on and without a gap; with it, layers past the
+  depth are not read.
 - Counts: ``u1_k3e4`` is the number of layers of unit 1, the first included, with K = 3 and E = 4; ``u1_first`` says
   which of them is the first, such as ``k3e4``, and may be empty where all are alike. The other layers follow by K, then
   E: no term of any regression depends on their order (`foxnas.space.terms`).
@@ -27,8 +28,8 @@ SIZE = "image_size"
 Row = Mapping[str, str]
 Decode = Callable[[Row], Arch]
 
-_LAYER = re.compile(r"u(\d+)_(?:d|[ke]([1-9]\d*))")
-_COUNT = re.compile(r"u(\d+)_(?:first|k([1-9]\d*)e([1-9]\d*))")
+_LAYER = re.compile(r"u(0|[1-9]\d*)_(?:d|[ke]([1-9]\d*))")
+_COUNT = re.compile(r"u(0|[1-9]\d*)_(?:first|k([1-9]\d*)e([1-9]\d*))")
 
 
 def decoder(columns: Sequence[str], space: SearchSpace, size: int | None) -> Decode:
@@ -77,6 +78,8 @@ def _layered(unit: int, choices: UnitChoices, columns: Sequence[str]) -> Callabl
     knobs = [("k", choices.kernel_sizes), ("e", choices.expansion_ratios)]
     free = [letter for letter, values in knobs if len(values) > 1]
     fixed = {letter: values[0] for letter, values in knobs if len(values) == 1}
+    own = [found for name in columns if (found := _LAYER.fullmatch(name)) and int(found[1]) == unit]
+    layers = sorted({int(found[2]) for found in own if found[2]})
     needed = [f"u{unit}_{letter}{layer}" for layer in range(1, most + 1) for letter in free]
     if not free and depth not in columns and len(choices.depths) > 1:
         needed = [depth]
@@ -88,10 +91,14 @@ def _layered(unit: int, choices: UnitChoices, columns: Sequence[str]) -> Callabl
             return _whole(row, depth)
         if not free:
             return most
-        return next((n for n in range(most) if not row[f"u{unit}_{free[0]}{n + 1}"]), most)
+        filled = [n for n in layers if any(row.get(f"u{unit}_{letter}{n}") for letter in free)]
+        if filled and filled[-1] != len(filled):
+            gap = next(place for place, n in enumerate(filled, 1) if n != place)
+            raise FoxnasError(f"layer {gap} of unit {unit} is empty, but layer {filled[-1]} is filled in")
+        return len(filled)
 
     def knob(row: Row, letter: str, layer: int) -> int:
-        return fixed[letter] if letter in fixed else _whole(row, f"u{unit}_{letter}{layer}")
+        return _whole(row, f"u{unit}_{letter}{layer}", empty=fixed.get(letter))
 
     def read(row: Row) -> tuple[Layer, ...]:
         number = depth_of(row)
@@ -137,7 +144,7 @@ def _counted(unit: int, choices: UnitChoices, columns: Sequence[str]) -> Callabl
 
 
 def _whole(row: Row, column: str, empty: int | None = None) -> int:
-    text = row[column]
+    text = row.get(column, "")
     if not text and empty is not None:
         return empty
     if not re.fullmatch(r"\d{1,9}(\.0*)?", text):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 from foxnas.errors import FoxnasError
 from foxnas.settings.encoding import not_utf8, quoted, shown
@@ -25,9 +26,17 @@ _LISTED = 20
 #: A column by which a table of ours says which rows are measured well enough.
 _USABLE = "usable"
 
-#: A number with a unit behind it, and a number with a decimal comma.
+#: A value so many times the median of its image size, or so small a part of it, is in another unit: milliseconds and
+#: microseconds are 1000 apart, percent and fractions 100. Latencies of a space are within some ten of their median.
+_MOST_APART = 50
+
+#: A number with a unit behind it, one with a decimal comma, and one whose comma may part thousands.
 _WITH_UNIT = re.compile(r"[-+]?[\d.,]+(?:[eE][-+]?\d+)?\s*(%|[a-zA-Zµμ]+)")
 _COMMA = re.compile(r"[-+]?\d+,\d+")
+_THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2},\d{3}")
+
+#: What parts cells where commas should.
+_SEPARATORS = {";": "semicolons", "\t": "tabs"}
 
 
 @dataclass(frozen=True)
@@ -71,7 +80,8 @@ def _of_file(path: Path, table: TableConfig, space: SearchSpace, size: int | Non
     rows = list(_rows(path))
     (_, head), *body = rows or [(0, [])]
     if table.column not in head:
-        hint = "; its cells are separated by semicolons, write commas" if ";" in "".join(head) else ""
+        apart = [name for mark, name in _SEPARATORS.items() if mark in "".join(head)]
+        hint = f"; its cells are separated by {apart[0]}, write commas" if apart else ""
         raise FoxnasError(
             f"{path}: has no column {quoted(table.column)} (it has {', '.join(map(shown, head))[:300] or 'none'})"
             f"{hint or '; add it, or name another in the table section of the config'}"
@@ -106,6 +116,7 @@ def _of_file(path: Path, table: TableConfig, space: SearchSpace, size: int | Non
         raise FoxnasError(
             f"{path}: no number of {table.column} is above 1, so they are fractions; write unit: fraction"
         )
+    _refuse(path, list(_of_another_unit(found, table)))
     return [Measurement(arch, value) for arch, (_, value) in found.items()]
 
 
@@ -122,6 +133,23 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     except (OSError, csv.Error) as error:
         said = error.strerror if isinstance(error, OSError) else error
         raise FoxnasError(f"{path}: cannot be read as CSV ({said})") from error
+
+
+def _of_another_unit(found: Mapping[Arch, tuple[int, float]], table: TableConfig) -> Iterator[_Problem]:
+    """Yield rows whose value is so far from the others of its image size that its unit is another."""
+    of_size: dict[int, list[float]] = {}
+    for arch, (_, value) in found.items():
+        of_size.setdefault(arch.image_size, []).append(value)
+    middle = {size: median(values) for size, values in of_size.items()}
+    for arch, (line, value) in found.items():
+        usual = middle[arch.image_size]
+        # An accuracy may be 0, in every unit.
+        if usual and value and not usual / _MOST_APART <= value <= usual * _MOST_APART:
+            scale = _SCALE[table.unit]
+            yield _Problem(
+                line, f"{table.column} is {value / scale:.4g}, but the median at {arch.image_size} px is "
+                f"{usual / scale:.4g}: is it in another unit? Write it in {table.unit}, or remove the row",
+            )  # fmt: skip
 
 
 def _arch(decode: Decode, row: Row, size: int | None) -> Arch:
@@ -144,6 +172,8 @@ def _number(text: str, table: TableConfig) -> float:
     except ValueError:
         if _COMMA.fullmatch(text):
             way_out = f"write {text.replace(',', '.')}"
+            if _THOUSANDS.fullmatch(text):
+                way_out += f", or {text.replace(',', '')} if the comma parts thousands"
         elif found := _WITH_UNIT.fullmatch(text):
             way_out = f"write the number alone, in {unit}, as the config's unit says, without {found[1]}"
         else:

@@ -306,6 +306,7 @@ def test_the_home_folder_is_where_a_shell_has_it(monkeypatch: pytest.MonkeyPatch
         ("supernet.checkpoint", "we{i}ghts.pt", "{i}"),
         ("predictors.further_targets.0.table", "{x}/{device}-{size}.csv", "{x}"),
         ("predictors.further_targets.0.table", "{}/{device}-{size}.csv", "{}"),
+        ("supernet.checkpoint", "of <mine>.pt", "<mine>"),
     ],
 )
 def test_braces_that_snakemake_would_take_for_wildcards_are_named(path: str, value: str, said: str) -> None:

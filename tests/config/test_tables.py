@@ -89,6 +89,7 @@ def test_a_file_is_one_or_one_per_image_size() -> None:
         (changed("accuracy.table.colum", "x"), r"accuracy.table.colum: unknown key; did you mean column\?"),
         (changed("devices.0.table.unit", "us"), r"column is latency_ms, but unit is us; write unit: ms"),
         (changed("devices.0.table.file", "{device}.csv"), r"has \{device\} in it, which is a wildcard"),
+        (changed("accuracy.table.file", "<b>.csv"), r"accuracy.table.file: '<b>.csv' has <b> in it"),
     ],
 )
 def test_what_contradicts_a_table_is_refused_with_the_way_out(raw: dict[str, Any], message: str) -> None:

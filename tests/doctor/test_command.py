@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -86,7 +89,11 @@ def test_the_command_ends_with_a_verdict_and_its_exit_status(capsys: pytest.Capt
         (("pi5",), 1, "error: mine.yaml: has no device 'pi5'; it has local, nowhere, npu"),
         (("npu",), 1, "error: device npu: is an ethos-u"),
         (("local", "--load-seconds", "-1"), 2, "-1 is no number of seconds"),
+        (("local", "--load-seconds", "0"), 2, "0 is no number of seconds"),
+        (("local", "--load-seconds", "nan"), 2, "nan is no number of seconds"),
+        (("local", "--load-seconds", "soon"), 2, "soon is no number of seconds between 0 and a day"),
         (("local", "--sessions", "0"), 2, "0 is no number of sessions"),
+        (("local", "--sessions", "1.5"), 2, "1.5 is no number of sessions from 1 to 1000"),
     ],
 )
 @pytest.mark.usefixtures("own")
@@ -96,6 +103,39 @@ def test_bad_words_are_one_sentence(
     found, out, errors = doctor(capsys, *words)
     assert (found, out) == (status, "")
     assert said in errors
+
+
+def test_a_device_whose_latencies_are_of_a_table_is_not_taken_for_this_machine() -> None:
+    config = read_config(ROOT / "examples" / "tables.yaml")
+    with pytest.raises(
+        FoxnasError, match=r"^device raspberry-pi-4: is a table device, .* of examples/measurements.csv"
+    ):
+        consulted(config)
+
+
+def test_without_a_config_the_option_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match=r"^error: config/config.yaml: is not there; name your config with --configf"):
+        main(["doctor", "local"])
+
+
+@pytest.mark.parametrize(
+    ("closed", "status", "said"),
+    [(True, 0, ""), (False, 1, "error: the output cannot be written (No space left on device); write it elsewhere\n")],
+)
+def test_a_reader_that_has_left_is_no_fault_and_a_full_disk_is_one_sentence(
+    closed: bool, status: int, said: str
+) -> None:
+    code = "import sys; sys.path.insert(0, sys.argv[1]); from foxnas.__main__ import say\n"
+    code += "try: say('x' * 10**6)\nexcept ValueError as error: sys.exit(f'error: {error}')"
+    reader, writer = os.pipe()
+    os.close(reader)
+    full = os.open("/dev/full", os.O_WRONLY)
+    words = [sys.executable, "-c", code, str(ROOT)]
+    done = subprocess.run(words, stdout=writer if closed else full, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    os.close(full)
+    assert (done.returncode, done.stderr) == (status, said)
 
 
 FAKES = ROOT / "tests" / "support"

@@ -321,6 +321,18 @@ def test_an_architecture_is_typed_and_copied(fresh: Page) -> None:
         assert part(fresh, "fault").inner_text().endswith(fault)
 
 
+def test_a_wrong_text_leaves_the_pressed_knob_as_it_is(fresh: Page) -> None:
+    fresh.locator(".knob").nth(1).click()
+    before = part(fresh, "moves").inner_text()
+    fresh.get_by_label("text form", exact=True).fill("R224_K3E2")
+    fresh.get_by_role("button", name="Show this one").click()
+    assert "This is not an architecture" in part(fresh, "fault").inner_text()
+    assert part(fresh, "moves").inner_text() == before
+    fresh.locator(".knob[aria-pressed=true]").click()
+    assert fresh.locator(".knob[aria-pressed=true]").count() == 0
+    assert part(fresh, "moves").inner_text() != before
+
+
 def test_the_frontiers_table_is_the_frontier_and_gives_a_budget(fresh: Page) -> None:
     front = exact.frontier(landscape_of("layers"))
     fresh.get_by_text("The frontier as a table").click()

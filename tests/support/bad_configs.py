@@ -68,6 +68,7 @@ VALUES: list[tuple[str, Any]] = [
     ("accuracy", {"source": "table", "table": {"file": "mine.csv", "column": "top1_percent", "unit": "fraction"}}),
     ("devices.0.kind", "table"), ("devices", [{"name": "pi", "kind": "table", "table": {"file": "mine.csv"}}]),
     ("devices", [{"name": "pi", "kind": "table", "table": {"file": "{device}.csv"}}]), ("data", None),
+    ("devices", [{"name": "pi", "kind": "table", "table": {"file": "of <mine>.csv"}}]),
 ]  # fmt: skip
 
 NAMES: list[tuple[str, Any]] = [

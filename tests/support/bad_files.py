@@ -130,6 +130,7 @@ TABLES: list[tuple[str, Callable[[list[str]], str | bytes | None]]] = [
 
 #: Tables of measurements in the place of ours: a subnet at 24 px, and its number twice.
 _ARCH = "r24_" + "_".join(["k3e4.k3e4"] * 5)
+_LAYERS = ",".join(f"u{unit}_{knob}{layer}" for unit in range(1, 6) for layer in (1, 2, 3, 4) for knob in "ke")
 _UNITS = ",".join(f"u{unit}_first,u{unit}_k3e4" for unit in range(1, 6))
 MEASUREMENTS: list[tuple[str, str | None]] = [
     ("missing", None), ("empty", ""), ("another column", "arch,top1\n"), ("semicolons", "arch;top1_percent\n"),
@@ -141,11 +142,17 @@ MEASUREMENTS: list[tuple[str, str | None]] = [
     ("a subnet twice", f"arch,top1_percent\n{_ARCH},71\n{_ARCH},72\n"),
     ("no number", f"arch,top1_percent\n{_ARCH},n/a\n"), ("a percent sign", f"arch,top1_percent\n{_ARCH},71.2%\n"),
     ("a decimal comma", f'arch,top1_percent\n{_ARCH},"71,2"\n'), ("an empty cell", f"arch,top1_percent\n{_ARCH},\n"),
+    ("a comma that may part thousands", f'arch,top1_percent\n{_ARCH},"71,234"\n'), ("tabs", "arch\ttop1_percent\n"),
+    ("one fraction among percents", "arch,top1_percent\n" + "".join(
+        f"{_ARCH.replace('k3e4', kind, 1)},{top1}\n" for kind, top1 in (("k3e4", 71), ("k3e6", 0.7), ("k5e4", 72)))),
     ("a cell too many", f"arch,top1_percent\n{_ARCH},71,2\n"), ("above 100%", f"arch,top1_percent\n{_ARCH},712\n"),
     ("infinity", f"arch,top1_percent\n{_ARCH},inf\n"),
     ("fractions", f"arch,top1_percent\n{_ARCH},0.7\n{_ARCH.replace('e4', 'e6')},0.8\n"),
     ("three bad rows", f"arch,top1_percent\n{_ARCH},n/a\n{_ARCH},\nx,71\n"),
     ("layers without a unit", "image_size,u1_d,u1_k1,u1_e1,top1_percent\n24,1,3,4,71\n"),
+    ("a layer left out", f"image_size,{_LAYERS},top1_percent\n24,{'3,4,,,5,6,,,' * 5}71\n"),
+    ("a layer too many", f"image_size,{_LAYERS},u5_k5,u5_e5,top1_percent\n24,{'3,4,3,4,5,6,3,4,' * 5}"
+     "3,4,71\n"),
     ("a unit that is not there", "image_size,u9_k1,top1_percent\n24,3,71\n"),
     ("counts of no first layer", f"image_size,{_UNITS},top1_percent\n24,{'k5e6,2,' * 5}71\n"),
     ("counts without a size", f"{_UNITS},top1_percent\n{'k3e4,2,' * 5}71\n"),

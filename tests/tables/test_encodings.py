@@ -96,13 +96,27 @@ def test_the_first_layer_needs_no_name_where_all_are_alike() -> None:
         ({"u6_k1": "3"}, "has a column u6_k1, but space mini has units 1 to 5; rename or remove it"),
         ({"image_size": None}, "has no column image_size, and space mini has 7 sizes; add it"),
         ({"image_size": "17"}, "image size 17 is not one of"),
+        ({"u1_d": None, "u1_k2": "", "u1_e2": ""}, "layer 2 of unit 1 is empty, but layer 4 is filled in"),
+        ({"u1_d": None, "u1_k4": ""}, "u1_k4 is '', which is no whole number"),
+        ({"u1_d": None, "u1_e4": ""}, "u1_e4 is '', which is no whole number"),
+        ({"u1_d": None, "u1_k5": "3", "u1_e5": "4"}, "depth 5 of unit 1 is not one of"),
+        ({"u1_d": None, "u1_k999999999999": "3"}, "layer 5 of unit 1 is empty, but layer 999999999999 is filled in"),
+        ({"u1_k1": None, "u01_k1": "3"}, "has no column u1_k1, which unit 1 of this space needs; add it"),
     ],
 )
 def test_layers_that_are_none_are_refused(changes: dict[str, str | None], said: str, mini: SearchSpace) -> None:
-    row = layers_of(next(mini.sample(24, np.random.default_rng(0))), mini) | changes
+    row = layers_of(mini.largest(24), mini) | changes
     row = {name: value for name, value in row.items() if value is not None}
     with pytest.raises(FoxnasError, match=said):
         decoder(list(row), mini, None)(row)
+
+
+def test_a_knob_without_a_choice_may_not_say_another_value() -> None:
+    space = replace(read_space("mini"), expansion_ratios=(4,))
+    row = layers_of(space.largest(24), space)
+    assert decoder(list(row), space, None)(row) == space.largest(24)
+    with pytest.raises(FoxnasError, match="layer k7e6 of unit 1 is outside"):
+        decoder(list(row), space, None)(row | {"u1_e1": "6"})
 
 
 @pytest.mark.parametrize(

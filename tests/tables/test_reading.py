@@ -108,6 +108,8 @@ def test_each_image_size_may_have_a_file(mini: SearchSpace) -> None:
             r"top1_percent is '71.2%', which is no number; write the number alone, in percent, .* without %$",
         ),
         ('{1},"71,2"', r"top1_percent is '71,2', which is no number; write 71.2$"),
+        ('{1},"71,234"', r"which is no number; write 71.234, or 71234 if the comma parts thousands$"),
+        ('{1},"0,712"', r"which is no number; write 0.712$"),
         ("{1},712", r"top1_percent is 712, which is no accuracy in percent; correct it, or remove the row$"),
         ("{1},71,3", r"^mine.csv, line 3: has 3 cells, the heading 2; write a cell for each column$"),
         ("{1}", r"^mine.csv, line 3: has 1 cells, the heading 2"),
@@ -126,6 +128,25 @@ def test_a_latency_that_is_none_is_named(cell: str, said: str, one: SearchSpace,
         read(f"arch,latency_ms\n{texts[0]},{cell}\n", LATENCY, one)
 
 
+def test_one_value_in_another_unit_is_named_and_what_differs_as_subnets_do_is_taken(
+    one: SearchSpace, texts: list[str]
+) -> None:
+    def table(values: list[str]) -> str:
+        return "".join(f"{text},{value}\n" for text, value in zip(texts, values, strict=True))
+
+    with pytest.raises(FoxnasError, match=r"^mine.csv, line 4: latency_ms is 3100, but the median at 24 px is 3.2: is"):
+        read("arch,latency_ms\n" + table(["3", "3.1", "3100", "3.3"]), LATENCY, one)
+    with pytest.raises(
+        FoxnasError, match=r"line 2: top1_percent is 0.71, .* is 70.5: .* Write it in percent, or remove"
+    ):
+        read("arch,top1_percent\n" + table(["0.71", "70", "71", "72"]), ACCURACY, one)
+    in_us = LatencyTableConfig.model_validate({"file": "mine.csv", "column": "took", "unit": "us"})
+    with pytest.raises(FoxnasError, match=r"line 5: took is 3.3, but the median at 24 px is 3050: .* Write it in us"):
+        read("arch,took\n" + table(["3000", "3100", "3200", "3.3"]), in_us, one)
+    assert len(read("arch,latency_ms\n" + table(["1", "2", "20", "40"]), LATENCY, one)) == 4
+    assert len(read("arch,top1_percent\n" + table(["0", "70", "71", "72"]), ACCURACY, one)) == 4
+
+
 def test_all_bad_rows_are_listed_the_first_in_the_first_line(one: SearchSpace, texts: list[str]) -> None:
     rows = "".join(f"{text},x\n" for text in texts)
     with pytest.raises(FoxnasError) as refusal:
@@ -141,6 +162,7 @@ def test_all_bad_rows_are_listed_the_first_in_the_first_line(one: SearchSpace, t
         ("", "has no column 'top1_percent' \\(it has none\\)"),
         ("arch,top1\n", "has no column 'top1_percent' \\(it has arch, top1\\); add it, or name another"),
         ("arch;top1_percent\n", "its cells are separated by semicolons, write commas"),
+        ("arch\ttop1_percent\n", "its cells are separated by tabs, write commas"),
         ("name,top1_percent\n", "has no column arch, nor columns such as u1_d"),
         ("arch,top1_percent,top1_percent\n", "has two columns 'top1_percent'; remove one"),
         ("arch,top1_percent\n", "mine.csv: has no row at 24 px"),

@@ -74,3 +74,11 @@ def test_every_kind_of_device_has_the_target(
     other = target.replace("r24", "r17")
     with pytest.raises(RuntimeError, match=r"image size 17 is not one of \[16, 24\]"):
         dry_runs.plan(tmp_path, BASES[base].config(), [other])
+
+
+@pytest.mark.parametrize("text", ["resnet50", "R24_K3E2", "r24", "r24_k03e2", "r24_k3e2;true", "r24_k3e2_", "$(true)"])
+def test_a_text_that_is_no_architecture_is_named(text: str, dry_runs: DryRuns, tmp_path: Path) -> None:
+    BASES["devices"].bring(tmp_path)
+    target = f"results/mini/deploy/local/arch-{text}/validation.json"
+    with pytest.raises(RuntimeError, match=re.escape(f"{text!r} is not an architecture: ")):
+        dry_runs.plan(tmp_path, BASES["devices"].config(), [target])

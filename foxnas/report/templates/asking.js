@@ -154,8 +154,9 @@ class Asking {
 
   showTyped() {
     try {
+      const typed = parseArchitecture(this.space, this.find("text").value);
       this.knob = null;
-      this.show(parseArchitecture(this.space, this.find("text").value));
+      this.show(typed);
     } catch (error) {
       this.find("fault").textContent = error.message;
     }
