@@ -24,7 +24,11 @@ from foxnas.runner.lock import lock_path
 from foxnas.search.landscape import Landscape
 from foxnas.space.layers import UnitSpec
 from foxnas.space.space import SearchSpace
-from tests.support.reporting import pytest_collection_modifyitems, pytest_terminal_summary  # noqa: F401 (hooks)
+from tests.support.reporting import (  # noqa: F401 (hooks)
+    pytest_collection_finish,
+    pytest_collection_modifyitems,
+    pytest_terminal_summary,
+)
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

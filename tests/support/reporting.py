@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections import defaultdict
 from pathlib import Path
 
@@ -75,6 +76,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if name.split("::")[0] in place or name.startswith(LONG_TESTS):
             item.add_marker("slow")
     items.sort(key=lambda item: place.get(item.nodeid.split("::")[0].removeprefix("tests/"), len(place)))
+
+
+def pytest_collection_finish() -> None:
+    """Leave what importing all tests has made out of every later look for garbage: it is there to the end."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(trylast=True)
