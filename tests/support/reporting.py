@@ -35,6 +35,7 @@ LONG_FIRST = (
 LONG_TESTS = (
     "files/test_closures.py::test_the_closure_holds_all_that_importing_loads",
     "accuracy/test_evaluation.py::test_predictions_are_those_of_once_for_alls_own_evaluation",
+    "supernet/test_fitting_batch.py::test_the_way_out_is_said",
     "runner/test_lock.py::test_waiting_for_another_says_whom_and_has_an_end",
     "images/test_conversion.py::test_whatever_is_damaged_is_said_in_one_way",
     "test_gpu_benchmark.py::test_all_of_it_runs_on_a_cpu_with_four_packages",
