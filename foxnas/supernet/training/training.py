@@ -235,11 +235,11 @@ def step_within_memory(
     keys: Keys,
 ) -> float:
     """Return the loss of a step. Raises FoxnasError that says what fits of the `only` or the largest subnet."""
-    arch = only or space.largest(space.image_sizes[-1])
-    size, together = arch.image_size, recipe.batch_size // recipe.batch_parts
+    size, together = only.image_size if only else space.image_sizes[-1], recipe.batch_size // recipe.batch_parts
     device = next(state.supernet.parameters()).device
 
     def attempt(images: int) -> None:
+        arch = only or space.largest(size)
         x = torch.zeros(images, space.image_channels, size, size, device=device)
         with state.mixed.autocast():
             soft_labels(state.teacher, x, arch)
