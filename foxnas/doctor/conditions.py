@@ -4,27 +4,21 @@ from __future__ import annotations
 
 import getpass
 import json
-import logging
 import socket
-import time
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from foxnas.device.answers_of_programs import ask_until_free, last_object
 from foxnas.device.archive import archive
 from foxnas.device.text import printable
 from foxnas.device.transport import Device, Implausible
 from foxnas.errors import FoxnasError
 from foxnas.runner import conditions as program
 
-_log = logging.getLogger(__name__)
-
 #: Longest that a device may take to answer, beyond the time that it watches itself.
 _ANSWER_S = 60.0
-
-#: Between two questions to a device that somebody measures on.
-_PAUSE_S = 5.0
 
 #: Runs the program from stdin and leaves nothing on the device; behind it on stdin is what the program is asked.
 _FROM_STDIN = """
@@ -116,23 +110,23 @@ def ask_conditions(device: Device, python: str, watch_s: float, cpu: int | None,
     content = archive(Path(program.__file__))
     holder = f"{getpass.getuser()} on {socket.gethostname()}, doctor"
     asked = {"lock": device.lock, "holder": holder, "watch_s": watch_s, "cpu": cpu, "root": root}
-    begun, told = time.monotonic(), False
-    while True:
+
+    def ask() -> dict[str, Any]:
         command = [python, "-c", _FROM_STDIN, str(len(content))]
         done = device.transport.run(command, content + json.dumps(asked).encode(), watch_s + _ANSWER_S)
-        answer = _last_object(done.stdout)
+        answer = last_object(done.stdout)
         if done.status or answer is None or "error" in answer:
             said = answer.get("error") if answer else done.stderr.decode(errors="replace")
             raise FoxnasError(f"{device}: {python} cannot tell about it (status {done.status}): {printable(str(said))}")
-        if "busy" not in answer:
-            return _checked(device, answer)
-        holder = printable(str(answer["busy"]), 100)
-        if time.monotonic() - begun > device.busy_s:
-            raise FoxnasError(f"{device}: somebody measures there ({holder}); wait for it, or end it, and ask again")
-        if not told:
-            _log.info("%s: waiting, another session measures there: %s", device, holder)
-            told = True
-        time.sleep(min(_PAUSE_S, device.busy_s))
+        return answer
+
+    answer = ask_until_free(
+        device,
+        ask,
+        lambda who: f"waiting, another session measures there: {who}",
+        lambda who: f"{device}: somebody measures there ({who}); wait for it, or end it, and ask again",
+    )
+    return _checked(device, answer)
 
 
 def _checked(device: Device, answer: dict[str, Any]) -> Conditions:
@@ -143,12 +137,3 @@ def _checked(device: Device, answer: dict[str, Any]) -> Conditions:
         where, found = ".".join(map(str, first["loc"])), printable(repr(first["input"])[:200], 60)
         said = f"without {where}" if first["type"] == "missing" else f"{where} of {found}: {first['msg']}"
         raise Implausible(f"{device}: answered {printable(said, 200)}; nothing of it is believed") from None
-
-
-def _last_object(text: bytes) -> dict[str, Any] | None:
-    lines = text.decode(errors="replace").strip().splitlines()
-    try:
-        value = json.loads(lines[-1]) if lines else None
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None

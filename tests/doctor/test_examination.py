@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
+from foxnas.device import answers_of_programs
 from foxnas.device.protocol import MeasurementProtocol
 from foxnas.device.ssh.transport import SshTransport
 from foxnas.device.transport import Device
-from foxnas.doctor import conditions, examination
+from foxnas.doctor import examination
 from foxnas.doctor.conditions import ask_conditions
 from foxnas.doctor.diagnosis import diagnose
 from foxnas.doctor.examination import Examination, Extent, examine
@@ -171,7 +172,7 @@ def test_it_waits_for_whoever_measures_and_says_for_whom(
     here: Device, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     caplog.set_level("INFO")
-    monkeypatch.setattr(conditions, "_PAUSE_S", 0.1)
+    monkeypatch.setattr(answers_of_programs, "_PAUSE_S", 0.1)
     held = acquire_lock(here.lock, "ada on workbench", lambda holder: None)
     impatient = replace(here, busy_s=0.3)
     try:

@@ -7,13 +7,13 @@ import hashlib
 import json
 import logging
 import socket
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from foxnas.device import layout
+from foxnas.device.answers_of_programs import ask_until_free, last_object
 from foxnas.device.archive import archive
 from foxnas.device.client import Runner
 from foxnas.device.probes import probe_writer
@@ -223,32 +223,22 @@ class _Setup:
             "holder": f"{getpass.getuser()} on {socket.gethostname()} installing",
             **how,
         }
-        begun, told = time.monotonic(), False
-        while True:
+
+        def ask() -> dict[str, Any]:
             command = [self.choice.python.path, program]
             done = self.device.transport.run(command, json.dumps(asked).encode(), _INSTALL_S)
-            answer = _last_object(done.stdout)
+            answer = last_object(done.stdout)
             if answer is None:
                 said = printable(done.stderr.decode(errors="replace"), 500)
                 raise FoxnasError(f"the installer ended with status {done.status}: {said}")
-            if "busy" not in answer:
-                return answer
-            holder = printable(str(answer["busy"]), 100)
-            if time.monotonic() - begun > self.device.busy_s:
-                raise FoxnasError(f"somebody measures there ({holder}); installing would disturb that")
-            if not told:
-                _log.info("%s: waiting to install, somebody measures there (%s)", self.device, holder)
-                told = True
-            time.sleep(min(5.0, self.device.busy_s))
+            return answer
 
-
-def _last_object(text: bytes) -> dict[str, Any] | None:
-    lines = text.decode(errors="replace").strip().splitlines()
-    try:
-        value = json.loads(lines[-1]) if lines else None
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
+        return ask_until_free(
+            self.device,
+            ask,
+            lambda holder: f"waiting to install, somebody measures there ({holder})",
+            lambda holder: f"somebody measures there ({holder}); installing would disturb that",
+        )
 
 
 def _first_model(kind: str) -> bytes | None:
