@@ -23,6 +23,7 @@ rule provision_device:
         settings=lambda wildcards: flow.settings(
             kind=CONFIG.device(wildcards.device).kind,
             ssh=CONFIG.device(wildcards.device).ssh,
+            **flow.hosts(CONFIG.device(wildcards.device)),
         ),
         device=flow.provisioned(CONFIG),
     message:

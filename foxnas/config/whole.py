@@ -17,6 +17,7 @@ from pydantic import ConfigDict, Field, ValidationError, field_validator, model_
 
 from foxnas.accuracy.config import DevicedEvaluationConfig
 from foxnas.config.names import check_names
+from foxnas.config.racks import check_racks
 from foxnas.config.reading import read_layer, refuse
 from foxnas.config.tables import check_left_out, check_table_sections
 from foxnas.device.config import DeviceConfig
@@ -93,6 +94,7 @@ class Config(Section):
         if repeated := {n for n in names if names.count(n) > 1}:
             raise FoxnasError(f"devices: two are named {sorted(repeated)[0]!r}; give each a name of its own")
         check_names(self.space.name, names, [target.name for target in self.predictors.further_targets])
+        check_racks(self.devices)
         for i, device in enumerate(self.devices):
             if device.kind != "edgetpu" and device.compiler is not None:
                 raise FoxnasError(

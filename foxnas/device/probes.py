@@ -6,6 +6,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from foxnas.device import float_probe
 from foxnas.files import closures
 from foxnas.files.seal import read_model
@@ -20,6 +22,13 @@ def probe_writer(kind: str, space: SearchSpace) -> tuple[Callable[[Arch], bytes]
     if kind == "torch":
         return partial(float_probe.write_float, space), closures.digest(Path(float_probe.__file__))
     return probe.ProbeWriter(space).write, closures.digest(Path(probe.__file__))
+
+
+def comparison_probes(kind: str, space: SearchSpace) -> dict[str, bytes]:
+    """Return what the boards of a rack are compared by beside the largest subnet: the smallest one, and one between."""
+    write, size = probe_writer(kind, space)[0], space.image_sizes[0]
+    between = space.draw(size, np.random.default_rng(0))
+    return {"smallest": write(space.smallest(size)), "random": write(between)}
 
 
 def exported_model(kind: str, path: Path) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from foxnas.device.probes import probe_writer
+from foxnas.device import probes
 from foxnas.edgetpu import timing
 from foxnas.edgetpu.cache import CompileCache
 from foxnas.files.tables import read_table
@@ -18,5 +18,12 @@ def reference_model(kind: str, space: SearchSpace, references: Path | None, cach
     """
     if references is not None and cache is not None:
         return timing.reference_model(read_table(references), CompileCache(cache)), ""
-    write, written_by = probe_writer(kind, space)
+    write, written_by = probes.probe_writer(kind, space)
     return write(space.largest(space.image_sizes[0])), written_by
+
+
+def comparison_probes(kind: str, space: SearchSpace, references: Path | None, cache: Path | None) -> dict[str, bytes]:
+    """Return what the boards of a rack are compared by beside it, by name."""
+    if references is not None and cache is not None:
+        return timing.comparison_probes(read_table(references), CompileCache(cache))
+    return probes.comparison_probes(kind, space)

@@ -38,6 +38,12 @@ def reference_model(references: pd.DataFrame, cache: CompileCache) -> bytes:
     return cache.read(usable["key"].iloc[0])
 
 
+def comparison_probes(references: pd.DataFrame, cache: CompileCache) -> dict[str, bytes]:
+    """Return the other models that were compiled as a reference: by them, too, the boards of a rack are compared."""
+    others = compiled(references).iloc[1:]
+    return {str(arch): cache.read(key) for arch, key in zip(others["arch"], others["key"], strict=True)}
+
+
 def latency_rows(timed: pd.DataFrame, models: pd.DataFrame) -> pd.DataFrame:
     """Return a latency row for every model, in order: timed ones, and the others flagged with the reason.
 

@@ -1,5 +1,6 @@
 """Time one model, or every model of a folder, in separate sessions on a device."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from foxnas.device.building import build_device
 from foxnas.device.config import AccessConfig, MeasuredConfig
 from foxnas.device.probes import exported_model
 from foxnas.device.whole_models import measure_models
-from foxnas.edgetpu.reference import reference_model
+from foxnas.edgetpu.reference import comparison_probes, reference_model
 from foxnas.files.identity import identities
 from foxnas.files.tables import write_json
 from foxnas.space.space import SearchSpace
@@ -36,7 +37,13 @@ def main(
     if not files:  # a round of search, or a twist, had nothing new to propose
         write_json(latencies, {"made_by": made_by, "models": {}})
         return
-    target, protocol = build_device(device, access, provisioning, identities(sampled))
+    target, protocol = build_device(
+        device,
+        access,
+        provisioning,
+        identities(sampled),
+        partial(comparison_probes, device.kind, space, references, cache),
+    )
     reference, written_by = reference_model(device.kind, space, references, cache)
     measured, info = measure_models(
         target,

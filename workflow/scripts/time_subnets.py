@@ -8,7 +8,7 @@ import numpy as np
 from foxnas import cli
 from foxnas.device.building import build_device
 from foxnas.device.config import AccessConfig, MeasuredConfig
-from foxnas.device.probes import probe_writer
+from foxnas.device.probes import comparison_probes, probe_writer
 from foxnas.device.session import measure_probes
 from foxnas.files.tables import read_table, write_json, write_table
 from foxnas.space.sampling_config import SampleConfig
@@ -32,7 +32,7 @@ def main(
     write, written_by = probe_writer(device.kind, space)
     chosen = read_table(subnets, ["id", "arch"])
     archs = [space.parse(str(text)) for text in chosen["arch"]]
-    target, protocol = build_device(device, access, provisioning)
+    target, protocol = build_device(device, access, provisioning, probes=partial(comparison_probes, device.kind, space))
     rows, info = measure_probes(
         target,
         protocol,
