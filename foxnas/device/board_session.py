@@ -226,7 +226,7 @@ class BoardSession(Runner):
         if self._comparison and standard is not None:
             took_ms = self._time_probes(self._comparison.probes)
             self._standing = self._comparison.standing(self._board, own, took_ms)
-            factor = self._standing.factor
+            factor, self.usual_reference_ms = self._standing
             self.hello["board"] |= {"factor": factor, "took_ms": took_ms}
             if self._board != self._first:
                 _log.info("board %s: %.3f times the latency of board %s", self._board, factor, self._first)

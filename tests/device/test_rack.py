@@ -23,6 +23,9 @@ from foxnas.device import retrying
 from foxnas.device.acceptance import COLUMNS, RACK_COLUMNS, judge
 from foxnas.device.answers import predict_images
 from foxnas.device.protocol import MeasurementProtocol
+from foxnas.device.provisioning.installation import Readiness
+from foxnas.device.provisioning.racks import provision_boards
+from foxnas.device.provisioning.survey import Survey
 from foxnas.device.rack import Board, Rack, RackDevice
 from foxnas.device.session import Probe, measure_probes
 from foxnas.device.transport import Device, DeviceLost
@@ -283,20 +286,21 @@ def test_a_board_of_another_kind_is_refused_by_name(
     assert f"board pi4-b: is not of the kind of board pi4-a: {said}; boards of one device must be alike" in caplog.text
 
 
+@pytest.mark.parametrize(("at", "timings"), [(12, [15, 30]), (2, [5, 40])])
 def test_a_board_that_becomes_slow_is_left_and_what_it_timed_meanwhile_is_timed_again(
-    tmp_path: Path, record: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, record: Path, caplog: pytest.LogCaptureFixture, at: int, timings: list[int]
 ) -> None:
     fakes = boards(1.0, 1.04)
     device = fake_rack(record, fakes)
 
     def slow(i: int) -> None:
-        fakes[0].slowness = 1.3 if i >= 12 else 1.0
+        fakes[0].slowness = 1.3 if i >= at else 1.0
 
     table, info = measure(device, tmp_path / "j", numbered(0, 40, slow))
     check(table, {"pi4-a": 1.0, "pi4-b": 1.04})
     assert table["usable"].all()
     assert Counter(table["attempts"]) == {1: 35, 2: 5}
-    assert [session["timings"] for session in info["sessions"]] == [15, 30]
+    assert [session["timings"] for session in info["sessions"]] == timings
     assert "board pi4-a: its reference probes take 30.0% more time" in caplog.text
 
 
@@ -419,3 +423,42 @@ def test_answers_say_which_boards_gave_them(tmp_path: Path, record: Path, here: 
     assert [one.boards for one in seen] == [("pi4-a",), ("pi4-b",)]
     assert seen[0].classes.tolist() == seen[1].classes.tolist()
     assert predict_images(here, QUICK, MODEL, images, tmp_path / "alone").boards == ()
+
+
+def readiness(**identity: Any) -> Readiness:
+    nothing = Survey("Linux", "aarch64", "", "", "pi", (), False, True, None, None, True, ())
+    return Readiness(nothing, (), False, (), {"cpu": "Cortex-A72", "kernel": "6.1", **identity})
+
+
+def test_every_board_is_made_ready_and_one_that_is_away_is_left_for_later(
+    record: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    device = fake_rack(record, boards(1.0, 1.0, 1.0))
+
+    def prepare(one: Device) -> Readiness:
+        if one.transport.host == "pi4-a":
+            raise DeviceLost("pi4-a: cannot be reached")
+        return readiness(machine=one.transport.host)
+
+    assert list(provision_boards(device.rack, prepare)) == ["pi4-b", "pi4-c"]
+    assert "pi4-a: cannot be reached. Board pi4-a is left out for now" in caplog.text
+
+    def away(one: Device) -> Readiness:
+        raise DeviceLost(f"{one.transport.host}: cannot be reached")
+
+    with pytest.raises(DeviceLost, match="pi4-a: cannot be reached"):
+        provision_boards(device.rack, away)
+
+
+def test_boards_of_two_kinds_are_no_rack(record: Path) -> None:
+    device = fake_rack(record, boards(1.0, 1.0))
+
+    def prepare(one: Device) -> Readiness:
+        return readiness(machine=one.transport.host, kernel="6.1" if one.transport.host == "pi4-a" else "6.8")
+
+    with pytest.raises(FoxnasError) as caught:
+        provision_boards(device.rack, prepare)
+    assert str(caught.value) == (
+        'device pi4: board pi4-b is not of the kind of board pi4-a: kernel "6.1" -> "6.8"; boards of one device must '
+        "be alike: give it a device of its own"
+    )
