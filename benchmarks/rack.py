@@ -140,7 +140,7 @@ def check(tables: Sequence[pd.DataFrame], boards: Sequence[LoopbackBoard], folde
         assert row["runs"] == SLEEPING.min_runs, "a latency is of one timing"
     for shard in range(len(tables)):
         records = [json.loads(line) for line in (folder / f"{shard}.jsonl").read_text().splitlines()]
-        for identifier, attempts in judge(records, SLEEPING, baseline_ms=float(REFERENCE)).items():
+        for identifier, attempts in judge(records, SLEEPING).items():
             assert sum(not attempt.problem for attempt in attempts) == 1, f"{identifier} was timed well twice"
 
 
@@ -153,7 +153,7 @@ def say(tables: Sequence[pd.DataFrame], folder: Path) -> None:
     print(f"  timings of probes: {table['attempts'].sum()}")
     print(f"  latencies off by {off.median():+.2f}% in the median, {off.abs().max():.2f}% at most")
     record = [json.loads(line) for line in (folder / "boards.jsonl").read_text().splitlines()]
-    took = {host: [line["took_ms"]["reference"] for line in record if line["board"] == host] for host in HOSTS}
+    took = {host: [line["took_ms"]["largest"] for line in record if line["board"] == host] for host in HOSTS}
     factors = {host: np.median(took[host]) / np.median(took[HOSTS[0]]) for host in HOSTS if took[host]}
     print(f"  sessions: {len(record)}; factors { ({host: round(float(one), 4) for host, one in factors.items()}) }")
 
@@ -189,7 +189,7 @@ def main() -> None:
                 )
                 if what != "one board alone":
                     say(tables, folder)
-                    check(tables, boards, folder, tolerance=0.05)
+                    check(tables, boards, folder, tolerance=0.1)
                 if faults.planted:
                     print(f"  {faults.planted.total()} faults: {dict(faults.planted)}")
 

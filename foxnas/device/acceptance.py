@@ -69,8 +69,10 @@ class Attempt:
 
 
 def references(records: Iterable[Mapping[str, Any]]) -> list[float]:
-    """Return the medians of all reference timings, in ms."""
-    return [record["row"]["latency_ms"] for record in records if record["kind"] == "reference"]
+    """Return the medians of all reference timings, in ms, but for those by which a board of a rack was refused."""
+    return [
+        record["row"]["latency_ms"] for record in records if record["kind"] == "reference" and "refused" not in record
+    ]
 
 
 def judge(

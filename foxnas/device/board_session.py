@@ -6,13 +6,16 @@ import fcntl
 import hashlib
 import logging
 import math
-from collections.abc import Iterator, Mapping, Sequence
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from statistics import median
-from typing import Any, NamedTuple
+from typing import Any
 
 from foxnas.device.client import Runner
 from foxnas.device.protocol import MeasurementProtocol
@@ -45,22 +48,6 @@ class BoardRefused(DeviceLost):
         self.references = references
 
 
-class Standing(NamedTuple):
-    """A board beside the first one.
-
-    Parameters
-    ----------
-    factor
-        Its latencies over the first board's: the median over the reference probes, each by its median over all recorded
-        sessions of the two boards.
-    reference_ms
-        What the reference usually takes on the first board.
-    """
-
-    factor: float
-    reference_ms: float
-
-
 @dataclass(frozen=True)
 class Comparison:
     """What boards are compared by, and the record of what each board took for it.
@@ -91,8 +78,10 @@ class Comparison:
         with self._opened() as book:
             return self._standard(book)
 
-    def standing(self, board: str, identity: Identity, took_ms: dict[str, float]) -> Standing:
-        """Record what a board took in this session, and return how it stands beside the first one.
+    def factor(self, board: str, identity: Identity, took_ms: dict[str, float]) -> float:
+        """Record what a board took in this session, and return the ratio of its latencies to the first board's.
+
+        It is the median over the reference probes, each by its median over all recorded sessions of the two boards.
 
         Raises
         ------
@@ -110,8 +99,7 @@ class Comparison:
             if before := usual(self.first, standard):
                 self.require_alike(board, _ratio(took_ms, before))
             book.append({**self._key, "board": board, "identity": identity, "took_ms": took_ms})
-            first = usual(self.first, standard)
-            return Standing(_ratio(usual(board, identity), first), first[REFERENCE])
+            return _ratio(usual(board, identity), usual(self.first, standard))
 
     def require_alike(self, board: str, ratio: float, references: Sequence[dict[str, Any]] = ()) -> None:
         """Raise BoardRefused when a board takes too much or too little of the time that it should take."""
@@ -147,6 +135,24 @@ class Comparison:
                 yield book
 
 
+def reference_probes(folder: Path, make: Callable[[], Mapping[str, bytes]]) -> dict[str, bytes]:
+    """Return the models in a folder, by name; those that `make` returns, which are then kept there, where it is none.
+
+    All jobs of a device have the same, whatever space and size they measure: so a board that one job has timed need not
+    be timed for another's sake before the others can be compared with it.
+    """
+    if not folder.is_dir():
+        fresh = folder.with_name(f".{folder.name}.part-{os.getpid()}-{threading.get_ident()}")
+        fresh.mkdir(parents=True, exist_ok=True)
+        for name, content in make().items():
+            (fresh / name).write_bytes(content)
+        try:
+            fresh.rename(folder)
+        except OSError:  # another job was quicker
+            shutil.rmtree(fresh)
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
 def _ratio(took_ms: Mapping[str, float], of_ms: Mapping[str, float]) -> float:
     return median(took_ms[name] / of_ms[name] for name in took_ms)
 
@@ -170,7 +176,7 @@ class BoardSession(Runner):
         super().__init__(device, protocol)
         self._board, self._first, self._sampled, self._comparison = board, first, sampled, comparison
         self._standard: Identity | None = None
-        self._standing = Standing(1.0, math.nan)
+        self._factor, self._usual_ms = 1.0, math.inf
         self.timings = 0
 
     def __enter__(self) -> BoardSession:
@@ -195,8 +201,8 @@ class BoardSession(Runner):
         """
         row = self._stated(super().measure(label, model))
         if label == REFERENCE and self._comparison and "error" not in row:
-            usual_ms, limit = self._standing.reference_ms, self._comparison.max_difference
-            if abs(row["latency_ms"] / usual_ms - 1) > limit:
+            usual_ms = self._usual_ms = min(self._usual_ms, row["latency_ms"])
+            if row["latency_ms"] / usual_ms - 1 > self._comparison.max_difference:
                 again = self._stated(super().measure(label, model))
                 shorter_ms = min(row["latency_ms"], again.get("latency_ms", math.inf))
                 self._comparison.require_alike(self._board, shorter_ms / usual_ms, (row, again))
@@ -207,7 +213,7 @@ class BoardSession(Runner):
     def _stated(self, row: dict[str, Any]) -> dict[str, Any]:
         if "error" in row:
             return {**row, "board": self._board}
-        stated = {name: row[name] / self._standing.factor for name in _TIMES}
+        stated = {name: row[name] / self._factor for name in _TIMES}
         return {**row, **stated, "board": self._board, "board_latency_ms": row["latency_ms"]}
 
     def _join(self) -> None:
@@ -225,11 +231,10 @@ class BoardSession(Runner):
         self.hello["board"] = {"host": self._board}
         if self._comparison and standard is not None:
             took_ms = self._time_probes(self._comparison.probes)
-            self._standing = self._comparison.standing(self._board, own, took_ms)
-            factor, self.usual_reference_ms = self._standing
-            self.hello["board"] |= {"factor": factor, "took_ms": took_ms}
+            self._factor = self._comparison.factor(self._board, own, took_ms)
+            self.hello["board"] |= {"factor": self._factor, "took_ms": took_ms}
             if self._board != self._first:
-                _log.info("board %s: %.3f times the latency of board %s", self._board, factor, self._first)
+                _log.info("board %s: %.3f times the latency of board %s", self._board, self._factor, self._first)
 
     def _known_standard(self) -> Identity | None:
         if self._sampled:
@@ -242,6 +247,6 @@ class BoardSession(Runner):
             for name, content in probes.items():
                 row = super().measure(f"reference probe {name}", content)
                 if "error" in row:
-                    raise FoxnasError(f"{self.device}: the {name} model cannot be run: {row['error']}")
+                    raise FoxnasError(f"{self.device}: reference probe {name} cannot be run: {row['error']}")
                 took_ms[name].append(row["latency_ms"])
         return {name: min(times) for name, times in took_ms.items()}

@@ -32,8 +32,8 @@ def build_device(
     """Return the device, made ready again at need, and its measurement protocol.
 
     `provisioning` is the script that provisions, with its options but those that say which device; `sampled` says
-    what measured the sample: sessions with another are refused; `probes` gives models, by name, that the boards of a
-    rack are compared by beside the reference. Raises FoxnasError when the
+    what measured the sample: sessions with another are refused; `probes` makes the models, by name, that the boards
+    of a rack are compared by. Raises FoxnasError when the
     protocol contradicts itself.
     """
     device, protocol = connect(config, access)
@@ -76,7 +76,7 @@ def connect(config: MeasuredConfig, access: AccessConfig) -> tuple[Device, Measu
             for alone in _each_alone(access)
             if alone.ssh
         ]
-        rack = Rack(boards, Path(boards_file(config.name)), access.max_board_difference)
+        rack = Rack(boards, Path(boards_file(config.name)), access.max_board_difference, dict)
         return RackDevice(**vars(boards[0].device), rack=rack), protocol
     return _connected(config, access), protocol
 

@@ -39,9 +39,6 @@ class Runner:
     where trying again may help.
     """
 
-    #: What the reference usually takes, where that is known beforehand.
-    usual_reference_ms: float | None = None
-
     def __init__(self, device: Device, protocol: MeasurementProtocol) -> None:
         if (device.backend == "torch") != (protocol.torch is not None):
             raise FoxnasError(f"{device}: the protocol's torch options are for torch devices, and those need them")

@@ -25,10 +25,11 @@ def probe_writer(kind: str, space: SearchSpace) -> tuple[Callable[[Arch], bytes]
 
 
 def comparison_probes(kind: str, space: SearchSpace) -> dict[str, bytes]:
-    """Return what the boards of a rack are compared by beside the largest subnet: the smallest one, and one between."""
+    """Return what the boards of a rack are compared by: the largest subnet, the smallest one, and one between."""
     write, size = probe_writer(kind, space)[0], space.image_sizes[0]
-    between = space.draw(size, np.random.default_rng(0))
-    return {"smallest": write(space.smallest(size)), "random": write(between)}
+    chosen = {"largest": space.largest(size), "smallest": space.smallest(size)}
+    chosen["random"] = space.draw(size, np.random.default_rng(0))
+    return {name: write(arch) for name, arch in chosen.items()}
 
 
 def exported_model(kind: str, path: Path) -> bytes:

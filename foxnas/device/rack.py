@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from foxnas.device.board_session import BoardRefused, BoardSession, Comparison
+from foxnas.device.board_session import BoardRefused, BoardSession, Comparison, reference_probes
 from foxnas.device.client import Runner
 from foxnas.device.protocol import MeasurementProtocol
 from foxnas.device.transport import Device, DeviceLost, RunnerDied
@@ -57,21 +57,27 @@ class Rack:
     boards
         Latencies are stated as the first one's.
     record
-        The file in which every board's times for the reference probes are kept.
+        The file in which every board's times for the reference probes are kept; these lie beside it.
     max_difference
         Share by which a board's reference probes may deviate from the first board's.
     probes
-        Gives the models that boards are compared by beside the reference, by name.
+        Makes the reference probes, by name, where there are none yet: all jobs have those of the first one.
     """
 
     boards: Sequence[Board]
     record: Path
     max_difference: float
-    probes: Callable[[], Mapping[str, bytes]] = dict
+    probes: Callable[[], Mapping[str, bytes]]
     _out: dict[str, _Out] = field(default_factory=dict)
     _wanted: Callable[[], Sequence[Board]] = list
     _left: bool = False
     _next: int = 0
+
+    def comparison(self, protocol: MeasurementProtocol) -> Comparison:
+        """Return what the boards are compared by. Raises FoxnasError."""
+        first = self.boards[0]
+        probes = reference_probes(self.record.parent / f"probes-{first.device.backend}", self.probes)
+        return Comparison(self.record, first.host, probes, protocol, self.max_difference)
 
     def hands_over(self) -> bool:
         """Return whether a board was just passed over and another one can repeat its session; true once per board."""
@@ -176,13 +182,13 @@ def _locked(name: str) -> BinaryIO | None:
 
 
 @contextlib.contextmanager
-def open_session(device: Device, protocol: MeasurementProtocol, reference: bytes | None = None) -> Iterator[Runner]:
+def open_session(device: Device, protocol: MeasurementProtocol, compared: bool = False) -> Iterator[Runner]:
     """Start a session on a device: of a rack, on a board that is free.
 
     Parameters
     ----------
-    reference
-        The device's reference model, where latencies are measured: a rack's boards are compared by it.
+    compared
+        Whether latencies are measured: a rack's board is then compared with the first one.
 
     Raises
     ------
@@ -194,10 +200,7 @@ def open_session(device: Device, protocol: MeasurementProtocol, reference: bytes
             yield runner
         return
     rack, first = device.rack, device.rack.boards[0]
-    comparison = None
-    if reference is not None:
-        probes = {"reference": reference, **rack.probes()}
-        comparison = Comparison(rack.record, first.host, probes, protocol, rack.max_difference)
+    comparison = rack.comparison(protocol) if compared else None
 
     def wanted() -> Sequence[Board]:
         # Nothing can be compared with the first board before it was timed.

@@ -70,8 +70,8 @@ def measure_probes(
     made_from
         What else the probes depend on, such as a digest of the space and of the code that writes them.
     baseline_ms
-        The reference's latency that drift is relative to; None takes what it usually takes on the first board of a
-        rack, and on another device the median of all references in the journal.
+        The reference's latency that drift is relative to; None takes the median of all references in
+        the journal.
 
     Returns
     -------
@@ -117,18 +117,17 @@ def measured_rows(
     """Return the rows of `measure_probes` as plain values, and the same about the sessions; pandas is not needed."""
     if len({identifier for identifier, _, _ in probes}) < len(probes):
         raise FoxnasError(f"{device}: two of the {len(probes)} probes have one id")
-    recorded, usual_ms = 0, baseline_ms
+    recorded = 0
 
     def session() -> tuple[list[dict[str, Any]], dict[str, Any]]:
-        nonlocal recorded, usual_ms
+        nonlocal recorded
         with (
-            open_session(device, protocol, reference) as runner,
+            open_session(device, protocol, compared=True) as runner,
             Journal(journal, _key(runner, reference, made_from)) as book,
         ):
             book.records[:] = filter(_is_possible, book.records)
-            usual_ms = baseline_ms or runner.usual_reference_ms
             try:
-                _Measurement(runner, book, reference, usual_ms).run(probes, rng)
+                _Measurement(runner, book, reference, baseline_ms).run(probes, rng)
             finally:
                 recorded = sum(record["kind"] == "probe" for record in book.records)
             return book.records, runner.identity
@@ -137,7 +136,7 @@ def measured_rows(
         records, identity = persist(device, session, lambda: recorded)
     except DeviceLost as error:
         raise DeviceLost(f"{error}. What was measured is kept in {journal}: run again for the rest") from error
-    attempts = judge(records, protocol, usual_ms)
+    attempts = judge(records, protocol, baseline_ms)
     rows = [table_row(identifier, arch, attempts[identifier], protocol) for identifier, arch, _ in probes]
     if flagged := sum(not row["usable"] for row in rows):
         _log.warning("%s: %d of %d probes are flagged as not usable", device, flagged, len(rows))
@@ -147,7 +146,7 @@ def measured_rows(
         "identity": identity,
         "protocol": asdict(protocol),
         "made_from": made_from,
-        "baseline_ms": usual_ms or (median(timed) if timed else None),
+        "baseline_ms": baseline_ms or (median(timed) if timed else None),
         "flagged": flagged,
         "sessions": _sessions(records),
     }
@@ -187,7 +186,7 @@ def _sessions(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         elif not now:
             continue
         elif record["kind"] == "reference":
-            now["references_ms"].append(record["row"]["latency_ms"])
+            now["references_ms"] += references([record])
             _widen(now["during"], record["row"])
         elif record["kind"] == "probe":
             now["timings"] += 1
@@ -264,7 +263,7 @@ class _Measurement:
             row = self._runner.measure(REFERENCE, self._reference)
         except BoardRefused as refused:  # what was timed since the reference before is judged by these
             for row in refused.references:
-                self._book.append({"kind": "reference", "row": row})
+                self._book.append({"kind": "reference", "row": row, "refused": True})
             raise
         if "error" in row:
             raise FoxnasError(f"{self._runner.device}: the reference model cannot be run: {row['error']}")

@@ -158,7 +158,7 @@ def measure_models(
     progress = Progress(sessions * rounds * len(models), f"timings of {len(models)} models on {device.name}")
 
     def session() -> tuple[ModelSession, dict[str, Any], dict[str, Any]]:
-        with open_session(device, protocol, reference) as runner:
+        with open_session(device, protocol, compared=True) as runner:
             before = min(len(made), sessions) * rounds * len(models)
 
             def heard(done: int, row: dict[str, Any]) -> None:

@@ -23,7 +23,7 @@ def reference_model(kind: str, space: SearchSpace, references: Path | None, cach
 
 
 def comparison_probes(kind: str, space: SearchSpace, references: Path | None, cache: Path | None) -> dict[str, bytes]:
-    """Return what the boards of a rack are compared by beside it, by name."""
+    """Return what the boards of a rack are compared by, by name."""
     if references is not None and cache is not None:
         return timing.comparison_probes(read_table(references), CompileCache(cache))
     return probes.comparison_probes(kind, space)

@@ -39,9 +39,9 @@ def reference_model(references: pd.DataFrame, cache: CompileCache) -> bytes:
 
 
 def comparison_probes(references: pd.DataFrame, cache: CompileCache) -> dict[str, bytes]:
-    """Return the other models that were compiled as a reference: by them, too, the boards of a rack are compared."""
-    others = compiled(references).iloc[1:]
-    return {str(arch): cache.read(key) for arch, key in zip(others["arch"], others["key"], strict=True)}
+    """Return all models that were compiled as a reference, by id: by them the boards of a rack are compared."""
+    usable = compiled(references)
+    return {str(name): cache.read(key) for name, key in zip(usable["id"], usable["key"], strict=True)}
 
 
 def latency_rows(timed: pd.DataFrame, models: pd.DataFrame) -> pd.DataFrame:

@@ -56,7 +56,7 @@ def measure(
 
 def latency_ms(identifier: str, now: int = 0) -> float:
     """What a model takes on a board of slowness 1; the reference probes differ as models of a space do."""
-    fixed = {"reference": 8.0, "reference probe reference": 8.0, "reference probe smallest": 2.0}
+    fixed = {"reference": 8.0, "reference probe largest": 8.0, "reference probe smallest": 2.0}
     return fixed.get(identifier, 3.0 + sum(map(ord, identifier)) % 17 / 4)
 
 
@@ -311,6 +311,29 @@ def test_a_single_disturbed_reference_does_not_drive_a_session_away(tmp_path: Pa
     assert table["usable"].all()
 
 
+def test_a_first_reference_that_was_disturbed_does_not_make_the_others_look_fast(tmp_path: Path, record: Path) -> None:
+    board = FakeBoard(lambda identifier, now: latency_ms(identifier) * (1.5 if now == COMPARING else 1))
+    table, info = measure(fake_rack(record, [board]), tmp_path / "j", probes(20))
+    assert len(info["sessions"]) == 1
+    assert table["usable"].all()
+
+
+def test_jobs_of_other_sizes_compare_by_the_reference_probes_of_the_first_one(tmp_path: Path, record: Path) -> None:
+    """So the first board need not be free for every size before others can be measured on."""
+    device = fake_rack(record, boards(1.0, 1.04))
+    measure(device, tmp_path / "0", probes(4))
+    assert {path.name: path.read_bytes() for path in (record.parent / "probes-tflite").iterdir()} == {
+        name: name.encode() for name in ("largest", "smallest", "random")
+    }
+    other = dataclasses.replace(device.rack, probes=lambda: pytest.fail("made anew"))
+    with device.rack.take(lambda: device.rack.boards[:1]):
+        table, _ = measure(dataclasses.replace(device, rack=other), tmp_path / "1", numbered(1, 4))
+    assert set(table["board"]) == {"pi4-b"}
+    assert sorted({line for line in of(device)[1].log if "reference probe" in line}) == [
+        f"reference probe {name}" for name in ("largest", "random", "smallest")
+    ]
+
+
 def test_another_board_changes_nothing_that_was_measured(tmp_path: Path, record: Path) -> None:
     """A device that was alone becomes a rack, and a rack gets one more: journals go on, shards are joined."""
     single = Device("pi4", FakeTransport(latency_ms, machine="a"))
@@ -406,7 +429,9 @@ def test_a_model_that_kills_the_runner_is_no_reason_to_leave_a_board(
 
     made = [*probes(2), ("bad", "arch bad", fatal)]
     patient, protocol = dataclasses.replace(here, away_s=60), dataclasses.replace(QUICK, max_attempts=2)
-    device = RackDevice(**vars(patient), rack=Rack([Board("here", patient, here.lock)], record, 50.0))
+    device = RackDevice(
+        **vars(patient), rack=Rack([Board("here", patient, here.lock)], record, 50.0, lambda: {"only": MODEL})
+    )
     table, _ = measure_probes(device, protocol, made, MODEL, tmp_path / "j", np.random.default_rng(0))
     assert table["usable"].tolist() == [True, True, False]
     assert table.loc[2, "reason"] == "cannot be run: the runner was killed by SIGSEGV"
@@ -416,7 +441,7 @@ def test_a_model_that_kills_the_runner_is_no_reason_to_leave_a_board(
 
 def test_answers_say_which_boards_gave_them(tmp_path: Path, record: Path, here: Device) -> None:
     names = ("pi4-a", "pi4-b")
-    rack = Rack([Board(name, here, f"{here.lock}-{name}") for name in names], record, 0.1)
+    rack = Rack([Board(name, here, f"{here.lock}-{name}") for name in names], record, 0.1, dict)
     device = RackDevice(**vars(here), rack=rack)
     images = np.random.default_rng(0).integers(0, 256, (8, 16, 16, 1), np.uint8)
     seen = [predict_images(device, QUICK, MODEL, images, tmp_path / f"{n}") for n in range(2)]

@@ -52,5 +52,5 @@ def fake_rack(record: Path, boards: Sequence[FakeBoard], max_difference: float =
     for letter, fake in zip("abcdefgh", boards, strict=False):
         fake.host, fake.machine = f"pi4-{letter}", fake.machine or letter
         made.append(Board(fake.host, Device("pi4", fake, **more), f"test-{uuid.uuid4().hex[:12]}"))
-    probes = {"smallest": b"smallest", "random": b"random"}
+    probes = {"largest": b"largest", "smallest": b"smallest", "random": b"random"}
     return RackDevice("pi4", boards[0], rack=Rack(made, record, max_difference, lambda: probes), **more)
