@@ -173,7 +173,7 @@ def _answer(
         from foxnas.files import closures
 
         for name, function in vars(closures).items():
-            if hasattr(function, "cache_clear") and name not in ("_imported", "_module"):
+            if hasattr(function, "cache_clear") and name != "_imported":
                 function.cache_clear()
     profile = yaml.safe_load((tree / "profiles" / "default" / "config.yaml").read_text())
     threshold = profile["max-checksum-file-size"]
