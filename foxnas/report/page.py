@@ -17,6 +17,7 @@ from foxnas.report import fits as fitted
 from foxnas.report import provenance
 from foxnas.report.architecture import draw_architecture
 from foxnas.report.asking import questions, targets_of
+from foxnas.report.costs import cost_fields
 from foxnas.report.data import BudgetRun, DeviceRun, FittedSpace, Run, SearchedDevice, read_run
 from foxnas.report.files import PageFiles, command_for
 from foxnas.report.findings import findings, of_proposals
@@ -162,9 +163,12 @@ def _asking(run: FittedSpace, device: SearchedDevice, command: str | None) -> di
     """Return what the part that answers questions needs; there is a command where an architecture can be measured."""
     targets = targets_of(run, device)
     limits = {budget.name: budget.budget_ms for budget in device.budgets}
+    # All budgets of a device are searched under its caps.
+    caps = device.budgets[0].made_by["search"].get("settings", {}).get("caps", {})
     return {
         "questions": questions(run.space, targets, limits, command),
         "command": command,
+        "costs": cost_fields(run.space, run.sizes, caps),
         "targets": [(target.name, target.unit) for target in targets],
         "bent": any(fits.predictor.link.asymptote is not None for fits in run.accuracy.values()),
     }

@@ -182,6 +182,22 @@ def test_a_broken_promise_is_said_with_everyone_that_was_tried(finished: ReportR
     assert "undecided: the clock wandered" in broken
 
 
+def test_questions_start_under_the_caps_of_the_search(finished: ReportRun, html: str, tmp_path: Path) -> None:
+    assert "Caps on what it costs besides" in html
+    assert not re.search(r'name="cap"[^>]* value="[^"]', html)
+    path = finished.files.searched(DEVICE, finished.budgets[0])["round-1"]["certificate"]
+    found = read_json(path)
+    settings = found["made_by"]["settings"]
+    capped = {**settings, "caps": settings["caps"] | {"max_macs": 1_234_567}}
+    try:
+        write_json(path, found | {"made_by": found["made_by"] | {"settings": capped}})
+        write_page(finished.files, tmp_path / "page.html")
+    finally:
+        write_json(path, found)
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert re.findall(r'name="cap"[^>]* value="([^"]*)"', page) == ["", "1234567", "", ""]
+
+
 def test_a_verdict_of_0_1_0_stands_on_the_page(finished: ReportRun, tmp_path: Path) -> None:
     """Beside others: an accepted run to which a budget was added."""
     path = finished.results / finished.space / "deploy" / DEVICE / "p25" / "validation.json"
