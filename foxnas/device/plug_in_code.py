@@ -26,9 +26,10 @@ def parent_of_package(module: Path) -> Path:
 
 @cache
 def closure(module: Path) -> tuple[Path, ...]:
-    """Return the module and all that it reaches by import of its own package and of this one, sorted."""
+    """Return the module and all that importing it runs of its own package and of this one, sorted."""
     found: set[Path] = set()
-    waiting = [module.resolve()]
+    parts = module.resolve().relative_to(home := parent_of_package(module)).with_suffix("").parts
+    waiting = list(_files_of(".".join(parts), home))
     while waiting:
         path = waiting.pop()
         if path.is_relative_to(closures.PACKAGE):
