@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, ClassVar
 
 from foxnas.device.kind import DeviceKind
+from foxnas.files import closures
+from foxnas.files.seal import read_model
 from foxnas.space.arch import Arch
 from foxnas.space.space import SearchSpace
 
@@ -27,6 +30,14 @@ class EthosUKind(DeviceKind):
         from foxnas.ethosu.probe import TrainedLikeWriter
 
         return TrainedLikeWriter(space).write
+
+    def probe_code(self) -> str:
+        """Return the digest of the writer alone."""
+        return closures.digest(closures.PACKAGE / "ethosu" / "probe.py")
+
+    def prepared(self, exported: Path) -> bytes:
+        """Return the file itself, which Vela compiles."""
+        return read_model(exported)
 
     def answers_itself(self, over_ssh: bool, asked: bool) -> bool:
         """Return False: nobody needs to have one, so this host answers for the plain int8 file."""

@@ -24,12 +24,12 @@ def measured(config: Config, name: str) -> MeasuredConfig:
 
 
 def estimated(config: Config, name: str) -> EstimatedConfig:
-    """Return what a device's estimates depend on: its configuration, and the Vela that the workflow installs."""
-    npu = config.device(name).npu
+    """Return what a device's estimates depend on: its configuration, the Vela that is installed, the kind's code."""
+    npu, kind = config.device(name).npu, kind_of(config.device(name).kind)
     assert npu
     lines = [line.strip() for line in VELA_PINS.read_text().splitlines() if line.startswith("ethos-u-vela==")]
     asked = npu.model_dump(include=set(NpuSettings.model_fields))
-    return EstimatedConfig(**asked, name=name, runtime=None if npu.executable else lines)
+    return EstimatedConfig(**asked, name=name, runtime=None if npu.executable else lines, code=kind.code())
 
 
 def _runtime(device: DeviceConfig) -> list[str] | None:

@@ -32,6 +32,9 @@ from tests.support.plug_ins import install
 
 ROOT = Path(__file__).resolve().parents[2]
 
+#: The modules that write the probes of our kinds.
+WRITERS = {"tflite": "int8/probe.py", "torch": "device/float_probe.py", "ethos-u": "ethosu/probe.py"}
+
 Installer = Callable[..., Path]
 
 
@@ -81,7 +84,7 @@ def test_ours_are_entry_points_that_load() -> None:
 
 def test_journals_of_our_kinds_go_by_the_code_that_writes_their_probes_alone() -> None:
     """As they did before kinds were plug-ins."""
-    for name, module in (("tflite", "int8/probe.py"), ("torch", "device/float_probe.py")):
+    for name, module in WRITERS.items():
         assert kind_of(name).probe_code() == closures.digest(closures.PACKAGE / module)
         assert set(closures.closure(closures.PACKAGE / module)) < set(
             closures.closure(Path(import_module(type(kind_of(name)).__module__).__file__ or ""))

@@ -64,9 +64,8 @@ TARGETS = {
 
 #: The kind of each device of the first, and the scripts whose rules have the digest of its code in a param.
 KINDS = {one["name"]: one["kind"] for one in RUNS["compiled"]["devices"]}
-OF_A_KIND = {
-    path.stem for path in SCRIPTS.values() if re.search(r"\b(device: MeasuredConfig|kind_code:)", path.read_text())
-}
+GOES_BY_KIND = re.compile(r"\b(device: (Measured|Estimated)Config|kind_code:)")
+OF_A_KIND = {path.stem for path in SCRIPTS.values() if GOES_BY_KIND.search(path.read_text())}
 
 #: What only a run on tables does.
 TAKING = {"take_accuracies", "take_latencies", "propose_architectures"}
