@@ -17,9 +17,12 @@ from foxnas.config.whole import load_config
 from foxnas.device import kinds, plug_in_code
 from foxnas.device.answers import predict_images
 from foxnas.device.archive import RunBy, runner_archive
+from foxnas.device.client import Runner
 from foxnas.device.kinds import kind_of, our_kinds, plug_ins
 from foxnas.device.local import LocalTransport
+from foxnas.device.provisioning.compatibility import choose
 from foxnas.device.session import measure_probes
+from foxnas.device.ssh.transport import SshTransport
 from foxnas.device.transport import Device
 from foxnas.errors import FoxnasError
 from foxnas.files import closures
@@ -28,7 +31,10 @@ from foxnas.runner import server
 from foxnas.space.config import read_space
 from tests.support.configs import written_out
 from tests.support.fake_device import QUICK
+from tests.support.pins import ENVIRONMENTS, read_pins
 from tests.support.plug_ins import install
+from tests.support.sshd import Sshd
+from tests.support.surveyed import a_device, a_python
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -62,7 +68,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Insta
     for cache in caches:
         cache.cache_clear()
     for name in set(sys.modules) - before:
-        if name.partition(".")[0] in ("of_mine", "of_yours", "foxnas_my_device"):
+        if name.partition(".")[0] in ("of_mine", "of_yours", "foxnas_my_device", "foxnas_onnx_device"):
             del sys.modules[name]
 
 
@@ -201,3 +207,31 @@ def test_the_template_is_short_and_times_and_serves_what_it_writes(
     images = np.random.default_rng(1).integers(0, 256, (20, 16, 16, 1), np.uint8)
     seen = predict_images(device, QUICK, write(archs[0]), images, tmp_path / "answers.jsonl")
     assert (seen.classes == answers(write(archs[0]), images, 1, False)).mean() > 0.9
+
+
+def test_a_board_gets_what_the_plug_in_pins(installed: Installer) -> None:
+    installed("onnx-device")
+    pins = read_pins(kind_of("onnxruntime").pins or Path())
+    choice = choose(a_device(a_python("3.9"), a_python("3.12")), "onnxruntime", ENVIRONMENTS)
+    assert choice.python.minor == "3.12"
+    assert set(choice.requirements) == {f"{name}=={version}" for name, (version,) in pins.items()}
+    with pytest.raises(FoxnasError, match=r"no onnxruntime is published for aarch64 with Python 3\.9"):
+        choose(a_device(a_python("3.9")), "onnxruntime", ENVIRONMENTS)
+
+
+def test_a_board_is_sent_the_plug_ins_runner_beside_the_plain_one(
+    installed: Installer, server: Sshd, own_lock: str
+) -> None:
+    """Which it lacks otherwise: the board's Python finds the package nowhere."""
+    installed("device-template")
+    kind = kind_of("my-device")
+    write = kind.probe_writer(read_space("mini"))
+    plain = SshTransport(server.client(), "tflite", kind_of("tflite").backend)
+    plain.start().close()
+    plain.close()
+    transport = SshTransport(server.client(), "my-device", kind.backend)
+    with Runner(Device("mine", transport, backend="my-device", lock=own_lock), QUICK) as runner:
+        row = runner.measure("one", write(read_space("mini").smallest(16)))
+    transport.close()
+    assert row["executor"] == "reference"
+    assert len(list(server.board.glob("runner-*.pyz"))) == 2
