@@ -26,10 +26,9 @@ NAME = r"^[a-z0-9][a-z0-9-]*$"
 def our_kinds() -> dict[str, EntryPoint]:
     """Return the kinds that come with this package, in their order."""
     project = PACKAGE.parent / "pyproject.toml"
-    if project.is_file():
-        declared = tomllib.loads(project.read_text())["project"]
-        if declared["name"] == PACKAGE.name:
-            return {name: EntryPoint(name, value, GROUP) for name, value in declared["entry-points"][GROUP].items()}
+    declared = tomllib.loads(project.read_text()).get("project", {}) if project.is_file() else {}
+    if declared.get("name") == PACKAGE.name:
+        return {name: EntryPoint(name, value, GROUP) for name, value in declared["entry-points"][GROUP].items()}
     return {point.name: point for point in entry_points(group=GROUP) if point.module.partition(".")[0] == PACKAGE.name}
 
 
