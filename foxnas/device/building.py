@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from foxnas.device.archive import RunBy
 from foxnas.device.config import AccessConfig, MeasuredConfig
+from foxnas.device.kinds import kind_of
 from foxnas.device.layout import ready_file
 from foxnas.device.local import LocalTransport
 from foxnas.device.protocol import MeasurementProtocol
@@ -33,7 +35,7 @@ def build_device(
     device, protocol = connect(config, access)
     device = replace(device, sampled=sampled)
     if access.ssh and config.python is None:
-        tracked = {"kind": config.kind, "ssh": access.ssh}
+        tracked = {"kind": config.kind, "ssh": access.ssh, "kind_code": config.code}
         settings = [canonical(tracked), canonical({"device": config, "access": access})]
         ready = ready_file(config.name)
         command = [sys.executable, *provisioning, "--settings", *settings, "--ready", ready]
@@ -44,15 +46,13 @@ def build_device(
 def connect(config: MeasuredConfig, access: AccessConfig) -> tuple[Device, MeasurementProtocol]:
     """Return the device as it is, and its measurement protocol; see `build_device`."""
     protocol = MeasurementProtocol(**asdict(config.protocol), torch=config.torch)
-    if config.kind == "tflite" and protocol.threads > 1 and not protocol.xnnpack:
-        _log.warning(
-            "device %s: threads is %d with xnnpack: false, whose kernels get slower with more than one; small models "
-            "take 6 to 20 times as long: write threads: 1, or xnnpack: true",
-            config.name, protocol.threads,
-        )  # fmt: skip
+    kind = kind_of(config.kind)
+    if said := kind.advice(protocol):
+        _log.warning("device %s: %s", config.name, said)
+    ran = RunBy(config.kind, kind.backend)
     device = Device(
         config.name,
-        SshTransport(access.ssh, config.kind) if access.ssh else LocalTransport(),
+        SshTransport(access.ssh, *ran) if access.ssh else LocalTransport(ran=ran),
         backend=config.kind,
         timeout_s=access.patience.silence_s,
         busy_s=60 * access.patience.busy_minutes,

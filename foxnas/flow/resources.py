@@ -17,6 +17,7 @@ from typing import Any
 from foxnas.accuracy.memory import evaluation_mb
 from foxnas.config.whole import Config
 from foxnas.device.config import DeviceConfig
+from foxnas.device.kinds import kind_of
 from foxnas.errors import FoxnasError
 from foxnas.flow import snakemake_private
 
@@ -48,7 +49,7 @@ def machine(device: DeviceConfig) -> str:
 def machines(config: Config) -> dict[str, int]:
     """Return the capacity of every device's machine: `SHARES` for this machine, 1 for others."""
     # Of an Ethos-U its model alone is here, of a table nothing.
-    timed = [device for device in config.devices if device.kind not in ("ethos-u", "table")]
+    timed = [device for device in config.devices if kind_of(device.kind).latency in ("timed", "compiled")]
     return {name: SHARES if name == THIS_MACHINE else 1 for name in sorted(set(map(machine, timed)))}
 
 

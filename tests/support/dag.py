@@ -170,9 +170,10 @@ def _answer(
     from tests.support import plans
 
     if edited:
+        from foxnas.device import plug_in_code
         from foxnas.files import closures
 
-        for name, function in vars(closures).items():
+        for name, function in (*vars(closures).items(), *vars(plug_in_code).items()):
             if hasattr(function, "cache_clear") and name != "_imported":
                 function.cache_clear()
     profile = yaml.safe_load((tree / "profiles" / "default" / "config.yaml").read_text())

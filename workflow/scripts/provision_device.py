@@ -15,6 +15,7 @@ def main(
     *,
     made_by: cli.MadeBy,
     kind: Kind,
+    kind_code: str | None,
     ssh: SshConfig | None,
     device: MeasuredConfig,
     access: AccessConfig,
@@ -23,9 +24,9 @@ def main(
 ) -> None:
     """Write what the device is, what was installed there, and what is left to its owner.
 
-    `kind` and `ssh`, which `device` and `access` hold too, are what makes the rule run again.
+    `kind`, `kind_code` and `ssh`, which `device` and `access` hold too, are what makes the rule run again.
     """
-    assert (kind, ssh) == (device.kind, access.ssh)
+    assert (kind, kind_code, ssh) == (device.kind, device.code, access.ssh)
     target, protocol = connect(device, access)
     folder = ssh.folder if ssh and ssh.python is None else None
     wheels = Path(ssh.wheels) if ssh and ssh.wheels else None
