@@ -14,6 +14,8 @@ from snakemake.utils import min_version
 
 sys.path.insert(0, str(workflow.current_basedir))
 
+from foxnas.device.kind import EXPORTED
+from foxnas.device.kinds import kind_of
 from foxnas.flow import configuration, contents
 from foxnas.flow import resources as jobs
 from foxnas.flow import params as flow
@@ -48,19 +50,21 @@ CONFIG = configuration.configured(workflow, config)
 SIZES = CONFIG.space.image_sizes
 SPACE = flow.space_at(CONFIG.space, SIZES)
 DEVICES = [device.name for device in CONFIG.devices]
-EDGETPU = [device.name for device in CONFIG.devices if device.kind == "edgetpu"]
-ETHOSU = [device.name for device in CONFIG.devices if device.kind == "ethos-u"]
+LATENCY = {device.name: kind_of(device.kind).latency for device in CONFIG.devices}
+EDGETPU = [name for name, source in LATENCY.items() if source == "compiled"]
+ETHOSU = [name for name, source in LATENCY.items() if source == "estimated"]
 #: Devices that time a file as it is.
 DIRECT = sorted(set(DEVICES) - set(EDGETPU) - set(ETHOSU))
 #: Devices that models are deployed on, and those of tables, for which architectures are proposed and no more.
 DEPLOYING, PROPOSING = (DEVICES, []) if CONFIG.verifies else ([], DEVICES)
 #: Devices with a runtime of their own that themselves say what the deployed file sees.
-SERVING = [
-    d.name
+SERVING = [d.name for d in CONFIG.devices if flow.answers_itself(CONFIG, d)]
+#: Devices that serve a file of their kind's own form, by that file's name.
+PREPARED = {
+    d.name: kind_of(d.kind).model_file
     for d in CONFIG.devices
-    if d.kind == "edgetpu"
-    or (d.kind == "tflite" and d.ssh and CONFIG.validation.accuracy_on == "device")
-]
+    if LATENCY[d.name] == "timed" and kind_of(d.kind).model_file != EXPORTED
+}
 SAMPLE = flow.sample(CONFIG)
 # A table holds whatever its user measured.
 UNIFORM = CONFIG.sampling.design == "uniform" and CONFIG.verifies

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from foxnas.device.config import DeviceConfig
+from foxnas.device.kinds import kind_of
 from foxnas.errors import FoxnasError
 
 
@@ -13,7 +14,7 @@ def check_racks(devices: Sequence[DeviceConfig]) -> None:
     for i, device in enumerate(devices):
         if device.hosts is None:
             continue
-        if device.kind in ("ethos-u", "table"):
+        if kind_of(device.kind).latency in ("estimated", "given"):
             raise FoxnasError(
                 f"devices.{i}.hosts: {device.name} is of kind {device.kind}, which nothing is measured on: write null"
             )

@@ -60,8 +60,8 @@ class Comparison:
         The board that the others are compared with.
     probes
         The models, by name.
-    protocol
-        How they are timed.
+    protocol, code
+        How they are timed, and a digest of the code of the device's kind.
     max_difference
         Share by which a board may deviate.
     """
@@ -70,6 +70,7 @@ class Comparison:
     first: str
     probes: Mapping[str, bytes]
     protocol: MeasurementProtocol
+    code: str | None
     max_difference: float
 
     @property
@@ -120,10 +121,10 @@ class Comparison:
         return [line for line in book.records if line["board"] == board and self._key.items() <= line.items()]
 
     @cached_property
-    def _key(self) -> dict[str, str]:
+    def _key(self) -> dict[str, str | None]:
         """What times of a reference probe must have in common, each line of the record for itself."""
         models = digest({name: hashlib.sha256(content).hexdigest() for name, content in self.probes.items()})
-        return {"protocol": self.protocol.digest, "runner": RUNNER_VERSION, "models": models}
+        return {"protocol": self.protocol.digest, "runner": RUNNER_VERSION, "models": models, "code": self.code}
 
     @contextmanager
     def _opened(self) -> Iterator[Journal]:

@@ -8,7 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from foxnas.device.archive import RunBy
 from foxnas.device.config import AccessConfig, MeasuredConfig
+from foxnas.device.kinds import kind_of
 from foxnas.device.layout import board_ready_file, boards_file, ready_file
 from foxnas.device.local import LocalTransport
 from foxnas.device.protocol import MeasurementProtocol
@@ -53,7 +55,7 @@ def _restored(
     """Return a device, or one board of it, that is provisioned again when its environment has vanished."""
     if access.ssh is None or config.python is not None:
         return device
-    tracked = {"kind": config.kind, "ssh": access.ssh}
+    tracked = {"kind": config.kind, "ssh": access.ssh, "kind_code": config.code}
     settings = [canonical(tracked), canonical({"device": config, "access": access})]
     ready = ready_file(config.name)
     written = board_ready_file(config.name, board) if board else ready
@@ -64,19 +66,15 @@ def _restored(
 def connect(config: MeasuredConfig, access: AccessConfig) -> tuple[Device, MeasurementProtocol]:
     """Return the device as it is, and its measurement protocol; see `build_device`."""
     protocol = MeasurementProtocol(**asdict(config.protocol), torch=config.torch)
-    if config.kind == "tflite" and protocol.threads > 1 and not protocol.xnnpack:
-        _log.warning(
-            "device %s: threads is %d with xnnpack: false, whose kernels get slower with more than one; small models "
-            "take 6 to 20 times as long: write threads: 1, or xnnpack: true",
-            config.name, protocol.threads,
-        )  # fmt: skip
+    if said := kind_of(config.kind).advice(protocol):
+        _log.warning("device %s: %s", config.name, said)
     if access.hosts:
         boards = [
             Board(alone.ssh.host, _connected(config, alone), digest(alone.ssh.model_dump()))
             for alone in _each_alone(access)
             if alone.ssh
         ]
-        rack = Rack(boards, Path(boards_file(config.name)), access.max_board_difference, dict)
+        rack = Rack(boards, Path(boards_file(config.name)), access.max_board_difference, dict, config.code)
         return RackDevice(**vars(boards[0].device), rack=rack), protocol
     return _connected(config, access), protocol
 
@@ -87,9 +85,10 @@ def _each_alone(access: AccessConfig) -> list[AccessConfig]:
 
 
 def _connected(config: MeasuredConfig, access: AccessConfig) -> Device:
+    ran = RunBy(config.kind, kind_of(config.kind).backend)
     return Device(
         config.name,
-        SshTransport(access.ssh, config.kind) if access.ssh else LocalTransport(),
+        SshTransport(access.ssh, *ran) if access.ssh else LocalTransport(ran=ran),
         backend=config.kind,
         timeout_s=access.patience.silence_s,
         busy_s=60 * access.patience.busy_minutes,

@@ -4,15 +4,27 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
+from foxnas.device.kinds import NAME, kind_of, our_kinds
 from foxnas.device.npu import NpuConfig
 from foxnas.device.protocol import Protocol, TorchOptions
+from foxnas.errors import FoxnasError
 from foxnas.settings.limits import Count, Name
 from foxnas.settings.section import HostPath, Section
 from foxnas.tables.config import LatencyTableConfig
 
-Kind = Literal["tflite", "edgetpu", "torch", "ethos-u", "table"]
+
+def _installed(name: str) -> str:
+    kind_of(name)
+    return name
+
+
+Kind = Annotated[
+    Name,
+    AfterValidator(_installed),
+    WithJsonSchema({"anyOf": [{"enum": [*our_kinds()]}, {"type": "string", "pattern": NAME}]}),
+]
 
 
 def _host_may_be_of_hosts(schema: dict[str, Any]) -> None:
@@ -94,6 +106,8 @@ class MeasuredConfig(Section):
     protocol: Protocol
     runtime: list[str] | None = None
     """What this host has or installs there to run models, with versions; null where the device's owner decides."""
+    code: str | None = None
+    """Digest of the code of its kind."""
 
 
 class AccessConfig(Section):
@@ -113,10 +127,6 @@ class AccessConfig(Section):
         return [self.ssh.model_copy(update={"host": host}) for host in self.hosts or () if self.ssh]
 
 
-#: What a kind of device has where its keys are left out.
-_OF_KIND: dict[str, dict[str, Any]] = {"edgetpu": {"compiler": {}, "max_model_bytes": 6000000}, "torch": {"torch": {}}}
-
-
 class DeviceConfig(Section):
     """A device that models are timed on."""
 
@@ -124,7 +134,8 @@ class DeviceConfig(Section):
     """Names its files."""
     kind: Kind
     """What runs the models there. tflite: LiteRT or tflite-runtime, whichever it has. ethos-u: nothing; latency is the
-    estimate of Arm's compiler. table: nothing; latencies are those of a table of yours."""
+    estimate of Arm's compiler. table: nothing; latencies are those of a table of yours. Other packages bring further
+    kinds (docs/how-to/add-a-device-kind.md)."""
     ssh: SshConfig | None = None
     """The way to it. null: this machine itself; while it measures, nothing else of the workflow runs."""
     hosts: Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)] | None = None
@@ -156,7 +167,10 @@ class DeviceConfig(Section):
     @classmethod
     def _of_its_kind(cls, given: Any) -> Any:
         kind = given.get("kind") if isinstance(given, dict) else None
-        return {**_OF_KIND.get(kind, {}), **given} if isinstance(kind, str) else given
+        try:
+            return {**kind_of(kind).defaults, **given} if isinstance(kind, str) else given
+        except FoxnasError:  # the key says so itself
+            return given
 
     @model_validator(mode="before")
     @classmethod

@@ -62,12 +62,15 @@ class Rack:
         Share by which a board's reference probes may deviate from the first board's.
     probes
         Makes the reference probes, by name, where there are none yet: all jobs have those of the first one.
+    code
+        Digest of the code of the device's kind, in which two times must agree.
     """
 
     boards: Sequence[Board]
     record: Path
     max_difference: float
     probes: Callable[[], Mapping[str, bytes]]
+    code: str | None = None
     _out: dict[str, _Out] = field(default_factory=dict)
     _wanted: Callable[[], Sequence[Board]] = list
     _left: bool = False
@@ -77,7 +80,7 @@ class Rack:
         """Return what the boards are compared by. Raises FoxnasError."""
         first = self.boards[0]
         probes = reference_probes(self.record.parent / f"probes-{first.device.backend}", self.probes)
-        return Comparison(self.record, first.host, probes, protocol, self.max_difference)
+        return Comparison(self.record, first.host, probes, protocol, self.code, self.max_difference)
 
     def hands_over(self) -> bool:
         """Return whether a board was just passed over and another one can repeat its session; true once per board."""

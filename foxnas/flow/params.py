@@ -23,7 +23,8 @@ from snakemake.io import ancient, local
 
 from foxnas.accuracy.config import AccuracyConfig, EvaluationConfig
 from foxnas.config.whole import Config
-from foxnas.device.config import DeviceConfig
+from foxnas.device.config import DeviceConfig, MeasuredConfig
+from foxnas.device.kinds import kind_of
 from foxnas.device.layout import ready_file
 from foxnas.errors import FoxnasError
 from foxnas.ethosu.environment import program
@@ -242,10 +243,15 @@ def evaluated_on(config: Config) -> Callable[[Any, Any], str]:
     return untracked(device=lambda wildcards: config.accuracy.device)
 
 
+def of_kind(device: DeviceConfig) -> MeasuredConfig:
+    """Return what provisioning needs to know of a device: its configuration, and the code of its kind."""
+    return device.measured.model_copy(update={"code": kind_of(device.kind).code()})
+
+
 def provisioned(config: Config) -> Callable[[Any, Any], str]:
     """Return the param of all that provisioning reads of a device; what of it makes it run again, its rule says."""
     return untracked(
-        device=lambda wildcards: config.device(wildcards.device).measured,
+        device=lambda wildcards: of_kind(config.device(wildcards.device)),
         access=lambda wildcards: config.device(wildcards.device).access,
     )
 
@@ -332,8 +338,12 @@ def objective_file(config: Config) -> list[str]:
 
 def deployed(device: DeviceConfig) -> str:
     """Return the path of the file that serves on a device, with wildcards: compiled where it has to be."""
-    name = "model_edgetpu.tflite" if device.kind == "edgetpu" else "model.tflite"
-    return f"results/{{space}}/deploy/{{device}}/{{budget}}/{name}"
+    return f"results/{{space}}/deploy/{{device}}/{{budget}}/{kind_of(device.kind).model_file}"
+
+
+def answers_itself(config: Config, device: DeviceConfig) -> bool:
+    """Return whether a device itself says what the deployed file sees."""
+    return kind_of(device.kind).answers_itself(device.ssh is not None, config.validation.accuracy_on == "device")
 
 
 def deployed_files(device: str, having: Sequence[str], name: str) -> list[str]:

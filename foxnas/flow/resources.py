@@ -18,6 +18,7 @@ from typing import Any
 from foxnas.accuracy.memory import evaluation_mb
 from foxnas.config.whole import Config
 from foxnas.device.config import DeviceConfig
+from foxnas.device.kinds import kind_of
 from foxnas.errors import FoxnasError
 from foxnas.flow import snakemake_private
 
@@ -50,7 +51,8 @@ def machine(device: DeviceConfig) -> str:
 def machines(config: Config) -> dict[str, int]:
     """Return the capacity of every device's machine: `SHARES` for this machine, 1 for others, of a rack its boards."""
     # Of an Ethos-U its model alone is here, of a table nothing.
-    timed = {machine(device): device for device in config.devices if device.kind not in ("ethos-u", "table")}
+    kinds = ("timed", "compiled")
+    timed = {machine(device): device for device in config.devices if kind_of(device.kind).latency in kinds}
     return {name: SHARES if name == THIS_MACHINE else len(timed[name].hosts or [""]) for name in sorted(timed)}
 
 

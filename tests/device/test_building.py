@@ -53,7 +53,7 @@ def test_the_boards_of_a_rack_are_each_reached_and_made_ready_again_alone() -> N
         restored = board.device.transport
         assert isinstance(restored, Restored)
         tracked, further = (json.loads(text) for text in restored._command[3:5])
-        assert tracked == {"kind": "tflite", "ssh": {**ssh.model_dump(), "host": board.host}}
+        assert tracked == {"kind": "tflite", "kind_code": None, "ssh": {**ssh.model_dump(), "host": board.host}}
         assert further["access"]["ssh"]["host"] == board.host
         assert further["access"]["hosts"] is None
         assert restored._command[5:] == ["--ready", f"results/devices/pi4/{ready}"]

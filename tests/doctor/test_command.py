@@ -18,6 +18,7 @@ from foxnas.__main__ import main
 from foxnas.config.whole import Config, read_config
 from foxnas.device.building import connect
 from foxnas.device.config import DeviceConfig
+from foxnas.device.kinds import kind_of
 from foxnas.device.protocol import MeasurementProtocol
 from foxnas.device.transport import Device
 from foxnas.doctor import consultation
@@ -204,7 +205,7 @@ def asked_by_the_rule(workplace: Path, name: str) -> None:
     config = read_config(workplace / "mine.yaml")
     settings = {
         "device": config.device(name), "space": config.space, "validation": config.validation,
-        "verification": config.verification,
+        "verification": config.verification, "kind_code": kind_of(config.device(name).kind).code(),
     }  # fmt: skip
     words = ["--settings", canonical(settings), "--inputs", "{}", "--doctor", str(workplace / f"{name}.json")]
     script = main_of("examine_device")

@@ -64,7 +64,7 @@ BASELINES = _stage("the comparison with baselines", "compare_baselines", then=[R
 CONFIRMATION = _stage(
     "the confirmation in new sessions onward",
     "confirm_latency", "confirm_compiled_latency", "confirm_estimate", "deploy_winner", "deploy_compiled",
-    "deploy_vela", "validate_accuracy", "validate_on_device", then=[VERDICT, BASELINES, RIVALS_TIMED],
+    "deploy_vela", "prepare_winner", "validate_accuracy", "validate_on_device", then=[VERDICT, BASELINES, RIVALS_TIMED],
 )  # fmt: skip
 FINISHING = _stage(
     "the winner's own training onward", "finish_winner", "compile_candidates batch=finished",

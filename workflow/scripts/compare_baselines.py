@@ -8,8 +8,9 @@ import torch
 
 from foxnas import cli
 from foxnas.accuracy.config import AccuracyConfig
-from foxnas.accuracy.evaluation import Preparation, measure
+from foxnas.accuracy.evaluation import measure
 from foxnas.accuracy.outcomes import TARGETS
+from foxnas.accuracy.preparation import Preparation
 from foxnas.ethosu.memory import keeping
 from foxnas.files.arrays import ArraysBySize, load_array
 from foxnas.files.identity import identities_of_tables, require_same

@@ -19,6 +19,7 @@ def main(
     *,
     made_by: cli.MadeBy,
     kind: Kind,
+    kind_code: str | None,
     ssh: SshConfig | None,
     device: MeasuredConfig,
     access: AccessConfig,
@@ -28,9 +29,9 @@ def main(
 ) -> None:
     """Write what the device is, what was installed there, and what is left to its owner; of a rack, of every board.
 
-    `kind`, `ssh` and `hosts`, which `device` and `access` hold too, are what makes the rule run again.
+    `kind`, `kind_code`, `ssh` and `hosts`, which `device` and `access` hold too, are what makes the rule run again.
     """
-    assert (kind, ssh, hosts) == (device.kind, access.ssh, access.hosts)
+    assert (kind, kind_code, ssh, hosts) == (device.kind, device.code, access.ssh, access.hosts)
     target, protocol = connect(device, access)
     folder = ssh.folder if ssh and ssh.python is None else None
     wheels = Path(ssh.wheels) if ssh and ssh.wheels else None
