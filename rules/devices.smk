@@ -24,6 +24,7 @@ rule provision_device:
             kind=CONFIG.device(wildcards.device).kind,
             kind_code=flow.of_kind(CONFIG.device(wildcards.device)).code,
             ssh=CONFIG.device(wildcards.device).ssh,
+            **flow.hosts(CONFIG.device(wildcards.device)),
         ),
         device=flow.provisioned(CONFIG),
     message:

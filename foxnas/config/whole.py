@@ -18,6 +18,7 @@ from pydantic import ConfigDict, Field, ValidationError, field_validator, model_
 from foxnas.accuracy.config import DevicedEvaluationConfig
 from foxnas.config.devices import check_devices
 from foxnas.config.names import check_names
+from foxnas.config.racks import check_racks
 from foxnas.config.reading import read_layer, refuse
 from foxnas.config.tables import check_left_out, check_table_sections
 from foxnas.device.config import DeviceConfig
@@ -95,6 +96,7 @@ class Config(Section):
         if repeated := {n for n in names if names.count(n) > 1}:
             raise FoxnasError(f"devices: two are named {sorted(repeated)[0]!r}; give each a name of its own")
         check_names(self.space.name, names, [target.name for target in self.predictors.further_targets])
+        check_racks(self.devices)
         check_devices(self.devices)
         for i, target in enumerate(self.predictors.further_targets):
             estimated = [device.name for device in self.devices if kind_of(device.kind).latency == "estimated"]

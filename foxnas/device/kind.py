@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+import numpy as np
+
 from foxnas.device import plug_in_code
 from foxnas.device.protocol import MeasurementProtocol
 from foxnas.space.arch import Arch
@@ -86,6 +88,16 @@ class DeviceKind:
         `references` and `cache` are for models that rules/edgetpu.smk compiles.
         """
         return self.probe_writer(space)(space.largest(space.image_sizes[0])), self.probe_code()
+
+    def comparison_probes(self, space: SearchSpace, references: Path | None, cache: Path | None) -> dict[str, bytes]:
+        """Return what the boards of a rack are compared by: the largest subnet, the smallest one, and one between.
+
+        `references` and `cache` as for `reference`.
+        """
+        write, size = self.probe_writer(space), space.image_sizes[0]
+        chosen = {"largest": space.largest(size), "smallest": space.smallest(size)}
+        chosen["random"] = space.draw(size, np.random.default_rng(0))
+        return {name: write(arch) for name, arch in chosen.items()}
 
     def reference_to_examine(self, device: Any, space: SearchSpace) -> bytes:
         """Return the same for the doctor, who has nothing but the device's section of the config."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -15,7 +16,7 @@ from foxnas.device.local import LocalTransport
 from foxnas.device.ssh.transport import SshTransport
 from foxnas.doctor.diagnosis import diagnose
 from foxnas.doctor.examination import Extent, examine
-from foxnas.doctor.finding import Finding
+from foxnas.doctor.finding import Finding, sentence, verdict
 from foxnas.doctor.measuring import Promises
 from foxnas.doctor.page import as_object, as_text
 from foxnas.doctor.way import Way
@@ -44,7 +45,7 @@ def consult(
     sessions: int,
     root: str = "/",
 ) -> Consultation:
-    """Examine and judge a device of the config.
+    """Examine and judge a device of the config; of a rack, every board.
 
     Parameters
     ----------
@@ -58,16 +59,37 @@ def consult(
     FoxnasError
         When it is no device that anything runs on.
     """
-    kind = kind_of(device.kind)
-    if said := kind.no_board(device):
+    if said := kind_of(device.kind).no_board(device):
         raise FoxnasError(f"device {device.name}: {said}")
+    promises = Promises(validation.sessions, validation.most_sessions, verification.margin_percent)
+    extent = Extent(sessions, validation.spread_s, load_s)
+    if not device.hosts:
+        return _examined(device, space, promises, configfile, extent, root)
+    alone = [device.model_copy(update={"hosts": None, "ssh": board}) for board in device.access.boards]
+    return _of_boards(device, [_examined(one, space, promises, configfile, extent, root) for one in alone])
+
+
+def _of_boards(device: DeviceConfig, found: Sequence[Consultation]) -> Consultation:
+    """Return what is said of the boards of a rack as what is said of the device."""
+    findings = [
+        replace(finding, text=f"board {host}: {finding.text}")
+        for host, one in zip(device.hosts or (), found, strict=True)
+        for finding in one.findings
+    ]
+    text = "\n\n".join([*(one.text for one in found), f"{device.name}: {sentence(findings)}"])
+    told = {"device": device.name, "kind": device.kind, "verdict": verdict(findings), "sentence": sentence(findings)}
+    return Consultation(findings, text, {**told, "boards": [one.told for one in found]})
+
+
+def _examined(
+    device: DeviceConfig, space: SearchSpace, promises: Promises, configfile: str | None, extent: Extent, root: str
+) -> Consultation:
+    """Examine one machine."""
     target, protocol = connect(device.measured, device.access)
     transport = target.transport
     assert isinstance(transport, SshTransport | LocalTransport)
     folder = transport.folder if isinstance(transport, SshTransport) else "."
-    promises = Promises(validation.sessions, validation.most_sessions, verification.margin_percent)
-    extent = Extent(sessions, validation.spread_s, load_s)
-    reference = partial(kind.reference_to_examine, device, space)
+    reference = partial(kind_of(device.kind).reference_to_examine, device, space)
     try:
         found = examine(target, protocol, transport.python, folder, reference, extent, root)
     finally:

@@ -50,6 +50,16 @@ class EdgeTpuKind(DeviceKind):
         assert cache
         return timing.reference_model(read_table(references), CompileCache(cache)), ""
 
+    def comparison_probes(self, space: SearchSpace, references: Path | None, cache: Path | None) -> dict[str, bytes]:
+        """Return the compiled models that the table `references` names, in the `cache`."""
+        from foxnas.edgetpu import timing
+        from foxnas.edgetpu.cache import CompileCache
+        from foxnas.files.tables import read_table
+
+        assert references
+        assert cache
+        return timing.comparison_probes(read_table(references), CompileCache(cache))
+
     def reference_to_examine(self, device: Any, space: SearchSpace) -> bytes:
         """Return the largest model of the smallest size that compiles, or the smallest."""
         from foxnas.edgetpu.compiler import Compiler

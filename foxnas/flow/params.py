@@ -287,6 +287,11 @@ def ready(device: DeviceConfig) -> list[str]:
     return [ancient(ready_file(device.name))] if device.ssh else []
 
 
+def hosts(device: DeviceConfig) -> dict[str, list[str]]:
+    """Return the boards of a rack as a leaf of a rule's settings, which those of other devices do not have."""
+    return {"hosts": device.hosts} if device.hosts else {}
+
+
 def pinned_environments() -> list[str]:
     """Return the files that pin what may be installed on devices."""
     pins = sorted(path for path in (BASE / "envs").glob("*.txt") if not path.name.startswith("host-"))

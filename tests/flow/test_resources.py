@@ -168,6 +168,25 @@ def test_a_device_elsewhere_leaves_this_machine_alone(tmp_path: Path) -> None:
     assert "this_machine" not in dry_run(tmp_path, path)
 
 
+def test_a_rack_has_room_for_as_many_measurements_as_it_has_boards(tmp_path: Path) -> None:
+    """Devices of the same boards share it; of another host, nothing of it is asked for."""
+    raw = raw_config()
+    (local, board, again), hosts = raw["devices"], {"ssh": BOARD | {"host": "pi-a"}, "hosts": ["pi-a", "pi-b", "pi-c"]}
+    raw["devices"] = [board, {**board, "name": "rack", **hosts}, {**again, "name": "same", **hosts}]
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(raw))
+    assert jobs.machines(built(path)) == {"device_board": 1, "rack_pi_a_pi_b_pi_c": 3}
+    asked = jobs.measuring(built(path))
+    for name, needed in (("board", (1, 0)), ("rack", (0, 1)), ("same", (0, 1))):
+        wildcards = SimpleNamespace(device=name)
+        assert tuple(asked[resource](wildcards) for resource in ("device_board", "rack_pi_a_pi_b_pi_c")) == needed
+    raw["devices"] = [local, {**board, "name": "rack", **hosts}]
+    path.write_text(yaml.safe_dump(raw))
+    asked = jobs.measuring(built(path))
+    assert asked["this_machine"](SimpleNamespace(device="rack")) == 1
+    assert asked["this_machine"](SimpleNamespace(device="local")) == jobs.SHARES
+
+
 def test_placing_some_measuring_rules_is_refused_with_the_rest() -> None:
     assert not jobs.placed(
         ["time_subnets", "time_found"], {"time_subnets": {"mem_mb": 1}, "fit_latency": {"constraint": 1}}

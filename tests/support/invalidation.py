@@ -309,6 +309,10 @@ ROWS = [
         "ssh.folder": "foxnas", "ssh.wheels": "wheels",
     }),
     Row("devices.1.ssh", None, LATENCY, {"device": "pi"}, "devices", note="this machine itself"),
+    Row("devices.1.hosts", ["pi.local", "pi2.local"], PROVISION, {"device": "pi"}, "devices", note="further boards"),
+    Row("devices.1.hosts", ["pi2.local", "pi.local"], NEW_DEVICE, {"device": "pi"}, "devices",
+        {"devices.1.ssh.host": "pi2.local"}, note="another first board"),
+    *_device(1, "pi", NOTHING, "", {"max_board_difference": 0.2}),
     *(
         row
         for number, name in enumerate(("local", "pi", "coral", "gpu"))

@@ -5,6 +5,7 @@ import json
 import logging
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,9 @@ import numpy as np
 from foxnas import cli
 from foxnas.device.baseline import baseline_ms
 from foxnas.device.building import build_device
-from foxnas.device.client import Runner
 from foxnas.device.config import AccessConfig, MeasuredConfig
 from foxnas.device.kinds import kind_of
+from foxnas.device.rack import open_session
 from foxnas.device.retrying import persist
 from foxnas.device.whole_models import ModelLatency, measure_models
 from foxnas.files.identity import digest, identities
@@ -56,12 +57,18 @@ def main(
     budget_ms = order["budget_ms"]
     folders = {path.parent.name: path for path in models}
     kind = kind_of(device.kind)
-    target, protocol = build_device(device, access, provisioning, identities(sampled))
+    target, protocol = build_device(
+        device,
+        access,
+        provisioning,
+        identities(sampled),
+        partial(kind.comparison_probes, space, references, cache),
+    )
     reference, written_by = kind.reference(space, references, cache)
     baseline = baseline_ms(sampled, written_by, protocol)
 
     def hello() -> tuple[str, dict[str, Any]]:
-        with Runner(target, protocol) as runner:
+        with open_session(target, protocol) as runner:
             return str(runner.hello["runner"]), runner.identity
 
     runner, identity = persist(target, hello, lambda: 0)

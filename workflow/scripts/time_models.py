@@ -1,5 +1,6 @@
 """Time one model, or every model of a folder, in separate sessions on a device."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +37,9 @@ def main(
         write_json(latencies, {"made_by": made_by, "models": {}})
         return
     kind = kind_of(device.kind)
-    target, protocol = build_device(device, access, provisioning, identities(sampled))
+    target, protocol = build_device(
+        device, access, provisioning, identities(sampled), partial(kind.comparison_probes, space, references, cache)
+    )
     reference, written_by = kind.reference(space, references, cache)
     measured, info = measure_models(
         target,

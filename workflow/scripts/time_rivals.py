@@ -1,5 +1,6 @@
 """Time off-the-shelf networks and the deployed models in the same sessions on a device."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +38,9 @@ def main(
     elsewhere.
     """
     kind = kind_of(device.kind)
-    target, protocol = build_device(device, access, provisioning, identities(sampled))
+    target, protocol = build_device(
+        device, access, provisioning, identities(sampled), partial(kind.comparison_probes, space, None, None)
+    )
     reference, written_by = kind.reference(space, None, None)
     files = {f"rival {path.parent.parent.name} {path.parent.name}": path for path in rivals}
     files |= {f"budget {path.parent.name}": path for path in models}

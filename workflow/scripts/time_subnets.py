@@ -34,7 +34,9 @@ def main(
     reference, written_by = kind.reference(space, None, None)
     chosen = read_table(subnets, ["id", "arch"])
     archs = [space.parse(str(text)) for text in chosen["arch"]]
-    target, protocol = build_device(device, access, provisioning)
+    target, protocol = build_device(
+        device, access, provisioning, probes=partial(kind.comparison_probes, space, None, None)
+    )
     rows, info = measure_probes(
         target,
         protocol,

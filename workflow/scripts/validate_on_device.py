@@ -44,6 +44,7 @@ def main(
             "images": len(truth),
             "top1_percent": seen.top1_percent(truth),
             "correct": packed(seen.classes == truth),
+            **({"boards": list(seen.boards)} if seen.boards else {}),
         },
     )
 
