@@ -69,26 +69,18 @@ class Likening:
         )  # fmt: skip
 
     def record(self, archs: Sequence[Arch], y: ArrayLike) -> dict[str, Any]:
-        """Return what is to be known of the mix beside its predictor: weights, expected error, and the donors' own.
-
-        Within so many percent of its cross-validated predictions 95% of a donor's own subnets were measured: what as
-        many measurements would have given of a device like it.
-        """
+        """Return what is to be known of the mix beside its predictor: weights and expected error."""
         basis = self.basis
         mix = fit_mix(basis, basis.design(archs), np.asarray(y, dtype=float))
         expected = mix.expected_error_percent(basis.design(self.population))
         return {
             "weights": dict(zip(basis.names, map(float, mix.weights), strict=True)),
             "error_percent": expected if np.isfinite(expected) else None,
-            "donors": {
-                name: {"rows": len(one.rows.id), "error_percent": _own_error_percent(one)}
-                for name, one in self.donors.items()
-                if one.rows
-            },
         }
 
 
-def _own_error_percent(predictor: Predictor) -> float:
+def held_out_error_percent(predictor: Predictor) -> float:
+    """Return within how many percent of their cross-validated predictions 95% of a fit's subnets were measured."""
     assert predictor.rows
     off = np.abs(np.asarray(predictor.rows.measured) / np.asarray(predictor.rows.held_out) - 1)
     return float(100 * np.quantile(off, 0.95))

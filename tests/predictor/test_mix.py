@@ -10,7 +10,7 @@ import pytest
 from scipy import linalg, optimize, special
 
 from foxnas.errors import FoxnasError
-from foxnas.predictor.likeness import Likening
+from foxnas.predictor.likeness import Likening, held_out_error_percent
 from foxnas.predictor.mix import PENALTIES, Basis, fit_mix
 from foxnas.predictor.model import Predictor
 from foxnas.search.landscape import Landscape
@@ -159,11 +159,14 @@ def test_a_predictor_of_a_mix_survives_its_file_and_says_what_it_was_fitted_to()
     mix = fit_mix(BASIS, BASIS.design(probes), y)
     np.testing.assert_allclose(again.predict(UNSEEN).mean, BASIS.design(UNSEEN) @ mix.coefficients)
     assert fitted.uncertainty
+    assert fitted.rows
     assert fitted.uncertainty.residual_standard_error == pytest.approx(mix.scale)
     said = likening.record(probes, y)
     assert said["weights"]["donor-1"] == pytest.approx(0.3, abs=0.1)
     assert said["weights"]["donor-4"] == pytest.approx(0.6, abs=0.1)
     assert 1 < said["error_percent"] < 6
+    off = [abs(m / h - 1) for m, h in zip(fitted.rows.measured, fitted.rows.held_out, strict=True)]
+    assert held_out_error_percent(fitted) == pytest.approx(100 * np.quantile(off, 0.95))
 
 
 def test_what_cannot_be_mixed_is_refused() -> None:

@@ -32,6 +32,7 @@ RUNS = {
             "devices": [
                 *(BASES["devices"].config()["devices"][number] for number in (0, 2)),
                 *BASES["npu"].config()["devices"],
+                BASES["likened"].config()["devices"][1],
             ],
             "predictors.further_targets": [],
             "supernet.checkpoint": "mine.safetensors",
@@ -63,7 +64,7 @@ TARGETS = {
 TAKING = {"take_accuracies", "take_latencies", "propose_architectures"}
 
 #: Rules that measure what somebody may have waited hours for.
-MEASURING = {"evaluate_subnets", "time_subnets", "compile_probes"}
+MEASURING = {"evaluate_subnets", "time_subnets", "time_chosen", "compile_probes"}
 
 #: What accuracy follows, whose new files are new accuracies.
 BEFORE = {"fetch_images", "split_images", "resize_images", "take_checkpoint", "train_supernet"}
