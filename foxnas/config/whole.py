@@ -17,6 +17,7 @@ from pydantic import ConfigDict, Field, ValidationError, field_validator, model_
 
 from foxnas.accuracy.config import DevicedEvaluationConfig
 from foxnas.config.devices import check_devices
+from foxnas.config.likes import check_likes
 from foxnas.config.names import check_names
 from foxnas.config.racks import check_racks
 from foxnas.config.reading import read_layer, refuse
@@ -111,6 +112,7 @@ class Config(Section):
                 f"{self.predictors.accuracy_target}; write top1"
             )
         check_table_sections(self.accuracy, self.devices)
+        check_likes(self.devices, self.predictors.further_targets)
         if not self.verifies:
             check_left_out(self.predictors, self.finishing, self.rivals)
         elif self.data is None or self.supernet is None:

@@ -154,6 +154,18 @@ def preparation(config: Config) -> AccuracyConfig:
     return AccuracyConfig(**config.accuracy.model_dump(include=set(AccuracyConfig.model_fields)))
 
 
+def donors(config: Config, device: str) -> list[str]:
+    """Return the regressions that a device is likened to, with wildcards, in the order of its `like`; else none."""
+    like = config.device(device).like
+    return [f"results/{{space}}/{{size}}/predictors/latency-{name}.json" for name in (like.devices if like else ())]
+
+
+def likened(config: Config, device: str) -> dict[str, Any]:
+    """Return what a device is likened to as a leaf of a rule's settings, which those of others do not have."""
+    like = config.device(device).like
+    return {"like": like} if like else {}
+
+
 def shards_of(subnets: int) -> list[int]:
     """Return the shards that hold the first `subnets` subnets; every shard is always full."""
     return list(range(-(-subnets // SHARD_SIZE)))
@@ -349,6 +361,11 @@ def answers_itself(config: Config, device: DeviceConfig) -> bool:
 def deployed_files(device: str, having: Sequence[str], name: str) -> list[str]:
     """Return the path of a file beside the deployed model, with wildcards; none for a device that has no such file."""
     return [f"results/{{space}}/deploy/{{device}}/{{budget}}/{name}"] if device in having else []
+
+
+def has_uniform_sample(config: Config, device: str) -> bool:
+    """Return whether the subnets timed on a device are a uniform sample, of which percentiles can be taken."""
+    return config.sampling.design == "uniform" and config.verifies and not config.device(device).like
 
 
 def percentile_subnets(config: Config) -> int:

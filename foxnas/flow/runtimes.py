@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import metadata
+from typing import Any
 
 from foxnas.config.whole import Config
 from foxnas.device.config import DeviceConfig, MeasuredConfig
@@ -30,6 +31,17 @@ def estimated(config: Config, name: str) -> EstimatedConfig:
     lines = [line.strip() for line in VELA_PINS.read_text().splitlines() if line.startswith("ethos-u-vela==")]
     asked = npu.model_dump(include=set(NpuSettings.model_fields))
     return EstimatedConfig(**asked, name=name, runtime=None if npu.executable else lines, code=kind.code())
+
+
+def measured_donors(config: Config, name: str) -> dict[str, dict[str, Any]]:
+    """Return, by name, what the measurements depend on of the devices that one is likened to."""
+    like = config.device(name).like
+    found: dict[str, dict[str, Any]] = {}
+    for donor in map(config.device, like.devices if like else ()):
+        of_kind = estimated if donor.kind == "ethos-u" else measured
+        limits = {"limits": donor.compiler.limits} if donor.compiler else {}
+        found[donor.name] = {"device": of_kind(config, donor.name), **limits}
+    return found
 
 
 def _runtime(device: DeviceConfig) -> list[str] | None:

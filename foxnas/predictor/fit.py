@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,6 +14,7 @@ from foxnas.predictor.asymptote import log_complement
 from foxnas.predictor.link import IDENTITY, Link, LinkName
 from foxnas.predictor.model import Coefficients, Numbers, Predictor, Quality, Rows, Uncertainty
 from foxnas.predictor.solution import (
+    Solution,
     cross_validated,
     least_squares,
     least_squares_coefficients,
@@ -67,13 +68,20 @@ def fit(
         (unless shrunk) a combination of others; the row or term is named.
     """
     terms = formula_of(formula, space)
-    measured = _checked_rows(terms, space, image_size, archs, y, target, shrink, link)
+    measured = checked_rows(terms, space, image_size, archs, y, target, *_fewest(terms, shrink, link))
     design = terms.matrix(archs)
     _check_columns(terms, design, target, shrink)
-    return _fit(terms, image_size, [a.id for a in archs], design, measured, target, unit, shrink, link, folds, seed)
+
+    def link_of(some_design: FloatArray, some_y: FloatArray) -> Link:
+        return IDENTITY if link == "identity" else log_complement(some_design, some_y, shrink)
+
+    return described(
+        terms, image_size, [a.id for a in archs], design, measured, target, unit, shrunk if shrink else least_squares,
+        shrunk_coefficients if shrink else least_squares_coefficients, link_of, folds, seed,
+    )  # fmt: skip
 
 
-def _fit(
+def described(
     terms: Formula,
     image_size: int,
     ids: Sequence[str],
@@ -81,17 +89,20 @@ def _fit(
     y: FloatArray,
     target: str,
     unit: str,
-    shrink: bool,
-    link_name: LinkName,
+    solve: Callable[[FloatArray, FloatArray], Solution],
+    coefficients: Callable[[FloatArray, FloatArray], FloatArray],
+    link_of: Callable[[FloatArray, FloatArray], Link],
     folds: int,
     seed: int,
 ) -> Predictor:
-    def link_of(some_design: FloatArray, some_y: FloatArray) -> Link:
-        return IDENTITY if link_name == "identity" else log_complement(some_design, some_y, shrink)
+    """Return the predictor that `solve` makes of checked rows, with everything that is to be known of it.
 
+    `solve` and `coefficients` take terms and sums, `link_of` terms and measurements: of all rows, or of those of a
+    fold's fit. Raises FoxnasError when one row alone decides a coefficient.
+    """
     rows, link = len(y), link_of(design, y)
     sums = link.forward(y)
-    solution = (shrunk if shrink else least_squares)(design, sums)
+    solution = solve(design, sums)
     # What theory says of residuals is of those of the sums; errors of predictions are in the target's unit.
     leverage, residual = solution.leverage, sums - solution.fitted
     if (alone := np.flatnonzero(leverage > 1 - 1e-9)).size:
@@ -105,14 +116,14 @@ def _fit(
     error = scale * np.sqrt(np.diag(solution.unscaled_covariance))
     t = solution.coefficients / error
     p = 2 * stats.t.sf(np.abs(t), freedom)
-    coefficients = shrunk_coefficients if shrink else least_squares_coefficients
     held_out = cross_validated(coefficients, design, y, folds, np.random.default_rng(seed), link_of)
     missed, fitted = y - held_out, link.inverse(solution.fitted)
     squares = float(np.sum((y - fitted) ** 2))
     left_out = y - link.inverse(sums - residual / (1 - leverage))
     total = float(np.sum((y - y.mean()) ** 2))
     spread = design.std(axis=0, ddof=1)
-    x = np.column_stack([np.ones(rows), design])
+    x, varies = np.column_stack([np.ones(rows), design]), spread > 0
+    standardised = ((design - design.mean(axis=0)) / np.where(varies, spread, 1))[:, varies]
     internal = residual / (scale * np.sqrt(1 - leverage))
     quality = Quality(
         rows=rows,
@@ -128,8 +139,8 @@ def _fit(
         mae_cv=float(np.mean(np.abs(missed))),
         tau=_tau(fitted, y),
         tau_cv=_tau(held_out, y),
-        condition_number=float(np.linalg.cond(x)),
-        condition_number_standardised=float(np.linalg.cond((design - design.mean(axis=0)) / spread)),
+        condition_number=float(np.linalg.cond(x[:, np.r_[True, varies]])),
+        condition_number_standardised=float(np.linalg.cond(standardised)),
         breusch_pagan_p=float(het_breuschpagan(residual, x)[1]) if rows > x.shape[1] else 1.0,
         shapiro_p=float(stats.shapiro(residual).pvalue),
         intercept_standard_error=float(error[0]),
@@ -175,16 +186,29 @@ def _fit(
     )
 
 
-def _checked_rows(
+def _fewest(terms: Formula, shrink: bool, link: LinkName) -> tuple[int, str]:
+    """Return how many rows a fit needs, and what to say where there are fewer."""
+    if shrink:
+        said = f"are too few to choose a penalty by; measure at least {_FEWEST_SHRUNK}"
+        return _FEWEST_SHRUNK, said
+    fewest = len(terms.terms) + (2 if link == "identity" else 3)
+    return fewest, (
+        f"are too few for formula {terms.name!r}, which has {len(terms.terms)} terms; measure at least {fewest} (300 "
+        "are usual)"
+    )
+
+
+def checked_rows(
     terms: Formula,
     space: SearchSpace,
     image_size: int,
     archs: Sequence[Arch],
     y: ArrayLike,
     target: str,
-    shrink: bool,
-    link: LinkName,
+    fewest: int,
+    too_few: str,
 ) -> FloatArray:
+    """Return the measurements. Raises FoxnasError for rows that no fit can take; see `fit`."""
     what = f"{target} at {image_size} px"
     measured = np.asarray(y, dtype=float)
     if measured.shape != (len(archs),):
@@ -200,16 +224,8 @@ def _checked_rows(
         if arch in seen:
             raise FoxnasError(f"{what}: rows {seen[arch]} and {row} are the same subnet {arch.id}; remove one")
         seen[arch] = row
-    if shrink and len(archs) < _FEWEST_SHRUNK:
-        raise FoxnasError(
-            f"{what}: {len(archs)} subnets are too few to choose a penalty by; measure at least {_FEWEST_SHRUNK}"
-        )
-    fewest = len(terms.terms) + (2 if link == "identity" else 3)
-    if not shrink and len(archs) < fewest:
-        raise FoxnasError(
-            f"{what}: {len(archs)} subnets are too few for formula {terms.name!r}, which has {len(terms.terms)} terms; "
-            f"measure at least {fewest} (300 are usual)"
-        )
+    if len(archs) < fewest:
+        raise FoxnasError(f"{what}: {len(archs)} subnets {too_few}")
     if (bad := np.flatnonzero(~np.isfinite(measured))).size:
         raise FoxnasError(
             f"{what}: row {bad[0] + 1} ({archs[bad[0]].id}) has the measurement {measured[bad[0]]}; measure it again"

@@ -167,6 +167,11 @@ def _collinearity(predictor: Predictor) -> str:
     statistics, quality = predictor.statistics, predictor.quality
     assert statistics
     assert quality
+    if quality.rows <= len(predictor.formula.terms):
+        return (
+            f"{quality.rows} subnets cannot tell {len(predictor.formula.terms)} terms apart: which of them matter is "
+            "what other devices' regressions say, and intervals hold as far as this device is like them."
+        )
     worst = int(np.argmax(statistics.variance_inflation))
     kind, _, unit = predictor.formula.terms[worst].rpartition("_")
     inflation = statistics.variance_inflation[worst]

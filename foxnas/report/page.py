@@ -24,6 +24,7 @@ from foxnas.report.files import PageFiles, command_for
 from foxnas.report.findings import findings, of_proposals
 from foxnas.report.holdings import holdings
 from foxnas.report.leads import RIVALS, leads
+from foxnas.report.likeness import mixes
 from foxnas.report.plane import draw_close_up, draw_plane, predicted_top1
 from foxnas.report.proposals import best_brought, brought, draw_proposals
 from foxnas.report.proposed import TableDevice, TablesRun, read_tables_run
@@ -135,6 +136,7 @@ def _table_device(run: TablesRun, device: TableDevice, files: PageFiles, shown: 
         ],
         "links": fitted.link_rows(run.accuracy),
         "holdings": [],
+        "mixes": [],
         "brought": brought(run, device),
     }
 
@@ -161,6 +163,7 @@ def _device(run: Run, device: DeviceRun, files: PageFiles, shown: Shown) -> dict
         ],
         "links": fitted.link_rows(run.accuracy),
         "holdings": holdings(run, device),
+        "mixes": mixes(device.latency),
         "twists": [describe_twist(budget) for budget in device.budgets if budget.twist],
         "calm": provenance.calm(device),
         "timed": provenance.timed(device),

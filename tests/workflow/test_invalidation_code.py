@@ -35,6 +35,7 @@ RUNS = {
                 *(BASES["devices"].config()["devices"][number] for number in (0, 2)),
                 *BASES["npu"].config()["devices"],
                 {**BASES["devices"].config()["devices"][0], "name": "mine", "kind": "my-device"},
+                BASES["likened"].config()["devices"][1],
             ],
             "predictors.further_targets": [],
             "supernet.checkpoint": "mine.safetensors",
@@ -71,7 +72,7 @@ OF_A_KIND = {path.stem for path in SCRIPTS.values() if GOES_BY_KIND.search(path.
 TAKING = {"take_accuracies", "take_latencies", "propose_architectures"}
 
 #: Rules that measure what somebody may have waited hours for.
-MEASURING = {"evaluate_subnets", "time_subnets", "compile_probes"}
+MEASURING = {"evaluate_subnets", "time_subnets", "time_chosen", "compile_probes"}
 
 #: What accuracy follows, whose new files are new accuracies.
 BEFORE = {"fetch_images", "split_images", "resize_images", "take_checkpoint", "train_supernet"}
