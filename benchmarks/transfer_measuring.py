@@ -29,9 +29,9 @@ import numpy as np
 import pandas as pd
 
 from foxnas.device.client import Runner
+from foxnas.device.kinds import kind_of
 from foxnas.device.local import LocalTransport
 from foxnas.device.npu import NpuSettings
-from foxnas.device.probes import probe_writer
 from foxnas.device.protocol import MeasurementProtocol, TorchOptions
 from foxnas.device.transport import Device
 from foxnas.ethosu.probe import TrainedLikeWriter
@@ -94,7 +94,7 @@ def timed_devices(old_python: str) -> list[tuple[Device, MeasurementProtocol]]:
 
 def timings(space: SearchSpace, archs: Sequence[Arch], old_python: str, limit_s: float) -> pd.DataFrame:
     """Return milliseconds: a row per subnet and pass, a column per device. The last pass ends before `limit_s`."""
-    write = {kind: probe_writer(kind, space)[0] for kind in ("tflite", "torch")}
+    write = {kind: kind_of(kind).probe_writer(space) for kind in ("tflite", "torch")}
     rng, began, rows, passes, longest_s = np.random.default_rng(0), time.monotonic(), [], 0, 0.0
     with ExitStack() as stack:
         runners = [stack.enter_context(Runner(*device)) for device in timed_devices(old_python)]

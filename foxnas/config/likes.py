@@ -6,14 +6,15 @@ import difflib
 from collections.abc import Sequence
 
 from foxnas.device.config import DeviceConfig
+from foxnas.device.kinds import kind_of
 from foxnas.errors import FoxnasError
 from foxnas.predictor.config import FurtherTargetConfig
 
-#: Kinds whose latencies are not timed probe by probe from the config's own subnets.
+#: Where latencies that are not timed probe by probe come from.
 _NOT_LIKENED = {
-    "edgetpu": "is measured in full: what its compiler does to a model is no mix of other devices",
-    "ethos-u": "is estimated on this host, which needs no device's time",
-    "table": "has the latencies of a table",
+    "compiled": "is measured in full: what its compiler does to a model is no mix of other devices",
+    "estimated": "is estimated on this host, which needs no device's time",
+    "given": "has the latencies of a table",
 }
 
 
@@ -24,9 +25,14 @@ def check_likes(devices: Sequence[DeviceConfig], targets: Sequence[FurtherTarget
     for i, device in enumerate(devices):
         if not device.like:
             continue
-        if said := _NOT_LIKENED.get(device.kind):
+        if said := _NOT_LIKENED.get(kind_of(device.kind).latency):
             raise FoxnasError(
                 f"devices.{i}.like: {device.name} is a device of kind {device.kind}, and {said}; remove it"
+            )
+        if device.hosts:
+            raise FoxnasError(
+                f"devices.{i}.like: {device.name} has hosts, but one board times the few probes of a likened device; "
+                f"write ssh.host: {device.hosts[0]} in place of hosts, or remove like"
             )
         for j, name in enumerate(device.like.devices):
             key = f"devices.{i}.like.devices.{j}"

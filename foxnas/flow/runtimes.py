@@ -38,7 +38,7 @@ def measured_donors(config: Config, name: str) -> dict[str, dict[str, Any]]:
     like = config.device(name).like
     found: dict[str, dict[str, Any]] = {}
     for donor in map(config.device, like.devices if like else ()):
-        of_kind = estimated if donor.kind == "ethos-u" else measured
+        of_kind = estimated if kind_of(donor.kind).latency == "estimated" else measured
         limits = {"limits": donor.compiler.limits} if donor.compiler else {}
         found[donor.name] = {"device": of_kind(config, donor.name), **limits}
     return found

@@ -68,6 +68,7 @@ VALUES: list[tuple[str, Any]] = [
     ("devices", [_LOCAL, _NEAR, _NEAR | {"name": "far", "like": ["near"]}]),
     ("devices", [_LOCAL, _NEAR | {"like": ["local", "local"]}]), ("devices", [_LOCAL, _NEAR | {"kind": "edgetpu"}]),
     ("devices", [_LOCAL, _NEAR | {"like": {"devices": ["local"], "until_percent": 0}}]),
+    ("devices", [_LOCAL, _NEAR | {"hosts": ["pi-a", "pi-b"]}]),
     ("devices.0.ssh", "pi"), ("devices.0.ssh", {}), ("devices.0.ssh", {"host": "pi", "port": 70000}),
     ("devices.0.protocol", [3]), ("devices.0.protocol.threads", 0), ("accuracy.recalibration_images", 99999),
     ("data.folder", 3), ("data.dataset", "ImageNet"), ("data.splits.fit", 0),

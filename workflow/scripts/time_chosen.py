@@ -12,8 +12,8 @@ from foxnas import cli
 from foxnas.device.building import build_device
 from foxnas.device.chosen import time_chosen
 from foxnas.device.config import AccessConfig, MeasuredConfig
+from foxnas.device.kinds import kind_of
 from foxnas.device.like import LikeConfig
-from foxnas.device.probes import probe_writer
 from foxnas.device.session import measure_probes
 from foxnas.files.tables import read_table, write_json, write_table
 from foxnas.predictor.mix import Basis
@@ -44,11 +44,12 @@ def main(
 
     `regressions` are those of `like.devices`; `form` and `donors` say how they were made and measured, for the record.
     """
-    write, written_by = probe_writer(device.kind, space)
+    kind = kind_of(device.kind)
+    write = kind.probe_writer(space)
+    reference, written_by = kind.reference(space, None, None)
     archs = [space.parse(str(text)) for text in read_table(subnets, ["id", "arch"])["arch"]]
     basis = Basis.of(dict(zip(like.devices, map(Predictor.load, regressions), strict=True)), archs)
     target, protocol = build_device(device, access, provisioning)
-    reference = write(space.largest(space.image_sizes[0]))
 
     def measure(some: Sequence[Arch]) -> tuple[pd.DataFrame, dict[str, Any]]:
         return measure_probes(

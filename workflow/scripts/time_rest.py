@@ -9,7 +9,7 @@ from foxnas import cli
 from foxnas.device.building import build_device
 from foxnas.device.chosen import not_timed
 from foxnas.device.config import AccessConfig, MeasuredConfig
-from foxnas.device.probes import probe_writer
+from foxnas.device.kinds import kind_of
 from foxnas.device.session import measure_probes
 from foxnas.files.tables import read_json, read_table, write_json, write_table
 from foxnas.space.sampling_config import SampleConfig
@@ -40,13 +40,15 @@ def main(
         rows = not_timed(archs)
         info = {**before, "baseline_ms": None, "flagged": 0, "sessions": []}
     else:
-        write, written_by = probe_writer(device.kind, space)
+        kind = kind_of(device.kind)
+        write = kind.probe_writer(space)
+        reference, written_by = kind.reference(space, None, None)
         target, protocol = build_device(device, access, provisioning, [before["identity"]])
         rows, info = measure_probes(
             target,
             protocol,
             [(arch.id, arch.text, partial(write, arch)) for arch in archs],
-            write(space.largest(space.image_sizes[0])),
+            reference,
             journal,
             np.random.default_rng([sample.seed, *archs[0].id.encode()]),
             made_from=written_by,
