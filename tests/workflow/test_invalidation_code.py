@@ -43,6 +43,8 @@ RUNS = {
             "rivals": BASES["rivals"].config()["rivals"],
             "finishing": BASES["finishing"].config()["finishing"],
             "comparison.single_path.epochs": 1,
+            # A second shard, which a likened device may need.
+            "baselines.extra_subnets": 100,
         },
     ),
     "trained": BASES["own"].config(),
