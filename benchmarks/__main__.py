@@ -8,12 +8,12 @@ import sys
 NAMES = (
     "probe_writing", "evaluation", "evaluation_variants", "evaluation_memory", "decoding", "delegate", "hard_swish",
     "predictors", "search", "orchestration", "probe_weights", "repeatability", "rehearsal", "caps", "lookup", "scale",
-    "exporters", "promise", "links",
+    "exporters", "promise", "links", "pooling",
 )  # fmt: skip
 
 #: The first takes as long as all others: 5,000 subnets evaluated and timed. The second needs a GPU,
-#: the third draws what that wrote, the last needs Vela.
-BY_ITSELF = ("designs", "gpu", "gpu_figure", "ethos_u")
+#: the third draws what that wrote, the fourth needs Vela, the last `make frugal`.
+BY_ITSELF = ("designs", "gpu", "gpu_figure", "ethos_u", "frugal")
 
 if __name__ == "__main__":
     for name in NAMES:

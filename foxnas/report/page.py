@@ -124,6 +124,7 @@ def _table_device(run: TablesRun, device: TableDevice) -> dict[str, Any]:
             *(_section(fits, name, searched=False) for name, fits in device.further.items()),
         ],
         "links": fitted.link_rows(run.accuracy),
+        "pooling": fitted.pooling(run.accuracy),
         "holdings": [],
         "brought": brought(run, device),
     }
@@ -148,6 +149,7 @@ def _device(run: Run, device: DeviceRun, page: Path) -> dict[str, Any]:
             *(_section(fits, name, searched=False) for name, fits in device.further.items()),
         ],
         "links": fitted.link_rows(run.accuracy),
+        "pooling": fitted.pooling(run.accuracy),
         "holdings": holdings(run, device),
         "twists": [describe_twist(budget) for budget in device.budgets if budget.twist],
         "calm": provenance.calm(device),

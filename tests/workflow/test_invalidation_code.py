@@ -23,8 +23,11 @@ from tests.support.dag import EVERYTHING, ROOT, DryRuns, Plan
 from tests.support.invalidation import BASES, changed
 from tests.support.scripts import RULES, SCRIPTS
 
+_TOGETHER = {"accuracy_sizes": "together"}
+
 #: A run with devices of every compiler, rivals, Single-Path and finished winners, one that trains its supernet and has
-#: targets, and one on tables.
+#: targets, and one on tables, whose
+#: image sizes are fitted together.
 RUNS = {
     "compiled": changed(
         BASES["tiny"].config(),
@@ -42,7 +45,7 @@ RUNS = {
         },
     ),
     "trained": BASES["own"].config(),
-    "tables": BASES["tables"].config(),
+    "tables": BASES["tables"].config() | {"predictors": BASES["tables"].config()["predictors"] | _TOGETHER},
 }
 
 #: An architecture that somebody names.

@@ -11,8 +11,9 @@ from foxnas.accuracy.outcomes import TARGETS
 from foxnas.files.tables import read_json, read_table, write_json
 from foxnas.predictor.fit import fit
 from foxnas.predictor.forms import Form, shape_of
-from foxnas.predictor.link import LinkChoice
+from foxnas.predictor.link import LinkChoice, Sizes
 from foxnas.predictor.linking import choose_link, fit_links
+from foxnas.predictor.together import fit_together
 from foxnas.search.certificate import front_of
 from foxnas.search.goal import Caps
 from foxnas.search.landscape import Landscape
@@ -42,6 +43,7 @@ def main(
     accuracy_predictors: list[Path],
     latency_predictors: list[Path],
     refit: Path,
+    accuracy_sizes: Sizes = "apart",
 ) -> None:
     """Write one accuracy and one latency predictor per image size, and how far the frontier moved.
 
@@ -70,11 +72,23 @@ def main(
     fitted = {}
     for base, (name, unit, form, asked, values, rows, paths) in targets.items():
         by_size = {}
-        for size, path in zip(space.image_sizes, paths, strict=True):
-            own = rows[rows["image_size"] == size].drop_duplicates("id")
-            by_link = fit_links(asked, partial(fit, **shape_of(base, form), space=space, image_size=size,
-                y=own[values].to_numpy(), archs=[space.parse(str(text)) for text in own["arch"]], target=name,
-                unit=unit, folds=folds, seed=seed))  # fmt: skip
+        own = {
+            size: ([space.parse(str(text)) for text in one["arch"]], one[values].to_numpy())
+            for size in space.image_sizes
+            for one in [rows[rows["image_size"] == size].drop_duplicates("id")]
+        }
+        common = {
+            **shape_of(base, form), "space": space, "target": name, "unit": unit, "folds": folds, "seed": seed,
+        }  # fmt: skip
+        shared = (
+            fit_links(asked, partial(fit_together, rows=own, **common))
+            if base == "accuracy" and accuracy_sizes == "together"
+            else {}
+        )
+        for (size, (archs, y)), path in zip(own.items(), paths, strict=True):
+            by_link = {link: one[size] for link, one in shared.items()} or fit_links(
+                asked, partial(fit, image_size=size, archs=archs, y=y, **common)
+            )
             used, choice = choose_link(asked, by_link)
             by_size[size] = by_link[used]
             by_size[size].save(path, made_by | ({"link": choice} if base == "accuracy" else {}))
