@@ -14,6 +14,8 @@ from snakemake.utils import min_version
 
 sys.path.insert(0, str(workflow.current_basedir))
 
+from foxnas.device.kind import EXPORTED
+from foxnas.device.kinds import kind_of
 from foxnas.flow import configuration, contents
 from foxnas.flow import resources as jobs
 from foxnas.flow import params as flow
@@ -21,7 +23,7 @@ from foxnas.flow import named, rounds
 from foxnas.flow import snakemake_private
 from foxnas.search.budget import Budget
 from foxnas.flow.run_lock import take_folder
-from foxnas.flow.runtimes import estimated, measured
+from foxnas.flow.runtimes import estimated, measured, measured_donors
 
 min_version("9.0")
 
@@ -48,22 +50,24 @@ CONFIG = configuration.configured(workflow, config)
 SIZES = CONFIG.space.image_sizes
 SPACE = flow.space_at(CONFIG.space, SIZES)
 DEVICES = [device.name for device in CONFIG.devices]
-EDGETPU = [device.name for device in CONFIG.devices if device.kind == "edgetpu"]
-ETHOSU = [device.name for device in CONFIG.devices if device.kind == "ethos-u"]
+LATENCY = {device.name: kind_of(device.kind).latency for device in CONFIG.devices}
+EDGETPU = [name for name, source in LATENCY.items() if source == "compiled"]
+ETHOSU = [name for name, source in LATENCY.items() if source == "estimated"]
 #: Devices that time a file as it is.
 DIRECT = sorted(set(DEVICES) - set(EDGETPU) - set(ETHOSU))
+#: Devices whose regressions start from those of others; few subnets are timed there.
+LIKENED = [device.name for device in CONFIG.devices if device.like]
 #: Devices that models are deployed on, and those of tables, for which architectures are proposed and no more.
 DEPLOYING, PROPOSING = (DEVICES, []) if CONFIG.verifies else ([], DEVICES)
 #: Devices with a runtime of their own that themselves say what the deployed file sees.
-SERVING = [
-    d.name
+SERVING = [d.name for d in CONFIG.devices if flow.answers_itself(CONFIG, d)]
+#: Devices that serve a file of their kind's own form, by that file's name.
+PREPARED = {
+    d.name: kind_of(d.kind).model_file
     for d in CONFIG.devices
-    if d.kind == "edgetpu"
-    or (d.kind == "tflite" and d.ssh and CONFIG.validation.accuracy_on == "device")
-]
+    if LATENCY[d.name] == "timed" and kind_of(d.kind).model_file != EXPORTED
+}
 SAMPLE = flow.sample(CONFIG)
-# A table holds whatever its user measured.
-UNIFORM = CONFIG.sampling.design == "uniform" and CONFIG.verifies
 BUDGETS = {budget.name: budget.spelling for budget in map(Budget.parse, CONFIG.budgets)}
 FURTHER_TARGETS = [target.name for target in CONFIG.predictors.further_targets]
 ROUNDS = rounds.names(CONFIG)
@@ -112,6 +116,13 @@ if CONFIG.verifies:
 
 
 include: "rules/predictors.smk"
+
+
+if LIKENED:
+
+    include: "rules/like.smk"
+
+
 include: "rules/search.smk"
 
 

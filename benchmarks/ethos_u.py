@@ -29,7 +29,7 @@ import numpy as np
 import torch
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-from foxnas.accuracy.evaluation import Preparation
+from foxnas.accuracy.preparation import Preparation
 from foxnas.config.whole import read_config
 from foxnas.device.npu import NpuSettings
 from foxnas.ethosu.probe import TrainedLikeWriter

@@ -27,8 +27,9 @@ from torch import Tensor
 
 from benchmarks.made_up import Held, shaken
 from benchmarks.once_for_all import OnceForAll
-from foxnas.accuracy.evaluation import Preparation, evaluate_together
+from foxnas.accuracy.evaluation import evaluate_together
 from foxnas.accuracy.memory import TOGETHER
+from foxnas.accuracy.preparation import Preparation
 from foxnas.flow.params import prepare_environment
 from foxnas.images.pixels import to_input
 from foxnas.space.arch import Arch
@@ -104,7 +105,7 @@ class Ours:
         setting = self._setting
         preparation = Preparation(self._supernet, self._held, setting.images, setting.batch)
         calibrate_s = timed(lambda: setattr(self, "subnets", [preparation.subnet(arch) for arch in archs]))
-        rests, pixels = [subnet.rest for subnet in self.subnets], self._held.at(setting.size)
+        rests, pixels = [[subnet.rest] for subnet in self.subnets], self._held.at(setting.size)
         return Cost(
             calibrate_s,
             timed(lambda: evaluate_together(self.subnets[0].beginning, rests, pixels, self._labels, setting.batch)),

@@ -14,8 +14,9 @@ import numpy as np
 import torch
 
 from benchmarks.memory import PeakMemory, private_mb
-from foxnas.accuracy.evaluation import Preparation, evaluate_together
+from foxnas.accuracy.evaluation import evaluate_together
 from foxnas.accuracy.memory import TOGETHER
+from foxnas.accuracy.preparation import Preparation
 from foxnas.files.arrays import ArraysBySize
 from foxnas.images.pixels import to_input
 from foxnas.space.config import read_space
@@ -55,7 +56,7 @@ def main() -> None:
             preparation = Preparation(supernet, calibration, options.recalibration_images, batch)
             one = preparation.subnet(space.largest(options.size))
             subnets = [one, *(copy.deepcopy(one) for _ in range(TOGETHER - 1))]
-            some, rests = pixels.at(options.size)[:EVALUATED], [subnet.rest for subnet in subnets]
+            some, rests = pixels.at(options.size)[:EVALUATED], [[subnet.rest] for subnet in subnets]
             evaluate_together(subnets[0].beginning, rests, some, np.zeros(EVALUATED, np.int64), batch)
             for start in range(EVALUATED, options.images, batch):
                 to_input(pixels.at(options.size)[start : start + batch])

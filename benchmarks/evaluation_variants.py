@@ -25,7 +25,8 @@ from torch import Tensor, nn
 
 from benchmarks.evaluation import THEIRS, run_as_a_job, spread, timed
 from benchmarks.made_up import Held, shaken
-from foxnas.accuracy.evaluation import Preparation, evaluate, evaluate_together, measure, recalibrate
+from foxnas.accuracy.evaluation import evaluate, evaluate_together, measure
+from foxnas.accuracy.preparation import Preparation, recalibrate
 from foxnas.images.pixels import to_input
 from foxnas.space.config import read_space
 from foxnas.supernet import convolution
@@ -150,7 +151,7 @@ class Variants:
             if 0 < other <= len(x):
                 tell(f"batches of {other}", in_batches(subnet, x, other))
         tell("from bytes, and counted, alone", lambda: evaluate(subnet, pixels, labels, batch))
-        group = timed(lambda: evaluate_together(subnet.beginning, [subnet.rest] * 8, pixels, labels, batch))
+        group = timed(lambda: evaluate_together(subnet.beginning, [[subnet.rest]] * 8, pixels, labels, batch))
         self._note("from bytes, and counted, eight together", group / 8 / timed(ours))
         tell("recalibrated with as many images", lambda: preparation.subnet(arch))
         fresh = Subnet(self._supernet, arch)

@@ -21,7 +21,7 @@ import torch
 from scipy import stats
 
 from benchmarks.ranges import RULES, write_with
-from foxnas.accuracy.evaluation import Preparation
+from foxnas.accuracy.preparation import Preparation
 from foxnas.config.whole import read_config
 from foxnas.files.arrays import ArraysBySize, load_array
 from foxnas.files.progress import follow

@@ -17,8 +17,9 @@ import numpy as np
 from benchmarks.gpu_evaluation import inputs_of
 from benchmarks.gpu_settings import OFA, Scale, space_of
 from benchmarks.made_up import Held, shaken
-from foxnas.accuracy.evaluation import Preparation, evaluate_together
+from foxnas.accuracy.evaluation import evaluate_together
 from foxnas.accuracy.hardware import Hardware
+from foxnas.accuracy.preparation import Preparation
 from foxnas.images.pixels import to_input
 from foxnas.supernet.subnet import Subnet
 
@@ -43,7 +44,7 @@ def section(scale: Scale, device: str) -> dict[str, Any]:
         begin = hardware.clock()
         subnets: list[Subnet] = [preparation.subnet(arch) for arch in archs]
         middle = hardware.clock()
-        rests = [subnet.rest for subnet in subnets]
+        rests = [[subnet.rest] for subnet in subnets]
         evaluate_together(subnets[0].beginning, rests, pixels, labels, setting.batch, hardware)
         return middle - begin, hardware.clock() - middle
 

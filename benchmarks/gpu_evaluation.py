@@ -19,8 +19,9 @@ from torch import Tensor, nn
 
 from benchmarks.gpu_settings import OFA, Agreement, Scale, Throughput, space_of
 from benchmarks.made_up import Held, shaken
-from foxnas.accuracy.evaluation import Preparation, evaluate_together, recalibrate
+from foxnas.accuracy.evaluation import evaluate_together
 from foxnas.accuracy.hardware import PROCESSORS, Hardware
+from foxnas.accuracy.preparation import Preparation, recalibrate
 from foxnas.images.pixels import layout, to_input
 from foxnas.runner.pytorch import captured
 from foxnas.space.arch import Arch
@@ -86,7 +87,7 @@ def agreement(setting: Agreement, hardware: Hardware) -> dict[str, Any]:
         best, truth = logits.topk(2).values, logits.argmax(1).numpy()
         tied = (best[:, 0] - best[:, 1] <= TIE * logits.std()).numpy()
         here, there = (
-            evaluate_together(subnet.beginning, [subnet.rest], pixels, truth, setting.batch, place)[0]
+            evaluate_together(subnet.beginning, [[subnet.rest]], pixels, truth, setting.batch, place)[0]
             for place, subnet in zip(places, subnets, strict=True)
         )
         wrong += int((~there.correct & ~tied).sum())
@@ -143,7 +144,7 @@ def throughput(setting: Throughput, precisions: Sequence[str], hardware: Hardwar
 
         def run() -> None:
             for group in groups:
-                rests = [subnet.rest for subnet in group]
+                rests = [[subnet.rest] for subnet in group]
                 evaluate_together(group[0].beginning, rests, pixels, labels, batch, place)
 
         return work / _timed(run, hardware)

@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from foxnas.accuracy.evaluation import Preparation, evaluate
+from foxnas.accuracy.evaluation import evaluate
 from foxnas.accuracy.outcomes import TARGETS
+from foxnas.accuracy.preparation import Preparation
 from foxnas.config.whole import Config, read_config
 from foxnas.files.arrays import ArraysBySize, load_array
 from foxnas.files.progress import follow

@@ -2,6 +2,8 @@
 
 from foxnas.predictor.config import RivalsConfig
 
+#: Devices of which there are enough measurements to learn from.
+LEARNT = [device for device in DEVICES if device not in LIKENED]
 COMPARING = flow.BASE / "comparisons" / "scripts"
 RIVALS = CONFIG.predictors.rivals or RivalsConfig()
 
@@ -73,7 +75,7 @@ rule compare_predictors:
         latency=expand(
             "results/{space}/predictors/latency-{device}-scores.csv",
             space=SPACE.name,
-            device=DEVICES,
+            device=LEARNT,
         ),
     output:
         page=report(
@@ -92,7 +94,7 @@ rule compare_predictors:
         **flow.script_params("compare_predictors", COMPARING),
         settings=flow.settings(
             space=SPACE.name,
-            devices=DEVICES,
+            devices=LEARNT,
             accuracy_target=CONFIG.predictors.accuracy_target,
             accuracy_form=CONFIG.predictors.accuracy_form,
             latency_form=CONFIG.predictors.latency_form,

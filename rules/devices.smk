@@ -22,7 +22,9 @@ rule provision_device:
         **flow.script_params("provision_device"),
         settings=lambda wildcards: flow.settings(
             kind=CONFIG.device(wildcards.device).kind,
+            kind_code=flow.of_kind(CONFIG.device(wildcards.device)).code,
             ssh=CONFIG.device(wildcards.device).ssh,
+            **flow.hosts(CONFIG.device(wildcards.device)),
         ),
         device=flow.provisioned(CONFIG),
     message:
@@ -54,6 +56,7 @@ rule examine_device:
         **flow.script_params("examine_device"),
         settings=lambda wildcards: flow.settings(
             device=CONFIG.device(wildcards.device),
+            kind_code=flow.of_kind(CONFIG.device(wildcards.device)).code,
             space=flow.space_at(SPACE, SIZES[:1]),
             validation=CONFIG.validation,
             verification=CONFIG.verification,

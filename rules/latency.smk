@@ -20,7 +20,7 @@ rule time_subnets:
     benchmark:
         "results/benchmarks/{space}/{size}/time_subnets-{device}/{shard}.tsv"
     wildcard_constraints:
-        device=flow.any_of(DIRECT),
+        device=flow.any_of(set(DIRECT) - set(LIKENED)),
     threads: jobs.measuring_threads(workflow, CONFIG)
     resources:
         **jobs.measuring(CONFIG),

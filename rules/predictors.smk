@@ -101,6 +101,8 @@ rule fit_latency:
         "results/logs/{space}/{size}/fit_latency-{device}.log",
     benchmark:
         "results/benchmarks/{space}/{size}/fit_latency-{device}.tsv"
+    wildcard_constraints:
+        device=flow.any_of(set(DEVICES) - set(LIKENED)),
     resources:
         **jobs.growing(mem_mb=1000, runtime=5),
     params:

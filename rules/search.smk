@@ -5,15 +5,16 @@ rule resolve_budget:
     """Turn a budget into milliseconds, once: later growth of the sample does not move a percentile."""
     input:
         **flow.script("resolve_budget"),
-        tables=expand(
+        # Of subnets that are no uniform sample, a uniform one's predictions are taken.
+        tables=lambda wildcards: expand(
             "results/{space}/{size}/shards/latency-{device}/{shard}.csv",
-            size=SIZES if UNIFORM else [],
+            size=SIZES if flow.has_uniform_sample(CONFIG, wildcards.device) else [],
             shard=flow.percentile_shards(CONFIG),
             allow_missing=True,
         ),
-        predictors=expand(
+        predictors=lambda wildcards: expand(
             "results/{space}/{size}/predictors/latency-{device}.json",
-            size=[] if UNIFORM else SIZES,
+            size=[] if flow.has_uniform_sample(CONFIG, wildcards.device) else SIZES,
             allow_missing=True,
         ),
     output:
@@ -119,6 +120,9 @@ if CONFIG.verifies:
             budget="results/{space}/search/{device}/{budget}/budget.json",
             accuracy=at_sizes("results/{space}/{size}/accuracy.csv"),
             latency=at_sizes("results/{space}/{size}/latency-{device}.csv"),
+            regressions=lambda wildcards: at_sizes(
+                flow.donors(CONFIG, wildcards.device)
+            ),
             before=lambda wildcards: rounds.earlier("frontier.csv")(wildcards)[-1],
             candidates_accuracy=rounds.earlier("accuracy.csv"),
             candidates_latency=rounds.earlier("timed.json"),
@@ -149,6 +153,7 @@ if CONFIG.verifies:
                 seed=CONFIG.predictors.seed,
                 caps=flow.caps(CONFIG, wildcards.device),
                 settled_points=CONFIG.refinement.settled_points,
+                **flow.likened(CONFIG, wildcards.device),
             ),
         message:
             "Fitting again for {wildcards.round} of budget {wildcards.budget} on {wildcards.device}"

@@ -82,6 +82,35 @@ rule validate_accuracy:
         flow.command("--threads {threads}")
 
 
+rule prepare_winner:
+    """Write the deployed model in the form that a kind of device serves, as it was timed."""
+    input:
+        **flow.script("prepare_winner"),
+        # What is in the model below, which may be too large for Snakemake to compare by content.
+        winner="results/{space}/search/{device}/{budget}/winner.json",
+        exported=ancient("results/{space}/deploy/{device}/{budget}/model.tflite"),
+    output:
+        model="results/{space}/deploy/{device}/{budget}/{prepared}",
+    log:
+        "results/logs/{space}/{device}/{budget}/prepare_winner-{prepared}.log",
+    benchmark:
+        "results/benchmarks/{space}/{device}/{budget}/prepare_winner-{prepared}.tsv"
+    wildcard_constraints:
+        device=flow.any_of(PREPARED),
+        prepared=flow.any_of(map(re.escape, PREPARED.values())),
+    resources:
+        **jobs.growing(mem_mb=1000, runtime=5),
+    params:
+        **flow.script_params("prepare_winner"),
+        settings=lambda wildcards: flow.settings(
+            device=measured(CONFIG, wildcards.device)
+        ),
+    message:
+        "Preparing the deployed model for budget {wildcards.budget} on {wildcards.device}"
+    shell:
+        flow.command()
+
+
 rule validate_on_device:
     """Measure the deployed file's top-1 on the test split on the device itself, with the runtime that will serve it."""
     input:

@@ -146,7 +146,7 @@ def test_the_snippets_of_readme_are_a_whole_config_together(tmp_path: Path) -> N
 
 
 def test_the_schema_would_notice() -> None:
-    for bad in ({"search": {"sed": 3}}, {"devices": [{"kind": "tflight"}]}, {"predictors": {"latency_form": 3}}):
+    for bad in ({"search": {"sed": 3}}, {"devices": [{"kind": "TFLite"}]}, {"predictors": {"latency_form": 3}}):
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate(bad, SCHEMA)
 

@@ -22,8 +22,8 @@ KEPT = 2.5
 #: Subnets of one image size that are evaluated in one pass over the images.
 TOGETHER = 8
 
-#: What the first block makes of the recalibration images is held up to this size, and computed anew for every subnet
-#: above it.
+#: What the first block, and the blocks that several subnets begin with, make of the recalibration images is held up to
+#: this size in all, and computed anew for every subnet above it.
 HELD_BYTES = 512 * 10**6
 
 
@@ -33,14 +33,24 @@ def evaluation_mb(
     """Return, by image size, an upper bound of the resident memory of a process that evaluates any subnet, in MB.
 
     The largest subnet's activations grow with the batch and with the square of the size; `TOGETHER` subnets' weights
-    and, up to `HELD_BYTES`, what the first block makes of the recalibration images are held. The images are mapped:
-    the system takes their pages back when it is short, so neither their number nor their size counts. Held against
-    measured peaks in tests/flow/test_resources.py; figures are in docs/evidence/evaluation.md.
+    and, up to `HELD_BYTES`, what the blocks that several begin with make of the recalibration images are held. The
+    images are mapped: the system takes their pages back when it is short, so neither their number nor their size
+    counts. Held against measured peaks in tests/flow/test_resources.py; figures are in docs/evidence/evaluation.md.
     """
     bound = {}
     for size in image_sizes:
         costs = costs_of(space, space.largest(size))
-        begun = 4 * space.first_block().width * math.ceil(size / space.stem_stride) ** 2 * recalibration_images
+        begun = 4 * recalibration_images * _values_between_blocks(space, size)
         fixed = BASE_MB + (min(begun, HELD_BYTES) + TOGETHER * 4 * costs.parameters) / 1e6
         bound[size] = math.ceil(fixed + KEPT * batch_size * 4 * costs.activation_bytes / 1e6)
     return bound
+
+
+def _values_between_blocks(space: SearchSpace, size: int) -> int:
+    """Return how many values the blocks of the largest subnet put out for an image."""
+    side = math.ceil(size / space.stem_stride)
+    values = space.first_block().width * side**2
+    for unit, choices in zip(space.units, space.choices, strict=True):
+        side = math.ceil(side / unit.stride)
+        values += choices.depths[-1] * unit.width * side**2
+    return values

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from foxnas.accuracy.config import DevicedEvaluationConfig
 from foxnas.device.config import DeviceConfig
+from foxnas.device.kinds import kind_of
 from foxnas.errors import FoxnasError
 from foxnas.predictor.config import PredictorsConfig
 from foxnas.rivals.config import OffTheShelfConfig
@@ -20,22 +21,14 @@ def check_table_sections(accuracy: DevicedEvaluationConfig, devices: Sequence[De
     if accuracy.source != "table" and accuracy.table is not None:
         raise FoxnasError(f"accuracy.table is for source: table, accuracy.source is {accuracy.source}: write null")
     for i, device in enumerate(devices):
-        if device.kind != "table" and device.table is not None:
-            raise FoxnasError(f"devices.{i}.table is for table devices, {device.name} is {device.kind}: write null")
-        if device.kind == "table" and device.table is None:
-            value = "{file: mine.csv, column: latency_ms, unit: ms}"
-            raise FoxnasError(f"devices.{i}.table is null, but {device.name} is a table device: write {value}")
-        if device.kind == "table" and device.ssh is not None:
-            raise FoxnasError(
-                f"devices.{i}.ssh: {device.name} is a table device, which nothing connects to: write null"
-            )
-        if device.kind == "table" and accuracy.source != "table":
+        given = kind_of(device.kind).latency == "given"
+        if given and accuracy.source != "table":
             raise FoxnasError(
                 f"devices.{i}.kind is table, but accuracy.source is {accuracy.source}: tables stand for accuracy and "
                 "latency or for neither; write source: table, and give it the accuracy.csv of a run, or a table of "
                 "yours"
             )
-        if device.kind != "table" and accuracy.source == "table":
+        if not given and accuracy.source == "table":
             raise FoxnasError(
                 f"devices.{i}.kind is {device.kind}, but accuracy.source is table: tables stand for accuracy and "
                 f"latency or for neither; write kind: table, and give it the latency-{device.name}.csv of a run, or a "

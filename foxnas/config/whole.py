@@ -16,10 +16,14 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from foxnas.accuracy.config import DevicedEvaluationConfig
+from foxnas.config.devices import check_devices
+from foxnas.config.likes import check_likes
 from foxnas.config.names import check_names
+from foxnas.config.racks import check_racks
 from foxnas.config.reading import read_layer, refuse
 from foxnas.config.tables import check_left_out, check_table_sections
 from foxnas.device.config import DeviceConfig
+from foxnas.device.kinds import kind_of
 from foxnas.device.npu import FIGURES
 from foxnas.errors import FoxnasError
 from foxnas.images.config import DataConfig
@@ -93,41 +97,10 @@ class Config(Section):
         if repeated := {n for n in names if names.count(n) > 1}:
             raise FoxnasError(f"devices: two are named {sorted(repeated)[0]!r}; give each a name of its own")
         check_names(self.space.name, names, [target.name for target in self.predictors.further_targets])
-        for i, device in enumerate(self.devices):
-            if device.kind != "edgetpu" and device.compiler is not None:
-                raise FoxnasError(
-                    f"devices.{i}.compiler is for edgetpu devices, {device.name} is {device.kind}: write null"
-                )
-            if device.kind != "torch" and device.torch is not None:
-                raise FoxnasError(f"devices.{i}.torch is for torch devices, {device.name} is {device.kind}: write null")
-            if device.kind == "torch" and device.torch is None:
-                value = "{batch: 64, compile: false, cuda_graphs: false, tf32: false, channels_last: false}"
-                raise FoxnasError(f"devices.{i}.torch is null, but {device.name} is a torch device: write {value}")
-            if device.kind == "edgetpu" and device.compiler is None:
-                value = "{executable: edgetpu_compiler, timeout_s: 180, runtime: 14}"
-                raise FoxnasError(
-                    f"devices.{i}.compiler is null, but {device.name} is an edgetpu device: write {value}"
-                )
-            if device.kind != "ethos-u" and device.npu is not None:
-                raise FoxnasError(f"devices.{i}.npu is for ethos-u devices, {device.name} is {device.kind}: write null")
-            if device.kind == "ethos-u" and device.npu is None:
-                value = (
-                    "{accelerator_config: ethos-u55-256, system_config: Ethos_U55_High_End_Embedded, memory_mode: "
-                    "Shared_Sram}"
-                )
-                raise FoxnasError(f"devices.{i}.npu is null, but {device.name} is an ethos-u device: write {value}")
-            if device.kind == "ethos-u" and device.ssh is not None:
-                raise FoxnasError(
-                    f"devices.{i}.ssh: {device.name} is an ethos-u device, whose latency is estimated on this host: "
-                    "write null"
-                )
-            if device.kind == "edgetpu" and device.max_model_bytes is None:
-                raise FoxnasError(
-                    f"devices.{i}.max_model_bytes is null, but {device.name} is an edgetpu device: write 6000000, past "
-                    "which parameters no longer fit on the chip, or a larger number to lift the limit"
-                )
+        check_racks(self.devices)
+        check_devices(self.devices)
         for i, target in enumerate(self.predictors.further_targets):
-            estimated = [device.name for device in self.devices if device.kind == "ethos-u"]
+            estimated = [device.name for device in self.devices if kind_of(device.kind).latency == "estimated"]
             if estimated and target.table is None and target.column not in ("latency_ms", *FIGURES):
                 raise FoxnasError(
                     f"predictors.further_targets.{i}.column is {target.column}, which is measured on a device, and "
@@ -139,6 +112,7 @@ class Config(Section):
                 f"{self.predictors.accuracy_target}; write top1"
             )
         check_table_sections(self.accuracy, self.devices)
+        check_likes(self.devices, self.predictors.further_targets)
         if not self.verifies:
             check_left_out(self.predictors, self.finishing, self.rivals)
         elif self.data is None or self.supernet is None:

@@ -42,6 +42,10 @@ COLUMNS = (
     "reason",
 )
 
+#: Further columns where the device is a rack: the boards of the timings that are believed, and the latency as it was
+#: timed there.
+RACK_COLUMNS = ("board", "board_latency_ms")
+
 #: What a model is, of which every timing says the same; None where the device does not tell.
 FACTS = ("batch", "dtype", "signedness", "io_dtype", "executor", "fallback_operators")
 
@@ -65,8 +69,10 @@ class Attempt:
 
 
 def references(records: Iterable[Mapping[str, Any]]) -> list[float]:
-    """Return the medians of all reference timings, in ms."""
-    return [record["row"]["latency_ms"] for record in records if record["kind"] == "reference"]
+    """Return the medians of all reference timings, in ms, but for those by which a board of a rack was refused."""
+    return [
+        record["row"]["latency_ms"] for record in records if record["kind"] == "reference" and "refused" not in record
+    ]
 
 
 def judge(
@@ -170,6 +176,8 @@ def table_row(identifier: str, arch: str, attempts: Sequence[Attempt], protocol:
         row |= {name: timed[0].row.get(name) for name in FACTS}
         row |= {name: _of_known(max, name, timed) for name in _LARGEST}
         row |= {name: _of_known(fmean, name, timed) for name in _AVERAGED_IF_KNOWN}
+    if boards := dict.fromkeys(a.row["board"] for a in chosen if "board" in a.row):
+        row |= {"board": " ".join(boards), "board_latency_ms": _of_known(fmean, "board_latency_ms", timed)}
     near = [a.reference_ms for a in chosen if a.reference_ms is not None]
     return row | {
         "id": identifier,

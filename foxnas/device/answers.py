@@ -15,6 +15,7 @@ import numpy as np
 
 from foxnas.device.client import Runner
 from foxnas.device.protocol import MeasurementProtocol
+from foxnas.device.rack import open_session
 from foxnas.device.retrying import persist
 from foxnas.device.status_line import condition
 from foxnas.device.transport import Device, DeviceLost, Implausible
@@ -39,10 +40,13 @@ class Predictions:
         The class of the largest output of every image, int64 (n,); of equal ones, the first.
     identity
         Device and runtime, `Runner.identity`.
+    boards
+        Those of a rack that answered; empty for another device.
     """
 
     classes: np.ndarray
     identity: Mapping[str, Any]
+    boards: tuple[str, ...] = ()
 
     def top1_percent(self, labels: np.ndarray) -> float:
         """Return top-1 accuracy in percent."""
@@ -81,7 +85,7 @@ def predict_images(
 
     def session() -> tuple[Journal, dict[str, Any]]:
         nonlocal answered
-        with Runner(device, protocol) as runner:
+        with open_session(device, protocol) as runner:
             described = runner.open(model)
             wanted = (described["image_dtype"], tuple(described["image_shape"]))
             if wanted != (images.dtype.name, images.shape[1:]):
@@ -99,7 +103,8 @@ def predict_images(
         book, identity = persist(device, session, lambda: answered)
     except DeviceLost as error:
         raise DeviceLost(f"{error}. What was answered is kept in {journal}: run again for the rest") from error
-    return Predictions(_answered(book, len(images)), identity)
+    boards = dict.fromkeys(record["board"] for record in book.records if "board" in record)
+    return Predictions(_answered(book, len(images)), identity, tuple(boards))
 
 
 def _key(runner: Runner, model: bytes, images: np.ndarray) -> dict[str, str]:
@@ -128,6 +133,7 @@ def _ask_missing(runner: Runner, described: Mapping[str, Any], book: Journal, im
         _log.info("%s: %d of %d images are answered already", runner.device, len(images) - len(missing), len(images))
     largest = max(_BATCH_BYTES // images[0].nbytes, 1)
     progress = Progress(len(missing), f"images on {runner.device.name}", state=lambda: condition(runner.state()))
+    board = {"board": found["host"]} if (found := runner.hello.get("board")) else {}
     size, done = 1, 0
     while done < len(missing):
         batch = missing[done : done + size]
@@ -146,7 +152,7 @@ def _ask_missing(runner: Runner, described: Mapping[str, Any], book: Journal, im
                 f"{runner.device}: answered no number (NaN or infinite) to an image; nothing of it is kept"
             )
         classes = raw.reshape(len(batch), -1).argmax(axis=1)
-        book.append({"first": int(batch[0]), "classes": classes.tolist()})
+        book.append({"first": int(batch[0]), "classes": classes.tolist(), **board})
         done += len(batch)
         size = int(min(max(len(batch) * _BATCH_S / max(spent, 1e-6), 1), 2 * size, largest))
         progress.reached(done)

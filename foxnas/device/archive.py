@@ -2,32 +2,61 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import zipfile
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
+from foxnas.device import plug_in_code
+from foxnas.errors import FoxnasError
 from foxnas.files import closures
 from foxnas.runner import server
 
 
-def runner_archive() -> bytes:
-    """Return the runner; start it with ``python -u FILE`` and speak frames."""
-    return archive(Path(server.__file__))
+class RunBy(NamedTuple):
+    """What runs models on a device: the name that the runner is asked for it by, and the class, `module:Class`.
+
+    Without a class, or with one of the runner's own, the runner is sent as it is.
+    """
+
+    name: str
+    backend: str = ""
+
+
+def runner_archive(ran: RunBy | None = None) -> bytes:
+    """Return the runner, with the backend that it is to have besides its own.
+
+    Start it with ``python -u FILE`` and speak frames.
+    """
+    program = Path(server.__file__)
+    module, _, name = ran.backend.partition(":") if ran else ("", "", "")
+    if not ran or not name or module.startswith("foxnas.runner."):
+        return archive(program)
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
+        raise FoxnasError(f"device kind {ran.name}: there is no module {module}, of which backend is a class")
+    return archive(program, Path(spec.origin), f"from {module} import {name}\nBACKENDS[{ran.name!r}] = {name}\n")
 
 
 @cache
-def archive(program: Path) -> bytes:
+def archive(program: Path, plug_in: Path | None = None, registered: str = "") -> bytes:
     """Return a module of this package, which has a `main`, as a Python zip application; equal sources give equal bytes.
 
-    It holds the module's import closure inside this package, so it lacks nothing and carries nothing else.
+    It holds the module's import closure inside this package, and that of a plug-in's module inside its own and this
+    package, so it lacks nothing and carries nothing else. `registered` are the lines that tell `program` of the latter.
     """
     name = ".".join(program.relative_to(closures.PACKAGE.parent).with_suffix("").parts)
+    imported = "main, BACKENDS" if registered else "main"
+    files = {*closures.closure(program), *(plug_in_code.closure(plug_in) if plug_in else ())}
+    named = sorted((plug_in_code.named(path), path) for path in files)
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archived:
-        for path in closures.closure(program):
-            archived.writestr(_undated(path.relative_to(closures.PACKAGE.parent).as_posix()), path.read_bytes())
-        archived.writestr(_undated("__main__.py"), f"import sys\nfrom {name} import main\nsys.exit(main())\n")
+        for inside, path in named:
+            archived.writestr(_undated(inside), path.read_bytes())
+        main = f"import sys\nfrom {name} import {imported}\n{registered}sys.exit(main())\n"
+        archived.writestr(_undated("__main__.py"), main)
     return content.getvalue()
 
 

@@ -4,19 +4,39 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
+from foxnas.device.kinds import NAME, kind_of, our_kinds
+from foxnas.device.like import LikeConfig
 from foxnas.device.npu import NpuConfig
 from foxnas.device.protocol import Protocol, TorchOptions
+from foxnas.errors import FoxnasError
 from foxnas.settings.limits import Count, Name
 from foxnas.settings.section import HostPath, Section
 from foxnas.tables.config import LatencyTableConfig
 
-Kind = Literal["tflite", "edgetpu", "torch", "ethos-u", "table"]
+
+def _installed(name: str) -> str:
+    kind_of(name)
+    return name
+
+
+Kind = Annotated[
+    Name,
+    AfterValidator(_installed),
+    WithJsonSchema({"anyOf": [{"enum": [*our_kinds()]}, {"type": "string", "pattern": NAME}]}),
+]
+
+
+def _host_may_be_of_hosts(schema: dict[str, Any]) -> None:
+    """Have a JSON schema do without a host, which a rack's `hosts` give."""
+    del schema["required"]
 
 
 class SshConfig(Section):
     """The way to a device over SSH, as `ssh` itself would take it: ~/.ssh/config is honoured."""
+
+    model_config = ConfigDict(json_schema_extra=_host_may_be_of_hosts)
 
     host: Annotated[str, Field(min_length=1)]
     """What you type after `ssh`: an address, or a Host of your ~/.ssh/config. Another host is measured anew; of what
@@ -87,17 +107,25 @@ class MeasuredConfig(Section):
     protocol: Protocol
     runtime: list[str] | None = None
     """What this host has or installs there to run models, with versions; null where the device's owner decides."""
+    code: str | None = None
+    """Digest of the code of its kind."""
 
 
 class AccessConfig(Section):
     """How a device is reached and waited for: nothing that is measured depends on it."""
 
     ssh: SshConfig | None
+    """Of a rack, that of the first board."""
     patience: PatienceConfig
+    hosts: list[str] | None = None
+    """As in `DeviceConfig`."""
+    max_board_difference: float = 0.1
+    """As in `DeviceConfig`."""
 
-
-#: What a kind of device has where its keys are left out.
-_OF_KIND: dict[str, dict[str, Any]] = {"edgetpu": {"compiler": {}, "max_model_bytes": 6000000}, "torch": {"torch": {}}}
+    @property
+    def boards(self) -> list[SshConfig]:
+        """The way to each board of a rack; empty for a device that is none."""
+        return [self.ssh.model_copy(update={"host": host}) for host in self.hosts or () if self.ssh]
 
 
 class DeviceConfig(Section):
@@ -107,9 +135,18 @@ class DeviceConfig(Section):
     """Names its files."""
     kind: Kind
     """What runs the models there. tflite: LiteRT or tflite-runtime, whichever it has. ethos-u: nothing; latency is the
-    estimate of Arm's compiler. table: nothing; latencies are those of a table of yours."""
+    estimate of Arm's compiler. table: nothing; latencies are those of a table of yours. Other packages bring further
+    kinds (docs/how-to/add-a-device-kind.md)."""
     ssh: SshConfig | None = None
     """The way to it. null: this machine itself; while it measures, nothing else of the workflow runs."""
+    hosts: Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)] | None = None
+    """Several boards of one kind that are measured on side by side as one device; each as in `ssh.host`, which is left
+    out then. The other keys of `ssh` hold for all of them. Latencies are stated as the first board's: another first
+    board is measured anew, and further ones change nothing that was measured. null: no rack."""
+    max_board_difference: Annotated[float, Field(gt=0)] = 0.1
+    """Share by which the reference probes may take more or less time on one of the `hosts` than on the first; beyond,
+    the board takes no part. Boards of one kind differ by some percent; a tenth is the work of heat, of another clock or
+    of another program."""
     patience: PatienceConfig = PatienceConfig()
     compiler: CompilerConfig | None = None
     """For an edgetpu device, which has a section with its defaults when this is left out, and for no other."""
@@ -123,6 +160,8 @@ class DeviceConfig(Section):
     """For an ethos-u device, which needs one, and for no other."""
     table: LatencyTableConfig | None = None
     """For a table device, which needs one, and for no other."""
+    like: LikeConfig | None = None
+    """For a new device: start its latency regressions from those of others, and time few subnets. null: time all."""
     protocol: Protocol = Protocol()
     """Of an ethos-u device only `xnnpack` counts: by it this host's runtime answers for the int8 file's accuracy. Of a
     table device nothing does."""
@@ -131,7 +170,18 @@ class DeviceConfig(Section):
     @classmethod
     def _of_its_kind(cls, given: Any) -> Any:
         kind = given.get("kind") if isinstance(given, dict) else None
-        return {**_OF_KIND.get(kind, {}), **given} if isinstance(kind, str) else given
+        try:
+            return {**kind_of(kind).defaults, **given} if isinstance(kind, str) else given
+        except FoxnasError:  # the key says so itself
+            return given
+
+    @model_validator(mode="before")
+    @classmethod
+    def _reached_by_its_first_host(cls, given: Any) -> Any:
+        hosts, ssh = (given.get("hosts"), given.get("ssh") or {}) if isinstance(given, dict) else (None, None)
+        if isinstance(hosts, list) and hosts and isinstance(ssh, dict):
+            return {**given, "ssh": {"host": hosts[0], **ssh}}
+        return given
 
     @property
     def measured(self) -> MeasuredConfig:
@@ -148,4 +198,6 @@ class DeviceConfig(Section):
     @property
     def access(self) -> AccessConfig:
         """What no measurement depends on."""
-        return AccessConfig(ssh=self.ssh, patience=self.patience)
+        return AccessConfig(
+            ssh=self.ssh, patience=self.patience, hosts=self.hosts, max_board_difference=self.max_board_difference
+        )

@@ -7,12 +7,23 @@ outside it, except the lock, which all users of the machine share.
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import PurePosixPath
 
 
 def ready_file(device: str) -> str:
     """Return the file of this host's results that says a device of that name is ready."""
     return f"results/devices/{device}/ready.json"
+
+
+def board_ready_file(device: str, host: str) -> str:
+    """Return the file that says so of one board of a rack, which was made ready again."""
+    return f"results/devices/{device}/ready-{re.sub(r'[^A-Za-z0-9_.-]', '_', host)}.json"
+
+
+def boards_file(device: str) -> str:
+    """Return the file of what the boards of a rack took for the reference probes."""
+    return f"results/devices/{device}/boards.jsonl"
 
 
 def environment(folder: str, kind: str) -> PurePosixPath:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from foxnas.device.archive import runner_archive
+from foxnas.device.archive import RunBy, runner_archive
 from foxnas.device.transport import STDERR_TAIL, DeviceLost, Ending, Finished, require_bounded
 from foxnas.errors import FoxnasError
 from foxnas.files.tables import replacing
@@ -24,6 +24,7 @@ class LocalTransport:
     """Runs the runner under `python` on this machine, in a process of its own."""
 
     python: str = sys.executable
+    ran: RunBy | None = None
 
     @property
     def host(self) -> str:
@@ -32,7 +33,7 @@ class LocalTransport:
 
     def start(self) -> LocalStream:
         """Start one runner."""
-        return LocalStream(self.python)
+        return LocalStream(self.python, self.ran)
 
     def run(self, command: Sequence[str], stdin: bytes = b"", timeout_s: float = 60.0) -> Finished:
         """Run a command in the home folder; see `Transport.run`."""
@@ -90,9 +91,9 @@ class LocalTransport:
 class LocalStream:
     """A child process' stdin and stdout, with time limits."""
 
-    def __init__(self, python: str) -> None:
+    def __init__(self, python: str, ran: RunBy | None = None) -> None:
         self._archive = tempfile.NamedTemporaryFile(prefix="foxnas-runner-", suffix=".pyz")  # noqa: SIM115
-        self._archive.write(runner_archive())
+        self._archive.write(runner_archive(ran))
         self._archive.flush()
         # A file, because nobody drains a pipe while the runner times a model.
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the stream

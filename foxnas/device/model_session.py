@@ -40,6 +40,11 @@ class ModelSession:
         """The median of the references."""
         return _median(self.references, "latency_ms")
 
+    @property
+    def board(self) -> str:
+        """The board of a rack that made the session; empty elsewhere."""
+        return str(self.references[0].get("board", ""))
+
     def disturbance(self, name: str, protocol: MeasurementProtocol, baseline_ms: float) -> str:
         """Return what disturbed a model's timings, empty if nothing did; see `acceptance.verdict` for the limits.
 

@@ -89,6 +89,8 @@ class EstimatedConfig(NpuSettings):
     kind: Literal["ethos-u"] = "ethos-u"
     runtime: list[str] | None
     """The pins of the Vela that the workflow installs; null where you bring your own."""
+    code: str | None = None
+    """Digest of the code of its kind."""
 
 
 def has_dram(system: str) -> bool:

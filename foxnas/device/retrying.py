@@ -23,7 +23,7 @@ def persist(device: Device, work: Callable[[], _T], progress: Callable[[], int])
     Pauses double from a second to a minute. An outage begins with the first loss and ends when `progress`
     has grown; after `device.away_s` of one, the last loss is raised with the number of attempts. A runner that
     dies or answers what cannot be, five times in a row without progress, on a device that is there, is no outage and
-    ends the same way.
+    ends the same way. Where another board of a rack takes over, the work goes on at once.
     `work` must take up where it left off.
     """
     pause_s, losses, deaths, began, done = FIRST_PAUSE_S, 0, 0, 0.0, progress()
@@ -31,6 +31,8 @@ def persist(device: Device, work: Callable[[], _T], progress: Callable[[], int])
         try:
             return work()
         except DeviceLost as error:
+            if device.hands_over():
+                continue
             now, said = time.monotonic(), str(error).rstrip(".")
             if losses == 0 or progress() > done:
                 pause_s, losses, deaths, began, done = FIRST_PAUSE_S, 0, 0, now, progress()

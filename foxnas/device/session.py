@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from foxnas.device.acceptance import COLUMNS, is_settled, judge, references, table_row
+from foxnas.device.acceptance import COLUMNS, RACK_COLUMNS, is_settled, judge, references, table_row
+from foxnas.device.board_session import REFERENCE, BoardRefused
 from foxnas.device.client import Runner
 from foxnas.device.protocol import MeasurementProtocol
+from foxnas.device.rack import RackDevice, open_session
 from foxnas.device.retrying import persist
 from foxnas.device.status_line import condition
 from foxnas.device.transport import Device, DeviceLost, Implausible, RunnerDied
@@ -74,7 +76,8 @@ def measure_probes(
     Returns
     -------
     table
-        Columns `foxnas.device.acceptance.COLUMNS`; latencies in ms, memory in MiB, drift in percent.
+        Columns `foxnas.device.acceptance.COLUMNS`, of a rack also `RACK_COLUMNS`; latencies in ms, memory in MiB, drift
+        in percent.
     info
         Device identity, protocol, and for each session (also those of interrupted calls) its machine, its
         state before and after, how many timings of probes it made, for how many probes it made the last one, and the
@@ -92,8 +95,10 @@ def measure_probes(
     rows, info = measured_rows(
         device, protocol, probes, reference, journal, rng, made_from=made_from, baseline_ms=baseline_ms
     )
-    table = pd.DataFrame(rows, columns=list(COLUMNS)).astype({"usable": bool, "attempts": int})
-    for name in ("batch", *COLUMNS[COLUMNS.index("latency_ms") : COLUMNS.index("usable")]):
+    further = RACK_COLUMNS if isinstance(device, RackDevice) else ()
+    table = pd.DataFrame(rows, columns=[*COLUMNS, *further]).astype({"usable": bool, "attempts": int})
+    numbers = COLUMNS[COLUMNS.index("latency_ms") : COLUMNS.index("usable")]
+    for name in ("batch", *numbers, *further[1:]):
         table[name] = pd.to_numeric(table[name])
     return table, info
 
@@ -116,7 +121,10 @@ def measured_rows(
 
     def session() -> tuple[list[dict[str, Any]], dict[str, Any]]:
         nonlocal recorded
-        with Runner(device, protocol) as runner, Journal(journal, _key(runner, reference, made_from)) as book:
+        with (
+            open_session(device, protocol, compared=True) as runner,
+            Journal(journal, _key(runner, reference, made_from)) as book,
+        ):
             book.records[:] = filter(_is_possible, book.records)
             try:
                 _Measurement(runner, book, reference, baseline_ms).run(probes, rng)
@@ -178,7 +186,7 @@ def _sessions(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         elif not now:
             continue
         elif record["kind"] == "reference":
-            now["references_ms"].append(record["row"]["latency_ms"])
+            now["references_ms"] += references([record])
             _widen(now["during"], record["row"])
         elif record["kind"] == "probe":
             now["timings"] += 1
@@ -251,7 +259,12 @@ class _Measurement:
         return condition(self._book.records[-1]["row"], drift, self._runner.protocol.max_drift)
 
     def _time_reference(self) -> None:
-        row = self._runner.measure("reference", self._reference)
+        try:
+            row = self._runner.measure(REFERENCE, self._reference)
+        except BoardRefused as refused:  # what was timed since the reference before is judged by these
+            for row in refused.references:
+                self._book.append({"kind": "reference", "row": row, "refused": True})
+            raise
         if "error" in row:
             raise FoxnasError(f"{self._runner.device}: the reference model cannot be run: {row['error']}")
         self._book.append({"kind": "reference", "row": row})

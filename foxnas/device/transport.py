@@ -162,3 +162,7 @@ class Device:
 
     def __str__(self) -> str:
         return f"device {self.name} ({self.transport.host})"
+
+    def hands_over(self) -> bool:
+        """Return whether the session that was just lost can be repeated at once, on another board."""
+        return False

@@ -14,9 +14,9 @@ import numpy as np
 from scipy import special  # stats takes half a second to import
 
 from foxnas.device.acceptance import FACTS
-from foxnas.device.client import Runner
 from foxnas.device.model_session import ModelSession, time_session
 from foxnas.device.protocol import MeasurementProtocol
+from foxnas.device.rack import open_session
 from foxnas.device.retrying import persist
 from foxnas.device.status_line import condition
 from foxnas.device.transport import Device
@@ -48,6 +48,8 @@ class ModelLatency:
         The most memory the runner's process held in any session, in MiB.
     batch, dtype, signedness, io_dtype, executor
         Images at once, types of the arithmetic and at the ends, and what runs it; see `judging.FACTS`.
+    session_boards
+        The board of each of these sessions, where the device is a rack.
     """
 
     session_medians_ms: tuple[float, ...]
@@ -61,6 +63,7 @@ class ModelLatency:
     signedness: str | None = None
     io_dtype: str | None = None
     executor: str | None = None
+    session_boards: tuple[str, ...] = ()
 
     @property
     def median_ms(self) -> float:
@@ -74,7 +77,10 @@ class ModelLatency:
 
     def to_json(self) -> dict[str, Any]:
         """Return a plain dict, with both."""
-        return {**asdict(self), "median_ms": self.median_ms, "upper_ms": self.upper_ms}
+        told = asdict(self)
+        if not self.session_boards:
+            del told["session_boards"]
+        return {**told, "median_ms": self.median_ms, "upper_ms": self.upper_ms}
 
 
 def upper_bound(session_medians: Sequence[float], confidence: float = 0.95) -> float:
@@ -152,7 +158,7 @@ def measure_models(
     progress = Progress(sessions * rounds * len(models), f"timings of {len(models)} models on {device.name}")
 
     def session() -> tuple[ModelSession, dict[str, Any], dict[str, Any]]:
-        with Runner(device, protocol) as runner:
+        with open_session(device, protocol, compared=True) as runner:
             before = min(len(made), sessions) * rounds * len(models)
 
             def heard(done: int, row: dict[str, Any]) -> None:
@@ -203,6 +209,7 @@ def _latency(name: str, made: Sequence[ModelSession], protocol: MeasurementProto
         tuple(one.reference_ms for one in believed),
         tuple({"session": number, "reason": reason} for number, reason in reasons.items() if reason),
         disturbed=len(calm) < LEAST_SESSIONS,
+        session_boards=tuple(one.board for one in believed if one.board),
         peak_memory_mb=max((mb for row in rows if (mb := row.get("peak_memory_mb"))), default=None),
         **{fact: rows[0].get(fact) for fact in FACTS},
     )

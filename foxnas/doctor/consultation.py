@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from foxnas.device.building import connect
 from foxnas.device.config import DeviceConfig
+from foxnas.device.kinds import kind_of
 from foxnas.device.layout import ready_file
 from foxnas.device.local import LocalTransport
 from foxnas.device.ssh.transport import SshTransport
 from foxnas.doctor.diagnosis import diagnose
 from foxnas.doctor.examination import Extent, examine
-from foxnas.doctor.finding import Finding
+from foxnas.doctor.finding import Finding, sentence, verdict
 from foxnas.doctor.measuring import Promises
 from foxnas.doctor.page import as_object, as_text
 from foxnas.doctor.way import Way
-from foxnas.edgetpu.compiler import Compiler
-from foxnas.edgetpu.reference import reference_model
 from foxnas.errors import FoxnasError
-from foxnas.int8.probe import ProbeWriter
 from foxnas.space.space import SearchSpace
 from foxnas.verdict.config import ValidationConfig, VerificationConfig
 
@@ -47,7 +45,7 @@ def consult(
     sessions: int,
     root: str = "/",
 ) -> Consultation:
-    """Examine and judge a device of the config.
+    """Examine and judge a device of the config; of a rack, every board.
 
     Parameters
     ----------
@@ -61,24 +59,39 @@ def consult(
     FoxnasError
         When it is no device that anything runs on.
     """
-    if device.kind == "ethos-u":
-        raise FoxnasError(
-            f"device {device.name}: is an ethos-u, whose latency Arm's compiler estimates on this host: there is no "
-            "board to examine"
-        )
-    if device.table is not None:
-        raise FoxnasError(
-            f"device {device.name}: is a table device, whose latencies are those of {device.table.file}: there is no "
-            "board to examine; name a device that models are timed on"
-        )
+    if said := kind_of(device.kind).no_board(device):
+        raise FoxnasError(f"device {device.name}: {said}")
+    promises = Promises(validation.sessions, validation.most_sessions, verification.margin_percent)
+    extent = Extent(sessions, validation.spread_s, load_s)
+    if not device.hosts:
+        return _examined(device, space, promises, configfile, extent, root)
+    alone = [device.model_copy(update={"hosts": None, "ssh": board}) for board in device.access.boards]
+    return _of_boards(device, [_examined(one, space, promises, configfile, extent, root) for one in alone])
+
+
+def _of_boards(device: DeviceConfig, found: Sequence[Consultation]) -> Consultation:
+    """Return what is said of the boards of a rack as what is said of the device."""
+    findings = [
+        replace(finding, text=f"board {host}: {finding.text}")
+        for host, one in zip(device.hosts or (), found, strict=True)
+        for finding in one.findings
+    ]
+    text = "\n\n".join([*(one.text for one in found), f"{device.name}: {sentence(findings)}"])
+    told = {"device": device.name, "kind": device.kind, "verdict": verdict(findings), "sentence": sentence(findings)}
+    return Consultation(findings, text, {**told, "boards": [one.told for one in found]})
+
+
+def _examined(
+    device: DeviceConfig, space: SearchSpace, promises: Promises, configfile: str | None, extent: Extent, root: str
+) -> Consultation:
+    """Examine one machine."""
     target, protocol = connect(device.measured, device.access)
     transport = target.transport
     assert isinstance(transport, SshTransport | LocalTransport)
     folder = transport.folder if isinstance(transport, SshTransport) else "."
-    promises = Promises(validation.sessions, validation.most_sessions, verification.margin_percent)
-    extent = Extent(sessions, validation.spread_s, load_s)
+    reference = partial(kind_of(device.kind).reference_to_examine, device, space)
     try:
-        found = examine(target, protocol, transport.python, folder, _reference(device, space), extent, root)
+        found = examine(target, protocol, transport.python, folder, reference, extent, root)
     finally:
         transport.close()
     root_there = bool(found.survey and found.survey.root)
@@ -92,22 +105,3 @@ def _provision(device: DeviceConfig, configfile: str | None) -> str:
         return ""
     config = ["--configfile", configfile] if configfile else []
     return shlex.join(["snakemake", "--cores", "1", ready_file(device.name), *config])
-
-
-def _reference(device: DeviceConfig, space: SearchSpace) -> Callable[[], bytes]:
-    """Return what gives the reference model of a device, as its sample is measured with."""
-    if device.kind == "edgetpu":
-        return partial(_compiled, device, space)
-    return lambda: reference_model(device.kind, space, None, None)[0]
-
-
-def _compiled(device: DeviceConfig, space: SearchSpace) -> bytes:
-    """Return the largest model of the smallest size that compiles, or the smallest, for an Edge TPU."""
-    assert device.compiler
-    compiler = Compiler(device.compiler.executable, **device.compiler.limits.model_dump())
-    size = space.image_sizes[0]
-    for arch in (space.largest(size), space.smallest(size)):
-        made = compiler.compile(ProbeWriter(space).write(arch))
-        if made.content is not None:
-            return made.content
-    raise FoxnasError(f"device {device.name}: no reference model could be compiled: {made.report.reason}")

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from foxnas.device.kinds import kind_of
 from foxnas.doctor.board import judge_board, judge_conditions
 from foxnas.doctor.examination import Examination
 from foxnas.doctor.finding import Finding
 from foxnas.doctor.measuring import Promises, judge_load, judge_sessions
 from foxnas.doctor.way import Way
-
-#: Package that runs models, by the kind of device.
-_RUNTIMES = {"tflite": "ai-edge-litert", "edgetpu": "ai-edge-litert", "torch": "torch"}
 
 
 def diagnose(found: Examination, way: Way, promises: Promises) -> list[Finding]:
@@ -27,7 +25,7 @@ def diagnose(found: Examination, way: Way, promises: Promises) -> list[Finding]:
         findings += judge_sessions(found.sessions, found.protocol, promises, step)
     if found.loaded:
         highest = found.conditions.highest_clock_mhz if found.conditions else None
-        findings += judge_load(found.loaded, found.protocol, highest if found.kind != "torch" else None)
+        findings += judge_load(found.loaded, found.protocol, highest if kind_of(found.kind).on_cpu else None)
     return [*findings, *_end(found, way)]
 
 
@@ -44,5 +42,5 @@ def _end(found: Examination, way: Way) -> Iterator[Finding]:
     }
     mend = mends[found.failed]
     if found.failed == "runtime" and not way.provision and "installed in this Python" in found.failure:
-        mend = way.there(f"{found.python} -m pip install {_RUNTIMES[found.kind]}")
+        mend = way.there(f"{found.python} -m pip install {kind_of(found.kind).installs}")
     yield Finding(found.failed, "blocking", found.failure, mend)

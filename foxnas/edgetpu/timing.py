@@ -38,6 +38,12 @@ def reference_model(references: pd.DataFrame, cache: CompileCache) -> bytes:
     return cache.read(usable["key"].iloc[0])
 
 
+def comparison_probes(references: pd.DataFrame, cache: CompileCache) -> dict[str, bytes]:
+    """Return all models that were compiled as a reference, by id: by them the boards of a rack are compared."""
+    usable = compiled(references)
+    return {str(name): cache.read(key) for name, key in zip(usable["id"], usable["key"], strict=True)}
+
+
 def latency_rows(timed: pd.DataFrame, models: pd.DataFrame) -> pd.DataFrame:
     """Return a latency row for every model, in order: timed ones, and the others flagged with the reason.
 

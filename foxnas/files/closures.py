@@ -7,12 +7,12 @@ rules that reach it, also when its time stamp is old.
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import os
 from functools import cache
 from pathlib import Path
-from typing import Any
+
+from foxnas.files import syntax
 
 PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -23,22 +23,23 @@ def closure(script: Path) -> tuple[Path, ...]:
 
     Imports inside functions count too, and so do the templates beside a module.
     """
-    found: dict[Path, None] = {}
-    waiting = [script.resolve()]
+    # Text, since this is asked thousands of times before a run starts: paths took several times as long.
+    found: set[str] = set()
+    waiting = [str(script.resolve())]
     while waiting:
         path = waiting.pop()
         if path in found:
             continue
-        found[path] = None
-        if path.suffix == ".py":
-            waiting += [*_imported(path), *sorted((path.parent / "templates").glob("*.*"))]
-    return tuple(sorted(found))
+        found.add(path)
+        if path.endswith(".py"):
+            waiting += [*_imported(path), *_templates(Path(path).parent)]
+    return tuple(sorted(map(Path, found)))
 
 
 @cache
 def listing(script: Path) -> str:
     """Return the closure with what decides about results: a digest of its meaning and a path in each line."""
-    return "".join(f"{meaning(path)}  {os.path.relpath(path, PACKAGE.parent)}\n" for path in closure(script))
+    return "".join(map(_line, closure(script)))
 
 
 @cache
@@ -54,54 +55,40 @@ def meaning(path: Path) -> str:
     sentence therefore measures nothing again; a changed constant, default, decorator or regular expression does.
     """
     content = path.read_bytes()
-    return _module(content)[1] if path.suffix == ".py" else hashlib.sha256(content).hexdigest()
+    return syntax.read(content).digest if path.suffix == ".py" else hashlib.sha256(content).hexdigest()
 
 
 @cache
-def _imported(path: Path) -> tuple[Path, ...]:
+def _line(path: Path) -> str:
+    return f"{meaning(path)}  {os.path.relpath(path, PACKAGE.parent)}\n"
+
+
+@cache
+def _templates(folder: Path) -> list[str]:
+    return [str(path) for path in (folder / "templates").glob("*.*")]
+
+
+@cache
+def _imported(path: str) -> tuple[str, ...]:
     ours = {PACKAGE.name}
-    if path.is_relative_to(PACKAGE.parent):
-        ours.add(path.relative_to(PACKAGE.parent).parts[0])
-    names = _module(path.read_bytes())[0]
+    if path.startswith(root := f"{PACKAGE.parent}{os.sep}"):
+        ours.add(path.removeprefix(root).partition(os.sep)[0])
+    names = syntax.read(Path(path).read_bytes()).imported
     return tuple(file for name in names if name.partition(".")[0] in ours for file in _files_of(name))
 
 
-@cache
-def _module(content: bytes) -> tuple[tuple[str, ...], str]:
-    """Return the names that a module may import, and the digest of its tree."""
-    names: list[str] = []
-    words: list[str] = []
-    waiting: list[Any] = [ast.parse(content)]
-    while waiting:
-        item = waiting.pop()
-        if not isinstance(item, ast.AST):
-            words.append(repr(item))
-            continue
-        if isinstance(item, ast.Import):
-            names += [alias.name for alias in item.names]
-        elif isinstance(item, ast.ImportFrom) and item.module and not item.level:
-            names += [item.module, *(f"{item.module}.{alias.name}" for alias in item.names)]
-        words.append(type(item).__name__)
-        for field, value in ast.iter_fields(item):
-            parts = value if isinstance(value, list) else [] if value is None else [value]
-            # Fields that later Pythons add are empty in what this one reads, so a digest outlives an upgrade.
-            if said := [part for part in parts if not _is_prose(part)]:
-                words.append(f"{field} {len(said)}")
-                waiting += said[::-1]
-    return tuple(names), hashlib.sha256("\n".join(words).encode()).hexdigest()
-
-
-def _is_prose(node: Any) -> bool:
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
-
-
-def _files_of(module: str) -> list[Path]:
-    files: list[Path] = []
-    folder = PACKAGE.parent
+def _files_of(module: str) -> list[str]:
+    files: list[str] = []
+    folder = str(PACKAGE.parent)
     for name in module.split("."):
-        if (folder / "__init__.py").is_file():
-            files.append(folder / "__init__.py")
-        if (folder / f"{name}.py").is_file():
-            return [*files, folder / f"{name}.py"]
-        folder = folder / name
-    return [*files, folder / "__init__.py"] if (folder / "__init__.py").is_file() else files
+        if _is_file(package := f"{folder}/__init__.py"):
+            files.append(package)
+        folder = f"{folder}/{name}"
+        if _is_file(f"{folder}.py"):
+            return [*files, f"{folder}.py"]
+    return [*files, package] if _is_file(package := f"{folder}/__init__.py") else files
+
+
+@cache
+def _is_file(path: str) -> bool:
+    return Path(path).is_file()

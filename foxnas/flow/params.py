@@ -23,7 +23,8 @@ from snakemake.io import ancient, local
 
 from foxnas.accuracy.config import AccuracyConfig, EvaluationConfig
 from foxnas.config.whole import Config
-from foxnas.device.config import DeviceConfig
+from foxnas.device.config import DeviceConfig, MeasuredConfig
+from foxnas.device.kinds import kind_of
 from foxnas.device.layout import ready_file
 from foxnas.errors import FoxnasError
 from foxnas.ethosu.environment import program
@@ -159,6 +160,18 @@ def preparation(config: Config) -> AccuracyConfig:
     return AccuracyConfig(**config.accuracy.model_dump(include=set(AccuracyConfig.model_fields)))
 
 
+def donors(config: Config, device: str) -> list[str]:
+    """Return the regressions that a device is likened to, with wildcards, in the order of its `like`; else none."""
+    like = config.device(device).like
+    return [f"results/{{space}}/{{size}}/predictors/latency-{name}.json" for name in (like.devices if like else ())]
+
+
+def likened(config: Config, device: str) -> dict[str, Any]:
+    """Return what a device is likened to as a leaf of a rule's settings, which those of others do not have."""
+    like = config.device(device).like
+    return {"like": like} if like else {}
+
+
 def shards_of(subnets: int) -> list[int]:
     """Return the shards that hold the first `subnets` subnets; every shard is always full."""
     return list(range(-(-subnets // SHARD_SIZE)))
@@ -248,10 +261,15 @@ def evaluated_on(config: Config) -> Callable[[Any, Any], str]:
     return untracked(device=lambda wildcards: config.accuracy.device)
 
 
+def of_kind(device: DeviceConfig) -> MeasuredConfig:
+    """Return what provisioning needs to know of a device: its configuration, and the code of its kind."""
+    return device.measured.model_copy(update={"code": kind_of(device.kind).code()})
+
+
 def provisioned(config: Config) -> Callable[[Any, Any], str]:
     """Return the param of all that provisioning reads of a device; what of it makes it run again, its rule says."""
     return untracked(
-        device=lambda wildcards: config.device(wildcards.device).measured,
+        device=lambda wildcards: of_kind(config.device(wildcards.device)),
         access=lambda wildcards: config.device(wildcards.device).access,
     )
 
@@ -285,6 +303,11 @@ def ready(device: DeviceConfig) -> list[str]:
     Ancient, so that nothing is measured again because a device was provisioned again.
     """
     return [ancient(ready_file(device.name))] if device.ssh else []
+
+
+def hosts(device: DeviceConfig) -> dict[str, list[str]]:
+    """Return the boards of a rack as a leaf of a rule's settings, which those of other devices do not have."""
+    return {"hosts": device.hosts} if device.hosts else {}
 
 
 def pinned_environments() -> list[str]:
@@ -333,13 +356,22 @@ def objective_file(config: Config) -> list[str]:
 
 def deployed(device: DeviceConfig) -> str:
     """Return the path of the file that serves on a device, with wildcards: compiled where it has to be."""
-    name = "model_edgetpu.tflite" if device.kind == "edgetpu" else "model.tflite"
-    return f"results/{{space}}/deploy/{{device}}/{{budget}}/{name}"
+    return f"results/{{space}}/deploy/{{device}}/{{budget}}/{kind_of(device.kind).model_file}"
+
+
+def answers_itself(config: Config, device: DeviceConfig) -> bool:
+    """Return whether a device itself says what the deployed file sees."""
+    return kind_of(device.kind).answers_itself(device.ssh is not None, config.validation.accuracy_on == "device")
 
 
 def deployed_files(device: str, having: Sequence[str], name: str) -> list[str]:
     """Return the path of a file beside the deployed model, with wildcards; none for a device that has no such file."""
     return [f"results/{{space}}/deploy/{{device}}/{{budget}}/{name}"] if device in having else []
+
+
+def has_uniform_sample(config: Config, device: str) -> bool:
+    """Return whether the subnets timed on a device are a uniform sample, of which percentiles can be taken."""
+    return config.sampling.design == "uniform" and config.verifies and not config.device(device).like
 
 
 def percentile_subnets(config: Config) -> int:

@@ -1,6 +1,7 @@
 """Where jobs run, what must not run beside them, and how much they ask for, on a laptop and on a cluster.
 
-Two rules hold. First, a device is measured by one job at a time: each machine is a resource with capacity 1. Second,
+Two rules hold. First, a device is measured by one job at a time: each machine is a resource with capacity 1. A rack has
+the number of its boards, of which a job takes one for itself (`foxnas.device.rack`). Second,
 where the machine that runs the workflow is itself the device, nothing else of the workflow may run meanwhile, on any
 node: that machine has `SHARES` shares; every job holds one share, and a measurement holds all. The workflow registers
 both as resources. One Snakemake scheduler counts them for all nodes, whatever executor runs the jobs, and no
@@ -17,6 +18,7 @@ from typing import Any
 from foxnas.accuracy.memory import evaluation_mb
 from foxnas.config.whole import Config
 from foxnas.device.config import DeviceConfig
+from foxnas.device.kinds import kind_of
 from foxnas.errors import FoxnasError
 from foxnas.flow import snakemake_private
 
@@ -35,31 +37,33 @@ PLACING = ("slurm_partition", "slurm_extra", "slurm_cluster", "cluster", "cluste
 
 
 def machine(device: DeviceConfig) -> str:
-    """Return the Snakemake resource that a device's machine stands for.
+    """Return the Snakemake resource that a device's machine, or its boards, stand for.
 
     Devices of one SSH host share it; two names for one host meet at the lock on the machine itself.
     """
     if device.ssh is None:
         return THIS_MACHINE
-    host = f"{device.ssh.host}_{device.ssh.port or ''}".rstrip("_")
-    return "device_" + re.sub(r"\W", "_", host, flags=re.ASCII)
+    hosts = "_".join(device.hosts or [device.ssh.host])
+    host = f"{hosts}_{device.ssh.port or ''}".rstrip("_")
+    return ("rack_" if device.hosts else "device_") + re.sub(r"\W", "_", host, flags=re.ASCII)
 
 
 def machines(config: Config) -> dict[str, int]:
-    """Return the capacity of every device's machine: `SHARES` for this machine, 1 for others."""
+    """Return the capacity of every device's machine: `SHARES` for this machine, 1 for others, of a rack its boards."""
     # Of an Ethos-U its model alone is here, of a table nothing.
-    timed = [device for device in config.devices if device.kind not in ("ethos-u", "table")]
-    return {name: SHARES if name == THIS_MACHINE else 1 for name in sorted(set(map(machine, timed)))}
+    kinds = ("timed", "compiled")
+    timed = {machine(device): device for device in config.devices if kind_of(device.kind).latency in kinds}
+    return {name: SHARES if name == THIS_MACHINE else len(timed[name].hosts or [""]) for name in sorted(timed)}
 
 
 def measuring(config: Config) -> dict[str, Callable[[Any], int]]:
-    """Return, by machine, how much of it a measurement of the wildcard ``device`` needs: all of its own."""
-    return {name: partial(_needed, config, name, whole) for name, whole in machines(config).items()}
+    """Return, by machine, how much of it a measurement of the wildcard ``device`` needs: all of its own; one board."""
+    return {name: partial(_needed, config, name) for name in machines(config)}
 
 
-def _needed(config: Config, name: str, whole: int, wildcards: Any) -> int:
+def _needed(config: Config, name: str, wildcards: Any) -> int:
     if machine(config.device(wildcards.device)) == name:
-        return whole
+        return SHARES if name == THIS_MACHINE else 1
     return int(name == THIS_MACHINE)
 
 

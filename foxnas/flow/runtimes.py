@@ -7,28 +7,41 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import metadata
+from typing import Any
 
 from foxnas.config.whole import Config
-from foxnas.device.config import DeviceConfig, Kind, MeasuredConfig
+from foxnas.device.config import DeviceConfig, MeasuredConfig
+from foxnas.device.kinds import kind_of
 from foxnas.device.npu import EstimatedConfig, NpuSettings
-from foxnas.device.provisioning.compatibility import INTERPRETERS
+from foxnas.device.provisioning.compatibility import pins_of
 from foxnas.flow.checkout import BASE
 from foxnas.flow.params import VELA_PINS
 
 
 def measured(config: Config, name: str) -> MeasuredConfig:
-    """Return what a device's measurements depend on: its configuration, and the runtime."""
+    """Return what a device's measurements depend on: its configuration, the runtime, and the code of its kind."""
     device = config.device(name)
-    return device.measured.model_copy(update={"runtime": _runtime(device)})
+    return device.measured.model_copy(update={"runtime": _runtime(device), "code": kind_of(device.kind).code()})
 
 
 def estimated(config: Config, name: str) -> EstimatedConfig:
-    """Return what a device's estimates depend on: its configuration, and the Vela that the workflow installs."""
-    npu = config.device(name).npu
+    """Return what a device's estimates depend on: its configuration, the Vela that is installed, the kind's code."""
+    npu, kind = config.device(name).npu, kind_of(config.device(name).kind)
     assert npu
     lines = [line.strip() for line in VELA_PINS.read_text().splitlines() if line.startswith("ethos-u-vela==")]
     asked = npu.model_dump(include=set(NpuSettings.model_fields))
-    return EstimatedConfig(**asked, name=name, runtime=None if npu.executable else lines)
+    return EstimatedConfig(**asked, name=name, runtime=None if npu.executable else lines, code=kind.code())
+
+
+def measured_donors(config: Config, name: str) -> dict[str, dict[str, Any]]:
+    """Return, by name, what the measurements depend on of the devices that one is likened to."""
+    like = config.device(name).like
+    found: dict[str, dict[str, Any]] = {}
+    for donor in map(config.device, like.devices if like else ()):
+        of_kind = estimated if donor.kind == "ethos-u" else measured
+        limits = {"limits": donor.compiler.limits} if donor.compiler else {}
+        found[donor.name] = {"device": of_kind(config, donor.name), **limits}
+    return found
 
 
 def _runtime(device: DeviceConfig) -> list[str] | None:
@@ -42,9 +55,9 @@ def _runtime(device: DeviceConfig) -> list[str] | None:
 
 
 @cache
-def _installed(kind: Kind) -> list[str]:
+def _installed(kind: str) -> list[str]:
     found = []
-    for package in sorted(INTERPRETERS[kind]):
+    for package in sorted(kind_of(kind).packages):
         try:
             found.append(f"{package}=={metadata.version(package)}")
         except metadata.PackageNotFoundError:
@@ -53,6 +66,6 @@ def _installed(kind: Kind) -> list[str]:
 
 
 @cache
-def _pinned(kind: Kind) -> list[str]:
-    lines = (BASE / "envs" / f"{kind}-device.txt").read_text().splitlines()
-    return [" ".join(line.split()) for line in lines if line.partition("==")[0].strip() in INTERPRETERS[kind]]
+def _pinned(kind: str) -> list[str]:
+    lines = pins_of(kind, BASE / "envs").read_text().splitlines()
+    return [" ".join(line.split()) for line in lines if line.partition("==")[0].strip() in kind_of(kind).packages]

@@ -47,6 +47,9 @@ _SHARDS = {
     "estimate_subnets": "probes estimated for {device}",
 }
 
+#: Rules that time as many of a shard as are needed.
+_CHOSEN = ("time_chosen", "time_rest")
+
 #: What a job of theirs says of the sessions that evaluated its shard.
 _EVALUATED = re.compile(EVALUATED.replace("%d", r"(\d+)").replace("%s", r"(\S+)"))
 
@@ -133,6 +136,8 @@ def measured(jobs: Iterable[Job], began: str = "") -> list[Measured]:
     for job in jobs:
         if job.rule in _SHARDS:
             what, count = _SHARDS[job.rule], SHARD_SIZE
+        elif job.rule in _CHOSEN:
+            what, count = _SHARDS["time_subnets"], _timed(job.output.get("session"))
         elif job.rule in _CANDIDATES:
             what, count = _CANDIDATES[job.rule], _rows(job.output.get("table"))
         else:
@@ -166,6 +171,14 @@ def _of_session(path: str, began: str) -> tuple[int, int, int]:
     before = [one for one in session["sessions"] if one["started"] < began]
     timings, probes = (sum(one.get(name, 0) for one in before) for name in ("timings", "probes"))
     return session["flagged"], timings, probes
+
+
+def _timed(path: str | None) -> int:
+    """Return how many probes of a shard were timed."""
+    try:
+        return sum(one.get("probes", 0) for one in json.loads(Path(path).read_text())["sessions"]) if path else 0
+    except (OSError, ValueError):
+        return 0
 
 
 def _evaluated_before(log: str | None, began: str) -> int:

@@ -14,7 +14,7 @@ from foxnas.verdict.promises import ESTIMATE, broken, states
 Row = tuple[str, ...]
 
 #: Rules that deploy what a compiler made of the winner.
-_COMPILED = ("deploy_compiled", "deploy_vela")
+_COMPILED = ("deploy_compiled", "deploy_vela", "prepare_winner")
 
 #: What is shown where a number is not known.
 UNKNOWN = "-"

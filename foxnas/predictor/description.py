@@ -63,7 +63,8 @@ def described(
     left_out = y - link.inverse(sums - residual / (1 - leverage))
     total = float(np.sum((y - y.mean()) ** 2))
     spread = design.std(axis=0, ddof=1)
-    x = np.column_stack([np.ones(rows), design])
+    x, varies = np.column_stack([np.ones(rows), design]), spread > 0
+    standardised = ((design - design.mean(axis=0)) / np.where(varies, spread, 1))[:, varies]
     internal = residual / (scale * np.sqrt(1 - leverage))
     quality = Quality(
         rows=rows,
@@ -79,8 +80,8 @@ def described(
         mae_cv=float(np.mean(np.abs(missed))),
         tau=_tau(fitted, y),
         tau_cv=_tau(held_out, y),
-        condition_number=float(np.linalg.cond(x)),
-        condition_number_standardised=float(np.linalg.cond((design - design.mean(axis=0)) / spread)),
+        condition_number=float(np.linalg.cond(x[:, np.r_[True, varies]])),
+        condition_number_standardised=float(np.linalg.cond(standardised)),
         breusch_pagan_p=float(het_breuschpagan(residual, x)[1]) if rows > x.shape[1] else 1.0,
         shapiro_p=float(stats.shapiro(residual).pvalue),
         intercept_standard_error=float(error[0]),

@@ -11,7 +11,7 @@ from foxnas.predictor.asymptote import log_complement
 from foxnas.predictor.description import described
 from foxnas.predictor.link import IDENTITY, Link, LinkName
 from foxnas.predictor.model import Predictor
-from foxnas.predictor.rows import check_determined, check_varied, checked_rows
+from foxnas.predictor.rows import FEWEST_SHRUNK, TOO_FEW_SHRUNK, check_determined, check_varied, checked_rows
 from foxnas.predictor.solution import (
     cross_validated,
     least_squares,
@@ -21,7 +21,7 @@ from foxnas.predictor.solution import (
 )
 from foxnas.space.arch import Arch
 from foxnas.space.space import SearchSpace
-from foxnas.space.terms import FloatArray
+from foxnas.space.terms import FloatArray, Formula
 from foxnas.space.terms import formula as formula_of
 
 
@@ -63,8 +63,7 @@ def fit(
         (unless shrunk) a combination of others; the row or term is named.
     """
     terms = formula_of(formula, space)
-    fewest = None if shrink else len(terms.terms) + (2 if link == "identity" else 3)
-    measured = checked_rows(terms, space, image_size, archs, y, target, fewest)
+    measured = checked_rows(terms, space, image_size, archs, y, target, *_fewest(terms, shrink, link))
     design = terms.matrix(archs)
     check_varied(terms, design, target)
     if not shrink:
@@ -82,3 +81,14 @@ def fit(
         held_out=cross_validated(coefficients, design, measured, folds, np.random.default_rng(seed), link_of),
         folds=min(folds, len(measured)), seed=seed,
     )  # fmt: skip
+
+
+def _fewest(terms: Formula, shrink: bool, link: LinkName) -> tuple[int, str]:
+    """Return how many rows a fit needs, and what to say where there are fewer."""
+    if shrink:
+        return FEWEST_SHRUNK, TOO_FEW_SHRUNK
+    fewest = len(terms.terms) + (2 if link == "identity" else 3)
+    return fewest, (
+        f"are too few for formula {terms.name!r}, which has {len(terms.terms)} terms; measure at least {fewest} (300 "
+        "are usual)"
+    )

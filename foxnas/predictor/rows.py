@@ -14,7 +14,8 @@ from foxnas.space.space import SearchSpace
 from foxnas.space.terms import FloatArray, Formula
 
 #: Rows of an image size below which held-out errors say nothing of a penalty.
-_FEWEST_SHRUNK = 20
+FEWEST_SHRUNK = 20
+TOO_FEW_SHRUNK = f"are too few to choose a penalty by; measure at least {FEWEST_SHRUNK}"
 
 
 def checked_rows(
@@ -24,11 +25,12 @@ def checked_rows(
     archs: Sequence[Arch],
     y: ArrayLike,
     target: str,
-    fewest: int | None = None,
+    fewest: int,
+    too_few: str,
 ) -> FloatArray:
-    """Return what was measured of subnets of one image size, as an array.
+    """Return the measurements of one image size.
 
-    At least `fewest` rows are needed; None: as many as a penalty is chosen by.
+    Raises FoxnasError for rows that no fit can take, and for less than `fewest`, of which it says `too_few`.
     """
     what = f"{target} at {image_size} px"
     measured = np.asarray(y, dtype=float)
@@ -45,15 +47,8 @@ def checked_rows(
         if arch in seen:
             raise FoxnasError(f"{what}: rows {seen[arch]} and {row} are the same subnet {arch.id}; remove one")
         seen[arch] = row
-    if fewest is None and len(archs) < _FEWEST_SHRUNK:
-        raise FoxnasError(
-            f"{what}: {len(archs)} subnets are too few to choose a penalty by; measure at least {_FEWEST_SHRUNK}"
-        )
-    if fewest is not None and len(archs) < fewest:
-        raise FoxnasError(
-            f"{what}: {len(archs)} subnets are too few for formula {terms.name!r}, which has {len(terms.terms)} terms; "
-            f"measure at least {fewest} (300 are usual)"
-        )
+    if len(archs) < fewest:
+        raise FoxnasError(f"{what}: {len(archs)} subnets {too_few}")
     if (bad := np.flatnonzero(~np.isfinite(measured))).size:
         raise FoxnasError(
             f"{what}: row {bad[0] + 1} ({archs[bad[0]].id}) has the measurement {measured[bad[0]]}; measure it again"

@@ -13,7 +13,7 @@ from foxnas.predictor.description import described
 from foxnas.predictor.link import IDENTITY, Link, LinkName
 from foxnas.predictor.model import Pooling, Predictor
 from foxnas.predictor.partial_pooling import PartialPooling, Shared, Values
-from foxnas.predictor.rows import check_determined, check_varied, checked_rows
+from foxnas.predictor.rows import FEWEST_SHRUNK, TOO_FEW_SHRUNK, check_determined, check_varied, checked_rows
 from foxnas.predictor.solution import Solution, unstandardised
 from foxnas.space.arch import Arch
 from foxnas.space.space import SearchSpace
@@ -56,7 +56,7 @@ def fit_together(
     """
     terms = formula_of(formula, space)
     sizes = sorted(rows)
-    y = [checked_rows(terms, space, size, *rows[size], target) for size in sizes]
+    y = [checked_rows(terms, space, size, *rows[size], target, FEWEST_SHRUNK, TOO_FEW_SHRUNK) for size in sizes]
     designs = [terms.matrix(rows[size][0]) for size in sizes]
     for design in designs:
         check_varied(terms, design, target)

@@ -14,6 +14,7 @@ import numpy as np
 from markupsafe import Markup
 
 from foxnas.predictor.model import Predictor
+from foxnas.report.costs import cost_tables
 from foxnas.report.data import FittedSpace, SearchedDevice
 from foxnas.report.plane import embedded
 from foxnas.report.targets import difference_unit, name_of, unit_of
@@ -73,6 +74,7 @@ def questions(
             ],
             "budgets": [{"name": name, "ms": ms} for name, ms in budgets.items()],
             "command": command and command.split("{arch}"),
+            "costs": cost_tables(space, sizes),
         }
     )
 

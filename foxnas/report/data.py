@@ -16,6 +16,7 @@ from foxnas.edgetpu.columns import FIGURES
 from foxnas.errors import FoxnasError
 from foxnas.files.tables import read_json, read_provenance, read_table
 from foxnas.predictor.linking import fit_key, is_together
+from foxnas.predictor.mix import NOT_NEEDED
 from foxnas.predictor.model import Predictor
 from foxnas.report.files import PageFiles
 from foxnas.space.arch import Arch
@@ -54,6 +55,8 @@ class Fits:
     ceilings: Mapping[str, float]
     flagged: int
     made_by: MadeBy
+    like: Mapping[str, Any] | None = None
+    """For a latency that starts from those of other devices, what `fit_like` says of the mix."""
 
     @property
     def predictor(self) -> Predictor:
@@ -232,9 +235,10 @@ def _device(files: PageFiles, device: str) -> DeviceRun:
         "batch", "dtype", "signedness", "io_dtype", "executor", "fallback_operators", "clock_mhz", "temperature_c",
     ]  # fmt: skip
     accuracies = list(files.accuracy().values())
+    sampled = both_measured(accuracies, list(tables.values()), [*TARGETS.values(), "images"], columns)
     return DeviceRun(
         name=device,
-        subnets=both_measured(accuracies, list(tables.values()), [*TARGETS.values(), "images"], columns),
+        subnets=sampled[sampled["reason"] != NOT_NEEDED].reset_index(drop=True),
         latency={size: _named(fits, ESTIMATED) for size, fits in latency.items()} if estimated else latency,
         further={name: fits_of(files, f"{name}-{device}") for name in files.further_targets},
         budgets=tuple(_budget(files, device, budget) for budget in files.budgets),
@@ -299,7 +303,8 @@ def _fits(path: Path) -> Fits:
         raise FoxnasError(f"{path}: {error}") from error
     if value["chosen"] not in predictors:
         raise FoxnasError(f"{path}: the chosen fit {value['chosen']!r} is not in it; delete it and run again")
-    return Fits(value["chosen"], predictors, value.get("ceilings", {}), int(value.get("flagged", 0)), value["made_by"])
+    flagged = int(value.get("flagged", 0))
+    return Fits(value["chosen"], predictors, value.get("ceilings", {}), flagged, value["made_by"], value.get("like"))
 
 
 def space_of(candidates: Path) -> SearchSpace:

@@ -48,8 +48,7 @@ def draw_quantiles(predictor: Predictor) -> Markup:
     rows = predictor.rows
     assert rows
     ordered = np.sort(rows.studentised)
-    normal = NormalDist()
-    expected = np.array([normal.inv_cdf((i + 0.5) / len(ordered)) for i in range(len(ordered))])
+    expected = normal_quantiles(len(ordered))
     chart = _panel(
         predictor, expected, [*ordered, *expected], "normal quantile, sd", "studentised residual, sd", "Normal Q-Q"
     )
@@ -57,6 +56,12 @@ def draw_quantiles(predictor: Predictor) -> Markup:
     chart.line(limits, limits, "even")
     chart.dots(expected, ordered, "row")
     return chart.svg("panel", 5, 5)
+
+
+def normal_quantiles(count: int) -> np.ndarray:
+    """Return what so many values of a standard normal distribution are expected to be, ascending."""
+    normal = NormalDist()
+    return np.array([normal.inv_cdf((i + 0.5) / count) for i in range(count)])
 
 
 def draw_knobs(predictor: Predictor) -> Markup:

@@ -13,6 +13,7 @@ from foxnas.predictor.forms import FORMS, Form
 from foxnas.predictor.link import LINKS, LinkName
 from foxnas.predictor.linking import fit_key
 from foxnas.predictor.model import Predictor
+from foxnas.report.chart_tables import ChartTable, fit_tables
 from foxnas.report.data import Fits
 from foxnas.report.fit_panels import draw_fit, draw_knobs, draw_quantiles, draw_residuals
 from foxnas.report.svg import Chart, Margins, Scale, frame, mark
@@ -68,6 +69,7 @@ class Diagnosis:
     unit: str
     difference_unit: str
     figures: tuple[Markup, ...]
+    tables: tuple[ChartTable, ...]
     coefficients: tuple[Mapping[str, Any], ...]
     insignificant: int
     collinearity: str
@@ -155,8 +157,8 @@ def pooling(fits: Mapping[int, Fits]) -> Mapping[str, Any] | None:
     }  # fmt: skip
 
 
-def diagnose(fits: Fits, image_size: int) -> Diagnosis:
-    """Return everything to be seen of the predictor that the search used."""
+def diagnose(fits: Fits, image_size: int, file: str) -> Diagnosis:
+    """Return everything to be seen of the predictor that the search used; `file` is a link to where it is."""
     predictor = fits.predictor
     statistics, quality = predictor.statistics, predictor.quality
     assert statistics
@@ -170,6 +172,7 @@ def diagnose(fits: Fits, image_size: int) -> Diagnosis:
         unit=unit_of(predictor.unit),
         difference_unit=difference_unit(predictor.unit),
         figures=(draw_fit(predictor), draw_residuals(predictor), draw_quantiles(predictor), draw_knobs(predictor)),
+        tables=fit_tables(predictor, (file,)),
         coefficients=tuple(_coefficients(predictor)),
         insignificant=sum(p > 0.05 for p in statistics.p),
         collinearity=_collinearity(predictor),
@@ -182,6 +185,11 @@ def _collinearity(predictor: Predictor) -> str:
     statistics, quality = predictor.statistics, predictor.quality
     assert statistics
     assert quality
+    if quality.rows <= len(predictor.formula.terms):
+        return (
+            f"{quality.rows} subnets cannot tell {len(predictor.formula.terms)} terms apart: which of them matter is "
+            "what other devices' regressions say, and intervals hold as far as this device is like them."
+        )
     worst = int(np.argmax(statistics.variance_inflation))
     kind, _, unit = predictor.formula.terms[worst].rpartition("_")
     inflation = statistics.variance_inflation[worst]
@@ -225,7 +233,7 @@ def _coefficients(predictor: Predictor) -> list[Mapping[str, Any]]:
         {
             "term": "intercept", "unit": None, "value": predictor.intercept,
             "standard_error": quality.intercept_standard_error, "t": quality.intercept_t, "p": quality.intercept_p,
-            "inflation": None, "effect": None, "figure": "",
+            "inflation": None, "effect": None, "lower": None, "upper": None, "figure": "",
         }
     ]  # fmt: skip
     for i, name in enumerate(predictor.formula.terms):
@@ -237,12 +245,14 @@ def _coefficients(predictor: Predictor) -> list[Mapping[str, Any]]:
             f'<path class="line whisker {sure}" d="M{ends[0]:.1f} 8H{ends[1]:.1f}"/>'
             f'<path class="mark knob {sure}" d="{mark("circle", float(scale(effect[i])), 8, 2.8)}"/>'
         )
-        said = f"{effect[i]:+.3g}, 95% interval {effect[i] - half[i]:+.3g} to {effect[i] + half[i]:+.3g}"
+        lower, upper = effect[i] - half[i], effect[i] + half[i]
+        said = f"{effect[i]:+.3g}, 95% interval {lower:+.3g} to {upper:+.3g}"
         rows.append(
             {
                 "term": TERM_NAMES[kind], "unit": unit, "value": predictor.coefficients[i],
                 "standard_error": statistics.standard_error[i], "t": statistics.t[i], "p": statistics.p[i],
                 "inflation": statistics.variance_inflation[i], "effect": effect[i],
+                "lower": lower, "upper": upper,
                 "figure": frame(200, 16, drawn, said, "cell"),
             }
         )  # fmt: skip

@@ -77,6 +77,7 @@ class Layers:
             title=f"Accuracy against {device.latency_name} of {len(table)} subnets on {device.name}",
             log_x=logarithmic, margins=Margins(left=54, right=14, top=48, bottom=44), margin=0.025,
         )  # fmt: skip
+        self._latency = device.latency_name
         self.kinds: list[tuple[str, str, int]] = []
         self._points: list[list[Any]] = []
 
@@ -122,7 +123,7 @@ class Layers:
         self.chart.raw('<circle class="pointer" r="8" visibility="hidden"/>')
         weights = [_WEIGHTS.get(look, 1.0) for look, _, _ in self.kinds]
         named = [[name, what, weight] for (_, name, _), what, weight in zip(self.kinds, said, weights, strict=True)]
-        data = {"points": self._points, "kinds": named}
+        data = {"points": self._points, "kinds": named, "latency": self._latency}
         return Plane(self.chart.svg("plane", 10, 8), embedded(data), tuple(self.kinds))
 
 

@@ -136,9 +136,11 @@ class Chart:
         self._inside.append(f'<path class="line {look}" d="{polyline(self.x(x), self.y(y))}"/>')
 
     def steps(self, x: ArrayLike, y: ArrayLike, look: str) -> None:
-        """Add a line that keeps each value until the next."""
-        xs, ys = np.repeat(self.x(x), 2)[1:], np.repeat(self.y(y), 2)[:-1]
-        self._inside.append(f'<path class="line {look}" d="{polyline(xs, ys)}"/>')
+        """Add a line that keeps each value until the next; x ascends. Left out is what lies beside the area."""
+        xs, ys = self.x(x).ravel(), self.y(y).ravel()
+        first = max(int(np.searchsorted(xs, self.margins.left)) - 1, 0)
+        stop = int(np.searchsorted(xs, self.width - self.margins.right)) + 1
+        self._inside.append(f'<path class="line {look}" d="{staircase(xs[first:stop], ys[first:stop])}"/>')
 
     def vertical(self, value: float, look: str) -> None:
         """Add a vertical line over the whole height."""
@@ -221,6 +223,12 @@ def dots(x: ArrayLike, y: ArrayLike) -> str:
 def polyline(x: ArrayLike, y: ArrayLike) -> str:
     """Return a path through pairs of pixels."""
     return "M" + "L".join(f"{px:.1f} {py:.1f}" for px, py in _pairs(x, y))
+
+
+def staircase(x: ArrayLike, y: ArrayLike) -> str:
+    """Return a path through pairs of pixels that goes across to each, and then up or down."""
+    (px, py), *others = _pairs(x, y)
+    return f"M{px:.1f} {py:.1f}" + "".join(f"H{px:.1f}V{py:.1f}" for px, py in others)
 
 
 def mark(shape: str, x: float, y: float, size: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import cast
 
 import torch
@@ -150,9 +151,18 @@ class Subnet(nn.Module):
     Fresh from extraction its batch norms hold the supernet's statistics, if it has any, cut to their width. Its own
     come from running calibration images through it in training mode
     (`foxnas.accuracy.evaluation.recalibrate`); then `fold`.
+
+    Parameters
+    ----------
+    supernet
+        Where the weights come from.
+    arch
+        Of its space.
+    begun
+        Blocks of another subnet whose first layers are the same: they are shared, not copied.
     """
 
-    def __init__(self, supernet: Supernet, arch: Arch) -> None:
+    def __init__(self, supernet: Supernet, arch: Arch, begun: Sequence[nn.Module] = ()) -> None:
         super().__init__()
         space = supernet.space
         self.space, self.arch = space, space.validate(arch)
@@ -165,11 +175,13 @@ class Subnet(nn.Module):
             stem = stem / statistics[1].to(stem)
         self.stem = ConvNorm(stem, supernet.stem_norm, space.stem_activation, space.padding, stride=space.stem_stride)
         self.first = Block(supernet.first, 3, 1)
-        self.blocks = nn.ModuleList(
-            Block(cast(ElasticBlock, block), kernel, expansion)
+        elastic = [
+            (cast(ElasticBlock, block), layer)
             for blocks, layers in zip(supernet.units, arch.units, strict=True)
-            for block, (kernel, expansion) in zip(cast(nn.ModuleList, blocks), layers, strict=False)
-        )
+            for block, layer in zip(cast(nn.ModuleList, blocks), layers, strict=False)
+        ]
+        own = (Block(block, kernel, expansion) for block, (kernel, expansion) in elastic[len(begun) :])
+        self.blocks = nn.ModuleList([*begun, *own])
         self.head = ConvNorm(supernet.head.weight, supernet.head_norm, space.head_activation, space.padding)
         self.mix: nn.Conv2d | None = None
         if space.mix_width:
@@ -189,10 +201,19 @@ class Subnet(nn.Module):
             x = x - self.pixel_mean
         return self.first(self.stem(x))
 
-    def rest(self, x: Tensor) -> Tensor:
-        """Return the logits of what the first block made."""
-        for block in self.blocks:
+    def rest(self, x: Tensor, begin: int = 0) -> Tensor:
+        """Return the logits of what the first block made, or the first `begin` after it."""
+        for block in list(self.blocks)[begin:]:
             x = block(x)
+        return self.end(x)
+
+    @property
+    def steps(self) -> list[Callable[[Tensor], Tensor]]:
+        """What `rest` does one after another; those that subnets share are the same objects."""
+        return [*self.blocks, self.end]
+
+    def end(self, x: Tensor) -> Tensor:
+        """Return the logits of what the last block made."""
         x = self.head(x).mean((2, 3), keepdim=True)
         if self.mix is not None:
             x = activate(self.mix(x), self.space.head_activation)
@@ -200,8 +221,12 @@ class Subnet(nn.Module):
 
     def fold(self) -> Subnet:
         """Merge every batch norm into its convolution, in place; return self in evaluation mode."""
-        self.eval()
-        for module in self.modules():
-            if isinstance(module, ConvNorm):
-                module.fold()
+        fold(self.eval())
         return self
+
+
+def fold(network: nn.Module) -> None:
+    """Merge every batch norm's running statistics into its convolution, in place; what is folded stays as it is."""
+    for module in network.modules():
+        if isinstance(module, ConvNorm):
+            module.fold()

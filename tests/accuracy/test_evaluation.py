@@ -19,10 +19,11 @@ from ofa.imagenet_classification.elastic_nn.utils import set_running_statistics
 from torch import Tensor, nn
 
 from foxnas.accuracy import evaluation
-from foxnas.accuracy.evaluation import Preparation, evaluate, measure, outcome_of
+from foxnas.accuracy.evaluation import evaluate, measure, outcome_of
 from foxnas.accuracy.hardware import PROCESSORS, Hardware
 from foxnas.accuracy.memory import TOGETHER
 from foxnas.accuracy.outcomes import CIRCUMSTANCES, Outcome
+from foxnas.accuracy.preparation import Preparation
 from foxnas.errors import FoxnasError
 from foxnas.files.arrays import ArraysBySize
 from foxnas.images.pixels import to_input
@@ -212,11 +213,14 @@ def test_statistics_of_a_widening_convolution_are_those_of_its_outputs() -> None
 def test_subnets_evaluated_together_score_what_they_score_alone(
     space: SearchSpace, size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Bit for bit: in groups, with the first block's outputs held or computed anew, and in another order."""
+    """Bit for bit: neighbours that begin alike for no block to all, held or computed anew, in another order."""
     rng, supernet = np.random.default_rng(1), shaken(space)
     held = ArraysBySize([arrays(tmp_path, size, 20, space.image_channels)])
     pixels, labels = held.at(size), rng.integers(0, space.classes, 20)
     archs = [space.draw(size, rng) for _ in range(TOGETHER + 2)]
+    for begun in range(len(space.units) + 1):
+        archs.append(replace(archs[-1], units=archs[-1].units[:begun] + space.draw(size, rng).units[begun:]))
+    archs = list({arch.text: arch for arch in archs}.values())
 
     def scores(order: list[Arch]) -> dict[str, np.ndarray]:
         found = list(measure(Preparation(supernet, held, 12, 8), order, held, labels, 8))
@@ -224,7 +228,7 @@ def test_subnets_evaluated_together_score_what_they_score_alone(
         return {arch.text: one.correct_probability for arch, one in zip(order, found, strict=True)}
 
     together = scores(archs)
-    monkeypatch.setattr(evaluation, "HELD_BYTES", 0)
+    monkeypatch.setattr("foxnas.accuracy.preparation.HELD_BYTES", 0)
     again = scores(archs[::-1])
     for arch in archs:
         alone = prepare_subnet(supernet, arch, to_input(pixels[:12]), 8)

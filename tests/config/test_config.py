@@ -37,6 +37,10 @@ DEFAULT = written_out("config")
 
 TPU = read_space("tpu")
 
+NPU = {
+    "accelerator_config": "ethos-u55-256", "system_config": "Ethos_U55_High_End_Embedded", "memory_mode": "Shared_Sram"
+}  # fmt: skip
+
 
 def changed(path: str, value: Any) -> dict[str, Any]:
     raw = copy.deepcopy(DEFAULT)
@@ -183,6 +187,52 @@ def keys(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | i
         if isinstance(part, str):
             yield (*path, part)
         yield from keys(item, (*path, part))
+
+
+def rack(**device: Any) -> Config:
+    raw = {**DEFAULT, "devices": [{"name": "pi4", "kind": "tflite", **device}]}
+    return load_config(raw, "test")
+
+
+def test_a_rack_is_reached_by_its_hosts_and_measured_as_its_first_one_alone() -> None:
+    (alone,) = rack(ssh={"host": "pi4-a", "user": "pi"}).devices
+    for hosts in (["pi4-a"], ["pi4-a", "pi4-b"], ["pi4-a", "pi4-c", "pi4-b"]):
+        (several,) = rack(hosts=hosts, ssh={"user": "pi"}, max_board_difference=0.2).devices
+        assert canonical(several.measured) == canonical(alone.measured)
+        assert [board.host for board in several.access.boards] == hosts
+        assert {board.user for board in several.access.boards} == {"pi"}
+    (plain,) = rack(hosts=["pi4-a", "pi4-b"]).devices
+    assert [board.host for board in plain.access.boards] == ["pi4-a", "pi4-b"]
+    assert alone.access.boards == []
+
+
+def test_a_rack_that_the_run_wrote_out_is_read_again() -> None:
+    config = rack(hosts=["pi4-a", "pi4-b"])
+    assert load_config(config.model_dump(mode="json"), "test") == config
+
+
+@pytest.mark.parametrize(
+    ("device", "message"),
+    [
+        ({"hosts": ["a", "b", "a"]}, r"devices.0.hosts lists a twice; a board is listed once$"),
+        (
+            {"hosts": ["a", "b"], "ssh": {"host": "c"}},
+            r"devices.0.hosts lists the boards of pi4, but ssh.host is c; rem",
+        ),
+        ({"hosts": []}, r"devices.0.hosts: \[\] does not fit: should have at least 1 item$"),
+        (
+            {"hosts": ["a"], "kind": "ethos-u", "npu": NPU},
+            r"devices.0.hosts: pi4 is of kind ethos-u, which nothing is m",
+        ),
+        ({"hosts": ["a"], "kind": "table"}, r"devices.0.hosts: pi4 is of kind table, which nothing is measured on: wr"),
+        ({"hosts": ["a"], "max_board_difference": 0.0}, r"devices.0.max_board_difference: 0.0 is out of range"),
+    ],
+)
+def test_bad_racks_are_refused_in_one_sentence(device: dict[str, Any], message: str) -> None:
+    with pytest.raises(FoxnasError) as caught:
+        rack(**device)
+    (line,) = str(caught.value).splitlines()[1:] or [str(caught.value)]
+    assert re.search(message, line)
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "config").glob("*.yaml")), ids=lambda p: p.name)

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from foxnas.device.kinds import kind_of
 from foxnas.device.local import LocalTransport
-from foxnas.device.provisioning.compatibility import choose, known_combinations, open_questions, pinned
+from foxnas.device.provisioning.compatibility import choose, pinned, pins_of
 from foxnas.device.provisioning.survey import survey
 from foxnas.device.provisioning.wheels import fetch_wheels, platforms, wheels_in
 from foxnas.device.transport import Finished
@@ -34,7 +35,7 @@ def test_device_environments_pin_what_the_project_pins():
         pins = read_pins(ENVIRONMENTS / f"{kind}-device.txt")
         assert host[of_host] in pins[of_host]
         assert host["numpy"] in pins["numpy"]
-    assert pinned("tflite", a_python("3.11"), ENVIRONMENTS) == (
+    assert pinned(pins_of("tflite", ENVIRONMENTS), a_python("3.11")) == (
         f"ai-edge-litert=={host['ai-edge-litert']}",
         f"numpy=={host['numpy']}",
     )
@@ -44,7 +45,7 @@ STAGES = {
     "analysis": ("sampling", "tables", "predictors", "search", "strategies", "report"),
     "training": ("data", "supernet", "accuracy"),
     "export": ("export", "validation", "named"),
-    "measuring": ("devices", "latency", "edgetpu", "ethosu"),
+    "measuring": ("devices", "latency", "like", "edgetpu", "ethosu"),
 }
 #: Of a stage's rules, those that run in another stage's environment.
 ELSEWHERE = {
@@ -52,7 +53,7 @@ ELSEWHERE = {
     "time_subnets": "measuring", "time_models": "measuring", "confirm_latency": "measuring",
     "validate_on_device": "measuring", "compile_probes": "measuring", "time_compiled": "measuring",
     "estimate_subnets": "measuring", "search_single_path": "training", "compile_candidates": "measuring",
-    "estimate_candidates": "measuring",
+    "estimate_candidates": "measuring", "fit_like": "analysis",
 }  # fmt: skip
 DISTRIBUTIONS = {
     "yaml": "pyyaml", "sklearn": "scikit-learn", "ai_edge_litert": "ai-edge-litert", "PIL": "pillow",
@@ -147,21 +148,22 @@ def test_what_cannot_be_done_is_said_with_the_command_that_helps(device, said):
 
 
 def test_a_stick_needs_a_library_that_fits_a_udev_rule_and_a_group():
+    asked = kind_of("edgetpu").open_questions
     stick = {"corals": ("usb /sys/bus/usb/devices/2-1",)}
     modern = ("tflite-runtime==2.14.0", "numpy==1.26.4")
-    said = "\n".join(open_questions(a_device(a_python(), **stick), "edgetpu", modern))
+    said = "\n".join(asked(a_device(a_python(), **stick), modern))
     for command in (
         "sudo apt-get install ./libedgetpu1-std_*.deb", "sudo tee /etc/udev/rules.d/99-edgetpu.rules",
         "sudo udevadm control --reload-rules", "sudo usermod -aG plugdev pi",
     ):  # fmt: skip
         assert command in said
     stock = a_device(a_python(), packages={"libedgetpu1-std": "16.0"}, udev_rules=("x",), groups=("plugdev",), **stick)
-    (crash,) = open_questions(stock, "edgetpu", modern)
+    (crash,) = asked(stock, modern)
     assert "libedgetpu 16.0 is known to crash with tflite-runtime 2.14.0" in crash
-    old = open_questions(stock, "edgetpu", ("tflite-runtime==2.11.0",))
+    old = asked(stock, ("tflite-runtime==2.11.0",))
     fits = dataclasses.replace(stock, packages={"libedgetpu1-max": "16.0TF2.17.1-1"})
-    assert old == open_questions(fits, "edgetpu", modern) == open_questions(stock, "tflite", modern) == []
-    assert "libedgetpu 16.0 (Google, built with TF 2.5) crashes" in known_combinations("tflite-runtime")
+    assert old == asked(fits, modern) == kind_of("tflite").open_questions(stock, modern) == []
+    assert "libedgetpu 16.0 (Google, built with TF 2.5) crashes" in kind_of("edgetpu").explained(modern)
 
 
 @dataclasses.dataclass(frozen=True)

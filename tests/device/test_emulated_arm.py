@@ -17,7 +17,7 @@ from foxnas.device.answers import predict_images
 from foxnas.device.building import build_device
 from foxnas.device.client import Runner
 from foxnas.device.protocol import MeasurementProtocol
-from foxnas.device.provisioning.compatibility import pinned
+from foxnas.device.provisioning.compatibility import pinned, pins_of
 from foxnas.device.provisioning.installation import provision
 from foxnas.device.session import measure_probes
 from foxnas.device.ssh.transport import SshTransport
@@ -83,7 +83,7 @@ def test_the_rule_makes_the_board_ready(ready):
     assert ready["identity"]["architecture"] == "aarch64"
     assert ready["identity"]["cpu"] == "Cortex-A72"
     assert ready["identity"]["runtime"] == "ai_edge_litert"
-    assert ready["requirements"] == list(pinned("tflite", a_python("3.11"), ENVIRONMENTS))
+    assert ready["requirements"] == list(pinned(pins_of("tflite", ENVIRONMENTS), a_python("3.11")))
     assert ready["survey"]["os"].startswith("Debian GNU/Linux 12")
     assert not ready["survey"]["root"]
     assert ready["survey"]["pythons"][0]["ensurepip"] is False  # as on every Debian: the wheel of pip was needed

@@ -23,7 +23,7 @@ from foxnas.device.building import build_device
 from foxnas.device.config import SshConfig
 from foxnas.device.local import LocalTransport
 from foxnas.device.protocol import MeasurementProtocol
-from foxnas.device.provisioning.compatibility import pinned
+from foxnas.device.provisioning.compatibility import pinned, pins_of
 from foxnas.device.provisioning.installation import provision
 from foxnas.device.provisioning.readiness import Restored
 from foxnas.device.provisioning.survey import survey
@@ -69,7 +69,7 @@ def wheels() -> Path:
     (python,) = survey(LocalTransport(), ".").pythons[:1]
     try:
         found = fetch_wheels(
-            [*pinned("tflite", python, ENVIRONMENTS), *pinned("installer", python, ENVIRONMENTS)],
+            [*pinned(pins_of("tflite", ENVIRONMENTS), python), *pinned(ENVIRONMENTS / "installer.txt", python)],
             python,
             cache_folder(),
         )
@@ -202,8 +202,10 @@ def test_it_is_provisioned_again_by_the_rules_own_command(monkeypatch):
     ((python, path, *words),) = commands
     assert (python, path) == (sys.executable, "provision_device.py")
     arguments = cli.parse(main_of("provision_device"), words)
-    assert arguments.pop("made_by")["settings"] == json.loads(canonical({"kind": "tflite", "ssh": ssh}))
+    assert arguments.pop("made_by")["settings"] == json.loads(
+        canonical({"kind": "tflite", "kind_code": None, "ssh": ssh})
+    )
     assert arguments == {
-        "kind": "tflite", "ssh": ssh, "device": pi.measured, "access": pi.access,
+        "kind": "tflite", "kind_code": None, "ssh": ssh, "device": pi.measured, "access": pi.access,
         "pins": [Path("envs/tflite-device.txt")], "ready": Path("results/devices/pi/ready.json"),
     }  # fmt: skip

@@ -18,6 +18,7 @@ from foxnas.__main__ import main
 from foxnas.config.whole import Config, read_config
 from foxnas.device.building import connect
 from foxnas.device.config import DeviceConfig
+from foxnas.device.kinds import kind_of
 from foxnas.device.protocol import MeasurementProtocol
 from foxnas.device.transport import Device
 from foxnas.doctor import consultation
@@ -26,6 +27,7 @@ from foxnas.settings.section import canonical
 from tests.support.configs import written_out
 from tests.support.forked_python import python
 from tests.support.scripts import main_of
+from tests.support.sshd import Sshd
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -81,6 +83,26 @@ def test_the_command_ends_with_a_verdict_and_its_exit_status(capsys: pytest.Capt
     status, out, _ = doctor(capsys, "nowhere")
     assert status == 1
     assert re.match(r"not ready because SSH host \S+@nowhere\.invalid: the name is not found", out.splitlines()[-1])
+
+
+@pytest.mark.usefixtures("own")
+def test_every_board_of_a_rack_is_examined_and_named(server: Sshd) -> None:
+    """Of two hosts, one that is there and one that is not."""
+    config = read_config(ROOT / "config" / "tiny.yaml")
+    ssh = server.client(name="pi4-a").model_copy(update={"python": sys.executable})
+    device = config.devices[0].model_copy(update={"name": "pi4", "ssh": ssh, "hosts": ["pi4-a", "nowhere.invalid"]})
+    found = consultation.consult(
+        device, config.space, config.validation.model_copy(update={"spread_s": 0.0}), config.verification,
+        configfile=None, load_s=0.2, sessions=2,
+    )  # fmt: skip
+    first, second, last = found.text.split("\n\n")
+    assert first.startswith("pi4: SSH host pi4-a\n")
+    assert second.startswith("pi4: SSH host nowhere.invalid\n")
+    assert re.match(r"pi4: not ready because board nowhere\.invalid: SSH host \S+: the name is not found", last)
+    assert [one["host"] for one in found.told["boards"]] == ["SSH host pi4-a", "SSH host nowhere.invalid"]
+    assert [one["verdict"] == "not ready" for one in found.told["boards"]] == [False, True]
+    assert found.told["verdict"] == "not ready"
+    assert {finding.text.split(":")[0] for finding in found.findings} == {"board pi4-a", "board nowhere.invalid"}
 
 
 @pytest.mark.parametrize(
@@ -183,7 +205,7 @@ def asked_by_the_rule(workplace: Path, name: str) -> None:
     config = read_config(workplace / "mine.yaml")
     settings = {
         "device": config.device(name), "space": config.space, "validation": config.validation,
-        "verification": config.verification,
+        "verification": config.verification, "kind_code": kind_of(config.device(name).kind).code(),
     }  # fmt: skip
     words = ["--settings", canonical(settings), "--inputs", "{}", "--doctor", str(workplace / f"{name}.json")]
     script = main_of("examine_device")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from foxnas.files import closures
+from foxnas.files import closures, syntax
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = sorted(ROOT.glob("*/scripts/*.py"))
@@ -19,8 +19,10 @@ SCRIPTS = sorted(ROOT.glob("*/scripts/*.py"))
 
 #: Imports other people's packages once, and each script in a fork, that says which of our modules Python has loaded.
 LOADED = """
-import json, os, runpy, sys
-import pandas, statsmodels.api, torch, torchvision.transforms.v2
+import gc, json, os, runpy, sys
+import matplotlib.pyplot, pandas, paramiko, PIL.Image, pydantic, sklearn.ensemble, statsmodels.api, torch
+import torchvision.transforms.v2
+gc.freeze()
 for script in sys.argv[1:]:
     sys.stdout.flush()
     if os.fork() == 0:
@@ -107,8 +109,8 @@ class Kept:
 def digest_of(folder: Path, text: str) -> str:
     script = folder / "script.py"
     script.write_text(text)
-    closures.listing.cache_clear()
-    closures.digest.cache_clear()
+    for function in (closures.listing, closures.digest, closures._line):
+        function.cache_clear()
     return closures.digest(script)
 
 
@@ -180,3 +182,43 @@ def test_scripts_are_thin(script: Path) -> None:
     body = ast.parse(script.read_text()).body
     assert [n.name for n in body if isinstance(n, ast.FunctionDef | ast.ClassDef)] == ["main"]
     assert not [n for n in body if isinstance(n, ast.Assign)]
+
+
+#: Reads a module's syntax in a process of its own, and counts how often a tree was made for it.
+READ = """
+import ast, sys
+from pathlib import Path
+from foxnas.files import syntax
+syntax.KEPT = Path(sys.argv[1])
+made, parse = [], ast.parse
+ast.parse = lambda content: made.append(content) or parse(content)
+print(tuple(syntax.read(Path(sys.argv[2]).read_bytes())), len(made))
+"""
+
+
+@pytest.mark.parametrize("kept", ["", "[1, 2]", '{"cut', None], ids=["empty", "a list", "cut", "a folder"])
+def test_what_was_read_is_kept_by_content_and_doubted(tmp_path: Path, kept: str | None) -> None:
+    """Another process makes no tree for what is known, one for an edit, and again where the file is damaged."""
+    store, module = tmp_path / "cache" / "kept.json", tmp_path / "module.py"
+
+    def read() -> tuple[str, int]:
+        command = [sys.executable, "-c", READ, str(store), str(module)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+        assert not done.stderr
+        said, _, made = done.stdout.strip().rpartition(" ")
+        assert said == str(tuple(syntax.parse(module.read_bytes())))
+        return said, int(made)
+
+    module.write_text("from foxnas import errors\nLIMIT = 300\n")
+    first, made = read()
+    assert made == 1
+    assert read() == (first, 0)
+    module.write_text("from foxnas import errors\nLIMIT = 400\n")
+    assert read()[0] != first
+    store.unlink()
+    if kept is None:
+        store.mkdir()
+    else:
+        store.write_text(kept)
+    assert read()[1] == 1
+    assert read()[1] == (kept is None)

@@ -20,7 +20,8 @@ TARGETS = ["results/mini/16/shards/subnets/0.csv", "results/mini/supernet.safete
 
 def cloned(place: Path) -> Path:
     """A fresh clone, as far as these targets need it: every time stamp is new."""
-    for part in ("Snakefile", "rules", "foxnas", "comparisons", "workflow", "config", "profiles", "models", "envs"):
+    parts = "Snakefile rules foxnas comparisons workflow config profiles models envs pyproject.toml"
+    for part in parts.split():
         if (ROOT / part).is_dir():
             ignored = shutil.ignore_patterns("__pycache__")
             shutil.copytree(

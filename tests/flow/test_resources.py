@@ -168,6 +168,25 @@ def test_a_device_elsewhere_leaves_this_machine_alone(tmp_path: Path) -> None:
     assert "this_machine" not in dry_run(tmp_path, path)
 
 
+def test_a_rack_has_room_for_as_many_measurements_as_it_has_boards(tmp_path: Path) -> None:
+    """Devices of the same boards share it; of another host, nothing of it is asked for."""
+    raw = raw_config()
+    (local, board, again), hosts = raw["devices"], {"ssh": BOARD | {"host": "pi-a"}, "hosts": ["pi-a", "pi-b", "pi-c"]}
+    raw["devices"] = [board, {**board, "name": "rack", **hosts}, {**again, "name": "same", **hosts}]
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(raw))
+    assert jobs.machines(built(path)) == {"device_board": 1, "rack_pi_a_pi_b_pi_c": 3}
+    asked = jobs.measuring(built(path))
+    for name, needed in (("board", (1, 0)), ("rack", (0, 1)), ("same", (0, 1))):
+        wildcards = SimpleNamespace(device=name)
+        assert tuple(asked[resource](wildcards) for resource in ("device_board", "rack_pi_a_pi_b_pi_c")) == needed
+    raw["devices"] = [local, {**board, "name": "rack", **hosts}]
+    path.write_text(yaml.safe_dump(raw))
+    asked = jobs.measuring(built(path))
+    assert asked["this_machine"](SimpleNamespace(device="rack")) == 1
+    assert asked["this_machine"](SimpleNamespace(device="local")) == jobs.SHARES
+
+
 def test_placing_some_measuring_rules_is_refused_with_the_rest() -> None:
     assert not jobs.placed(
         ["time_subnets", "time_found"], {"time_subnets": {"mem_mb": 1}, "fit_latency": {"constraint": 1}}
@@ -182,12 +201,14 @@ def test_memory_and_time_grow_with_the_attempt() -> None:
     assert [amount(wildcards=None, attempt=n) for n in (1, 2, 3)] == [700, 1400, 2100]
 
 
-#: Evaluates the largest subnet as often as a job evaluates subnets together, in two batches.
+#: Evaluates as many subnets as a job evaluates together, as large as they can be, in two batches.
 EVALUATE = """
 import re, sys
+from dataclasses import replace
 from pathlib import Path
 import numpy as np, pandas, torch
-from foxnas.accuracy.evaluation import Preparation, measure
+from foxnas.accuracy.evaluation import measure
+from foxnas.accuracy.preparation import Preparation
 from foxnas.files.arrays import ArraysBySize
 from foxnas.space.config import read_space
 from foxnas.accuracy.memory import TOGETHER
@@ -197,13 +218,17 @@ torch.set_num_threads(1)
 space, images = read_space(name), ArraysBySize([path])
 pixels = images.at(int(path.parent.name))
 preparation = Preparation(Supernet(space), images, len(pixels), batch)
-list(measure(preparation, [space.largest(pixels.shape[1])] * TOGETHER, images, np.zeros(len(pixels), np.int64), batch))
+largest, labels = space.largest(pixels.shape[1]), np.zeros(len(pixels), np.int64)
+# That they have no block in common.
+first, *others = largest.units
+apart = [replace(largest, units=((one, *first[1:]), *others)) for one in space.choices[0].layers()]
+list(measure(preparation, apart[-TOGETHER:], images, labels, batch))
 # Not the resource usage that a parent is told: that begins with the parent's own peak.
 print(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
 """
 
 
-@pytest.mark.parametrize(("space", "size", "batch"), [("cpu", 128, 16), ("cpu", 256, 16), ("mini", 40, 1024)])
+@pytest.mark.parametrize(("space", "size", "batch"), [("cpu", 128, 16), ("cpu", 256, 8), ("mini", 40, 512)])
 def test_an_evaluation_takes_what_its_job_asks_for(tmp_path: Path, space: str, size: int, batch: int) -> None:
     """Peak resident memory, under the bound and not far under, at two sizes and in two spaces."""
     images, path = 2 * batch, tmp_path / str(size) / "images.npy"

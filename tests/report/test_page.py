@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from foxnas.edgetpu.columns import FIGURES
 from foxnas.errors import FoxnasError
@@ -35,7 +36,7 @@ from tests.support.report_run import DEVICE, ReportRun, add_rivals, add_target, 
 from tests.support.scripts import script
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Page
 
 
 @pytest.fixture(scope="module")
@@ -69,12 +70,124 @@ def test_nobody_is_shut_out(scheme: str, browser: Browser, finished: ReportRun, 
     """WCAG 2.1 A and AA, of the whole page with all that can be opened, and once more on a narrow screen."""
     page = finished.results / "report.html"
     with opened(browser, page, color_scheme=scheme, viewport={"width": 1300, "height": 1000}) as shown:
-        shown.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+        open_everything(shown)
         shown.locator(".knob").nth(3).click()
         shown.locator("[data-move]").first.click()
         if scheme == "dark":
             shown.set_viewport_size({"width": 400, "height": 800})
         assert violations(shown) == []
+
+
+def open_everything(page: Page) -> None:
+    """Open all that can be; of tables behind charts one of each kind, with fifty rows: the others are alike."""
+    page.evaluate("document.querySelectorAll('details:not(.numbers)').forEach((one) => { one.open = true; })")
+    for summary in ("Every point of this chart", "Fit of", "Which knob matters for", "Traces of"):
+        table_below(page, summary)
+    page.evaluate("document.querySelectorAll('.numbers tbody tr:nth-child(n + 51)').forEach((row) => row.remove())")
+
+
+def test_every_chart_has_a_table_behind_it(finished: ReportRun, browser: Browser, html: str) -> None:
+    """In whose cell it stands, or that can be opened below it."""
+    tables = {
+        "Accuracy against latency of": r"Every point of this chart as a table",
+        "Candidates of budget": r"Candidates of p\d+: \d+ measured",
+        "R\u00b2 of the fits of": r"All fits of",
+        "Measured against predicted:": r"Fit of .* as a table",
+        "Residuals against predicted:": r"Fit of .* as a table",
+        "Normal Q-Q:": r"Fit of .* as a table",
+        "Effect of each knob": r"Fit of .* as a table",
+        "Search trace of budget": r"Traces of p\d+ as a table",
+        "Predicted frontier of": r"The frontier as a table",
+    }
+    with opened(browser, finished.results / "report.html") as page:
+        charts = page.evaluate("""() => {
+          const tables = [...document.querySelectorAll("summary")];
+          return [...document.querySelectorAll("svg[role=img]")].filter((svg) => !svg.closest("td, th")).map((svg) => [
+            svg.getAttribute("aria-label"),
+            tables.find((one) => svg.compareDocumentPosition(one) & 4)?.textContent,
+            svg.nextElementSibling?.textContent,
+          ]);
+        }""")
+        knobs = page.get_by_text("Which knob matters for").count()
+    assert {label.split(" r")[0] for label, _, _ in charts} >= {"Architecture"}
+    for label, table, after in charts:
+        if label.startswith("Architecture "):
+            assert after == label.removeprefix("Architecture "), "its text form says the same"
+        else:
+            (pattern,) = [pattern for start, pattern in tables.items() if label.startswith(start)]
+            assert re.match(pattern, table), (label, table)
+    assert knobs == sum(label.startswith("Effect of each knob") for label, _, _ in charts)
+
+
+def table_below(page: Page, summary: str) -> pd.DataFrame:
+    """Open a chart's table by the keyboard, and read it as text."""
+    opener = page.locator("summary", has_text=summary).first
+    opener.focus()
+    page.keyboard.press("Enter")
+    table = opener.locator("..").locator("table")
+    table.wait_for()
+    names = table.locator("thead th").all_inner_texts()
+    rows = table.evaluate(
+        "table => [...table.tBodies[0].rows].map((row) => [...row.cells].map((one) => one.textContent))"
+    )
+    return pd.DataFrame(rows, columns=names)
+
+
+def figures(column: pd.Series) -> np.ndarray:
+    return column.str.replace(",", "").str.replace("\u2212", "-").astype(float).to_numpy()
+
+
+def test_tables_behind_charts_hold_the_numbers_of_the_files(finished: ReportRun, browser: Browser, html: str) -> None:
+    folder = finished.results / finished.space
+    with opened(browser, finished.results / "report.html") as page:
+        fits = {name: table_below(page, f"Fit of {name} at 16 px") for name in ("top-1", "latency")}
+        knobs = table_below(page, "Which knob matters for latency at 16 px")
+        traces, plane = table_below(page, "Traces of p25"), table_below(page, "Every point of this chart")
+    for (name, table), file in zip(fits.items(), ("accuracy", f"latency-{DEVICE}"), strict=True):
+        predictor = Predictor.load(folder / "16" / "predictors" / f"{file}.json")
+        rows = predictor.rows
+        assert rows, name
+        assert table["subnet"].tolist() == list(rows.id)
+        expected = (rows.measured, rows.fitted, rows.held_out, rows.residual, rows.studentised)
+        for column, values in zip(table.columns[1:6], expected, strict=True):
+            np.testing.assert_allclose(figures(table[column]), values, rtol=1e-4, atol=1e-12)
+        ranked = figures(table["normal quantile, sd"])[np.argsort(rows.studentised)]
+        np.testing.assert_allclose(ranked, stats.norm.ppf((np.arange(len(ranked)) + 0.5) / len(ranked)), rtol=1e-4)
+    effects = knob_effects(predictor)
+    found = np.column_stack([figures(knobs[column]) for column in knobs.columns[1:]])
+    np.testing.assert_allclose(found, [[one.value, one.lower, one.upper] for one in effects], rtol=1e-4)
+    searched = read_table(folder / "search" / DEVICE / "p25" / "round-1" / "trace.csv")
+    assert len(traces) == len(searched)
+    assert sorted(figures(traces["predictor calls"])) == sorted(searched["calls"])
+    (best,) = [column for column in traces if column.startswith("best so far")]
+    np.testing.assert_allclose(np.sort(figures(traces[best])), np.sort(searched["best"]), rtol=1e-4)
+    measured = {size: read_table(folder / str(size) / "accuracy.csv")["top1_percent"] for size in finished.sizes}
+    for size in finished.sizes:
+        shown = figures(plane["top-1, %"][plane["what"] == f"{size} px"])
+        assert len(shown) > 50
+        assert np.abs(measured[size].to_numpy() - shown[:, None]).min(axis=1).max() < 1e-3
+    assert {"predicted frontier", "verified candidates", "deployed models"} <= set(plane["what"])
+
+
+def test_a_table_behind_a_chart_is_printed_when_it_is_open(finished: ReportRun, browser: Browser, html: str) -> None:
+    with opened(browser, finished.results / "report.html", viewport={"width": 1100, "height": 800}) as page:
+        table_below(page, "Traces of p25")
+        page.emulate_media(media="print")
+        page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        assert page.locator(".numbers:visible").count() == 1
+        last = page.locator(".numbers[open] tbody tr").last
+        assert last.evaluate(
+            "row => row.getBoundingClientRect().bottom <= row.closest('.scroll').getBoundingClientRect().bottom + 1"
+        )
+
+
+def test_without_javascript_a_chart_names_its_files(finished: ReportRun, browser: Browser, html: str) -> None:
+    with opened(browser, finished.results / "report.html", java_script_enabled=False) as page:
+        opener = page.locator("summary", has_text="Fit of top-1 at 16 px")
+        opener.click()
+        said = opener.locator("..").locator("p").inner_text()
+    assert said.startswith(f"Made from {finished.space}/16/predictors/accuracy-fits.json.")
+    assert said.endswith("The table needs JavaScript.")
 
 
 def test_page_holds_every_figure(finished: ReportRun, html: str) -> None:
@@ -185,6 +298,22 @@ def test_a_broken_promise_is_said_with_everyone_that_was_tried(finished: ReportR
     assert "undecided: the clock wandered" in broken
 
 
+def test_questions_start_under_the_caps_of_the_search(finished: ReportRun, html: str, tmp_path: Path) -> None:
+    assert "Caps on what it costs besides" in html
+    assert not re.search(r'name="cap"[^>]* value="[^"]', html)
+    path = finished.files.searched(DEVICE, finished.budgets[0])["round-1"]["certificate"]
+    found = read_json(path)
+    settings = found["made_by"]["settings"]
+    capped = {**settings, "caps": settings["caps"] | {"max_macs": 1_234_567}}
+    try:
+        write_json(path, found | {"made_by": found["made_by"] | {"settings": capped}})
+        write_page(finished.files, tmp_path / "page.html")
+    finally:
+        write_json(path, found)
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert re.findall(r'name="cap"[^>]* value="([^"]*)"', page) == ["", "1234567", "", ""]
+
+
 def test_a_verdict_of_0_1_0_stands_on_the_page(finished: ReportRun, tmp_path: Path) -> None:
     """Beside others: an accepted run to which a budget was added."""
     path = finished.results / finished.space / "deploy" / DEVICE / "p25" / "validation.json"
@@ -289,6 +418,8 @@ def test_search_for_another_target_keeps_top1_on_the_plane(tmp_path: Path) -> No
     np.testing.assert_allclose(top1, by_hand, rtol=1e-12)
     measured = budget.verified["float_top1_percent"]
     assert abs(predicted_top1(run, budget).mean() - measured.mean()) < 5 < abs(top1 - budget.frontier["accuracy"]).min()
+    words = Outline((tmp_path / "report.html").read_text(encoding="utf-8")).words
+    assert {f"{value:.2f}" for value in predicted_top1(run, budget)} <= set(words), "what the close-up draws"
 
 
 def test_page_shows_both_links_and_which_one_the_search_used(finished: ReportRun, html: str) -> None:
@@ -477,10 +608,10 @@ def test_trace_marks_the_optimum_above_everything_found(finished: ReportRun) -> 
     budget = read_run(finished.files).devices[0].budgets[0]
     svg = draw_trace(budget, budget.certificates[0], "top-1, %")
     optimum = re.search(r'class="line optimum" d="M[\d.]+ ([\d.]+)H', svg)
-    best = re.search(r'class="line best" d="M([^"]+)"', svg)
+    best = re.search(r'class="line best" d="M[\d.]+ ([^"]+)"', svg)
     assert optimum
     assert best
-    heights = [float(pair.split()[1]) for pair in best[1].split("L")]
+    heights = [float(height) for height in re.split(r"H[\d.]+V", best[1])]
     assert min(heights) >= float(optimum[1]) - 0.11
     assert heights == sorted(heights, reverse=True)
 

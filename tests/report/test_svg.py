@@ -44,6 +44,19 @@ def test_only_dots_that_can_be_seen_are_written() -> None:
     assert nearest.max() < 0.56, "half a pixel, and the first decimal"
 
 
+def test_steps_are_written_where_they_can_be_seen() -> None:
+    """A close-up of a long frontier: what enters and leaves the area at its sides is as in the whole."""
+    x, y = np.arange(1000.0), np.arange(1000.0)[::-1]
+    chart = Chart(120, 120, [500, 510], [480, 500], x_label="", y_label="", title="", margins=Margins(10, 10, 10, 10))
+    chart.steps(x, y, "many")
+    start, path = re.findall(r'<path class="line many" d="M([-\d.]+ [-\d.]+)((?:H[-\d.]+V[-\d.]+)+)"', chart.svg())[0]
+    drawn = np.array([start.split(), *re.findall(r"H([-\d.]+)V([-\d.]+)", path)], dtype=float)
+    at = int(np.abs(chart.x(x) - drawn[0, 0]).argmin())
+    np.testing.assert_allclose(drawn, np.column_stack([chart.x(x), chart.y(y)])[at : at + len(drawn)], atol=0.051)
+    assert drawn[0, 0] < 10 < drawn[1, 0]
+    assert drawn[-2, 0] < 110 < drawn[-1, 0]
+
+
 def test_dots_stay_in_order_and_are_all_there_when_apart() -> None:
     chart = Chart(200, 100, [0, 9], [0, 9], x_label="", y_label="", title="")
     chart.dots(np.arange(10)[::-1], np.arange(10), "few")

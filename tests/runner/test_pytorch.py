@@ -14,8 +14,8 @@ from torch import nn
 from foxnas.config.whole import read_config
 from foxnas.device.client import Runner
 from foxnas.device.float_probe import write_float
+from foxnas.device.kinds import kind_of
 from foxnas.device.local import LocalTransport
-from foxnas.device.probes import exported_model
 from foxnas.device.protocol import MeasurementProtocol, TorchOptions
 from foxnas.device.session import measure_probes
 from foxnas.device.transport import Device
@@ -86,11 +86,11 @@ def test_an_exported_file_is_timed_as_the_float32_subnet_it_came_from(tmp_path: 
     exported = with_metadata(ProbeWriter(space).write(arch), made)
     path = tmp_path / "model.tflite"
     path.write_bytes(exported)
-    assert exported_model("torch", path) == write_float(space, arch)
-    assert exported_model("tflite", path) == exported
+    assert kind_of("torch").prepared(path) == write_float(space, arch)
+    assert kind_of("tflite").prepared(path) == exported
     path.write_bytes(ProbeWriter(space).write(arch))
     with pytest.raises(FoxnasError, match="edited since it was written, or not by this workflow"):
-        exported_model("torch", path)
+        kind_of("torch").prepared(path)
 
 
 def test_an_unknown_operator_is_named() -> None:

@@ -10,7 +10,7 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn import functional as F
 
-from foxnas.accuracy.evaluation import recalibrate
+from foxnas.accuracy.preparation import recalibrate
 from foxnas.images.pixels import layout
 from foxnas.space.config import read_space, shipped_spaces
 from foxnas.supernet.model import Supernet

@@ -14,7 +14,7 @@ from PIL import Image
 from sklearn.datasets import load_sample_images
 from torch import Tensor, nn
 
-from foxnas.accuracy.evaluation import recalibrate
+from foxnas.accuracy.preparation import recalibrate
 from foxnas.errors import FoxnasError
 from foxnas.images.config import ViewConfig
 from foxnas.space.config import read_space

@@ -20,7 +20,8 @@ SCARCE = """
 import dataclasses, resource, sys
 import numpy as np, torch
 from foxnas.errors import FoxnasError
-from foxnas.accuracy.evaluation import Preparation, measure
+from foxnas.accuracy.evaluation import measure
+from foxnas.accuracy.preparation import Preparation
 from foxnas.space.config import read_space
 from foxnas.supernet.model import Supernet
 from foxnas.supernet.training.training import train_supernet

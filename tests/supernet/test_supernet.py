@@ -14,7 +14,8 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from foxnas.accuracy.evaluation import Preparation, evaluate, fold_means, recalibrate
+from foxnas.accuracy.evaluation import evaluate, fold_means
+from foxnas.accuracy.preparation import Preparation, recalibrate
 from foxnas.errors import FoxnasError
 from foxnas.files.arrays import ArraysBySize
 from foxnas.images.pixels import to_input

@@ -38,6 +38,10 @@ _NPU: dict[str, Any] = {
     },
 }  # fmt: skip
 
+#: A device likened to others.
+_NEAR: dict[str, Any] = {"name": "near", "kind": "tflite", "like": ["local"]}
+_LOCAL: dict[str, Any] = {"name": "local", "kind": "tflite"}
+
 #: A network off the shelf.
 _SMALL = {"name": "small", "space": "mini", "donor": None}
 
@@ -55,6 +59,15 @@ VALUES: list[tuple[str, Any]] = [
     ("devices", [_NPU | {"npu": {**_NPU["npu"], "accelerator_config": "ethos-u65-256"}}]),
     ("devices", [_NPU | {"npu": {**_NPU["npu"], "memory_mode": "Dedicated_Sram"}}]),
     ("devices", [_NPU | {"npu": {**_NPU["npu"], "system_config": "Ethos_U55_High_End"}}]),
+    ("devices.0.hosts", []), ("devices.0.hosts", "pi"), ("devices.0.hosts", ["pi", ""]),
+    ("devices.0.hosts", ["pi-a", "pi-b", "pi-a"]), ("devices", [_NPU | {"hosts": ["pi-a", "pi-b"]}]),
+    ("devices", [{"name": "pi", "kind": "tflite", "hosts": ["pi-a", "pi-b"], "ssh": {"host": "pi"}}]),
+    ("devices", [{"name": "pi", "kind": "tflite", "hosts": ["pi-a", "pi-b"], "max_board_difference": 0}]),
+    ("devices", [_LOCAL, _NEAR]), ("devices", [_LOCAL, _NEAR | {"like": []}]),
+    ("devices", [_LOCAL, _NEAR | {"like": ["locla"]}]), ("devices", [_LOCAL, _NEAR | {"like": ["near"]}]),
+    ("devices", [_LOCAL, _NEAR, _NEAR | {"name": "far", "like": ["near"]}]),
+    ("devices", [_LOCAL, _NEAR | {"like": ["local", "local"]}]), ("devices", [_LOCAL, _NEAR | {"kind": "edgetpu"}]),
+    ("devices", [_LOCAL, _NEAR | {"like": {"devices": ["local"], "until_percent": 0}}]),
     ("devices.0.ssh", "pi"), ("devices.0.ssh", {}), ("devices.0.ssh", {"host": "pi", "port": 70000}),
     ("devices.0.protocol", [3]), ("devices.0.protocol.threads", 0), ("accuracy.recalibration_images", 99999),
     ("data.folder", 3), ("data.dataset", "ImageNet"), ("data.splits.fit", 0),

@@ -49,7 +49,7 @@ def opened(browser: Browser, path: Path, **context: Any) -> Iterator[Page]:
         page.on("request", lambda request: faults.extend([request.url] * (not request.url.startswith("file:"))))
         page.goto(path.as_uri())
         yield page
-    assert faults == []
+    assert faults == [], faults
 
 
 def violations(page: Page) -> list[str]:

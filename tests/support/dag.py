@@ -170,10 +170,11 @@ def _answer(
     from tests.support import plans
 
     if edited:
+        from foxnas.device import plug_in_code
         from foxnas.files import closures
 
-        for name, function in vars(closures).items():
-            if hasattr(function, "cache_clear") and name not in ("_imported", "_module"):
+        for name, function in (*vars(closures).items(), *vars(plug_in_code).items()):
+            if hasattr(function, "cache_clear") and name != "_imported":
                 function.cache_clear()
     profile = yaml.safe_load((tree / "profiles" / "default" / "config.yaml").read_text())
     threshold = profile["max-checksum-file-size"]

@@ -38,6 +38,7 @@ class FakeDeviceStream:
     log: list[str]
     kernel: str = "6.1"
     governor: str | None = None
+    machine: str | None = None
     frames: FrameReader = field(default_factory=FrameReader)
     answers: bytes = b""
 
@@ -48,7 +49,7 @@ class FakeDeviceStream:
 
     def answer(self, header, body):
         if header["type"] == "hello":
-            machine = {"cpu": self.cpu, "release": self.kernel}
+            machine = {"cpu": self.cpu, "release": self.kernel, "machine": self.machine}
             versions = {"runner": RUNNER_VERSION, "backend": "tflite", "runtime": "fake", "runtime_version": "0"}
             return {"type": "hello", "machine": machine, "state": {"governor": self.governor}, **versions}
         if header["type"] != "measure":
@@ -97,10 +98,18 @@ class FakeTransport:
     kernel: str = "6.1"
     governor: str | None = None
     host: str = "nowhere"
+    machine: str | None = None
 
     def start(self):
         return FakeDeviceStream(
-            self.latency_ms, self.spread, self.preempted, self.cpu, self.log, self.kernel, self.governor
+            self.latency_ms,
+            self.spread,
+            self.preempted,
+            self.cpu,
+            self.log,
+            self.kernel,
+            self.governor,
+            self.machine,
         )
 
     def close(self):

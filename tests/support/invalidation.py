@@ -34,6 +34,7 @@ from tests.support.stages import (
     LATENCY,
     LATENCY_FIT,
     LATER_ROUNDS,
+    LIKENED,
     NEW_DEVICE,
     NEW_SIZE,
     NEW_SIZE_TRAINED,
@@ -186,6 +187,14 @@ BASES = {
     "npu": Base({
         "devices": [{**_DEVICE, "name": "npu", "kind": "ethos-u", "npu": _NPU}], "predictors.further_targets": [],
     }),
+    # A new device, likened to one of two others.
+    "likened": Base({
+        "devices": [
+            _DEVICE, {**_DEVICE, "name": "near", "like": {"devices": ["local"], "until_percent": 10.0}},
+            {**_DEVICE, "name": "other"},
+        ],
+        "predictors.further_targets": [],
+    }),
     # Nothing is measured here.
     "tables": Base(
         {
@@ -309,6 +318,10 @@ ROWS = [
         "ssh.folder": "foxnas", "ssh.wheels": "wheels",
     }),
     Row("devices.1.ssh", None, LATENCY, {"device": "pi"}, "devices", note="this machine itself"),
+    Row("devices.1.hosts", ["pi.local", "pi2.local"], PROVISION, {"device": "pi"}, "devices", note="further boards"),
+    Row("devices.1.hosts", ["pi2.local", "pi.local"], NEW_DEVICE, {"device": "pi"}, "devices",
+        {"devices.1.ssh.host": "pi2.local"}, note="another first board"),
+    *_device(1, "pi", NOTHING, "", {"max_board_difference": 0.2}),
     *(
         row
         for number, name in enumerate(("local", "pi", "coral", "gpu"))
@@ -332,6 +345,10 @@ ROWS = [
     *_same(SEARCH, "devices.0.npu", {"max_sram_bytes": 200000, "max_off_chip_bytes": 100000}, base="npu"),
     Row("devices.0.protocol.xnnpack", True, EXPORT, base="npu", note="answers of this host for an Ethos-U"),
     Row("devices.0.npu", None, LATENCY, base="npu", also={"devices.0.kind": "tflite"}),
+    Row("devices.1.like", None, LATENCY, {"device": "near"}, "likened"),
+    *_same(LIKENED, "devices.1.like", {"devices": ["other"], "until_percent": 5.0}, where={"device": "near"},
+           base="likened"),
+    Row("sampling.subnets", 200, GROWTH, base="likened", note="a device that is likened to others"),
     Row("devices.1.name", "board", NEW_DEVICE, {"device": "board"}, "devices"),
     Row("devices.1.kind", "torch", NEW_DEVICE, {"device": "pi"}, "devices", {"devices.1.torch": _TORCH}),
     Row("devices.2.compiler", None, NEW_DEVICE, {"device": "coral"}, "devices", {"devices.2.kind": "tflite"}),

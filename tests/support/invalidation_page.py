@@ -63,6 +63,8 @@ and why before anything does. `python -m tests.support.invalidation_page` writes
   `envs/` for a device that is provisioned by them. With `ssh.python` it is its owner's.
 - **More subnets** are further shards of 100. The first ones stay the same subnets in the same files; with fewer, what
   is there is used again.
+- **A kind of device** is code too: what its class imports, of foxnas or of [a plug-in](../how-to/add-a-device-kind.md),
+  is digested into every measurement of its devices. An edited kind measures its own devices again and no others.
 - **How a device is reached** (`ssh.user`, `ssh.port`, `ssh.folder`, ...), how long it is waited for (`patience`) and
   where the compiler is are no part of a result. A changed way is tried once, by `provision_device`. `ssh.host` and
   `ssh.python` are part of it: another machine, another interpreter. A board that is swapped behind the same host name

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from foxnas.accuracy.evaluation import recalibrate
+from foxnas.accuracy.preparation import recalibrate
 from foxnas.space.arch import Arch
 from foxnas.supernet.model import Supernet
 from foxnas.supernet.subnet import Subnet

@@ -15,6 +15,7 @@ from scipy import special
 from foxnas.predictor.link import IDENTITY, Link
 from foxnas.predictor.model import Predictor, Uncertainty
 from foxnas.report.asking import Target, questions
+from foxnas.report.costs import cost_fields
 from foxnas.report.files import command_for
 from foxnas.report.rendering import render
 from foxnas.report.targets import TARGET_NAMES
@@ -73,6 +74,7 @@ def write_questions(page: Path, landscape: Landscape, more: Sequence[Target] = (
         "run": SimpleNamespace(name="board", latency_name="latency"),
         "questions": questions(landscape.space, targets, BUDGETS, command),
         "command": command,
+        "costs": cost_fields(landscape.space, landscape.space.image_sizes, {}),
         "targets": [(target.name, target.unit) for target in targets],
         "bent": landscape.links.bent,
         "budgets": [{"run": SimpleNamespace(name=name, budget_ms=ms)} for name, ms in BUDGETS.items()],

@@ -43,7 +43,7 @@ LONG_TESTS = (
     "search/test_strategies.py", "flow/test_scale.py", "comparisons/test_single_path.py",
     "comparisons/test_single_path_stage.py",
     "device/test_compatibility.py::test_this_machine_is_surveyed_as_it_is",
-    "doctor/test_command.py::test_a_run_asks",
+    "workflow/test_onnx_device.py::test_its_winner", "doctor/test_command.py::test_a_run_asks",
     "device/test_schema.py::test_an_endless_greeting_ends_in_time_and_in_bytes",
     "device/test_session.py::test_a_killed_runner_is_followed_by_another_within_one_call",
     "edgetpu/test_compiler.py::test_a_compiler_that_hangs_is_stopped_with_its_children",

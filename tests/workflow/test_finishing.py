@@ -12,7 +12,8 @@ import torch
 import yaml
 
 from foxnas.accuracy.config import AccuracyConfig
-from foxnas.accuracy.evaluation import Preparation, evaluate
+from foxnas.accuracy.evaluation import evaluate
+from foxnas.accuracy.preparation import Preparation
 from foxnas.errors import FoxnasError
 from foxnas.files.arrays import ArraysBySize, load_array, seal_array
 from foxnas.files.seal import read_model

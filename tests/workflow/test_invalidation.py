@@ -117,6 +117,22 @@ def test_a_users_file_replaced_by_an_older_one_reruns_what_reads_it(
     assert not dry_runs.plan(folder, config).runs
 
 
+def test_a_donor_measured_otherwise_reruns_who_is_likened_to_it_and_nobody_else(
+    dry_runs: DryRuns, finished: dict[str, Path]
+) -> None:
+    config = changed(BASES["likened"].config(), {"devices.0.protocol.seed": 1})
+    runs = {(job.rule, dict(job.wildcards).get("device")) for job in dry_runs.plan(finished["likened"], config).runs}
+    assert {("time_subnets", "local"), ("time_chosen", "near"), ("fit_like", "near")} <= runs
+    assert "other" not in {device for _, device in runs}
+
+
+def test_a_donor_fitted_again_times_nothing(dry_runs: DryRuns, finished: dict[str, Path]) -> None:
+    config = changed(BASES["likened"].config(), {"predictors.folds": 5})
+    rules = dry_runs.plan(finished["likened"], config).rules
+    assert {"fit_latency", "fit_like"} <= rules
+    assert not {"time_subnets", "time_chosen", "time_rest"} & rules
+
+
 def test_placeholders_answer_as_a_real_run_does(dry_runs: DryRuns, finished: dict[str, Path], tmp_path: Path) -> None:
     """The same jobs, and for the same kind of reason; which files it lists depends on the order of Snakemake's sets."""
     config = BASES["tiny"].config()

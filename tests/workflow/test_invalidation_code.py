@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import time
+import tomllib
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,13 +22,13 @@ import yaml
 
 from tests.support.dag import EVERYTHING, ROOT, DryRuns, Plan
 from tests.support.invalidation import BASES, changed
+from tests.support.plug_ins import install_template
 from tests.support.scripts import RULES, SCRIPTS
 
 _TOGETHER = {"accuracy_sizes": "together"}
 
-#: A run with devices of every compiler, rivals, Single-Path and finished winners, one that trains its supernet and has
-#: targets, and one on tables, whose
-#: image sizes are fitted together.
+#: A run with devices of every compiler and one of a plug-in, rivals, Single-Path and finished winners, one that trains
+#: its supernet and has targets, and one on tables, whose image sizes are fitted together.
 RUNS = {
     "compiled": changed(
         BASES["tiny"].config(),
@@ -35,6 +36,8 @@ RUNS = {
             "devices": [
                 *(BASES["devices"].config()["devices"][number] for number in (0, 2)),
                 *BASES["npu"].config()["devices"],
+                {**BASES["devices"].config()["devices"][0], "name": "mine", "kind": "my-device"},
+                BASES["likened"].config()["devices"][1],
             ],
             "predictors.further_targets": [],
             "supernet.checkpoint": "mine.safetensors",
@@ -62,11 +65,16 @@ TARGETS = {
     "tables": BASES["tables"].targets,
 }
 
+#: The kind of each device of the first, and the scripts whose rules have the digest of its code in a param.
+KINDS = {one["name"]: one["kind"] for one in RUNS["compiled"]["devices"]}
+GOES_BY_KIND = re.compile(r"\b(device: (Measured|Estimated)Config|kind_code:)")
+OF_A_KIND = {path.stem for path in SCRIPTS.values() if GOES_BY_KIND.search(path.read_text())}
+
 #: What only a run on tables does.
 TAKING = {"take_accuracies", "take_latencies", "propose_architectures"}
 
 #: Rules that measure what somebody may have waited hours for.
-MEASURING = {"evaluate_subnets", "time_subnets", "compile_probes"}
+MEASURING = {"evaluate_subnets", "time_subnets", "time_chosen", "compile_probes"}
 
 #: What accuracy follows, whose new files are new accuracies.
 BEFORE = {"fetch_images", "split_images", "resize_images", "take_checkpoint", "train_supernet"}
@@ -79,9 +87,13 @@ FOLLOWS = "Input files updated by another job"
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("checkout") / "foxnas"
     folder.mkdir()
-    shutil.copy(ROOT / "Snakefile", folder)
+    for name in ("Snakefile", "pyproject.toml"):
+        shutil.copy(ROOT / name, folder)
     for name in ("foxnas", "comparisons", "rules", "workflow", "envs", "profiles"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    plug_in = install_template(folder)
+    kind = plug_in / "kind.py"
+    kind.write_text(kind.read_text().replace("# model_file", "model_file"))
     return folder
 
 
@@ -116,6 +128,19 @@ def reached(tree: Path) -> dict[Path, frozenset[str]]:
             for template in (Path(file).parent / "templates").glob("*"):
                 found[template].add(script.stem)
     return {path: frozenset(scripts) for path, scripts in found.items()}
+
+
+@pytest.fixture(scope="module")
+def of_kinds(tree: Path) -> dict[Path, frozenset[str]]:
+    """The kinds of device that consist of each module, likewise; of a plug-in with its backend, which is sent away."""
+    points = tomllib.loads((tree / "pyproject.toml").read_text())["project"]["entry-points"]["foxnas.devices"]
+    found = defaultdict(set)
+    for name, value in {**points, "my-device": "foxnas_my_device.kind:MyKind"}.items():
+        finder = ModuleFinder([str(tree)])
+        finder.run_script(str((tree / Path(*value.partition(":")[0].split("."))).with_suffix(".py")))
+        for file in filter(None, (module.__file__ for module in finder.modules.values())):
+            found[Path(file)].add(name)
+    return {path: frozenset(kinds) for path, kinds in found.items()}
 
 
 @contextmanager
@@ -157,23 +182,35 @@ def test_the_closure_is_what_the_standard_library_finds(tree: Path, reached: dic
 
 
 def test_an_edited_module_reruns_the_rules_that_import_it_and_what_follows(
-    tree: Path, reached: dict[Path, frozenset[str]], finished: dict[str, tuple[DryRuns, Path]]
+    tree: Path,
+    reached: dict[Path, frozenset[str]],
+    of_kinds: dict[Path, frozenset[str]],
+    finished: dict[str, tuple[DryRuns, Path]],
 ) -> None:
-    """One module of every set that the same scripts import; every other one keeps its old time stamp."""
-    rules = scripts_of_rules()
-    kinds = {scripts: path for path, scripts in sorted(reached.items(), reverse=True)}
-    assert len(kinds) > 50
+    """One module of every set that the same scripts and kinds import; every other one keeps its old time stamp.
+
+    A kind's module runs the rules again that go by the kind's code, for devices of that kind.
+    """
+    rules, nobody = scripts_of_rules(), frozenset[str]()
+    whose = {path: (reached.get(path, nobody), of_kinds.get(path, nobody)) for path in {*reached, *of_kinds}}
+    sets = {of: path for path, of in sorted(whose.items(), reverse=True)}
+    assert len(sets) > 50
     seen = set()
-    for number, (scripts, path) in enumerate(sorted(kinds.items(), key=lambda item: item[1])):
+    for number, ((scripts, kinds), path) in enumerate(sorted(sets.items(), key=lambda item: item[1])):
         with edited(path, old_stamp=bool(number % 2)):
             names = ["compiled", *["trained"] * ("train_supernet" in scripts), *["tables"] * bool(scripts & TAKING)]
             asked = list(plans(finished, *names))
         for plan in asked:
-            expected = {job for job in plan.jobs if rules.get(job.rule) in scripts}
+            expected = {
+                job
+                for job in plan.jobs
+                if (script := rules.get(job.rule)) in scripts
+                or (script in OF_A_KIND and KINDS.get(dict(job.wildcards).get("device", "")) in kinds)
+            }
             alone = {job for job, reason in plan.runs.items() if not reason.startswith(FOLLOWS)}
             assert alone <= expected, f"{path.name}: ran for another reason than following others"
             assert expected <= set(plan.runs), f"{path.name}: did not run"
-            if not scripts & (MEASURING | BEFORE):
+            if not kinds and not scripts & (MEASURING | BEFORE):
                 assert not plan.rules & MEASURING, f"{path.name}: measures again"
             seen |= {job.rule for job in expected}
     assert seen == set(rules), "rules of which no module was edited"

@@ -9,7 +9,8 @@ import pytest
 import torch
 import yaml
 
-from foxnas.accuracy.evaluation import Preparation, evaluate
+from foxnas.accuracy.evaluation import evaluate
+from foxnas.accuracy.preparation import Preparation
 from foxnas.files.arrays import ArraysBySize, load_array
 from foxnas.files.tables import read_json, read_table
 from foxnas.int8.reading import read_metadata

@@ -8,22 +8,24 @@ import torch
 
 from foxnas import cli
 from foxnas.accuracy.config import AccuracyConfig
-from foxnas.accuracy.evaluation import Preparation, measure
+from foxnas.accuracy.evaluation import measure
 from foxnas.accuracy.outcomes import TARGETS
+from foxnas.accuracy.preparation import Preparation
 from foxnas.ethosu.memory import keeping
 from foxnas.files.arrays import ArraysBySize, load_array
 from foxnas.files.identity import identities_of_tables, require_same
 from foxnas.files.progress import follow
 from foxnas.files.rerun import rerun
 from foxnas.files.tables import read_json, read_table, write_json
+from foxnas.predictor.mix import NOT_NEEDED
 from foxnas.search.config import ObjectiveConfig
 from foxnas.search.goal import Caps
 from foxnas.search.goals import goal_of
 from foxnas.search.landscape import Landscape
-from foxnas.space.pooling import accuracy_and_latency
+from foxnas.space.pooling import both_measured
 from foxnas.space.space import SearchSpace
 from foxnas.supernet.checkpoint import load_supernet
-from foxnas.verdict.baselines import compare, random_search
+from foxnas.verdict.baselines import compare, random_search, with_predicted
 from foxnas.verdict.config import BaselinesConfig
 from foxnas.verdict.ranking import best_measured, with_costs
 
@@ -56,7 +58,8 @@ def main(
 ) -> None:
     """Write, per budget, our subnet's lead over each baseline in float top-1, with paired intervals.
 
-    The baselines have the goal and the caps that our winner had.
+    The baselines have the goal and the caps that our winner had. On a device that is likened to others, the latencies
+    of subnets that were not timed are predicted ones.
     """
     torch.set_num_threads(threads)
     target = TARGETS["top1"]
@@ -64,13 +67,14 @@ def main(
     for path, identity in timed[1:]:  # further subnets of the baselines may have been timed much later
         way_out = f"Time these subnets again on that one: {rerun(path)}"
         require_same(comparison.stem, [timed[0][1]], identity, f"what measured {path}", way_out)
-    everything = accuracy_and_latency(accuracy_tables, latency_tables, target)
-    if memory:
-        everything = everything[everything["id"].isin(keeping(latency_tables, memory))]
+    every = both_measured(accuracy_tables, latency_tables, [target], ["latency_ms", "usable", "reason"])
     limits = [read_json(path) for path in budgets]
     budgets_ms = [limit["budget_ms"] for limit in limits]
     allowed = caps
     landscape = Landscape.load(space, accuracy_predictors, latency_predictors, alike_layers)
+    everything = with_predicted(every, space, landscape.latency)
+    if memory:
+        everything = everything[everything["id"].isin(keeping(latency_tables, memory))]
     goals = [goal_of(objective, landscape, budget_ms, allowed, objective_file) for budget_ms in budgets_ms]
     if allowed.limits or any(goal.needs_costs for goal in goals):
         everything = with_costs(everything, space)
@@ -105,6 +109,7 @@ def main(
             "test_images": len(truth),
             "measurements": measurements,
             "pool": len(everything),
+            "predicted": int((every["reason"] == NOT_NEEDED).sum()),
             "random_searches": baselines.random_searches,
             "budgets": [
                 {"budget": limit["name"], "budget_ms": limit["budget_ms"], **row}

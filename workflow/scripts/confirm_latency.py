@@ -5,6 +5,7 @@ import json
 import logging
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,11 @@ import numpy as np
 from foxnas import cli
 from foxnas.device.baseline import baseline_ms
 from foxnas.device.building import build_device
-from foxnas.device.client import Runner
 from foxnas.device.config import AccessConfig, MeasuredConfig
-from foxnas.device.probes import exported_model
+from foxnas.device.kinds import kind_of
+from foxnas.device.rack import open_session
 from foxnas.device.retrying import persist
 from foxnas.device.whole_models import ModelLatency, measure_models
-from foxnas.edgetpu.reference import reference_model
 from foxnas.files.identity import digest, identities
 from foxnas.files.journal import Journal
 from foxnas.files.tables import read_json, write_json
@@ -56,12 +56,19 @@ def main(
     order = read_json(ranking)
     budget_ms = order["budget_ms"]
     folders = {path.parent.name: path for path in models}
-    target, protocol = build_device(device, access, provisioning, identities(sampled))
-    reference, written_by = reference_model(device.kind, space, references, cache)
+    kind = kind_of(device.kind)
+    target, protocol = build_device(
+        device,
+        access,
+        provisioning,
+        identities(sampled),
+        partial(kind.comparison_probes, space, references, cache),
+    )
+    reference, written_by = kind.reference(space, references, cache)
     baseline = baseline_ms(sampled, written_by, protocol)
 
     def hello() -> tuple[str, dict[str, Any]]:
-        with Runner(target, protocol) as runner:
+        with open_session(target, protocol) as runner:
             return str(runner.hello["runner"]), runner.identity
 
     runner, identity = persist(target, hello, lambda: 0)
@@ -83,7 +90,7 @@ def main(
         known = {(record["id"], record["model"]): record["trial"] for record in book.records}
 
         def try_one(row: Mapping[str, Any]) -> Trial:
-            content = exported_model(device.kind, folders[row["batch"]] / f"{row['id']}.tflite")
+            content = kind.prepared(folders[row["batch"]] / f"{row['id']}.tflite")
             place = row["id"], hashlib.sha256(content).hexdigest()[:12]
             if place not in known:
                 measured, info = measure_models(

@@ -4,12 +4,12 @@ import logging
 from pathlib import Path
 
 from foxnas import cli
+from foxnas.device.kinds import kind_of
 from foxnas.device.npu import EstimatedConfig
 from foxnas.ethosu.table import as_table, identity, over, row_of
 from foxnas.ethosu.vela import Vela
 from foxnas.ethosu.verdict import as_latency
 from foxnas.files.progress import follow
-from foxnas.files.seal import read_model
 from foxnas.files.tables import read_table, replacing, write_json, write_table
 
 
@@ -34,7 +34,7 @@ def main(
     compiled_models.mkdir(parents=True, exist_ok=True)
     rows = []
     for row in follow(chosen.itertuples(), len(chosen), f"candidates compiled for {device.name}"):
-        content = read_model(models / f"{row.id}.tflite")
+        content = kind_of(device.kind).prepared(models / f"{row.id}.tflite")
         found = program.compile(content)
         said = row_of(str(row.id), str(row.arch), found, device.accelerator_config, len(content))
         if said["usable"] and (broken := over(said, memory)):

@@ -11,13 +11,15 @@ import torch
 
 from foxnas import cli
 from foxnas.accuracy.config import EvaluationConfig
-from foxnas.accuracy.evaluation import Preparation, measure, outcome_of
+from foxnas.accuracy.evaluation import measure, outcome_of
 from foxnas.accuracy.hardware import Hardware
 from foxnas.accuracy.outcomes import COLUMNS, EVALUATED, Outcome, write_outcomes
+from foxnas.accuracy.preparation import Preparation
 from foxnas.files.arrays import ArraysBySize, array_seal, load_array
 from foxnas.files.journal import Journal
 from foxnas.files.progress import follow
 from foxnas.files.tables import read_table, write_table
+from foxnas.space.arch import Arch, Layer
 from foxnas.space.sampling_config import SampleConfig
 from foxnas.space.space import SearchSpace
 from foxnas.supernet.checkpoint import load_supernet
@@ -64,19 +66,25 @@ def main(
     started = datetime.now(UTC).isoformat(timespec="seconds")
     with Journal(journal, key) as book:
         known = {record["id"]: Outcome.from_record(record) for record in book.records}
-        todo = [row for row in chosen.itertuples() if row.id not in known]
+        todo = [(space.parse(str(row.arch)), row.id) for row in chosen.itertuples() if row.id not in known]
         logging.info("%d of %d subnets are in the journal", len(chosen) - len(todo), len(chosen))
-        archs = [space.parse(str(row.arch)) for row in todo]
+        # Those that begin alike are evaluated as neighbours, which share what they begin with.
+        archs, names = zip(*sorted(todo, key=_order), strict=True) if todo else ((), ())
         measured = measure(preparation, archs, pixels, truth, batch_size, hardware)
-        for row, seen in follow(zip(todo, measured, strict=True), len(todo), "subnets"):
-            known[row.id] = outcome_of(seen, hardware)
-            book.append({"id": row.id, "started": started, **known[row.id].to_record()})
+        for name, seen in follow(zip(names, measured, strict=True), len(todo), "subnets"):
+            known[name] = outcome_of(seen, hardware)
+            book.append({"id": name, "started": started, **known[name].to_record()})
         for session, count in Counter({one["id"]: one["started"] for one in book.records}.values()).items():
             logging.info(EVALUATED, count, session)
     scored = [known[name] for name in chosen["id"]]
     write_outcomes(outcomes, list(chosen["id"]), scored)
     rows = [{"id": r.id, "arch": r.arch, **known[r.id].row()} for r in chosen.itertuples()]
     write_table(table, pd.DataFrame(rows, columns=COLUMNS), made_by)
+
+
+def _order(named: tuple[Arch, str]) -> tuple[int, tuple[tuple[Layer, ...], ...]]:
+    arch, _ = named
+    return arch.image_size, arch.units
 
 
 if __name__ == "__main__":

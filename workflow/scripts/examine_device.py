@@ -17,6 +17,7 @@ def main(
     *,
     made_by: cli.MadeBy,
     device: DeviceConfig,
+    kind_code: str,
     space: SearchSpace,
     validation: ValidationConfig,
     verification: VerificationConfig,
@@ -24,7 +25,10 @@ def main(
     load_seconds: float = Extent.load_s,
     sessions: int = Extent.sessions,
 ) -> None:
-    """Write what was found on a device; ends with the reasons when it is not ready."""
+    """Write what was found on a device; ends with the reasons when it is not ready.
+
+    `kind_code`, the digest of the code of its kind, is what makes the rule run again.
+    """
     found = consult(
         device, space, validation, verification, configfile=None, load_s=load_seconds, sessions=sessions
     )  # fmt: skip

@@ -8,7 +8,8 @@ import torch
 
 from foxnas import cli
 from foxnas.accuracy.config import AccuracyConfig
-from foxnas.accuracy.evaluation import Preparation, evaluate
+from foxnas.accuracy.evaluation import evaluate
+from foxnas.accuracy.preparation import Preparation
 from foxnas.files.arrays import ArraysBySize, load_array
 from foxnas.files.tables import replacing, write_json
 from foxnas.int8.config import ExportConfig

@@ -10,7 +10,8 @@ import torch
 
 from foxnas import cli
 from foxnas.accuracy.config import AccuracyConfig
-from foxnas.accuracy.evaluation import Preparation, evaluate
+from foxnas.accuracy.evaluation import evaluate
+from foxnas.accuracy.preparation import Preparation
 from foxnas.app.classes import class_names
 from foxnas.files.arrays import ArraysBySize, load_array
 from foxnas.files.seal import read_model

@@ -1,18 +1,24 @@
 """Fit the predictors again with what earlier rounds of search measured."""
 
 import logging
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from foxnas import cli
 from foxnas.accuracy.outcomes import TARGETS
+from foxnas.device.like import LikeConfig
 from foxnas.files.tables import read_json, read_table, write_json
 from foxnas.predictor.fit import fit
 from foxnas.predictor.forms import Form, shape_of
-from foxnas.predictor.link import LinkChoice, Sizes
+from foxnas.predictor.likeness import Likening
+from foxnas.predictor.link import LinkChoice, LinkName, Sizes
 from foxnas.predictor.linking import choose_link, fit_links
+from foxnas.predictor.mix import NOT_NEEDED
+from foxnas.predictor.model import Predictor
 from foxnas.predictor.together import fit_together
 from foxnas.search.certificate import front_of
 from foxnas.search.goal import Caps
@@ -43,15 +49,19 @@ def main(
     accuracy_predictors: list[Path],
     latency_predictors: list[Path],
     refit: Path,
+    like: LikeConfig | None = None,
+    regressions: list[Path] | None = None,
     accuracy_sizes: Sizes = "apart",
 ) -> None:
     """Write one accuracy and one latency predictor per image size, and how far the frontier moved.
 
-    A candidate's accuracy is that of the fit split, like any subnet's, and its latency that of its exported file.
+    Where few subnets were timed on a device that is likened to others, its latency is again a mix of their
+    `regressions`: all sizes of one device, then those of the next. A candidate's accuracy is that of the fit split,
+    like any subnet's, and its latency that of its exported file.
     """
     column = TARGETS[target]
     sampled_accuracy = pool(accuracy, [column])
-    timed = pool(latency, ["latency_ms", "usable"])
+    timed = pool(latency, ["latency_ms", "usable", "reason"])
     evaluated = pool(candidates_accuracy, [column])
     medians = {
         name: model["median_ms"] for path in candidates_latency for name, model in read_json(path)["models"].items()
@@ -77,17 +87,20 @@ def main(
             for size in space.image_sizes
             for one in [rows[rows["image_size"] == size].drop_duplicates("id")]
         }
-        common = {
-            **shape_of(base, form), "space": space, "target": name, "unit": unit, "folds": folds, "seed": seed,
-        }  # fmt: skip
+        common: dict[str, Any] = {"space": space, "target": name, "unit": unit, "folds": folds, "seed": seed}
         shared = (
-            fit_links(asked, partial(fit_together, rows=own, **common))
+            fit_links(asked, partial(fit_together, **shape_of(base, form), rows=own, **common))
             if base == "accuracy" and accuracy_sizes == "together"
             else {}
         )
         for (size, (archs, y)), path in zip(own.items(), paths, strict=True):
+            fitting: Callable[..., Predictor] = partial(fit, **shape_of(base, form))
+            sampled = timed[timed["image_size"] == size]
+            if base == "latency" and like and (sampled["reason"] == NOT_NEEDED).any():
+                population = [space.parse(str(text)) for text in sampled["arch"]]
+                fitting = partial(_mix, Likening(_of_size(size, like.devices, regressions or []), population))
             by_link = {link: one[size] for link, one in shared.items()} or fit_links(
-                asked, partial(fit, image_size=size, archs=archs, y=y, **common)
+                asked, partial(fitting, image_size=size, archs=archs, y=y, **common)
             )
             used, choice = choose_link(asked, by_link)
             by_size[size] = by_link[used]
@@ -105,6 +118,17 @@ def main(
         refit,
         {"made_by": made_by, "candidates": len(evaluated), "moved_points": points, "settled": bool(settled)},
     )
+
+
+def _mix(likening: Likening, *, link: LinkName, **rows: Any) -> Predictor:
+    assert link == "identity", "a latency is a sum over units"
+    return likening.fit(**rows)
+
+
+def _of_size(size: int, names: Sequence[str], regressions: Sequence[Path]) -> dict[str, Predictor]:
+    each = len(regressions) // len(names)
+    loaded = [(names[place // each], Predictor.load(path)) for place, path in enumerate(regressions)]
+    return {name: predictor for name, predictor in loaded if predictor.image_size == size}
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Measure the latency of one shard of compiled probes on an Edge TPU."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -29,13 +30,15 @@ def main(
     session: Path,
 ) -> None:
     """Write one row per subnet, those that were not compiled flagged, and what is to be known about the sessions."""
-    models, kept = read_table(probes), CompileCache(cache)
-    target, protocol = build_device(device, access, provisioning)
+    models, extremes, kept = read_table(probes), read_table(references), CompileCache(cache)
+    target, protocol = build_device(
+        device, access, provisioning, probes=partial(timing.comparison_probes, extremes, kept)
+    )
     rows, info = measure_probes(
         target,
         protocol,
         timing.compiled_probes(models, kept),
-        timing.reference_model(read_table(references), kept),
+        timing.reference_model(extremes, kept),
         journal,
         np.random.default_rng([sample.seed, *str(models["id"].iloc[0]).encode()]),
     )

@@ -1,5 +1,6 @@
 """Time one model, or every model of a folder, in separate sessions on a device."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +9,8 @@ from foxnas import cli
 from foxnas.device.baseline import baseline_ms
 from foxnas.device.building import build_device
 from foxnas.device.config import AccessConfig, MeasuredConfig
-from foxnas.device.probes import exported_model
+from foxnas.device.kinds import kind_of
 from foxnas.device.whole_models import measure_models
-from foxnas.edgetpu.reference import reference_model
 from foxnas.files.identity import identities
 from foxnas.files.tables import write_json
 from foxnas.space.space import SearchSpace
@@ -36,12 +36,15 @@ def main(
     if not files:  # a round of search, or a twist, had nothing new to propose
         write_json(latencies, {"made_by": made_by, "models": {}})
         return
-    target, protocol = build_device(device, access, provisioning, identities(sampled))
-    reference, written_by = reference_model(device.kind, space, references, cache)
+    kind = kind_of(device.kind)
+    target, protocol = build_device(
+        device, access, provisioning, identities(sampled), partial(kind.comparison_probes, space, references, cache)
+    )
+    reference, written_by = kind.reference(space, references, cache)
     measured, info = measure_models(
         target,
         protocol,
-        {path.stem: exported_model(device.kind, path) for path in files},
+        {path.stem: kind.prepared(path) for path in files},
         reference,
         sessions,
         np.random.default_rng(protocol.seed),

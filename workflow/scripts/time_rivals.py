@@ -1,5 +1,6 @@
 """Time off-the-shelf networks and the deployed models in the same sessions on a device."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +9,8 @@ from foxnas import cli
 from foxnas.device.baseline import baseline_ms
 from foxnas.device.building import build_device
 from foxnas.device.config import AccessConfig, MeasuredConfig
-from foxnas.device.probes import exported_model
+from foxnas.device.kinds import kind_of
 from foxnas.device.whole_models import measure_models
-from foxnas.edgetpu.reference import reference_model
 from foxnas.files.identity import identities
 from foxnas.files.tables import write_json
 from foxnas.space.space import SearchSpace
@@ -37,14 +37,17 @@ def main(
     The files lie in <network>/<size>/ and <budget>/. `exported` and `winners` say what is in them; they are read
     elsewhere.
     """
-    target, protocol = build_device(device, access, provisioning, identities(sampled))
-    reference, written_by = reference_model(device.kind, space, None, None)
+    kind = kind_of(device.kind)
+    target, protocol = build_device(
+        device, access, provisioning, identities(sampled), partial(kind.comparison_probes, space, None, None)
+    )
+    reference, written_by = kind.reference(space, None, None)
     files = {f"rival {path.parent.parent.name} {path.parent.name}": path for path in rivals}
     files |= {f"budget {path.parent.name}": path for path in models}
     measured, info = measure_models(
         target,
         protocol,
-        {name: exported_model(device.kind, path) for name, path in files.items()},
+        {name: kind.prepared(path) for name, path in files.items()},
         reference,
         sessions,
         np.random.default_rng(protocol.seed),

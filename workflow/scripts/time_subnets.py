@@ -8,7 +8,7 @@ import numpy as np
 from foxnas import cli
 from foxnas.device.building import build_device
 from foxnas.device.config import AccessConfig, MeasuredConfig
-from foxnas.device.probes import probe_writer
+from foxnas.device.kinds import kind_of
 from foxnas.device.session import measure_probes
 from foxnas.files.tables import read_table, write_json, write_table
 from foxnas.space.sampling_config import SampleConfig
@@ -29,15 +29,19 @@ def main(
     session: Path,
 ) -> None:
     """Write one row per subnet, and what is to be known about the sessions that measured them."""
-    write, written_by = probe_writer(device.kind, space)
+    kind = kind_of(device.kind)
+    write = kind.probe_writer(space)
+    reference, written_by = kind.reference(space, None, None)
     chosen = read_table(subnets, ["id", "arch"])
     archs = [space.parse(str(text)) for text in chosen["arch"]]
-    target, protocol = build_device(device, access, provisioning)
+    target, protocol = build_device(
+        device, access, provisioning, probes=partial(kind.comparison_probes, space, None, None)
+    )
     rows, info = measure_probes(
         target,
         protocol,
         [(arch.id, arch.text, partial(write, arch)) for arch in archs],
-        write(space.largest(space.image_sizes[0])),
+        reference,
         journal,
         np.random.default_rng([sample.seed, *archs[0].id.encode()]),
         made_from=written_by,

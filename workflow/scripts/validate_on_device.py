@@ -6,6 +6,7 @@ from foxnas import cli
 from foxnas.device.answers import predict_images
 from foxnas.device.building import build_device
 from foxnas.device.config import AccessConfig, MeasuredConfig
+from foxnas.device.kind import EXPORTED
 from foxnas.files.arrays import ArraysBySize, load_array
 from foxnas.files.identity import identities
 from foxnas.files.seal import read_model
@@ -31,7 +32,7 @@ def main(
     """Write top-1 on the whole test split, as the device answers, and which images it got right."""
     arch = Arch.parse(read_json(winner)["winner"]["arch"])
     truth = load_array(labels)
-    content = model.read_bytes() if device.kind == "edgetpu" else read_model(model)
+    content = read_model(model) if model.name == EXPORTED else model.read_bytes()
     target, protocol = build_device(device, access, provisioning, identities(sampled))
     seen = predict_images(target, protocol, content, ArraysBySize(images).at(arch.image_size), journal)
     write_json(
@@ -43,6 +44,7 @@ def main(
             "images": len(truth),
             "top1_percent": seen.top1_percent(truth),
             "correct": packed(seen.classes == truth),
+            **({"boards": list(seen.boards)} if seen.boards else {}),
         },
     )
 

@@ -16,9 +16,9 @@ from foxnas.device import layout
 from foxnas.device.answers_of_programs import ask_until_free, last_object
 from foxnas.device.archive import archive
 from foxnas.device.client import Runner
-from foxnas.device.probes import probe_writer
+from foxnas.device.kinds import kind_of
 from foxnas.device.protocol import MeasurementProtocol
-from foxnas.device.provisioning.compatibility import Choice, choose, known_combinations, name_of, open_questions, pinned
+from foxnas.device.provisioning.compatibility import Choice, choose, pinned
 from foxnas.device.provisioning.survey import Survey, survey
 from foxnas.device.provisioning.wheels import cache_folder, fetch_wheels, wheels_in
 from foxnas.device.text import printable
@@ -118,7 +118,7 @@ def provision(
     except FoxnasError as error:
         said = str(error)
         raise FoxnasError(said if said.startswith(str(device)) else f"{device}: {said}") from error
-    todo = open_questions(found, device.backend, choice.requirements)
+    todo = kind_of(device.backend).open_questions(found, choice.requirements)
     for sentence in todo:
         _log.warning("%s: to be done by hand: %s", device, sentence)
     return Readiness(found, choice.requirements, made, tuple(todo), identity)
@@ -170,7 +170,7 @@ class _Setup:
     def _sources(self) -> list[Path] | None:
         """Return the wheels to send, None when the device must install from its own index."""
         python = self.choice.python
-        wanted = (*self.choice.requirements, *pinned("installer", python, self.environments))
+        wanted = (*self.choice.requirements, *pinned(self.environments / "installer.txt", python))
         if self.wheels is not None:
             return wheels_in(self.wheels, wanted, python)
         if self.choice.dependencies:
@@ -243,14 +243,14 @@ class _Setup:
 
 def _first_model(kind: str) -> bytes | None:
     """Return a small model that has every operator of the spaces; none for what only a compiler can write."""
-    if kind == "edgetpu":
+    if not kind_of(kind).proves_itself:
         return None
     units = (UnitSpec(8, 2, 2), UnitSpec(8, 1, 1))
     space = SearchSpace(
         name="first", image_sizes=(16,), kernel_sizes=(3,), expansion_ratios=(2,), depths=(2,),
         stem_width=8, stem_stride=2, units=units, head_width=8, image_channels=1, classes=2,
     )  # fmt: skip
-    return probe_writer(kind, space)[0](space.largest(16))
+    return kind_of(kind).probe_writer(space)(space.largest(16))
 
 
 def _prove(device: Device, protocol: MeasurementProtocol, requirements: Sequence[str]) -> dict[str, Any]:
@@ -270,9 +270,9 @@ def _prove(device: Device, protocol: MeasurementProtocol, requirements: Sequence
     except DeviceLost:
         raise
     except FoxnasError as error:
-        if device.backend != "edgetpu" or not requirements:
+        if not (known := kind_of(device.backend).explained(requirements)):
             raise
-        raise FoxnasError(f"{error} ({known_combinations(name_of(requirements[0]))})") from error
+        raise FoxnasError(f"{error} ({known})") from error
     if "error" in row:
         raise FoxnasError(f"its runtime cannot run a first model: {row['error']}")
     return identity

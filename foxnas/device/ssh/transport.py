@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from foxnas.device import layout
-from foxnas.device.archive import runner_archive
+from foxnas.device.archive import RunBy, runner_archive
 from foxnas.device.config import SshConfig
 from foxnas.device.ssh.authentication import Secret
 from foxnas.device.ssh.connection import Connection, safe_path
@@ -18,8 +18,8 @@ from foxnas.errors import FoxnasError
 class SshTransport:
     """Runs the runner on `config.host`, over one connection that is opened when it is needed and reused."""
 
-    def __init__(self, config: SshConfig, kind: str) -> None:
-        self.config, self._kind = config, kind
+    def __init__(self, config: SshConfig, kind: str, backend: str = "") -> None:
+        self.config, self._ran = config, RunBy(kind, backend)
         self._secret = Secret(config.password, f"SSH host {config.host}")
         self._connection: Connection | None = None
 
@@ -36,7 +36,7 @@ class SshTransport:
     @property
     def python(self) -> str:
         """The Python that runs the runner there."""
-        return safe_path(self.config.python or str(layout.python(self.folder, self._kind)))
+        return safe_path(self.config.python or str(layout.python(self.folder, self._ran.name)))
 
     @property
     def connection(self) -> Connection:
@@ -57,7 +57,7 @@ class SshTransport:
 
     def start(self) -> SshStream:
         """Start one runner, uploading it first if this version of it is not there."""
-        archive = runner_archive()
+        archive = runner_archive(self._ran)
         path = safe_path(str(layout.keyed(self.folder, "runner.pyz", archive)))
         script = 'command -v "$1" >/dev/null || exit 3; [ -s "$2" ] || exit 4'
         status = self.run(["/bin/sh", "-c", script, "sh", self.python, path]).status

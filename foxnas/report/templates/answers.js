@@ -52,15 +52,17 @@ function effect({ target, value, lower, upper }, name) {
 
 // The sentence of an answer. The point has the sums that were searched with, so that an architecture exactly on its
 // budget is not a rounding above it.
-function sentenceOf({ budget, optimum, points }, predictions, point, tookMs) {
-  const parts = [`Within ${significant(budget, 4)} ms the best allowed architecture is at ${optimum.size} px: `];
+function sentenceOf({ budget, optimum, points, search }, predictions, point, tookMs) {
+  const within = `${significant(budget, 4)} ms${search.caps.length ? " and the caps" : ""}`;
+  const parts = [`Within ${within} the best allowed architecture is at ${optimum.size} px: `];
   predictions.forEach(({ target, prediction }, i) => {
     const value = [point.accuracy, point.latency][i] ?? prediction.value;
     const [middle, ...interval] = predicted(target, { ...prediction, value }, `best-${i}`);
     parts.push(i ? "; " : "", `${target.name} `, middle, unitOf(target), ...interval);
   });
-  const took = tookMs < 1 ? "less than 1" : tookMs.toFixed(0);
-  return [...parts, `, with 95% intervals. ${points.length} architectures are on the frontier, found in ${took} ms.`];
+  const took = `found in ${tookMs < 1 ? "less than 1" : tookMs.toFixed(0)} ms.`;
+  const what = search.plain ? `${points.length} architectures are on the frontier,` : "Under these caps it was";
+  return [...parts, `, with 95% intervals. ${what} ${took}`];
 }
 
 function againstOptimum(asking) {
@@ -70,6 +72,38 @@ function againstOptimum(asking) {
     parts.push(i ? "; " : "", `${name} `, value, ` ${difference}`, ...interval, `, p ${pValue(one.p)}`);
   });
   return [...parts, "."];
+}
+
+const counted = (value) => value.toLocaleString("en", { maximumFractionDigits: 0 });
+
+// What the shown architecture costs, and which caps it breaks.
+function costsOf({ costs, shown, search }) {
+  const { labels, units } = costs.tables, values = costs.of(shown), parts = ["Costs: "];
+  values.forEach((value, cost) => {
+    parts.push(cost ? ", " : "", `${labels[cost]} `, figure(counted(value), value, `cost-${cost}`), units[cost]);
+  });
+  const broken = search.caps.filter(({ cost, limit }) => values[cost] > limit).map(({ cost }) => labels[cost]);
+  return [...parts, broken.length ? `. Above the cap on ${broken.join(" and ")}.` : "."];
+}
+
+// Why nothing is left under caps, at any budget.
+function cappedOut({ costs, search }) {
+  const { labels, units } = costs.tables;
+  for (const { cost, limit } of search.caps) {
+    const least = costs.least(cost, search.sizes, search.known);
+    if (least > limit) {
+      const [most, has] = [limit, least].map((value) => `${counted(value)}${units[cost]}`);
+      return `No allowed architecture keeps the cap on ${labels[cost]} of ${most}: at least ${has} is needed.`;
+    }
+  }
+  return "No allowed architecture keeps all caps together.";
+}
+
+function tracedWords({ points, targets: [accuracy] }, above, tookMs) {
+  const rise = `${shownAs(accuracy, above)} ${accuracy.difference}`;
+  const through = `${points.length} architectures, each the best for its latency`;
+  return `The frontier under these caps is drawn through ${through}, found in ${(tookMs / 1000).toFixed(1)} s; `
+    + `between two of them it rises by at most ${rise}.`;
 }
 
 // Bars of a unit, one per layer, whose K and E are buttons; so are the depths and the image size.
@@ -155,9 +189,9 @@ function effectCells(one, adjusted, name) {
 // The frontier at even steps of latency, as a table: what the chart shows, to be read and to be taken.
 function fillFrontierTable(asking) {
   const { points, space } = asking, [accuracy, latency] = asking.targets, steps = 24;
-  const low = points[0].latency, high = points[points.length - 1].latency;
+  const [low, high] = [points.at(0)?.latency, points.at(-1)?.latency];
   const at = (step) => bestUnder(points, step < steps ? low + ((high - low) * step) / steps : high);
-  const shown = new Set(Array.from({ length: steps + 1 }, (_, step) => at(step)));
+  const shown = new Set(points.length ? Array.from({ length: steps + 1 }, (_, step) => at(step)) : []);
   asking.find("points").replaceChildren(...Array.from(shown, (point) => row(
     heading("", figure(shownAs(latency, point.latency), point.latency)),
     cell("", figure(shownAs(accuracy, point.accuracy), point.accuracy)),

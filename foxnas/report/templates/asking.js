@@ -6,14 +6,15 @@ class Asking {
   constructor(box) {
     this.box = box;
     this.form = box.querySelector("form");
-    const { space, targets, budgets, command } = JSON.parse(box.querySelector("script").textContent);
+    const { space, targets, budgets, command, costs } = JSON.parse(box.querySelector("script").textContent);
     // The first target is what the search maximised, the second the latency; a third is top-1 where that is another.
     const read = targets.map((target) => ({ ...target, fits: target.fits.map(readFit) }));
     Object.assign(this, { space, budgets, command, targets: read, knob: null });
     const [accuracy, latency] = this.targets;
     const fits = space.sizes.map((_, i) => ({ accuracy: accuracy.fits[i], latency: latency.fits[i] }));
     this.landscape = landscape(space, fits);
-    this.whole = frontier(space, this.landscape, space.sizes.map((_, i) => i), space.units);
+    this.costs = new Costs(space, this.landscape.every, costs);
+    this.whole = frontier(this.landscape, this.searchOf(space.sizes.map((_, i) => i), space.units, []).options);
     this.setRange();
     this.listen();
     this.ask();
@@ -46,6 +47,7 @@ class Asking {
     this.form.addEventListener("click", (event) => {
       if (event.target.dataset.budget) this.setBudget(event.target.dataset.budget);
       else if (event.target.dataset.part === "allow-all") this.tickAll();
+      else if (event.target.dataset.part === "no-caps") for (const field of this.capFields()) field.value = "";
       else return;
       this.ask();
     });
@@ -83,42 +85,83 @@ class Asking {
     return { sizes: ticked("input[name=size]").map((box) => Number(box.value)), units };
   }
 
-  // Compute the frontier of what is allowed, and show what is best within the budget.
+  capFields() { return [...this.form.querySelectorAll("input[name=cap]")]; }
+
+  // The caps that are set, as {cost, limit}.
+  caps() {
+    const limits = this.capFields().map((field, cost) => ({ cost, limit: field.valueAsNumber }));
+    return limits.filter(({ limit }) => !Number.isNaN(limit));
+  }
+
+  searchOf(sizes, units, caps) {
+    const known = units.map((choices) => allowedUnits(this.space, this.landscape.every, choices));
+    return new CappedSearch(this.space, this.landscape, this.costs, sizes, known, caps);
+  }
+
+  // Find what is best within the budget among what is allowed, and show it.
   ask() {
-    const { slider, budget: field } = this.form.elements, { sizes, units } = this.allowed(), start = performance.now();
-    const empty = missing(sizes, units);
+    const { slider, budget: field } = this.form.elements, start = performance.now();
     this.budget = field.valueAsNumber;
-    this.points = empty ? [] : this.frontierOf(sizes, units);
-    const point = bestUnder(this.points, this.budget), took = performance.now() - start;
-    const fault = empty || this.faultOf(point);
+    this.prepare();
+    const point = this.fault ? undefined : this.bestWithin(this.budget), took = performance.now() - start;
+    const fault = this.fault || this.faultOf(point);
     this.find("answer").hidden = Boolean(fault);
     // Any number is one, also between the steps of the slider.
     field.setAttribute("aria-invalid", String(Number.isNaN(this.budget)));
     if (fault) { this.find("said").textContent = fault; return; }
     slider.setAttribute("aria-valuetext", `${significant(this.budget, 4)} ms`);
     this.optimum = architectureOf(this.space, this.landscape, point);
-    const predictions = this.predictions(this.optimum);
-    this.find("said").replaceChildren(...sentenceOf(this, predictions, point, took));
-    drawFrontier(this.find("frontier"), this.whole, this.points, this.budget, predictions);
-    fillFrontierTable(this);
+    this.optimal = this.predictions(this.optimum);
+    this.find("said").replaceChildren(...sentenceOf(this, this.optimal, point, took));
+    this.drawPoints();
     this.show(this.optimum);
+  }
+
+  // What is computed once while only the budget moves: without caps on sums, the whole frontier.
+  prepare() {
+    const { sizes, units } = this.allowed(), caps = this.caps(), key = JSON.stringify([sizes, units, caps]);
+    const unread = this.capFields().find((one) => one.validity.badInput);
+    for (const one of this.capFields()) one.setAttribute("aria-invalid", String(one === unread));
+    this.fault = missing(sizes, units);
+    if (unread) this.fault = `Write a number as the cap on ${unread.dataset.name}, or nothing for none.`;
+    if (this.fault || this.key === key) return;
+    this.key = key;
+    this.search = this.searchOf(sizes, units, caps);
+    this.points = this.search.plain ? frontier(this.landscape, this.search.options) : [];
+    this.fastest = this.search.plain ? this.points[0] : this.search.fastest();
+    this.find("traced").textContent = "";
+    if (this.fastest && !this.search.plain) this.trace(this.search, performance.now());
+  }
+
+  bestWithin(budget) { return this.search.plain ? bestUnder(this.points, budget) : this.search.best(budget); }
+
+  // Search for points of a frontier under caps on sums, one at a time, until something else is asked.
+  trace(search, start) {
+    const searching = search.frontier();
+    const next = () => {
+      if (this.search !== search) return;
+      const { done, value } = searching.next();
+      if (!done) { setTimeout(next); return; }
+      this.points = value.points;
+      this.find("traced").textContent = tracedWords(this, value.above, performance.now() - start);
+      this.drawPoints();
+    };
+    this.find("traced").textContent = "The frontier under these caps is being computed.";
+    setTimeout(next);
+  }
+
+  drawPoints() {
+    drawFrontier(this.find("frontier"), this.whole, this.points, this.budget, this.optimal);
+    fillFrontierTable(this);
   }
 
   faultOf(point) {
     if (Number.isNaN(this.budget)) return "Write a number of milliseconds as the budget.";
-    const [budget, fastest] = [this.budget, this.points[0].latency].map((ms) => significant(ms, 4));
     if (point) return "";
-    return `No allowed architecture is predicted to take at most ${budget} ms: the fastest takes ${fastest} ms.`;
-  }
-
-  // The frontier of what is allowed; kept while only the budget moves.
-  frontierOf(sizes, units) {
-    const key = JSON.stringify([sizes, units]);
-    if (this.key !== key) {
-      this.key = key;
-      this.found = frontier(this.space, this.landscape, sizes, units);
-    }
-    return this.found;
+    if (!this.fastest) return cappedOut(this);
+    const [budget, fastest] = [this.budget, this.fastest.latency].map((ms) => significant(ms, 4));
+    const which = this.search.caps.length ? "architecture that keeps the caps" : "architecture";
+    return `No allowed ${which} is predicted to take at most ${budget} ms: the fastest takes ${fastest} ms.`;
   }
 
   predictions(architecture) {
@@ -145,6 +188,7 @@ class Asking {
     this.find("text").value = text;
     this.find("fault").textContent = "";
     if (this.command) this.find("command").value = this.command.join(text);
+    this.find("costs").replaceChildren(...costsOf(this));
     this.find("against").replaceChildren(...(own ? [] : againstOptimum(this)));
     drawKnobs(this);
     fillUnits(this);

@@ -43,10 +43,11 @@ function drawAxes(draw, ends, x, y, [accuracy, latency]) {
   draw("text", "label", { ...label, transform: "translate(12 139) rotate(-90)" }, named(accuracy));
 }
 
-// The frontier of all architectures, of the allowed ones, the budget, and the best within it with its intervals.
+// The frontier of all architectures, of the allowed ones once it is known, the budget, and the best within it with its
+// intervals.
 function drawFrontier(svg, whole, points, budget, [accuracy, latency]) {
   const first = whole[0], last = whole[whole.length - 1], margin = (last.accuracy - first.accuracy || 1) * 0.06;
-  const lowest = Math.min(first.accuracy, points[0].accuracy) - margin;
+  const lowest = Math.min(...[first, ...points.slice(0, 1)].map((point) => point.accuracy)) - margin;
   const ends = { x: [first.latency, last.latency], y: [lowest, last.accuracy + margin] };
   const x = scale(ends.x, AREA.left, AREA.right), y = scale(ends.y, AREA.bottom, AREA.top), draw = pen(svg);
   // In steps: between two architectures of the frontier there is none.
@@ -57,7 +58,7 @@ function drawFrontier(svg, whole, points, budget, [accuracy, latency]) {
   svg.replaceChildren();
   drawAxes(draw, ends, x, y, [accuracy.target, latency.target]);
   draw("path", "line everything", { d: steps(whole) });
-  draw("path", "line frontier", { d: steps(points) });
+  if (points.length) draw("path", "line frontier", { d: steps(points) });
   draw("path", "line budget", { d: `M${x(budget)} ${AREA.top}V${AREA.bottom}` });
   const ms = latency.prediction, value = accuracy.prediction, px = x(ms.value), py = y(value.value);
   const whiskers = `M${x(ms.lower)} ${py}H${x(ms.upper)}M${px} ${y(value.lower)}V${y(value.upper)}`;

@@ -128,28 +128,29 @@ function sums(before, options, added) {
   return found;
 }
 
-// The frontier over image sizes; `sizes` are places in the space, `allowed` is one list of choices for each unit.
-function frontier(space, landscape, sizes, allowed) {
-  const known = allowed.map((choices) => allowedUnits(space, landscape.every, choices));
-  const parts = sizes.map((size) => frontierOfSize(landscape.sizes[size], landscape.fits[size], known));
+// The frontier over image sizes; of each there are {size, units}: its place in the space, and the units that each place
+// may have.
+function frontier(landscape, options) {
+  const parts = options.map(({ size, units }) => frontierOfSize(landscape.sizes[size], landscape.fits[size], units));
   const whole = parts.flatMap((part, i) => Array.from(part.latency, (latency, index) => {
     // Sums of two sizes may be of two scales, so that sizes meet as accuracies.
-    const accuracy = inverse(landscape.fits[sizes[i]].accuracy, part.accuracy[index]);
-    return { latency, accuracy, size: sizes[i], part, index };
+    const { size } = options[i], accuracy = inverse(landscape.fits[size].accuracy, part.accuracy[index]);
+    return { latency, accuracy, size, part, index };
   }));
   return pareto(whole.map((point) => point.latency), whole.map((point) => point.accuracy)).map((i) => whole[i]);
 }
 
-// The architecture of a point of a frontier.
+// The architecture of a point of a frontier, which says how it came about, or which units it has.
 function architectureOf(space, landscape, point) {
-  const units = [];
+  const size = space.sizes[point.size], units = [];
+  if (point.units) return { size, units: point.units.map((unit) => landscape.every.units[unit]) };
   let { index } = point;
   for (const place of [...point.part.places].reverse()) {
     const [before, unit] = place[index];
     units.unshift(landscape.every.units[unit]);
     index = before;
   }
-  return { size: space.sizes[point.size], units };
+  return { size, units };
 }
 
 // The most accurate point within a budget; undefined where even the fastest is slower.

@@ -46,5 +46,7 @@ document.querySelectorAll(".plane-box").forEach((box) => {
   });
 });
 
-// Paper shows what is folded away.
-addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((d) => { d.open = true; }));
+// Paper shows what is folded away, but for the numbers of charts: hundreds of rows each.
+addEventListener("beforeprint", () => {
+  for (const folded of document.querySelectorAll("details:not(.numbers)")) folded.open = true;
+});

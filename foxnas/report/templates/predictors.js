@@ -63,8 +63,12 @@ function readFit(fit) {
   return { ...fit, terms, covariance: new Float64Array(bytes.buffer) };
 }
 
-// The inverse of a fit's link, its slope at a value, and what a rise of the sum changes of a value.
+// The inverse of a fit's link and the link itself, its slope at a value, and what a rise of the sum changes of a value.
 const inverse = (fit, sum) => (fit.asymptote === null ? sum : fit.asymptote - Math.exp(-sum));
+const forward = (fit, value) => {
+  if (fit.asymptote === null) return value;
+  return value < fit.asymptote ? -Math.log(fit.asymptote - value) : Infinity;
+};
 const slope = (fit, value) => (fit.asymptote === null ? 1 : fit.asymptote - value);
 const changed = (fit, value, rise) => (fit.asymptote === null ? rise : (fit.asymptote - value) * -Math.expm1(-rise));
 

@@ -1,0 +1,1 @@
+"""A device kind for foxnas: int8 models on ONNX Runtime."""
