@@ -18,11 +18,19 @@ NARROW := ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIO
 # Tests to run with make unit and make test-portable: files, folders.
 TESTS ?= tests
 
-.PHONY: demo photos test quick test-portable unit lint format documents benchmark clean
+.PHONY: demo frugal compare-frugal photos test quick test-portable unit lint format documents benchmark clean
 .DELETE_ON_ERROR:
 
 demo: $(STAMP)
 	$(BIN)/snakemake --cores $(CORES)
+
+# The same with a third of the measurements, beside it in the results; the page is that of the run which came last.
+frugal: $(STAMP)
+	$(BIN)/snakemake --cores $(CORES) --configfile config/frugal.yaml
+
+# Winners of the two, and what else the demo measured, on the same test images: after both.
+compare-frugal: $(DEV_STAMP)
+	$(BIN)/python -m benchmarks.frugal
 
 # The same on photographs, with pretrained weights, in a folder of its own: config/photos.yaml.
 photos: $(PHOTOS_STAMP)

@@ -57,8 +57,8 @@ def sequences(
     return found
 
 
-def accuracies(config: Config, results: Path, size: int, archs: Sequence[Arch], journal: Path) -> pd.DataFrame:
-    """Measure what the journal lacks; return id and accuracy of all."""
+def evaluated(config: Config, results: Path, size: int, archs: Sequence[Arch], journal: Path) -> pd.DataFrame:
+    """Measure what the journal lacks; return id, arch and accuracies of these subnets, in order."""
     space = config.space
     data = results / "data"
     network = load_supernet(space, results / space.name / "supernet.safetensors")
@@ -70,12 +70,13 @@ def accuracies(config: Config, results: Path, size: int, archs: Sequence[Arch], 
     with journal.open("a", newline="") as file:
         writer = csv.writer(file)
         if not known:
-            writer.writerow(["id", TARGETS["top1"]])
+            writer.writerow(["id", "arch", *TARGETS.values()])
         for arch in follow(todo, len(todo), "subnets"):
             subnet = prepare_subnet(network, arch, recalibration, config.accuracy.batch_size)
-            writer.writerow([arch.id, evaluate(subnet, images, labels, config.accuracy.batch_size).top1_percent])
+            scored = evaluate(subnet, images, labels, config.accuracy.batch_size)
+            writer.writerow([arch.id, arch.text, scored.top1_percent, scored.mean_probability_percent])
             file.flush()
-    return pd.read_csv(journal)
+    return pd.read_csv(journal).set_index("id").loc[[arch.id for arch in archs]].reset_index()
 
 
 def latencies(config: Config, archs: Sequence[Arch], folder: Path) -> pd.DataFrame:
@@ -162,7 +163,7 @@ def main() -> None:
     held = [space.parse(str(text)) for text in run["arch"]]
     print(f"{len(archs)} subnets at {size} px, {options.seeds} seeds, held out: {len(held)}", flush=True)
     if "accuracy" in options.only:
-        measured = accuracies(config, options.results, size, archs, options.folder / f"accuracy-{size}.csv")
+        measured = evaluated(config, options.results, size, archs, options.folder / f"accuracy-{size}.csv")
         values = dict(zip(measured["id"], measured[column], strict=True))
         name = formula_name("accuracy", config.predictors.accuracy_form)
         found = list(errors(fits, values, (held, run[column].to_numpy()), name, space))

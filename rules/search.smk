@@ -147,6 +147,7 @@ if CONFIG.verifies:
                 target=CONFIG.predictors.accuracy_target,
                 accuracy_form=CONFIG.predictors.accuracy_form,
                 accuracy_link=CONFIG.predictors.accuracy_link,
+                **flow.of_sizes(CONFIG),
                 latency_form=CONFIG.predictors.latency_form,
                 folds=CONFIG.predictors.folds,
                 seed=CONFIG.predictors.seed,

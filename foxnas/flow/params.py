@@ -133,6 +133,12 @@ def of_tables(config: Config) -> dict[str, bool]:
     return {} if config.verifies else {"shared": True}
 
 
+def of_sizes(config: Config) -> dict[str, str]:
+    """Return the leaf of a refit by which image sizes are fitted together; none where they are fitted apart."""
+    chosen = config.predictors.accuracy_sizes
+    return {} if chosen == "apart" else {"accuracy_sizes": chosen}
+
+
 def own_tables(config: Config, wildcards: Any, sizes: Sequence[int]) -> list[str]:
     """Return the user's own tables of a further target; nothing where it is a column of the latency tables."""
     own = config.predictors.further(wildcards.target).table is not None

@@ -29,6 +29,7 @@ from typing import Any
 from snakemake import api as api  # before the others: they import each other in a circle
 from snakemake import common, rules
 from snakemake.dag import DAG
+from snakemake.exceptions import WorkflowError
 from snakemake.io import is_flagged
 from snakemake.jobs import Job as SnakemakeJob
 from snakemake.logging import logger as logger  # writes to the terminal and to the log file of the run
@@ -103,7 +104,8 @@ async def _mark_first(job: Any) -> None:
     had been any, where it had no record of them either.
     """
     if hasattr(job.params, "settings"):
-        job.rule.workflow.persistence.started(job)
+        with _in_words(job):
+            job.rule.workflow.persistence.started(job)
     await _remove_existing_output(job)
 
 
@@ -111,12 +113,24 @@ async def _mark_first(job: Any) -> None:
 async def _record(persistence: Any, job: Any) -> None:
     """Record as never made, by an end at 0, what `--touch` does not find: an earlier version had no such file."""
     never = [file for file in job.output if persistence.dag.workflow.touch and not _was_there(persistence, file)]
-    await _finished(persistence, job)
+    with _in_words(job):
+        await _finished(persistence, job)
     persistence._clear_cache()
     for file in never:
         if (record := persistence.metadata(file)) is not None and not await file.exists():
             record.endtime = 0.0
             persistence._write_record(persistence._get_key(file), record)
+
+
+@contextlib.contextmanager
+def _in_words(job: Any) -> Iterator[None]:
+    """Say in a sentence that Snakemake's records cannot be written: it ends in a traceback on a full disk."""
+    try:
+        yield
+    except OSError as error:
+        where = error.filename or f"{LOCKS.parent} in {Path().absolute()}"
+        way_out = "make room or grant access, then run the same command again"
+        raise WorkflowError(f"error: {where}: {error.strerror}; {way_out}", rule=job.rule) from None
 
 
 def _can_tell(persistence: Any, job: Any) -> bool:

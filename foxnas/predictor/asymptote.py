@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from foxnas.predictor.link import Link
 from foxnas.predictor.penalty import Ridge
@@ -21,13 +22,22 @@ _GRIDS = 2
 def log_complement(design: FloatArray, y: FloatArray, shrink: bool) -> Link:
     """Return the link -log(c - y) whose c has the smallest held-out error on these rows, in the unit of y."""
     misses = _misses(design, y, shrink)
-    above, reach = _ABOVE, float(np.ptp(y)) or 1.0
-    for _ in range(_GRIDS):
-        asymptotes = y.max() + reach * above
+
+    def errors(asymptotes: FloatArray) -> FloatArray:
         sums = -np.log(asymptotes - y[:, None])
         with np.errstate(over="ignore"):
             missed = y[:, None] - (asymptotes - np.exp(misses(sums) - sums))
-        at = int((missed**2).sum(axis=(0, 1)).argmin())
+        return np.asarray((missed**2).sum(axis=(0, 1)))
+
+    return with_smallest_error(y, errors)
+
+
+def with_smallest_error(y: FloatArray, errors: Callable[[FloatArray], ArrayLike]) -> Link:
+    """Return the link -log(c - y) that has the smallest of these errors, given values of c above all of y."""
+    above, reach = _ABOVE, float(np.ptp(y)) or 1.0
+    for _ in range(_GRIDS):
+        asymptotes = y.max() + reach * above
+        at = int(np.argmin(errors(asymptotes)))
         above = np.geomspace(above[max(at - 1, 0)], above[min(at + 1, len(above) - 1)], len(above))
     return Link(float(asymptotes[at]))
 

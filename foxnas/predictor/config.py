@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, field_validator
 
 from foxnas.errors import FoxnasError
 from foxnas.predictor.forms import Form
-from foxnas.predictor.link import LinkChoice
+from foxnas.predictor.link import LinkChoice, Sizes
 from foxnas.settings.limits import Count, Name, Seed
 from foxnas.settings.section import HostPath, Section, no_wildcards
 
@@ -52,6 +52,9 @@ class PredictorsConfig(Section):
     accuracy_link: LinkChoice = "auto"
     """identity: the paper's, accuracy is a sum over units. log-complement: -log(c - accuracy) is, which saturates at c,
     found by leave-one-out. auto: at each image size the one with the smaller cross-validated error."""
+    accuracy_sizes: Sizes = "apart"
+    """apart: the paper's, each image size is fitted to its own subnets. together: sizes share what their coefficients
+    have in common, as far as leave-one-out likes it; for few subnets a size (docs/explanation/predictors.md)."""
     latency_form: Form = "paper"
     """Likewise for latency."""
     folds: Annotated[int, Field(ge=2)] = 10

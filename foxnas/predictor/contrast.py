@@ -44,7 +44,8 @@ def contrast(of_base: Predictor, base: Arch, of_changed: Predictor, changed: Arc
     either prediction. Under a link that bends, each subnet's terms count by the slope at its prediction (delta
     method). Two image sizes have two fits to different subnets; their variances add, and the
     degrees of freedom are Welch and Satterthwaite's. (That both fits saw the same images is not counted:
-    the interval is a little too wide.)
+    the interval is a little too wide.) Of sizes that were fitted together both errors may come from the same rows, in
+    whichever direction: the standard errors add, which is the largest that the difference's may be.
 
     Raises FoxnasError for predictors without their covariance (published coefficients).
     """
@@ -68,9 +69,12 @@ def contrast(of_base: Predictor, base: Arch, of_changed: Predictor, changed: Arc
         value = float(other.mean[0] - one.mean[0])
         variances = [float(prediction.standard_error[0]) ** 2 for prediction in (one, other)]
         freedoms = [p.uncertainty.degrees_of_freedom for p in (of_base, of_changed) if p.uncertainty]
-        error = math.sqrt(sum(variances))
-        spread = sum(v**2 / f for v, f in zip(variances, freedoms, strict=True))
-        freedom = sum(variances) ** 2 / spread if spread else float(min(freedoms))
+        if of_base.pooling and of_changed.pooling:
+            error, freedom = sum(map(math.sqrt, variances)), float(min(freedoms))
+        else:
+            error = math.sqrt(sum(variances))
+            spread = sum(v**2 / f for v, f in zip(variances, freedoms, strict=True))
+            freedom = sum(variances) ** 2 / spread if spread else float(min(freedoms))
     half = float(special.stdtrit(freedom, 0.975)) * error
     p = float(2 * special.stdtr(freedom, -abs(value) / error)) if error else float(value == 0)
     return Contrast(value, value - half, value + half, error, p)

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from typing import TypeVar
 
 from foxnas.errors import FoxnasError
 from foxnas.predictor.forms import FORMS, Form
-from foxnas.predictor.model import Predictor
 
 log = logging.getLogger(__name__)
 
+#: A predictor, or one for every image size.
+Fit = TypeVar("Fit")
 
-def in_every_form(chosen: str | None, fit: Callable[[Form], Predictor]) -> dict[Form, Predictor]:
+
+def in_every_form(chosen: str | None, fit: Callable[[Form], Fit]) -> dict[Form, Fit]:
     """Return what `fit` makes of each form, in the order of `FORMS`.
 
     `chosen` is the form that must succeed. Another that the measurements do not determine, as a FoxnasError of `fit`
     says, is left out, and the log says why.
     """
-    fitted: dict[Form, Predictor] = {}
+    fitted: dict[Form, Fit] = {}
     for form in FORMS:
         try:
             fitted[form] = fit(form)

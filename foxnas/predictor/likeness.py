@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from foxnas.errors import FoxnasError
-from foxnas.predictor.fit import checked_rows, described
+from foxnas.predictor.description import described
 from foxnas.predictor.link import IDENTITY
 from foxnas.predictor.mix import Basis, Mix, fit_mix
 from foxnas.predictor.model import Predictor
-from foxnas.predictor.solution import Solution
+from foxnas.predictor.rows import checked_rows
+from foxnas.predictor.solution import Solution, cross_validated
 from foxnas.space.arch import Arch
 from foxnas.space.space import SearchSpace
 from foxnas.space.terms import FloatArray
@@ -62,10 +63,13 @@ class Likening:
                 f"{', '.join(self.donors)} by; measure more"
             )
         return described(
-            basis.formula, image_size, [arch.id for arch in archs], terms, measured, target, unit,
-            lambda design, sums: _solution(design, _mixed(basis, design, sums), sums),
-            lambda design, sums: _mixed(basis, design, sums).coefficients,
-            lambda design, sums: IDENTITY, folds, seed,
+            basis.formula, image_size, [arch.id for arch in archs], terms, measured, target=target, unit=unit,
+            link=IDENTITY, solution=_solution(terms, _mixed(basis, terms, measured), measured), link_parameters=0.0,
+            held_out=cross_validated(
+                lambda design, y: _mixed(basis, design, y).coefficients, terms, measured, folds,
+                np.random.default_rng(seed),
+            ),
+            folds=min(folds, len(measured)), seed=seed,
         )  # fmt: skip
 
     def record(self, archs: Sequence[Arch], y: ArrayLike) -> dict[str, Any]:

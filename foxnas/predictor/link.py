@@ -16,6 +16,9 @@ LINKS: tuple[LinkName, ...] = get_args(LinkName)
 #: As the config spells it. auto: of the two the one with the smaller cross-validated error, at each image size.
 LinkChoice = Literal["auto", "identity", "log-complement"]
 
+#: Whether image sizes are fitted apart or together, as the config spells it.
+Sizes = Literal["apart", "together"]
+
 
 @dataclass(frozen=True)
 class Link:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from foxnas.errors import FoxnasError
 from foxnas.predictor.link import LinkChoice, LinkName
@@ -12,20 +12,33 @@ from foxnas.predictor.model import Predictor
 
 log = logging.getLogger(__name__)
 
-
-def fit_key(target: str, form: str, link: LinkName = "identity") -> str:
-    """Return the name of a fit in a file: "target/form", and "/link" where that is not the paper's."""
-    return f"{target}/{form}" if link == "identity" else f"{target}/{form}/{link}"
+#: A predictor, or one for every image size.
+Fit = TypeVar("Fit")
 
 
-def fit_links(asked: LinkChoice, fit: Callable[..., Predictor]) -> dict[LinkName, Predictor]:
+#: Ends the name of a fit whose image sizes were fitted together.
+_TOGETHER = "together"
+
+
+def fit_key(target: str, form: str, link: LinkName = "identity", together: bool = False) -> str:
+    """Return the name of a fit in a file: "target/form", "/link" where that is not the paper's, and "/together"."""
+    parts = [target, form, *([link] if link != "identity" else []), *([_TOGETHER] if together else [])]
+    return "/".join(parts)
+
+
+def is_together(key: str) -> bool:
+    """Return whether the fit of that name is one whose image sizes were fitted together."""
+    return key.split("/")[-1] == _TOGETHER
+
+
+def fit_links(asked: LinkChoice, fit: Callable[..., Fit]) -> dict[LinkName, Fit]:
     """Return the fits that the choice is among, by link; "auto" leaves out one that the rows do not allow.
 
     `fit` takes the keyword `link`.
     """
     if asked != "auto":
         return {asked: fit(link=asked)}
-    found: dict[LinkName, Predictor] = {"identity": fit(link="identity")}
+    found: dict[LinkName, Fit] = {"identity": fit(link="identity")}
     try:
         found["log-complement"] = fit(link="log-complement")
     except FoxnasError as error:

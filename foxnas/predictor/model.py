@@ -132,10 +132,25 @@ class Rows:
 
 
 @dataclass(frozen=True)
+class Pooling:
+    """The image sizes that were fitted together, and how much their coefficients share.
+
+    `penalties` are those of `foxnas.predictor.partial_pooling`: on what all sizes have in common of a coefficient, on
+    its slope and its curvature over the sizes, and on what a size has of its own; large ones are near nothing of it.
+    """
+
+    image_sizes: tuple[int, ...]
+    rows: int
+    """Of all sizes."""
+    penalties: Numbers
+
+
+@dataclass(frozen=True)
 class Predictor:
     """Intercept plus one coefficient per term of `formula`, through the inverse link, for subnets of one image size.
 
-    The last four fields are None for a predictor that was not fitted here (see `published`).
+    The last five fields are None for a predictor that was not fitted here (see `published`), and `pooling` for one
+    whose image size was fitted by itself.
     """
 
     target: str
@@ -149,6 +164,7 @@ class Predictor:
     statistics: Coefficients | None = None
     quality: Quality | None = None
     rows: Rows | None = field(default=None, repr=False)
+    pooling: Pooling | None = None
 
     def __post_init__(self) -> None:
         if len(self.coefficients) != len(self.formula.terms):
@@ -218,6 +234,9 @@ class Predictor:
         value["formula"] = {"name": self.formula.name, **{k: v for k, v in knobs.items() if k != "own" or v}}
         value["terms"] = list(self.formula.terms)
         value["link"] = {"name": self.link.name, "asymptote": self.link.asymptote}
+        # A size fitted by itself has the file that it had before there was another way.
+        if self.pooling is None:
+            del value["pooling"]
         return value
 
     @classmethod
@@ -232,6 +251,7 @@ class Predictor:
             parts: dict[str, Any] = {
                 key: None if value[key] is None else kind(**{k: _frozen(v) for k, v in value[key].items()})
                 for key, kind in _PARTS.items()
+                if key in value or key != "pooling"
             }
             head = (value["target"], value["unit"], int(value["image_size"]), formula, float(value["intercept"]))
             # Files of 0.1.0 have no link: they are all of the paper's.
@@ -257,7 +277,9 @@ class Predictor:
             raise error if str(path) in str(error) else FoxnasError(f"{path}: {error}") from error
 
 
-_PARTS: Mapping[str, Any] = {"uncertainty": Uncertainty, "statistics": Coefficients, "quality": Quality, "rows": Rows}
+_PARTS: Mapping[str, Any] = {
+    "uncertainty": Uncertainty, "statistics": Coefficients, "quality": Quality, "rows": Rows, "pooling": Pooling,
+}  # fmt: skip
 
 
 def _frozen(value: Any) -> Any:

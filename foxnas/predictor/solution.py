@@ -82,19 +82,31 @@ def shrunk(design: FloatArray, y: FloatArray) -> Solution:
     penalty = ridge.best_penalty(y)
     kept = ridge.kept(penalty)
     inverse = np.eye(terms) / penalty + (right.T * (1 / (singular**2 + penalty) - 1 / penalty)) @ right
-    # From standardised terms back to terms: b = b_z / spread, intercept = mean of y - centre'b.
-    back = np.vstack([np.r_[1.0, -centre / spread], np.column_stack([np.zeros(terms), np.diag(1 / spread)])])
-    covariance = np.zeros((terms + 1, terms + 1))
-    covariance[0, 0], covariance[1:, 1:] = 1 / rows, inverse
+    back, covariance = unstandardised(centre, spread, rows, inverse)
     return Solution(
         back @ np.r_[middle, right.T @ (singular / (singular**2 + penalty) * along)],
-        back @ covariance @ back.T,
+        covariance,
         middle + left @ (kept * along),
         ridge.leverage(penalty),
         1.0 + float(kept.sum()),
         penalty,
         rows * np.sum((right.T * (singular / (singular**2 + penalty))) ** 2, axis=1),
     )
+
+
+def unstandardised(
+    centre: FloatArray, spread: FloatArray, rows: int, inverse: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return what turns coefficients of standardised terms into those of terms, and the unscaled covariance of these.
+
+    The intercept comes first; that of standardised terms is the mean of what was measured. `inverse` is the unscaled
+    covariance of the others: b = b_z / spread, intercept = mean of y - centre'b.
+    """
+    terms = len(centre)
+    back = np.vstack([np.r_[1.0, -centre / spread], np.column_stack([np.zeros(terms), np.diag(1 / spread)])])
+    covariance = np.zeros((terms + 1, terms + 1))
+    covariance[0, 0], covariance[1:, 1:] = 1 / rows, inverse
+    return back, back @ covariance @ back.T
 
 
 def cross_validated(

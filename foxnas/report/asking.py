@@ -102,5 +102,6 @@ def _fit(predictor: Predictor) -> dict[str, Any]:
         "asymptote": predictor.link.asymptote,
         "error": predictor.uncertainty.residual_standard_error,
         "freedom": predictor.uncertainty.degrees_of_freedom,
+        "together": predictor.pooling is not None,
         "covariance": base64.b64encode(triangle.astype("<f8").tobytes()).decode("ascii"),
     }

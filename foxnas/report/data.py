@@ -15,7 +15,7 @@ from foxnas.device import npu
 from foxnas.edgetpu.columns import FIGURES
 from foxnas.errors import FoxnasError
 from foxnas.files.tables import read_json, read_provenance, read_table
-from foxnas.predictor.linking import fit_key
+from foxnas.predictor.linking import fit_key, is_together
 from foxnas.predictor.mix import NOT_NEEDED
 from foxnas.predictor.model import Predictor
 from foxnas.report.files import PageFiles
@@ -73,9 +73,14 @@ class Fits:
         """Its form: "paper" or an extension of it."""
         return self.chosen.split("/")[1]
 
+    @property
+    def together(self) -> bool:
+        """Whether it was fitted together with those of the other image sizes."""
+        return is_together(self.chosen)
+
     def of_target(self, target: str) -> Predictor:
-        """Return the one of another target, in the form and under the link that the search used."""
-        return self.predictors[fit_key(target, self.form, self.predictor.link.name)]
+        """Return the one of another target, in the form and under the link that the search used, fitted likewise."""
+        return self.predictors[fit_key(target, self.form, self.predictor.link.name, self.together)]
 
 
 @dataclass(frozen=True, eq=False)

@@ -38,6 +38,7 @@ class FitRow:
     image_size: int
     form: Form
     link: LinkName
+    together: bool
     chosen: bool
     predictor: Predictor
     ceiling: float | None
@@ -79,13 +80,14 @@ def fit_rows(fits: Mapping[int, Fits], target: str) -> list[FitRow]:
     """Return the table of all forms and links of one target, by image size."""
     return [
         FitRow(
-            size, form, link, of_size.chosen == key, of_size.predictors[key], of_size.ceilings.get(target),
+            size, form, link, together, of_size.chosen == key, of_size.predictors[key], of_size.ceilings.get(target),
             of_size.flagged,
         )
         for size, of_size in fits.items()
         for form in FORMS
         for link in LINKS
-        if (key := fit_key(target, form, link)) in of_size.predictors
+        for together in (False, True)
+        if (key := fit_key(target, form, link, together)) in of_size.predictors
     ]  # fmt: skip
 
 
@@ -99,7 +101,8 @@ def draw_overview(fits: Mapping[int, Fits], target: str, name: str) -> Markup:
         x_label="image size, px", y_label="R² (share of variance)", title=f"R² of the fits of {name}",
         margins=Margins(left=60, right=8, top=10, bottom=42), margin=0.03,
     )  # fmt: skip
-    places = [(form, link) for form in FORMS for link in LINKS if any((r.form, r.link) == (form, link) for r in rows)]
+    places = list(dict.fromkeys((row.form, row.link, row.together) for row in rows))
+    places.sort(key=lambda place: (FORMS.index(place[0]), LINKS.index(place[1]), place[2]))
     shift = dict(zip(places, np.linspace(-0.35, 0.35, len(places)), strict=True))
     for i, size in enumerate(sizes):
         of_size = [row for row in rows if row.image_size == size]
@@ -107,7 +110,7 @@ def draw_overview(fits: Mapping[int, Fits], target: str, name: str) -> Markup:
             chart.line([i - 0.4, i + 0.4], [ceiling, ceiling], "ceiling")
         for row in of_size:
             x, adjusted, held_out = (
-                i + shift[row.form, row.link],
+                i + shift[row.form, row.link, row.together],
                 _adjusted(row.predictor),
                 _cross_validated(row.predictor),
             )
@@ -120,14 +123,16 @@ def draw_overview(fits: Mapping[int, Fits], target: str, name: str) -> Markup:
 
 
 def _named(row: FitRow) -> str:
-    return row.form if row.link == "identity" else f"{row.form}, {row.link} link"
+    bent = "" if row.link == "identity" else f", {row.link} link"
+    return f"{row.form}{bent}{', sizes together' if row.together else ''}"
 
 
 def link_rows(fits: Mapping[int, Fits]) -> list[Mapping[str, Any]]:
     """Return, for each size with fits under both links in the form of the search, how they compare."""
     found: list[Mapping[str, Any]] = []
     for size, of_size in fits.items():
-        plain, bent = (of_size.predictors.get(fit_key(of_size.target, of_size.form, link)) for link in LINKS)
+        keys = [fit_key(of_size.target, of_size.form, link, of_size.together) for link in LINKS]
+        plain, bent = (of_size.predictors.get(key) for key in keys)
         if plain and plain.quality and bent and bent.quality:
             errors = plain.quality.rmse_cv, bent.quality.rmse_cv
             found.append(
@@ -137,6 +142,19 @@ def link_rows(fits: Mapping[int, Fits]) -> list[Mapping[str, Any]]:
                 }
             )  # fmt: skip
     return found
+
+
+def pooling(fits: Mapping[int, Fits]) -> Mapping[str, Any] | None:
+    """Return how the sizes' predictors of the search were fitted together; None where each was fitted apart."""
+    predictors = [of_size.predictor for of_size in fits.values()]
+    found = predictors[0].pooling
+    if found is None:
+        return None
+    effective = [one.quality.effective_parameters for one in predictors if one.quality]
+    return {
+        "sizes": len(found.image_sizes), "rows": found.rows, "effective": float(np.mean(effective)),
+        "penalties": ", ".join(f"{penalty:.2g}" for penalty in found.penalties),
+    }  # fmt: skip
 
 
 def diagnose(fits: Fits, image_size: int, file: str) -> Diagnosis:

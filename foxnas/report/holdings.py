@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from foxnas.predictor.link import LINKS
+from foxnas.predictor.linking import is_together
 from foxnas.predictor.model import Predictor
 from foxnas.report.data import BudgetRun, DeviceRun, Fits, Run, predict_each
 from foxnas.report.plane import top1_of
@@ -39,6 +41,7 @@ class Holding:
     form: str | None
     link: str | None
     rounds: Mapping[str, Held]
+    together: bool = False
 
 
 def holdings(run: Run, device: DeviceRun) -> list[Holding]:
@@ -53,10 +56,11 @@ def holdings(run: Run, device: DeviceRun) -> list[Holding]:
         own = tried[[f"{target}_{end}" for end in ("mean", "lower", "upper")]].to_numpy(dtype=float)
         found.append(Holding(target, None, None, _by_round(tried, own, columns[target])))
         for key, predictors in _everywhere(fits, target):
-            _, form, *link = key.split("/")
+            _, form, *rest = key.split("/")
+            link = [part for part in rest if part in LINKS]
             predicted = predict_each(predictors, [Arch.parse(text) for text in tried["arch"]])
             rounds = _by_round(tried, predicted, columns[target])
-            found.append(Holding(target, form, link[0] if link else "identity", rounds))
+            found.append(Holding(target, form, link[0] if link else "identity", rounds, is_together(key)))
     return found
 
 

@@ -15,8 +15,11 @@ from tests.support.report_run import make_run
 from tests.support.scripts import made_by, script
 
 
-@pytest.mark.parametrize("asked", ["auto", "identity", "log-complement"])
-def test_refitted_predictors_have_the_link_that_is_asked_for(tmp_path: Path, asked: str) -> None:
+@pytest.mark.parametrize(
+    ("asked", "sizes"),
+    [("auto", "apart"), ("identity", "apart"), ("log-complement", "apart"), ("auto", "together")],
+)
+def test_refitted_predictors_have_the_link_that_is_asked_for(tmp_path: Path, asked: str, sizes: str) -> None:
     run = make_run(tmp_path, budgets=["p50"])
     folder, search = tmp_path / run.space, tmp_path / run.space / "search" / DEVICE / "p50"
     first, again = search / "round-1", search / "round-2"
@@ -36,7 +39,7 @@ def test_refitted_predictors_have_the_link_that_is_asked_for(tmp_path: Path, ask
         latency=[folder / str(size) / f"latency-{DEVICE}.csv" for size in run.sizes],
         before=first / "frontier.csv", candidates_accuracy=[first / "accuracy.csv"],
         candidates_latency=[first / "timed.json"], accuracy_predictors=paths["accuracy"],
-        latency_predictors=paths[f"latency-{DEVICE}"], refit=again / "refit.json",
+        latency_predictors=paths[f"latency-{DEVICE}"], refit=again / "refit.json", accuracy_sizes=sizes,
     )  # fmt: skip
     for size, path in zip(run.sizes, paths["accuracy"], strict=True):
         refitted, choice = Predictor.load(path), read_json(path)["made_by"]["link"]
@@ -48,6 +51,8 @@ def test_refitted_predictors_have_the_link_that_is_asked_for(tmp_path: Path, ask
         added = sum(arch.startswith(f"r{size}_") and id_ not in _ids(folder, size)
                     for id_, arch in zip(candidates["id"], candidates["arch"], strict=True))  # fmt: skip
         assert refitted.quality.rows == 90 + added
+        assert (refitted.pooling is not None) == (sizes == "together")
+        assert Predictor.load(paths[f"latency-{DEVICE}"][0]).pooling is None
         assert "link" not in read_json(paths[f"latency-{DEVICE}"][0])["made_by"]
     moved = read_json(again / "refit.json")["moved_points"]
     assert np.isfinite(moved)

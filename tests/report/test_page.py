@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -28,9 +29,11 @@ from foxnas.report.page import write_page
 from foxnas.report.plane import draw_plane, frontier_of, predicted_top1
 from foxnas.report.traces import draw_trace
 from foxnas.space.arch import Arch
+from foxnas.space.space import SearchSpace
 from tests.support.browser import opened, violations
 from tests.support.outline import Outline
 from tests.support.report_run import DEVICE, ReportRun, add_rivals, add_target, make_run
+from tests.support.scripts import script
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -436,6 +439,39 @@ def test_page_shows_both_links_and_which_one_the_search_used(finished: ReportRun
         change = f"{100 * (errors['log-complement'] / errors['identity'] - 1):.1f}%".replace("-", "\u2212")
         row = [str(size), used, significant(asymptote, 4), *(significant(error) for error in errors.values()), change]
         assert " ".join(row) in words
+
+
+def test_page_says_how_sizes_are_fitted_together_and_shows_each_apart(finished: ReportRun, tmp_path: Path) -> None:
+    """The files of sizes fitted together, in the place of the others."""
+    shutil.copytree(finished.results, tmp_path / "results")
+    folder = tmp_path / "results" / finished.space
+    own = [folder / str(size) for size in finished.sizes]
+    settings = read_json(own[0] / "predictors" / "accuracy.json")["made_by"]["settings"]
+    fits = [place / "predictors" / "accuracy-fits.json" for place in own]
+    before = [read_json(path)["fits"] for path in fits]
+    script("fit_accuracy_together")(
+        space=SearchSpace.from_record(settings["space"]), target="top1", form="quadratic-shrunk", link="auto", folds=10,
+        seed=0, tables=[place / "accuracy.csv" for place in own],
+        outcomes=[place / "shards" / "accuracy" / "0.npz" for place in own],
+        predictors=[place / "predictors" / "accuracy.json" for place in own], fits=fits,
+    )  # fmt: skip
+    for path, was in zip(fits, before, strict=True):
+        found = read_json(path)
+        assert {key: found["fits"][key] for key in was} == was, "fits apart are what they are without"
+        assert {f"{key}/together" for key in was} == set(found["fits"]) - set(was)
+        used = found["link"]["used"]
+        ending = "/together" if used == "identity" else f"/{used}/together"
+        assert found["chosen"] == f"top1/quadratic-shrunk{ending}"
+        assert found["ceilings"].keys() == {"top1", "probability"}
+        chosen = Predictor.load(path.with_name("accuracy.json"))
+        assert chosen == Predictor.from_json(found["fits"][found["chosen"]])
+        assert chosen.pooling
+        assert chosen.pooling.image_sizes == tuple(finished.sizes)
+    write_page(replace(finished, results=tmp_path / "results").files, tmp_path / "page.html")
+    words = " ".join(Outline((tmp_path / "page.html").read_text()).words)
+    assert f"The accuracies of the {len(own)} image sizes, {chosen.pooling.rows} subnets, are fitted" in words
+    assert ", fitted together with the other sizes" in words
+    assert re.search(r"quadratic-shrunk\s+together\s+used", words)
 
 
 def test_intervals_that_hold_are_counted_per_form_and_round(finished: ReportRun, html: str) -> None:

@@ -359,6 +359,7 @@ ROWS = [
     Row("predictors.accuracy_target", "probability", ACCURACY_FIT | RIVALS_OF_ACCURACY),
     Row("predictors.accuracy_form", "layers", ACCURACY_FIT | PREDICTORS_PAGE),
     Row("predictors.accuracy_link", "identity", ACCURACY_FIT),
+    Row("predictors.accuracy_sizes", "together", ACCURACY_FIT),
     Row("predictors.latency_form", "layers", LATENCY_FIT | PREDICTORS_PAGE),
     Row("predictors.folds", 5, ACCURACY_FIT | LATENCY_FIT | TARGET),
     Row("predictors.seed", 1, ACCURACY_FIT | LATENCY_FIT | TARGET | RIVALS),

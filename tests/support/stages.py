@@ -99,7 +99,7 @@ RIVALS = _stage(
 RIVALS_OF_ACCURACY = _stage(RIVALS.says, "compare_accuracy_predictors", then=[PREDICTORS_PAGE])
 RIVALS_OF_LATENCY = _stage(RIVALS.says, "compare_latency_predictors", then=[PREDICTORS_PAGE])
 TARGET = _stage("the fits of further targets", "fit_target", then=[REPORT])
-ACCURACY_FIT = _stage("accuracy fits onward", "fit_accuracy", then=[SEARCH, STRATEGIES])
+ACCURACY_FIT = _stage("accuracy fits onward", "fit_accuracy", "fit_accuracy_together", then=[SEARCH, STRATEGIES])
 LATENCY_FIT = _stage("latency fits onward", "fit_latency", "fit_like", then=[SEARCH, STRATEGIES])
 ACCURACY = _stage("accuracy onward", "evaluate_subnets", "gather_accuracy", then=[ACCURACY_FIT, RIVALS_OF_ACCURACY])
 LATENCY = _stage(

@@ -163,7 +163,7 @@ def test_a_full_disk_is_said_and_the_same_command_continues(config: Path, tmp_pa
         if run.status:
             failed += 1
             numbers = r"( \([\d,]+ images take [\d,]+ MB, [\d,]+ MB are free\))?"
-            said = rf"error: results/\S+: No space left on device{numbers}; make room"
+            said = rf"error: (results/\S+|\S*\.snakemake\b[^:]*): No space left on device{numbers}; make room"
             assert re.search(said, run.text), run.text
             assert "Traceback" not in run.text, run.text
     assert failed == 2

@@ -25,8 +25,10 @@ from tests.support.invalidation import BASES, changed
 from tests.support.plug_ins import install_template
 from tests.support.scripts import RULES, SCRIPTS
 
+_TOGETHER = {"accuracy_sizes": "together"}
+
 #: A run with devices of every compiler and one of a plug-in, rivals, Single-Path and finished winners, one that trains
-#: its supernet and has targets, and one on tables.
+#: its supernet and has targets, and one on tables, whose image sizes are fitted together.
 RUNS = {
     "compiled": changed(
         BASES["tiny"].config(),
@@ -48,7 +50,7 @@ RUNS = {
         },
     ),
     "trained": BASES["own"].config(),
-    "tables": BASES["tables"].config(),
+    "tables": BASES["tables"].config() | {"predictors": BASES["tables"].config()["predictors"] | _TOGETHER},
 }
 
 #: An architecture that somebody names.

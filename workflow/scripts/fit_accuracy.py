@@ -1,20 +1,13 @@
 """Fit the accuracy predictors of one image size."""
 
-from functools import partial
-from itertools import product
 from pathlib import Path
 
-import numpy as np
-
 from foxnas import cli
-from foxnas.accuracy.outcomes import TARGETS, read_outcomes
-from foxnas.accuracy.reliability import split_half_reliability
-from foxnas.files.tables import read_table, write_json
-from foxnas.predictor.every_form import in_every_form
+from foxnas.accuracy.fits import Measured, fit_all, needed_link, write_fits
 from foxnas.predictor.fit import fit
 from foxnas.predictor.forms import Form, shape_of
 from foxnas.predictor.link import LINKS, LinkChoice, LinkName
-from foxnas.predictor.linking import choose_link, fit_key
+from foxnas.predictor.linking import fit_key
 from foxnas.predictor.model import Predictor
 from foxnas.space.space import SearchSpace
 
@@ -38,36 +31,17 @@ def main(
 
     A table of the user's has one of the targets, and no outcomes, which the ceilings are made of.
     """
-    rows = read_table(table, ["id", "arch", *TARGETS.values()])
-    archs = [space.parse(str(text)) for text in rows["arch"]]
-    measured = [name for name, column in TARGETS.items() if rows[column].notna().any()]
+    measured = Measured.read(space, table)
 
     def fit_target(name: str, scale: LinkName, shape: Form) -> Predictor:
         return fit(
-            **shape_of("accuracy", shape), space=space, image_size=image_size, archs=archs,
-            y=rows[TARGETS[name]].to_numpy(), target=name, unit="percent", link=scale, folds=folds, seed=seed,
+            **shape_of("accuracy", shape), space=space, image_size=image_size, archs=measured.archs,
+            y=measured.values[name], target=name, unit="percent", link=scale, folds=folds, seed=seed,
         )  # fmt: skip
 
-    needed = "identity" if link == "auto" else link
-    fitted = {
-        fit_key(name, shape, scale): one
-        for name, scale in product(measured, LINKS)
-        for shape, one in in_every_form(
-            form if (name, scale) == (target, needed) else None, partial(fit_target, name, scale)
-        ).items()
-    }
-    ceilings = {
-        name: split_half_reliability(values, np.random.default_rng(seed))
-        for name, values in (read_outcomes(outcomes, list(rows["id"])) if outcomes else {}).items()
-    }
+    fitted = fit_all(list(measured.values), fit_target, (target, needed_link(link), form))
     keys = {scale: fit_key(target, form, scale) for scale in LINKS}
-    used, choice = choose_link(link, {scale: fitted[key] for scale, key in keys.items() if key in fitted})
-    fitted[keys[used]].save(predictor, made_by | {"link": choice})
-    described = {name: one.to_json() for name, one in fitted.items()}
-    write_json(
-        fits,
-        {"made_by": made_by, "chosen": keys[used], "link": choice, "ceilings": ceilings, "fits": described},
-    )
+    write_fits(made_by, fitted, link, keys, measured.ceilings(outcomes, seed), predictor, fits)
 
 
 if __name__ == "__main__":

@@ -15,10 +15,11 @@ from foxnas.files.tables import read_json, read_table, write_json
 from foxnas.predictor.fit import fit
 from foxnas.predictor.forms import Form, shape_of
 from foxnas.predictor.likeness import Likening
-from foxnas.predictor.link import LinkChoice, LinkName
+from foxnas.predictor.link import LinkChoice, LinkName, Sizes
 from foxnas.predictor.linking import choose_link, fit_links
 from foxnas.predictor.mix import NOT_NEEDED
 from foxnas.predictor.model import Predictor
+from foxnas.predictor.together import fit_together
 from foxnas.search.certificate import front_of
 from foxnas.search.goal import Caps
 from foxnas.search.landscape import Landscape
@@ -50,6 +51,7 @@ def main(
     refit: Path,
     like: LikeConfig | None = None,
     regressions: list[Path] | None = None,
+    accuracy_sizes: Sizes = "apart",
 ) -> None:
     """Write one accuracy and one latency predictor per image size, and how far the frontier moved.
 
@@ -80,16 +82,26 @@ def main(
     fitted = {}
     for base, (name, unit, form, asked, values, rows, paths) in targets.items():
         by_size = {}
-        for size, path in zip(space.image_sizes, paths, strict=True):
-            own = rows[rows["image_size"] == size].drop_duplicates("id")
+        own = {
+            size: ([space.parse(str(text)) for text in one["arch"]], one[values].to_numpy())
+            for size in space.image_sizes
+            for one in [rows[rows["image_size"] == size].drop_duplicates("id")]
+        }
+        common: dict[str, Any] = {"space": space, "target": name, "unit": unit, "folds": folds, "seed": seed}
+        shared = (
+            fit_links(asked, partial(fit_together, **shape_of(base, form), rows=own, **common))
+            if base == "accuracy" and accuracy_sizes == "together"
+            else {}
+        )
+        for (size, (archs, y)), path in zip(own.items(), paths, strict=True):
             fitting: Callable[..., Predictor] = partial(fit, **shape_of(base, form))
             sampled = timed[timed["image_size"] == size]
             if base == "latency" and like and (sampled["reason"] == NOT_NEEDED).any():
                 population = [space.parse(str(text)) for text in sampled["arch"]]
                 fitting = partial(_mix, Likening(_of_size(size, like.devices, regressions or []), population))
-            by_link = fit_links(asked, partial(fitting, space=space, image_size=size,
-                y=own[values].to_numpy(), archs=[space.parse(str(text)) for text in own["arch"]], target=name,
-                unit=unit, folds=folds, seed=seed))  # fmt: skip
+            by_link = {link: one[size] for link, one in shared.items()} or fit_links(
+                asked, partial(fitting, image_size=size, archs=archs, y=y, **common)
+            )
             used, choice = choose_link(asked, by_link)
             by_size[size] = by_link[used]
             by_size[size].save(path, made_by | ({"link": choice} if base == "accuracy" else {}))

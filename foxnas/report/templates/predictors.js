@@ -123,8 +123,9 @@ function contrast(base, other) {
     const freedoms = [base.fit.freedom, other.fit.freedom];
     const total = variances[0] + variances[1];
     const spread = variances[0] ** 2 / freedoms[0] + variances[1] ** 2 / freedoms[1];
-    error = Math.sqrt(total);
-    freedom = spread ? total ** 2 / spread : Math.min(...freedoms);
+    const shared = base.fit.together && other.fit.together;
+    error = shared ? one.standardError + two.standardError : Math.sqrt(total);
+    freedom = spread && !shared ? total ** 2 / spread : Math.min(...freedoms);
   }
   const half = t95(freedom) * error;
   const p = error ? twoSidedP(value / error, freedom) : Number(value === 0);
