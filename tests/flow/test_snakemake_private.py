@@ -6,6 +6,8 @@ says "by itself" and fails, Snakemake has learnt it, and the function can go.
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import inspect
 import logging
 import re
@@ -15,8 +17,10 @@ from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
+from snakemake.exceptions import WorkflowError
 from snakemake.resources import Resource
 
 from foxnas.flow import snakemake_private as private
@@ -257,3 +261,15 @@ rule a:
     assert "locked" in snakemake(tmp_path, "--forceall", check=False)
     shutil.rmtree(tmp_path / private.LOCKS)
     snakemake(tmp_path, "--forceall")
+
+
+@pytest.mark.parametrize("name", [None, ".snakemake/incomplete/abc"])
+def test_a_full_disk_under_snakemakes_own_records_is_a_sentence(name: str | None) -> None:
+    """Where the file is known, as when it is opened, and where it is not, as when it is flushed."""
+    error = OSError(errno.ENOSPC, "No space left on device", name)
+    persistence = SimpleNamespace(started=Mock(side_effect=error))
+    rule = SimpleNamespace(name="split_images", lineno=3, snakefile="data.smk")
+    rule.workflow = SimpleNamespace(persistence=persistence)
+    job = SimpleNamespace(params=SimpleNamespace(settings="{}"), rule=rule)
+    with pytest.raises(WorkflowError, match=r"error: \.snakemake\S* ?.*: No space left on device; make room"):
+        asyncio.run(private._mark_first(job))

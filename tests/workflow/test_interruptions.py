@@ -150,10 +150,10 @@ def namespace() -> Iterator[Namespace]:
 
 
 def test_a_full_disk_is_said_and_the_same_command_continues(config: Path, tmp_path: Path, namespace: Namespace) -> None:
-    namespace.run("mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(tmp_path))
+    namespace.run("mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(tmp_path))
     finished: set[str] = set()
     failed = 0
-    for megabytes in (1, 3, 200):
+    for megabytes in (2, 4, 200):
         namespace.run("mount", "-o", f"remount,size={megabytes}m", str(tmp_path))
         run = whole(namespace.within(command(config, tmp_path, EVALUATED)))
         again = finished & run.started.keys()
