@@ -24,7 +24,7 @@ from collections.abc import Callable, Mapping
 from importlib import metadata
 from pathlib import Path
 from types import NoneType
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -95,7 +95,7 @@ def parse(main: Callable[..., None], words: list[str]) -> dict[str, Any]:
     parser.add_argument("--help", action="help")
     recorded = types.pop("made_by", None) is not None
     for name, kind in types.items():
-        if name in settings:
+        if name in settings or get_origin(kind) is Literal:  # argparse would call it to convert the default
             continue
         optional = NoneType in get_args(kind)  # may be given without a value, which is None
         if optional:
@@ -110,6 +110,7 @@ def parse(main: Callable[..., None], words: list[str]) -> dict[str, Any]:
         )
     arguments = vars(parser.parse_args(words))
     del arguments["settings"], arguments["inputs"]
+    arguments |= {name: value for name, value in defaults.items() if name not in arguments}
     for name, value in settings.items():
         try:
             arguments[name] = TypeAdapter(types[name]).validate_python(value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from foxnas.errors import FoxnasError
 from foxnas.predictor.description import described
-from foxnas.predictor.link import IDENTITY
+from foxnas.predictor.link import IDENTITY, LinkName
 from foxnas.predictor.mix import Basis, Mix, fit_mix
 from foxnas.predictor.model import Predictor
 from foxnas.predictor.rows import checked_rows
@@ -104,3 +105,19 @@ def _solution(terms: FloatArray, mix: Mix, y: FloatArray) -> Solution:
         shrinkage=mix.penalty,
         variance_inflation=len(terms) * np.diag(mix.unscaled_covariance)[1:] * terms.var(axis=0),
     )
+
+
+def fit_mixed(likening: Likening, *, link: LinkName, **rows: Any) -> Predictor:
+    """Return the mix, called as `foxnas.predictor.fit.fit` is."""
+    assert link == "identity", "a latency is a sum over units"
+    return likening.fit(**rows)
+
+
+def regressions_at(size: int, names: Sequence[str], files: Sequence[Path]) -> dict[str, Predictor]:
+    """Return the regressions of a size by device, of files of all sizes of the first device, then the next.
+
+    Raises FoxnasError like `Predictor.load`.
+    """
+    each = len(files) // len(names)
+    loaded = [(names[place // each], Predictor.load(path)) for place, path in enumerate(files)]
+    return {name: predictor for name, predictor in loaded if predictor.image_size == size}

@@ -207,5 +207,5 @@ def test_it_is_provisioned_again_by_the_rules_own_command(monkeypatch):
     )
     assert arguments == {
         "kind": "tflite", "kind_code": None, "ssh": ssh, "device": pi.measured, "access": pi.access,
-        "pins": [Path("envs/tflite-device.txt")], "ready": Path("results/devices/pi/ready.json"),
+        "pins": [Path("envs/tflite-device.txt")], "ready": Path("results/devices/pi/ready.json"), "hosts": None,
     }  # fmt: skip

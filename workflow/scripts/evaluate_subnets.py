@@ -19,7 +19,6 @@ from foxnas.files.arrays import ArraysBySize, array_seal, load_array
 from foxnas.files.journal import Journal
 from foxnas.files.progress import follow
 from foxnas.files.tables import read_table, write_table
-from foxnas.space.arch import Arch, Layer
 from foxnas.space.sampling_config import SampleConfig
 from foxnas.space.space import SearchSpace
 from foxnas.supernet.checkpoint import load_supernet
@@ -69,7 +68,7 @@ def main(
         todo = [(space.parse(str(row.arch)), row.id) for row in chosen.itertuples() if row.id not in known]
         logging.info("%d of %d subnets are in the journal", len(chosen) - len(todo), len(chosen))
         # Those that begin alike are evaluated as neighbours, which share what they begin with.
-        archs, names = zip(*sorted(todo, key=_order), strict=True) if todo else ((), ())
+        archs, names = zip(*sorted(todo, key=lambda one: (one[0].image_size, one[0].units))) if todo else ((), ())
         measured = measure(preparation, archs, pixels, truth, batch_size, hardware)
         for name, seen in follow(zip(names, measured, strict=True), len(todo), "subnets"):
             known[name] = outcome_of(seen, hardware)
@@ -80,11 +79,6 @@ def main(
     write_outcomes(outcomes, list(chosen["id"]), scored)
     rows = [{"id": r.id, "arch": r.arch, **known[r.id].row()} for r in chosen.itertuples()]
     write_table(table, pd.DataFrame(rows, columns=COLUMNS), made_by)
-
-
-def _order(named: tuple[Arch, str]) -> tuple[int, tuple[tuple[Layer, ...], ...]]:
-    arch, _ = named
-    return arch.image_size, arch.units
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from foxnas.device.kinds import kind_of
 from foxnas.files.tables import replacing
 
 
-def main(*, made_by: cli.MadeBy, device: MeasuredConfig, winner: Path, exported: Path, model: Path) -> None:
+def main(*, device: MeasuredConfig, winner: Path, exported: Path, model: Path) -> None:
     """Write what was timed of the exported file; `winner` says which that is."""
     content = kind_of(device.kind).prepared(exported)
     with replacing(model) as temporary:

@@ -1,7 +1,7 @@
 """Fit the predictors again with what earlier rounds of search measured."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,8 @@ from foxnas.device.like import LikeConfig
 from foxnas.files.tables import read_json, read_table, write_json
 from foxnas.predictor.fit import fit
 from foxnas.predictor.forms import Form, shape_of
-from foxnas.predictor.likeness import Likening
-from foxnas.predictor.link import LinkChoice, LinkName, Sizes
+from foxnas.predictor.likeness import Likening, fit_mixed, regressions_at
+from foxnas.predictor.link import LinkChoice, Sizes
 from foxnas.predictor.linking import choose_link, fit_links
 from foxnas.predictor.mix import NOT_NEEDED
 from foxnas.predictor.model import Predictor
@@ -98,7 +98,9 @@ def main(
             sampled = timed[timed["image_size"] == size]
             if base == "latency" and like and (sampled["reason"] == NOT_NEEDED).any():
                 population = [space.parse(str(text)) for text in sampled["arch"]]
-                fitting = partial(_mix, Likening(_of_size(size, like.devices, regressions or []), population))
+                fitting = partial(
+                    fit_mixed, Likening(regressions_at(size, like.devices, regressions or []), population)
+                )
             by_link = {link: one[size] for link, one in shared.items()} or fit_links(
                 asked, partial(fitting, image_size=size, archs=archs, y=y, **common)
             )
@@ -118,17 +120,6 @@ def main(
         refit,
         {"made_by": made_by, "candidates": len(evaluated), "moved_points": points, "settled": bool(settled)},
     )
-
-
-def _mix(likening: Likening, *, link: LinkName, **rows: Any) -> Predictor:
-    assert link == "identity", "a latency is a sum over units"
-    return likening.fit(**rows)
-
-
-def _of_size(size: int, names: Sequence[str], regressions: Sequence[Path]) -> dict[str, Predictor]:
-    each = len(regressions) // len(names)
-    loaded = [(names[place // each], Predictor.load(path)) for place, path in enumerate(regressions)]
-    return {name: predictor for name, predictor in loaded if predictor.image_size == size}
 
 
 if __name__ == "__main__":
