@@ -68,7 +68,8 @@ def main(
         todo = [(space.parse(str(row.arch)), row.id) for row in chosen.itertuples() if row.id not in known]
         logging.info("%d of %d subnets are in the journal", len(chosen) - len(todo), len(chosen))
         # Those that begin alike are evaluated as neighbours, which share what they begin with.
-        archs, names = zip(*sorted(todo, key=lambda one: (one[0].image_size, one[0].units))) if todo else ((), ())
+        todo.sort(key=lambda one: (one[0].image_size, one[0].units))
+        archs, names = [arch for arch, _ in todo], [name for _, name in todo]
         measured = measure(preparation, archs, pixels, truth, batch_size, hardware)
         for name, seen in follow(zip(names, measured, strict=True), len(todo), "subnets"):
             known[name] = outcome_of(seen, hardware)
