@@ -24,7 +24,7 @@ from collections.abc import Callable, Mapping
 from importlib import metadata
 from pathlib import Path
 from types import NoneType
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -95,7 +95,7 @@ def parse(main: Callable[..., None], words: list[str]) -> dict[str, Any]:
     parser.add_argument("--help", action="help")
     recorded = types.pop("made_by", None) is not None
     for name, kind in types.items():
-        if name in settings or get_origin(kind) is Literal:  # argparse would call it to convert the default
+        if name in settings:
             continue
         optional = NoneType in get_args(kind)  # may be given without a value, which is None
         if optional:
@@ -106,11 +106,10 @@ def parse(main: Callable[..., None], words: list[str]) -> dict[str, Any]:
             type=listed[0] if listed else kind,
             nargs="*" if listed else "?" if optional else None,
             required=name not in defaults,
-            default=defaults.get(name),
+            default=argparse.SUPPRESS,  # a default that is text would be converted by `type`, which a Literal cannot
         )
-    arguments = vars(parser.parse_args(words))
+    arguments = defaults | vars(parser.parse_args(words))
     del arguments["settings"], arguments["inputs"]
-    arguments |= {name: value for name, value in defaults.items() if name not in arguments}
     for name, value in settings.items():
         try:
             arguments[name] = TypeAdapter(types[name]).validate_python(value)

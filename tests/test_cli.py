@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
@@ -53,6 +54,15 @@ def test_a_wrong_command_line_is_refused(words: list[str], message: str, capsys:
     with pytest.raises(SystemExit):
         cli.parse(example, words)
     assert message in capsys.readouterr().err
+
+
+def chosen(*, sizes: Literal["apart", "together"] = "apart") -> None:
+    """An example."""
+
+
+def test_a_word_of_a_few_is_a_setting_that_may_be_left_out() -> None:
+    assert cli.parse(chosen, []) == {"sizes": "apart"}
+    assert cli.parse(chosen, ["--settings", '{"sizes": "together"}']) == {"sizes": "together"}
 
 
 def optional(*, file: Path | None = None) -> None:
