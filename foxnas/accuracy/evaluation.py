@@ -16,7 +16,7 @@ from foxnas.accuracy.hardware import PROCESSORS, Hardware
 from foxnas.accuracy.memory import TOGETHER
 from foxnas.accuracy.outcomes import Outcome
 from foxnas.accuracy.preparation import Preparation
-from foxnas.accuracy.sharing import Path, segments
+from foxnas.accuracy.sharing import Trail, segments
 from foxnas.files.arrays import ArraysBySize
 from foxnas.files.progress import follow
 from foxnas.images.pixels import to_input
@@ -159,16 +159,16 @@ def evaluate_together(
         part = slice(start, start + batch_size)
         passed = [hardware.moment()]
         with hardware.autocast():
-            path = Path(beginning(to_input(images[part], hardware.device)))
+            trail = Trail(beginning(to_input(images[part], hardware.device)))
         passed.append(hardware.moment())
         for i, (steps, own) in enumerate(zip(networks, plan, strict=True)):
             for segment in own:
-                x = path.before(segment)
+                x = trail.before(segment)
                 with hardware.autocast():
                     for step in steps[segment.begin : segment.end]:
                         x = step(x)
                 if segment is not own[-1]:
-                    path.keep(segment, x)
+                    trail.keep(segment, x)
                     passed.append(hardware.moment())
             logits = x.float()
             correct[i, part] = logits.argmax(1) == truth[part]

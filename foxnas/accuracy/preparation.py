@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from foxnas.accuracy.hardware import PROCESSORS, Hardware
 from foxnas.accuracy.memory import HELD_BYTES
-from foxnas.accuracy.sharing import Path, segments
+from foxnas.accuracy.sharing import Trail, segments
 from foxnas.files.arrays import ArraysBySize
 from foxnas.images.pixels import to_input
 from foxnas.space.arch import Arch
@@ -96,14 +96,14 @@ class Preparation:
             blocks = list(subnet.blocks)
             beginning = self._begun(subnet)
             if not own[0].begin:
-                path: Path[_Part] = Path(beginning)
+                trail: Trail[_Part] = Trail(beginning)
             for segment in own[:-1]:
-                before = path.before(segment)
+                before = trail.before(segment)
                 part = nn.Sequential(*blocks[segment.begin : segment.end])
-                room = HELD_BYTES - sum(one.held_bytes for one in path)
-                path.keep(segment, _Part(part, nn.Sequential.forward, before.batches, room))
+                room = HELD_BYTES - sum(one.held_bytes for one in trail)
+                trail.keep(segment, _Part(part, nn.Sequential.forward, before.batches, room))
             rest = partial(Subnet.rest, begin=own[-1].begin)
-            _exhaust(_calibrating(subnet, rest, path.before(own[-1]).batches()))
+            _exhaust(_calibrating(subnet, rest, trail.before(own[-1]).batches()))
             yield subnet.fold()
 
     def _begun(self, subnet: Subnet) -> _Part:

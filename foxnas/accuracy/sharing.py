@@ -47,7 +47,7 @@ def _common(one: Sequence[Hashable], other: Sequence[Hashable]) -> int:
     return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
-class Path(Generic[Output]):
+class Trail(Generic[Output]):
     """What the shared segments of the network at hand have made, each to be gone on from."""
 
     def __init__(self, beginning: Output) -> None:

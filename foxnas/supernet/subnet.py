@@ -203,9 +203,9 @@ class Subnet(nn.Module):
 
     def rest(self, x: Tensor, begin: int = 0) -> Tensor:
         """Return the logits of what the first block made, or the first `begin` after it."""
-        for block in list(self.blocks)[begin:]:
-            x = block(x)
-        return self.end(x)
+        for step in self.steps[begin:]:
+            x = step(x)
+        return x
 
     @property
     def steps(self) -> list[Callable[[Tensor], Tensor]]:

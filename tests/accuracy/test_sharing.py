@@ -5,22 +5,22 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from foxnas.accuracy.sharing import Path, segments
+from foxnas.accuracy.sharing import Trail, segments
 
 
 def computed(networks: list[str]) -> tuple[list[str], list[str], list[float]]:
     """What networks of letters come to, each step that was taken for it, and each network's share of them."""
-    path, results, taken = Path(""), [], []
+    trail, results, taken = Trail(""), [], []
     shares = np.zeros(len(networks))
     for number, own in enumerate(segments(networks)):
         for segment in own:
-            made = path.before(segment)
+            made = trail.before(segment)
             for step in networks[number][segment.begin : segment.end]:
                 made += step
                 taken.append(made)
                 shares[number : number + segment.users] += 1 / segment.users
             if segment is not own[-1]:
-                path.keep(segment, made)
+                trail.keep(segment, made)
         results.append(made)
     return results, taken, shares.tolist()
 
