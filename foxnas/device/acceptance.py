@@ -84,12 +84,15 @@ def judge(
     and two after (one of them may have met a disturbance of its own), relative to `baseline_ms`; without
     one, to the median of all references recorded. Over a resumed journal that shows a session which ran
     at another clock than the rest.
+
+    A board of a rack may become slow and be lost before a reference shows it, and the next session may be another
+    board's: what it timed after its last reference is no attempt.
     """
     known = references(records)
     baseline = baseline_ms or (median(known) if known else None)
     attempts: dict[str, list[Attempt]] = {}
     for position, record in enumerate(records):
-        if record["kind"] == "probe":
+        if record["kind"] == "probe" and not _is_open(records, position):
             near = _nearest_references(records, position)
             reference_ms = median(near) if near else None
             drift = reference_ms / baseline - 1 if reference_ms and baseline else 0.0
@@ -110,6 +113,15 @@ def _nearest_references(records: Sequence[Mapping[str, Any]], position: int, eac
             if found == each_side or record["kind"] in ("session", "end"):
                 break
     return near
+
+
+def _is_open(records: Sequence[Mapping[str, Any]], position: int) -> bool:
+    """Return whether a timing of a rack is one that no reference of its session follows."""
+    row = records[position]["row"]
+    if "board" not in row or "error" in row:
+        return False
+    later = (records[i]["kind"] for i in range(position + 1, len(records)))
+    return next((kind for kind in later if kind != "probe"), None) != "reference"
 
 
 def verdict(row: Mapping[str, Any], drift: float, protocol: MeasurementProtocol) -> tuple[str, float]:

@@ -154,6 +154,13 @@ def reference_probes(folder: Path, make: Callable[[], Mapping[str, bytes]]) -> d
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
+def of_another_kind(identity: Identity, first: str, standard: Identity) -> str:
+    """Return why what a board is may not stand beside the first one, empty if nothing is against it."""
+    changed = changes(standard, identity)
+    alike = "boards of one device must be alike: give it a device of its own"
+    return f"is not of the kind of board {first}: {changed}; {alike}" if changed else ""
+
+
 def _ratio(took_ms: Mapping[str, float], of_ms: Mapping[str, float]) -> float:
     return median(took_ms[name] / of_ms[name] for name in took_ms)
 
@@ -178,6 +185,7 @@ class BoardSession(Runner):
         self._board, self._first, self._sampled, self._comparison = board, first, sampled, comparison
         self._standard: Identity | None = None
         self._factor, self._usual_ms = 1.0, math.inf
+        self._took_ms: dict[str, float] = {}
         self.timings = 0
 
     def __enter__(self) -> BoardSession:
@@ -202,6 +210,8 @@ class BoardSession(Runner):
         """
         row = self._stated(super().measure(label, model))
         if label == REFERENCE and self._comparison and "error" not in row:
+            if math.isinf(self._usual_ms):
+                self._confirm(self._comparison)
             usual_ms = self._usual_ms = min(self._usual_ms, row["latency_ms"])
             if row["latency_ms"] / usual_ms - 1 > self._comparison.max_difference:
                 again = self._stated(super().measure(label, model))
@@ -223,19 +233,22 @@ class BoardSession(Runner):
         standard = own if self._board == self._first else self._known_standard()
         if standard is not None:
             self._standard = standard
-            if changed := changes(standard, self.identity):
-                raise BoardRefused(
-                    f"board {self._board}: is not of the kind of board {self._first}: {changed}; boards of one device "
-                    "must be alike: give it a device of its own"
-                )
+            if unlike := of_another_kind(self.identity, self._first, standard):
+                raise BoardRefused(f"board {self._board}: {unlike}")
         require_same(self.device.name, self._sampled, self.identity)
         self.hello["board"] = {"host": self._board}
         if self._comparison and standard is not None:
-            took_ms = self._time_probes(self._comparison.probes)
+            took_ms = self._took_ms = self._time_probes(self._comparison.probes)
             self._factor = self._comparison.factor(self._board, own, took_ms)
             self.hello["board"] |= {"factor": self._factor, "took_ms": took_ms}
             if self._board != self._first:
                 _log.info("board %s: %.3f times the latency of board %s", self._board, self._factor, self._first)
+
+    def _confirm(self, comparison: Comparison) -> None:
+        """Refuse a board that has become another since it was compared: later references go by the first alone."""
+        for name in list(self._took_ms)[:1]:
+            again_ms = self._time_probes({name: comparison.probes[name]})
+            comparison.require_alike(self._board, again_ms[name] / self._took_ms[name])
 
     def _known_standard(self) -> Identity | None:
         if self._sampled:

@@ -129,7 +129,7 @@ def measured_rows(
             try:
                 _Measurement(runner, book, reference, baseline_ms).run(probes, rng)
             finally:
-                recorded = sum(record["kind"] == "probe" for record in book.records)
+                recorded = sum(map(len, judge(book.records, protocol, baseline_ms).values()))
             return book.records, runner.identity
 
     try:

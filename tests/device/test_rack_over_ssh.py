@@ -24,7 +24,7 @@ def test_a_board_that_dies_hands_its_probes_to_the_other(tmp_path: Path) -> None
 
         folder = tmp_path / tmp_path.parent.name
         device = loopback_rack(folder, [board.ssh for board in boards], timeout_s=5, away_s=60)
-        calm = replace(SLEEPING, max_drift=50.0, max_relative_mad=50.0, reference_every=6)
+        calm = replace(SLEEPING, max_drift=50.0, max_relative_mad=50.0, reference_every=4)
         roomy = replace(device, rack=replace(device.rack, max_difference=0.5))
         made = [(f"p{number:02d}", f"arch {number}", partial(build, number)) for number in range(12)]
         table, info = measure_probes(roomy, calm, made, REFERENCE, folder / "j", np.random.default_rng(0))

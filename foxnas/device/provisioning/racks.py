@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+from foxnas.device.board_session import of_another_kind
 from foxnas.device.provisioning.installation import Readiness
 from foxnas.device.rack import Rack
 from foxnas.device.transport import Device, DeviceLost
 from foxnas.errors import FoxnasError
-from foxnas.files.identity import changes
 
 _log = logging.getLogger(__name__)
 
@@ -32,9 +32,6 @@ def provision_boards(rack: Rack, prepare: Callable[[Device], Readiness]) -> dict
         raise lost[0]
     (first, standard), *others = ((host, {**one.identity, "machine": None}) for host, one in found.items())
     for host, identity in others:
-        if changed := changes(standard, identity):
-            raise FoxnasError(
-                f"device {rack.boards[0].device.name}: board {host} is not of the kind of board {first}: {changed}; "
-                "boards of one device must be alike: give it a device of its own"
-            )
+        if unlike := of_another_kind(identity, first, standard):
+            raise FoxnasError(f"device {rack.boards[0].device.name}: board {host} {unlike}")
     return found
