@@ -1,12 +1,10 @@
 """Likened devices: few probes, chosen to tell most, say how the latency is a mix of other devices' regressions."""
 
 
-rule time_chosen:
-    """Time those subnets of the first shard that tell most, until a mix predicts closely enough.
-
-    Where it never does, the whole shard is timed, and `time_rest` times the others. Which subnets tell most depends on
-    the donors' regressions, which are ancient all the same: that they are fitted again times nothing.
-    """
+# Those subnets of the first shard that tell most, until a mix predicts closely enough. Where it never does, the whole
+# shard is timed, and `time_rest` times the others. Which subnets tell most depends on the donors' regressions, which are
+# ancient all the same: that they are fitted again times nothing.
+use rule time_subnets as time_chosen with:
     input:
         **flow.script("time_chosen"),
         ready=lambda wildcards: flow.ready(CONFIG.device(wildcards.device)),
@@ -21,10 +19,6 @@ rule time_chosen:
         "results/benchmarks/{space}/{size}/time_chosen-{device}/0.tsv"
     wildcard_constraints:
         device=flow.any_of(LIKENED),
-    threads: jobs.measuring_threads(workflow, CONFIG)
-    resources:
-        **jobs.measuring(CONFIG),
-        **jobs.growing(mem_mb=1000, runtime=60),
     params:
         **flow.script_params("time_chosen"),
         settings=lambda wildcards: flow.settings(
@@ -35,12 +29,9 @@ rule time_chosen:
             form=CONFIG.predictors.latency_form,
             donors=measured_donors(CONFIG, wildcards.device),
         ),
-        access=flow.access(CONFIG),
         journal=JOURNAL("results/{space}/{size}/journals/latency-{device}/0.jsonl"),
     message:
         "Timing the subnets at {wildcards.size} px that tell most of {wildcards.device}"
-    shell:
-        flow.command("{params.access:q} --journal {params.journal:q}")
 
 
 use rule time_subnets as time_rest with:

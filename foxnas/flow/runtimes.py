@@ -15,13 +15,13 @@ from foxnas.device.kinds import kind_of
 from foxnas.device.npu import EstimatedConfig, NpuSettings
 from foxnas.device.provisioning.compatibility import pins_of
 from foxnas.flow.checkout import BASE
-from foxnas.flow.params import VELA_PINS
+from foxnas.flow.params import VELA_PINS, of_kind
 
 
 def measured(config: Config, name: str) -> MeasuredConfig:
     """Return what a device's measurements depend on: its configuration, the runtime, and the code of its kind."""
     device = config.device(name)
-    return device.measured.model_copy(update={"runtime": _runtime(device), "code": kind_of(device.kind).code()})
+    return of_kind(device).model_copy(update={"runtime": _runtime(device)})
 
 
 def estimated(config: Config, name: str) -> EstimatedConfig:
@@ -38,9 +38,9 @@ def measured_donors(config: Config, name: str) -> dict[str, dict[str, Any]]:
     like = config.device(name).like
     found: dict[str, dict[str, Any]] = {}
     for donor in map(config.device, like.devices if like else ()):
-        of_kind = estimated if kind_of(donor.kind).latency == "estimated" else measured
+        asked = estimated if kind_of(donor.kind).latency == "estimated" else measured
         limits = {"limits": donor.compiler.limits} if donor.compiler else {}
-        found[donor.name] = {"device": of_kind(config, donor.name), **limits}
+        found[donor.name] = {"device": asked(config, donor.name), **limits}
     return found
 
 

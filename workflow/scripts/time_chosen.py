@@ -1,7 +1,6 @@
 """Measure the latency of those subnets of the first shard that tell most, on a device that is likened to others."""
 
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +8,10 @@ import numpy as np
 import pandas as pd
 
 from foxnas import cli
-from foxnas.device.building import build_device
 from foxnas.device.chosen import time_chosen
 from foxnas.device.config import AccessConfig, MeasuredConfig
-from foxnas.device.kinds import kind_of
 from foxnas.device.like import LikeConfig
-from foxnas.device.session import measure_probes
+from foxnas.device.subnets import measure_subnets
 from foxnas.files.tables import read_table, write_json, write_table
 from foxnas.predictor.mix import Basis
 from foxnas.predictor.model import Predictor
@@ -44,23 +41,12 @@ def main(
 
     `regressions` are those of `like.devices`; `form` and `donors` say how they were made and measured, for the record.
     """
-    kind = kind_of(device.kind)
-    write = kind.probe_writer(space)
-    reference, written_by = kind.reference(space, None, None)
     archs = [space.parse(str(text)) for text in read_table(subnets, ["id", "arch"])["arch"]]
     basis = Basis.of(dict(zip(like.devices, map(Predictor.load, regressions), strict=True)), archs)
-    target, protocol = build_device(device, access, provisioning)
 
     def measure(some: Sequence[Arch]) -> tuple[pd.DataFrame, dict[str, Any]]:
-        return measure_probes(
-            target,
-            protocol,
-            [(arch.id, arch.text, partial(write, arch)) for arch in some],
-            reference,
-            journal,
-            np.random.default_rng([sample.seed, *archs[0].id.encode()]),
-            made_from=written_by,
-        )
+        rng = np.random.default_rng([sample.seed, *archs[0].id.encode()])
+        return measure_subnets(device, access, provisioning, space, some, journal, rng)
 
     rows, info = time_chosen(basis, archs, like.until_percent, measure)
     made_by |= {"identity": info["identity"]}

@@ -1,16 +1,13 @@
 """Measure the latency of one further shard of subnets on a device that is likened to others, if that is needed."""
 
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from foxnas import cli
-from foxnas.device.building import build_device
 from foxnas.device.chosen import not_timed
 from foxnas.device.config import AccessConfig, MeasuredConfig
-from foxnas.device.kinds import kind_of
-from foxnas.device.session import measure_probes
+from foxnas.device.subnets import measure_subnets
 from foxnas.files.tables import read_json, read_table, write_json, write_table
 from foxnas.space.sampling_config import SampleConfig
 from foxnas.space.space import SearchSpace
@@ -40,19 +37,8 @@ def main(
         rows = not_timed(archs)
         info = {**before, "baseline_ms": None, "flagged": 0, "sessions": []}
     else:
-        kind = kind_of(device.kind)
-        write = kind.probe_writer(space)
-        reference, written_by = kind.reference(space, None, None)
-        target, protocol = build_device(device, access, provisioning, [before["identity"]])
-        rows, info = measure_probes(
-            target,
-            protocol,
-            [(arch.id, arch.text, partial(write, arch)) for arch in archs],
-            reference,
-            journal,
-            np.random.default_rng([sample.seed, *archs[0].id.encode()]),
-            made_from=written_by,
-        )
+        rng = np.random.default_rng([sample.seed, *archs[0].id.encode()])
+        rows, info = measure_subnets(device, access, provisioning, space, archs, journal, rng, [before["identity"]])
     made_by |= {"identity": info["identity"]}
     write_json(session, {**info, "made_by": made_by})
     write_table(table, rows, made_by)
