@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ class Likening:
     donors: Mapping[str, Predictor]
     population: Sequence[Arch]
 
-    @property
+    @cached_property
     def basis(self) -> Basis:
         """What a mix of them is made of."""
         return Basis.of(self.donors, self.population)
@@ -58,14 +59,15 @@ class Likening:
         too_few = f"are too few to say how {', '.join(self.donors)} mix; measure at least {_FEWEST}"
         measured = checked_rows(basis.formula, space, image_size, archs, y, target, _FEWEST, too_few)
         terms = basis.formula.matrix(archs)
-        if not np.isfinite(_mixed(basis, terms, measured).scale):
+        mix = _mixed(basis, terms, measured)
+        if not np.isfinite(mix.scale):
             raise FoxnasError(
                 f"{target} at {image_size} px: {len(archs)} subnets leave nothing to judge a mix of "
                 f"{', '.join(self.donors)} by; measure more"
             )
         return described(
             basis.formula, image_size, [arch.id for arch in archs], terms, measured, target=target, unit=unit,
-            link=IDENTITY, solution=_solution(terms, _mixed(basis, terms, measured), measured), link_parameters=0.0,
+            link=IDENTITY, solution=_solution(terms, mix, measured), link_parameters=0.0,
             held_out=cross_validated(
                 lambda design, y: _mixed(basis, design, y).coefficients, terms, measured, folds,
                 np.random.default_rng(seed),

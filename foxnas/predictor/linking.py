@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from foxnas.errors import FoxnasError
-from foxnas.predictor.link import LinkChoice, LinkName
+from foxnas.predictor.link import LINKS, LinkChoice, LinkName
 from foxnas.predictor.model import Predictor
 
 log = logging.getLogger(__name__)
@@ -26,9 +26,20 @@ def fit_key(target: str, form: str, link: LinkName = "identity", together: bool 
     return "/".join(parts)
 
 
-def is_together(key: str) -> bool:
-    """Return whether the fit of that name is one whose image sizes were fitted together."""
-    return key.split("/")[-1] == _TOGETHER
+class NamedFit(NamedTuple):
+    """What the name of a fit says, in the order in which `fit_key` takes it."""
+
+    target: str
+    form: str
+    link: LinkName
+    together: bool
+
+    @classmethod
+    def of(cls, key: str) -> NamedFit:
+        """Return what a name that `fit_key` returned says."""
+        target, form, *rest = key.split("/")
+        (link,) = [one for one in LINKS if one in rest] or ["identity"]
+        return cls(target, form, link, _TOGETHER in rest)
 
 
 def fit_links(asked: LinkChoice, fit: Callable[..., Fit]) -> dict[LinkName, Fit]:

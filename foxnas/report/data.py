@@ -15,7 +15,7 @@ from foxnas.device import npu
 from foxnas.edgetpu.columns import FIGURES
 from foxnas.errors import FoxnasError
 from foxnas.files.tables import read_json, read_provenance, read_table
-from foxnas.predictor.linking import fit_key, is_together
+from foxnas.predictor.linking import NamedFit, fit_key
 from foxnas.predictor.mix import NOT_NEEDED
 from foxnas.predictor.model import Predictor
 from foxnas.report.files import PageFiles
@@ -66,17 +66,17 @@ class Fits:
     @property
     def target(self) -> str:
         """What it predicts."""
-        return self.chosen.split("/")[0]
+        return NamedFit.of(self.chosen).target
 
     @property
     def form(self) -> str:
         """Its form: "paper" or an extension of it."""
-        return self.chosen.split("/")[1]
+        return NamedFit.of(self.chosen).form
 
     @property
     def together(self) -> bool:
         """Whether it was fitted together with those of the other image sizes."""
-        return is_together(self.chosen)
+        return NamedFit.of(self.chosen).together
 
     def of_target(self, target: str) -> Predictor:
         """Return the one of another target, in the form and under the link that the search used, fitted likewise."""

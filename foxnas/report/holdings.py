@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from foxnas.predictor.link import LINKS
-from foxnas.predictor.linking import is_together
+from foxnas.predictor.linking import NamedFit
 from foxnas.predictor.model import Predictor
 from foxnas.report.data import BudgetRun, DeviceRun, Fits, Run, predict_each
 from foxnas.report.plane import top1_of
@@ -56,11 +55,10 @@ def holdings(run: Run, device: DeviceRun) -> list[Holding]:
         own = tried[[f"{target}_{end}" for end in ("mean", "lower", "upper")]].to_numpy(dtype=float)
         found.append(Holding(target, None, None, _by_round(tried, own, columns[target])))
         for key, predictors in _everywhere(fits, target):
-            _, form, *rest = key.split("/")
-            link = [part for part in rest if part in LINKS]
+            named = NamedFit.of(key)
             predicted = predict_each(predictors, [Arch.parse(text) for text in tried["arch"]])
             rounds = _by_round(tried, predicted, columns[target])
-            found.append(Holding(target, form, link[0] if link else "identity", rounds, is_together(key)))
+            found.append(Holding(target, named.form, named.link, rounds, named.together))
     return found
 
 
@@ -76,7 +74,7 @@ def _with_predictions(run: Run, budget: BudgetRun) -> pd.DataFrame:
 def _everywhere(fits: Mapping[int, Fits], target: str) -> Iterator[tuple[str, dict[int, Predictor]]]:
     """Yield the fits of a target that there are at every image size, by name."""
     for key in next(iter(fits.values())).predictors:
-        if key.split("/")[0] == target and all(key in one.predictors for one in fits.values()):
+        if NamedFit.of(key).target == target and all(key in one.predictors for one in fits.values()):
             yield key, {size: one.predictors[key] for size, one in fits.items()}
 
 
