@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -45,3 +46,8 @@ def board(server: Sshd, proxy: FaultyProxy, own_lock: str, monkeypatch: pytest.M
     transport = SshTransport(server.client(proxy.port), "tflite")
     yield Device("board", transport, lock=own_lock, timeout_s=2, busy_s=30, away_s=30)
     transport.close()
+
+
+@pytest.fixture
+def record(tmp_path: Path) -> Path:
+    return tmp_path / "boards.jsonl"

@@ -1,4 +1,4 @@
-"""Several boards as one device: spread, compared, refused, lost; against fake boards whose latencies are known."""
+"""Several boards as one device: spread, lost, waited for; against fake boards whose latencies are known."""
 
 from __future__ import annotations
 
@@ -20,14 +20,13 @@ import pytest
 
 from foxnas.device import rack as racks
 from foxnas.device import retrying
-from foxnas.device.acceptance import COLUMNS, RACK_COLUMNS, judge
+from foxnas.device.acceptance import COLUMNS, judge
 from foxnas.device.answers import predict_images
-from foxnas.device.protocol import MeasurementProtocol
 from foxnas.device.provisioning.installation import Readiness
 from foxnas.device.provisioning.racks import provision_boards
 from foxnas.device.provisioning.survey import Survey
 from foxnas.device.rack import Board, Rack, RackDevice
-from foxnas.device.session import Probe, measure_probes
+from foxnas.device.session import measure_probes
 from foxnas.device.transport import Device, DeviceLost
 from foxnas.device.whole_models import measure_models
 from foxnas.errors import FoxnasError
@@ -35,85 +34,17 @@ from foxnas.files.tables import write_table
 from foxnas.runner.lock import lock_path
 from foxnas.space.pooling import gather
 from tests.support.fake_device import MODEL, ONCE, QUICK, FakeTransport, probes
-from tests.support.fake_rack import FakeBoard, fake_rack
-
-REFERENCE = b"reference"
-
-#: What one session costs besides probes: two rounds of three reference probes to compare a board by.
-COMPARING = 6
-
-
-@pytest.fixture
-def record(tmp_path: Path) -> Path:
-    return tmp_path / "boards.jsonl"
-
-
-def measure(
-    device: Device, journal: Path, made: list[Probe], protocol: MeasurementProtocol = ONCE, **more: Any
-) -> tuple[pd.DataFrame, dict[str, Any]]:
-    return measure_probes(device, protocol, made, REFERENCE, journal, np.random.default_rng(0), **more)
-
-
-def latency_ms(identifier: str, now: int = 0) -> float:
-    """What a model takes on a board of slowness 1; the reference probes differ as models of a space do."""
-    fixed = {"reference": 8.0, "reference probe largest": 8.0, "reference probe smallest": 2.0}
-    return fixed.get(identifier, 3.0 + sum(map(ord, identifier)) % 17 / 4)
-
-
-def boards(*slowness: float) -> list[FakeBoard]:
-    return [FakeBoard(latency_ms, slowness=one) for one in slowness]
-
-
-def of(device: RackDevice) -> list[FakeBoard]:
-    return [board.device.transport for board in device.rack.boards]  # type: ignore[misc]
-
-
-def numbered(shard: int, n: int, during: Callable[[int], None] = lambda i: None) -> list[Probe]:
-    built = iter(range(10**6))
-
-    def build() -> bytes:
-        during(next(built))
-        return MODEL
-
-    return [(f"s{shard}p{i:03d}", f"arch {shard} {i}", build) for i in range(n)]
-
-
-def check(table: pd.DataFrame, slowness: dict[str, float]) -> None:
-    """Every latency is the first board's, and says what it was on which board."""
-    for row in table.itertuples():
-        assert row.latency_ms == pytest.approx(latency_ms(row.id), rel=1e-9)
-        per_board = [slowness[board] * latency_ms(row.id) for board in row.board.split()]
-        assert row.board_latency_ms == pytest.approx(np.mean(per_board), rel=1e-9)
-
-
-def test_latencies_are_stated_as_the_first_boards_and_say_where_they_were_timed(tmp_path: Path, record: Path) -> None:
-    device = fake_rack(record, boards(1.0, 1.04, 0.97))
-    slowness = {"pi4-a": 1.0, "pi4-b": 1.04, "pi4-c": 0.97}
-    for n, (board, factor) in enumerate(slowness.items()):
-        table, info = measure(device, tmp_path / f"{n}", probes(10))
-        assert tuple(table) == (*COLUMNS, *RACK_COLUMNS)
-        assert set(table["board"]) == {board}
-        check(table, slowness)
-        (session,) = info["sessions"]
-        assert session["board"]["host"] == board
-        assert session["board"]["factor"] == pytest.approx(factor, rel=1e-12)
-        assert session["references_ms"] == pytest.approx([8.0] * 3)
-        assert info["identity"]["machine"] == "a"
-    lines = [json.loads(line) for line in record.read_text().splitlines()]
-    assert [line["board"] for line in lines] == list(slowness)
-    assert [line["identity"]["machine"] for line in lines] == ["a", "b", "c"]
-    assert lines[1]["took_ms"]["smallest"] == pytest.approx(2.08)
-
-
-def test_a_factor_is_of_all_sessions_of_both_boards(tmp_path: Path, record: Path) -> None:
-    """Each session's reference probes are off by a percent or two; the medians over sessions count."""
-    first, second = boards(1.0, 1.0)
-    device = fake_rack(record, [first, second])
-    for n, (one, other) in enumerate([(1.00, 1.05), (1.02, 1.04), (0.99, 1.06)]):
-        first.slowness, second.slowness = one, other
-        measure(device, tmp_path / f"a{n}", probes(2))
-        _, info = measure(device, tmp_path / f"b{n}", probes(2))
-    assert info["sessions"][0]["board"]["factor"] == pytest.approx(1.05 / 1.00)
+from tests.support.fake_rack import (
+    COMPARING,
+    REFERENCE,
+    boards,
+    check,
+    fake_rack,
+    latency_ms,
+    measure,
+    numbered,
+    of,
+)
 
 
 def test_four_jobs_share_four_boards_and_the_busiest_makes_a_quarter_of_the_timings(
@@ -229,25 +160,6 @@ def test_what_no_reference_followed_is_timed_again(tmp_path: Path, record: Path)
     assert table["usable"].all()
 
 
-def test_a_board_that_slows_down_before_its_first_reference_is_refused(tmp_path: Path, record: Path) -> None:
-    """All later references would be as slow as the first, and the comparison before it says nothing of that."""
-    fakes = boards(1.0, 1.04)
-    device = fake_rack(record, fakes, away_s=60)
-    measure(device, tmp_path / "0", numbered(0, 5))
-    compared: list[str] = []
-
-    def slow_once_compared(identifier: str, now: int = 0) -> float:
-        compared.append(identifier)
-        if len(compared) == COMPARING:
-            fakes[1].slowness = 1.3  # of the next
-        return latency_ms(identifier)
-
-    fakes[1].latency_ms = slow_once_compared
-    table, _ = measure(device, tmp_path / "1", numbered(1, 20))
-    check(table, {"pi4-a": 1.0, "pi4-b": 1.04})
-    assert set(table["board"]) == {"pi4-a"}
-
-
 def test_boards_that_are_all_away_are_waited_for(tmp_path: Path, record: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fakes = boards(1.0, 1.04)
     device = fake_rack(record, fakes, away_s=100)
@@ -273,101 +185,6 @@ def test_boards_that_are_all_away_are_waited_for(tmp_path: Path, record: Path, m
         measure(dataclasses.replace(device, away_s=0.5), tmp_path / "k", numbered(0, 10))
 
 
-def test_a_board_that_differs_too_much_is_refused_by_name(
-    tmp_path: Path, record: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    device = fake_rack(record, boards(1.0, 1.3, 0.85, 1.09))
-    for n in range(4):
-        measure(device, tmp_path / f"{n}", probes(4))
-    refused = [line for line in caplog.messages if "max_board_difference" in line]
-    assert [line.split(",")[0] for line in refused] == [
-        "board pi4-b: its reference probes take 30.0% more time than they should beside board pi4-a",
-        "board pi4-c: its reference probes take 15.0% less time than they should beside board pi4-a",
-    ]
-    assert [len(board.log) > COMPARING for board in of(device)] == [True, False, False, True]
-    assert [json.loads(line)["board"] for line in record.read_text().splitlines()] == ["pi4-a", "pi4-d"] * 2
-
-
-def test_a_rack_whose_boards_are_all_refused_ends_in_one_sentence(tmp_path: Path, record: Path) -> None:
-    fakes = boards(1.0, 1.05)
-    device = fake_rack(record, fakes, away_s=1000)
-    measure(device, tmp_path / "0", probes(2))
-    for fake in fakes:
-        fake.slowness = 1.5
-    with pytest.raises(
-        FoxnasError, match=r"device pi4: no board is left: .*pi4-b: .* 50.0% more.*; .*pi4-a: "
-    ) as caught:
-        measure(device, tmp_path / "1", probes(2))
-    assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        ({"cpu": "another"}, r'CPU "fake" -> "another"'),
-        ({"kernel": "6.8"}, r'kernel "6.1" -> "6.8"'),
-        ({"governor": "powersave"}, r'governor null -> "powersave"'),
-    ],
-    ids=["cpu", "kernel", "governor"],
-)
-def test_a_board_of_another_kind_is_refused_by_name(
-    tmp_path: Path, record: Path, caplog: pytest.LogCaptureFixture, change: dict[str, str], said: str
-) -> None:
-    device = fake_rack(record, [*boards(1.0), FakeBoard(latency_ms, **change)])
-    for n in range(2):
-        table, _ = measure(device, tmp_path / f"{n}", probes(4))
-        assert set(table["board"]) == {"pi4-a"}
-    assert f"board pi4-b: is not of the kind of board pi4-a: {said}; boards of one device must be alike" in caplog.text
-
-
-@pytest.mark.parametrize(("at", "timings"), [(12, [15, 30]), (2, [5, 40])])
-def test_a_board_that_becomes_slow_is_left_and_what_it_timed_meanwhile_is_timed_again(
-    tmp_path: Path, record: Path, caplog: pytest.LogCaptureFixture, at: int, timings: list[int]
-) -> None:
-    fakes = boards(1.0, 1.04)
-    device = fake_rack(record, fakes)
-
-    def slow(i: int) -> None:
-        fakes[0].slowness = 1.3 if i >= at else 1.0
-
-    table, info = measure(device, tmp_path / "j", numbered(0, 40, slow))
-    check(table, {"pi4-a": 1.0, "pi4-b": 1.04})
-    assert table["usable"].all()
-    assert Counter(table["attempts"]) == {1: 35, 2: 5}
-    assert [session["timings"] for session in info["sessions"]] == timings
-    assert "board pi4-a: its reference probes take 30.0% more time" in caplog.text
-
-
-def test_a_single_disturbed_reference_does_not_drive_a_session_away(tmp_path: Path, record: Path) -> None:
-    board = FakeBoard(lambda identifier, now: latency_ms(identifier) * (1.5 if now == COMPARING + 6 else 1))
-    table, info = measure(fake_rack(record, [board]), tmp_path / "j", probes(20))
-    assert len(info["sessions"]) == 1
-    assert table["usable"].all()
-
-
-def test_a_first_reference_that_was_disturbed_does_not_make_the_others_look_fast(tmp_path: Path, record: Path) -> None:
-    board = FakeBoard(lambda identifier, now: latency_ms(identifier) * (1.5 if now == COMPARING else 1))
-    table, info = measure(fake_rack(record, [board]), tmp_path / "j", probes(20))
-    assert len(info["sessions"]) == 1
-    assert table["usable"].all()
-
-
-def test_jobs_of_other_sizes_compare_by_the_reference_probes_of_the_first_one(tmp_path: Path, record: Path) -> None:
-    """So the first board need not be free for every size before others can be measured on."""
-    device = fake_rack(record, boards(1.0, 1.04))
-    measure(device, tmp_path / "0", probes(4))
-    assert {path.name: path.read_bytes() for path in (record.parent / "probes-tflite").iterdir()} == {
-        name: name.encode() for name in ("largest", "smallest", "random")
-    }
-    other = dataclasses.replace(device.rack, probes=lambda: pytest.fail("made anew"))
-    with device.rack.take(lambda: device.rack.boards[:1]):
-        table, _ = measure(dataclasses.replace(device, rack=other), tmp_path / "1", numbered(1, 4))
-    assert set(table["board"]) == {"pi4-b"}
-    assert sorted({line for line in of(device)[1].log if "reference probe" in line}) == [
-        f"reference probe {name}" for name in ("largest", "random", "smallest")
-    ]
-
-
 def test_another_board_changes_nothing_that_was_measured(tmp_path: Path, record: Path) -> None:
     """A device that was alone becomes a rack, and a rack gets one more: journals go on, shards are joined."""
     single = Device("pi4", FakeTransport(latency_ms, machine="a"))
@@ -384,25 +201,6 @@ def test_another_board_changes_nothing_that_was_measured(tmp_path: Path, record:
     assert together["latency_ms"].to_numpy() == pytest.approx([latency_ms(one) for one in together["id"]])
 
 
-def test_a_board_that_was_exchanged_behind_its_name_is_compared_anew(
-    tmp_path: Path, record: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    fakes = boards(1.0, 1.05)
-    device = fake_rack(record, fakes)
-    for n in range(2):
-        measure(device, tmp_path / f"{n}", probes(2))
-    fakes[1].slowness, fakes[1].machine = 0.95, "another"
-    measure(device, tmp_path / "2", probes(2))
-    table, info = measure(device, tmp_path / "3", probes(2))
-    assert info["sessions"][0]["board"]["factor"] == pytest.approx(0.95)
-    check(table, {"pi4-b": 0.95})
-    fakes[0].machine = "another first"
-    sampled = dataclasses.replace(device, sampled=[info["identity"]])
-    assert set(measure(sampled, tmp_path / "4", probes(2))[0]["board"]) == {"pi4-b"}
-    said = 'this device is not the one that its sample was measured on: machine "a" -> "another first"'
-    assert f"device pi4: {said}" in caplog.text
-
-
 def test_sessions_of_a_model_take_turns_on_the_boards_and_each_says_which(tmp_path: Path, record: Path) -> None:
     device = fake_rack(record, boards(1.0, 1.04, 0.97))
     found, info = measure_models(device, ONCE, {"m": MODEL}, REFERENCE, 5, np.random.default_rng(0))
@@ -414,28 +212,6 @@ def test_sessions_of_a_model_take_turns_on_the_boards_and_each_says_which(tmp_pa
         Device("pi4", FakeTransport(latency_ms)), ONCE, {"m": MODEL}, REFERENCE, 3, np.random.default_rng(0)
     )
     assert "session_boards" not in alone["m"].to_json()
-
-
-def test_nothing_is_compared_before_the_first_board_was_timed(tmp_path: Path, record: Path) -> None:
-    """A job that comes meanwhile waits for the comparison alone, not for the other job's probes."""
-    device = fake_rack(record, boards(1.0, 1.04))
-    held, finished = threading.Event(), threading.Event()
-
-    def hold(i: int) -> None:
-        if i == 0:
-            held.set()
-            assert finished.wait(60), "the second job waited for all of the first one"
-
-    def job(shard: int, during: Callable[[int], None]) -> pd.DataFrame:
-        own = dataclasses.replace(device, rack=dataclasses.replace(device.rack))
-        return measure(own, tmp_path / f"j{shard}", numbered(shard, 5, during))[0]
-
-    with ThreadPoolExecutor(1) as pool:
-        first = pool.submit(job, 0, hold)
-        assert held.wait(60)
-        assert set(job(1, lambda i: None)["board"]) == {"pi4-b"}
-        finished.set()
-        assert set(first.result()["board"]) == {"pi4-a"}
 
 
 def test_boards_that_others_measure_on_are_waited_for_and_for_how_long(
