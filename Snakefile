@@ -16,7 +16,7 @@ sys.path.insert(0, str(workflow.current_basedir))
 
 from foxnas.device.kind import EXPORTED
 from foxnas.device.kinds import kind_of
-from foxnas.flow import configuration, contents
+from foxnas.flow import configuration, contents, devices
 from foxnas.flow import resources as jobs
 from foxnas.flow import params as flow
 from foxnas.flow import named, rounds
@@ -60,7 +60,7 @@ LIKENED = [device.name for device in CONFIG.devices if device.like]
 #: Devices that models are deployed on, and those of tables, for which architectures are proposed and no more.
 DEPLOYING, PROPOSING = (DEVICES, []) if CONFIG.verifies else ([], DEVICES)
 #: Devices with a runtime of their own that themselves say what the deployed file sees.
-SERVING = [d.name for d in CONFIG.devices if flow.answers_itself(CONFIG, d)]
+SERVING = [d.name for d in CONFIG.devices if devices.answers_itself(CONFIG, d)]
 #: Devices that serve a file of their kind's own form, by that file's name.
 PREPARED = {
     d.name: kind_of(d.kind).model_file

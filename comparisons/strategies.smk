@@ -118,7 +118,7 @@ use rule evaluate_subnets as evaluate_found with:
 use rule time_subnets as time_found with:
     input:
         **flow.script("time_subnets"),
-        ready=lambda wildcards: flow.ready(CONFIG.device(wildcards.device)),
+        ready=lambda wildcards: devices.ready(CONFIG.device(wildcards.device)),
         subnets="results/{space}/search/{device}/{budget}/strategies/subnets.csv",
     output:
         table="results/{space}/search/{device}/{budget}/strategies/latency.csv",
@@ -135,7 +135,7 @@ use rule time_subnets as time_found with:
             device=measured(CONFIG, wildcards.device),
             sample=SAMPLE,
         ),
-        access=flow.access(CONFIG),
+        access=devices.access(CONFIG),
         journal=JOURNAL("results/{space}/search/{device}/{budget}/journals/found.jsonl"),
     message:
         "Timing what the strategies found for budget {wildcards.budget} on {wildcards.device}"
@@ -160,7 +160,7 @@ use rule compile_probes as compile_found with:
             limits=CONFIG.device(wildcards.device).compiler.limits,
             sample=SAMPLE,
         ),
-        compiler=flow.compiler(CONFIG),
+        compiler=devices.compiler(CONFIG),
         cache=COMPILED,
     message:
         "Compiling what the strategies found for budget {wildcards.budget} on {wildcards.device}"
@@ -169,7 +169,7 @@ use rule compile_probes as compile_found with:
 use rule time_compiled as time_compiled_found with:
     input:
         **flow.script("time_compiled"),
-        ready=lambda wildcards: flow.ready(CONFIG.device(wildcards.device)),
+        ready=lambda wildcards: devices.ready(CONFIG.device(wildcards.device)),
         probes=rules.compile_found.output.probes,
         references=rules.compile_found.output.references,
     output:
@@ -186,7 +186,7 @@ use rule time_compiled as time_compiled_found with:
             device=measured(CONFIG, wildcards.device),
             sample=SAMPLE,
         ),
-        access=flow.access(CONFIG),
+        access=devices.access(CONFIG),
         cache=COMPILED,
         journal=JOURNAL("results/{space}/search/{device}/{budget}/journals/found.jsonl"),
     message:
@@ -196,7 +196,7 @@ use rule time_compiled as time_compiled_found with:
 use rule estimate_subnets as estimate_found with:
     input:
         **flow.script("estimate_subnets"),
-        ready=lambda wildcards: flow.vela_ready(CONFIG.device(wildcards.device)),
+        ready=lambda wildcards: devices.vela_ready(CONFIG.device(wildcards.device)),
         subnets="results/{space}/search/{device}/{budget}/strategies/subnets.csv",
     output:
         table="results/{space}/search/{device}/{budget}/strategies/latency.csv",
@@ -213,7 +213,7 @@ use rule estimate_subnets as estimate_found with:
             device=estimated(CONFIG, wildcards.device),
             sample=SAMPLE,
         ),
-        vela=flow.vela(CONFIG, VELA),
+        vela=devices.vela(CONFIG, VELA),
         journal=JOURNAL("results/{space}/search/{device}/{budget}/journals/found.jsonl"),
     message:
         "Estimating what the strategies found for budget {wildcards.budget} on {wildcards.device}"

@@ -8,7 +8,7 @@ rule provision_device:
     """
     input:
         **flow.script("provision_device"),
-        pins=flow.pinned_environments(),
+        pins=devices.pinned_environments(),
     output:
         ready="results/devices/{device}/ready.json",
     log:
@@ -22,11 +22,11 @@ rule provision_device:
         **flow.script_params("provision_device"),
         settings=lambda wildcards: flow.settings(
             kind=CONFIG.device(wildcards.device).kind,
-            kind_code=flow.of_kind(CONFIG.device(wildcards.device)).code,
+            kind_code=devices.of_kind(CONFIG.device(wildcards.device)).code,
             ssh=CONFIG.device(wildcards.device).ssh,
-            **flow.hosts(CONFIG.device(wildcards.device)),
+            **devices.hosts(CONFIG.device(wildcards.device)),
         ),
-        device=flow.provisioned(CONFIG),
+        device=devices.provisioned(CONFIG),
     message:
         "Making device {wildcards.device} ready"
     shell:
@@ -41,7 +41,7 @@ rule examine_device:
     """
     input:
         **flow.script("examine_device"),
-        ready=lambda wildcards: flow.ready(CONFIG.device(wildcards.device)),
+        ready=lambda wildcards: devices.ready(CONFIG.device(wildcards.device)),
     output:
         doctor="results/devices/{device}/doctor.json",
     log:
@@ -56,7 +56,7 @@ rule examine_device:
         **flow.script_params("examine_device"),
         settings=lambda wildcards: flow.settings(
             device=CONFIG.device(wildcards.device),
-            kind_code=flow.of_kind(CONFIG.device(wildcards.device)).code,
+            kind_code=devices.of_kind(CONFIG.device(wildcards.device)).code,
             space=flow.space_at(SPACE, SIZES[:1]),
             validation=CONFIG.validation,
             verification=CONFIG.verification,

@@ -32,7 +32,7 @@ rule compile_probes:
             limits=CONFIG.device(wildcards.device).compiler.limits,
             sample=SAMPLE,
         ),
-        compiler=flow.compiler(CONFIG),
+        compiler=devices.compiler(CONFIG),
         cache=COMPILED,
     message:
         "Compiling shard {wildcards.shard} of the subnets at {wildcards.size} px for {wildcards.device}"
@@ -47,7 +47,7 @@ rule time_compiled:
     """
     input:
         **flow.script("time_compiled"),
-        ready=lambda wildcards: flow.ready(CONFIG.device(wildcards.device)),
+        ready=lambda wildcards: devices.ready(CONFIG.device(wildcards.device)),
         probes=rules.compile_probes.output.probes,
         references=rules.compile_probes.output.references,
     output:
@@ -69,7 +69,7 @@ rule time_compiled:
             device=measured(CONFIG, wildcards.device),
             sample=SAMPLE,
         ),
-        access=flow.access(CONFIG),
+        access=devices.access(CONFIG),
         cache=COMPILED,
         journal=JOURNAL(
             "results/{space}/{size}/journals/latency-{device}/{shard}.jsonl"
@@ -106,7 +106,7 @@ rule compile_candidates:
         settings=lambda wildcards: flow.settings(
             limits=CONFIG.device(wildcards.device).compiler.limits
         ),
-        compiler=flow.compiler(CONFIG),
+        compiler=devices.compiler(CONFIG),
         cache=COMPILED,
     message:
         "Compiling the candidates of {wildcards.batch} for budget {wildcards.budget} on {wildcards.device}"
@@ -118,7 +118,7 @@ use rule time_candidates as time_compiled_candidates with:
     input:
         rules.compile_candidates.output.table,
         **flow.script("time_models"),
-        ready=lambda wildcards: flow.ready(CONFIG.device(wildcards.device)),
+        ready=lambda wildcards: devices.ready(CONFIG.device(wildcards.device)),
         models=ancient(rules.compile_candidates.output.compiled_models),
         sampled=SAMPLED,
         references=REFERENCES,
@@ -168,7 +168,7 @@ rule deploy_compiled:
 use rule confirm_latency as confirm_compiled_latency with:
     input:
         **flow.script("confirm_latency"),
-        ready=lambda wildcards: flow.ready(CONFIG.device(wildcards.device)),
+        ready=lambda wildcards: devices.ready(CONFIG.device(wildcards.device)),
         ranking=RANKING,
         models=ancient(
             of_deployable("results/{space}/search/{device}/{budget}/{batch}/compiled")

@@ -8,7 +8,7 @@ rule install_vela:
     """Install the compiler that envs/host-ethos-u.txt pins, in an environment of its own."""
     input:
         **flow.script("install_vela"),
-        pins=flow.vela_pins(),
+        pins=devices.vela_pins(),
     output:
         ready="results/ethos-u-compiler/ready.json",
     log:
@@ -35,7 +35,7 @@ rule estimate_subnets:
     """
     input:
         **flow.script("estimate_subnets"),
-        ready=lambda wildcards: flow.vela_ready(CONFIG.device(wildcards.device)),
+        ready=lambda wildcards: devices.vela_ready(CONFIG.device(wildcards.device)),
         subnets=ancient("results/{space}/{size}/shards/subnets/{shard}.csv"),
     output:
         table="results/{space}/{size}/shards/latency-{device}/{shard}.csv",
@@ -55,7 +55,7 @@ rule estimate_subnets:
             device=estimated(CONFIG, wildcards.device),
             sample=SAMPLE,
         ),
-        vela=flow.vela(CONFIG, VELA),
+        vela=devices.vela(CONFIG, VELA),
         journal=JOURNAL(
             "results/{space}/{size}/journals/latency-{device}/{shard}.jsonl"
         ),
@@ -69,7 +69,7 @@ rule estimate_candidates:
     """Compile the exported candidates and estimate their latency; one with operators on the CPU has none."""
     input:
         **flow.script("estimate_candidates"),
-        ready=lambda wildcards: flow.vela_ready(CONFIG.device(wildcards.device)),
+        ready=lambda wildcards: devices.vela_ready(CONFIG.device(wildcards.device)),
         exported="results/{space}/search/{device}/{budget}/{batch}/exported.csv",
         models=ancient("results/{space}/search/{device}/{budget}/{batch}/exported"),
     output:
@@ -90,9 +90,9 @@ rule estimate_candidates:
         **flow.script_params("estimate_candidates"),
         settings=lambda wildcards: flow.settings(
             device=estimated(CONFIG, wildcards.device),
-            memory=flow.memory_limits(CONFIG, wildcards.device),
+            memory=devices.memory_limits(CONFIG, wildcards.device),
         ),
-        vela=flow.vela(CONFIG, VELA),
+        vela=devices.vela(CONFIG, VELA),
     message:
         "Estimating the candidates of {wildcards.batch} for budget {wildcards.budget} on {wildcards.device}"
     shell:

@@ -57,7 +57,7 @@ rule time_candidates:
     input:
         "results/{space}/search/{device}/{budget}/{batch}/exported.csv",
         **flow.script("time_models"),
-        ready=lambda wildcards: flow.ready(CONFIG.device(wildcards.device)),
+        ready=lambda wildcards: devices.ready(CONFIG.device(wildcards.device)),
         # Of a folder Snakemake compares times only; what is in it stands in the table, which it compares by content.
         models=ancient("results/{space}/search/{device}/{budget}/{batch}/exported"),
         sampled=SAMPLED,
@@ -81,7 +81,7 @@ rule time_candidates:
             sessions=CONFIG.verification.sessions,
             spread_s=CONFIG.verification.spread_s,
         ),
-        access=flow.access(CONFIG),
+        access=devices.access(CONFIG),
         cache=COMPILED,
     message:
         "Timing the candidates of {wildcards.batch} for budget {wildcards.budget} on {wildcards.device}"

@@ -10,7 +10,7 @@ rule time_subnets:
     """
     input:
         **flow.script("time_subnets"),
-        ready=lambda wildcards: flow.ready(CONFIG.device(wildcards.device)),
+        ready=lambda wildcards: devices.ready(CONFIG.device(wildcards.device)),
         subnets=ancient("results/{space}/{size}/shards/subnets/{shard}.csv"),
     output:
         table="results/{space}/{size}/shards/latency-{device}/{shard}.csv",
@@ -32,7 +32,7 @@ rule time_subnets:
             device=measured(CONFIG, wildcards.device),
             sample=SAMPLE,
         ),
-        access=flow.access(CONFIG),
+        access=devices.access(CONFIG),
         journal=JOURNAL(
             "results/{space}/{size}/journals/latency-{device}/{shard}.jsonl"
         ),

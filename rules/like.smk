@@ -7,9 +7,9 @@
 use rule time_subnets as time_chosen with:
     input:
         **flow.script("time_chosen"),
-        ready=lambda wildcards: flow.ready(CONFIG.device(wildcards.device)),
+        ready=lambda wildcards: devices.ready(CONFIG.device(wildcards.device)),
         subnets=ancient("results/{space}/{size}/shards/subnets/0.csv"),
-        regressions=lambda wildcards: ancient(flow.donors(CONFIG, wildcards.device)),
+        regressions=lambda wildcards: ancient(devices.donors(CONFIG, wildcards.device)),
     output:
         table="results/{space}/{size}/shards/latency-{device}/0.csv",
         session="results/{space}/{size}/shards/latency-{device}/0.json",
@@ -37,7 +37,7 @@ use rule time_subnets as time_chosen with:
 use rule time_subnets as time_rest with:
     input:
         **flow.script("time_rest"),
-        ready=lambda wildcards: flow.ready(CONFIG.device(wildcards.device)),
+        ready=lambda wildcards: devices.ready(CONFIG.device(wildcards.device)),
         subnets=ancient("results/{space}/{size}/shards/subnets/{shard}.csv"),
         first=rules.time_chosen.output.session,
     log:
@@ -58,7 +58,7 @@ use rule fit_latency as fit_like with:
         **flow.script("fit_like"),
         table="results/{space}/{size}/latency-{device}.csv",
         session=rules.time_chosen.output.session,
-        regressions=lambda wildcards: flow.donors(CONFIG, wildcards.device),
+        regressions=lambda wildcards: devices.donors(CONFIG, wildcards.device),
     log:
         "results/logs/{space}/{size}/fit_like-{device}.log",
     benchmark:

@@ -55,7 +55,7 @@ use rule time_candidates as time_named with:
     input:
         rules.export_named.output.table,
         **flow.script("time_models"),
-        ready=lambda wildcards: flow.ready(CONFIG.device(wildcards.device)),
+        ready=lambda wildcards: devices.ready(CONFIG.device(wildcards.device)),
         models=ancient(rules.export_named.output.models),
         sampled=SAMPLED,
     output:
@@ -88,7 +88,7 @@ use rule time_compiled_candidates as time_compiled_named with:
     input:
         rules.compile_named.output.table,
         **flow.script("time_models"),
-        ready=lambda wildcards: flow.ready(CONFIG.device(wildcards.device)),
+        ready=lambda wildcards: devices.ready(CONFIG.device(wildcards.device)),
         models=ancient(rules.compile_named.output.compiled_models),
         sampled=SAMPLED,
         references=REFERENCES,
@@ -105,7 +105,7 @@ use rule time_compiled_candidates as time_compiled_named with:
 use rule estimate_candidates as estimate_named with:
     input:
         **flow.script("estimate_candidates"),
-        ready=lambda wildcards: flow.vela_ready(CONFIG.device(wildcards.device)),
+        ready=lambda wildcards: devices.vela_ready(CONFIG.device(wildcards.device)),
         exported=rules.export_named.output.table,
         models=ancient(rules.export_named.output.models),
     output:

@@ -119,7 +119,7 @@ if WITH_RIVALS:
         """Time the off-the-shelf networks and the deployed models on the device, in the same sessions."""
         input:
             **flow.script("time_rivals"),
-            ready=lambda wildcards: flow.ready(CONFIG.device(wildcards.device)),
+            ready=lambda wildcards: devices.ready(CONFIG.device(wildcards.device)),
             # What is in the files below, which may be too large for Snakemake to compare by content.
             exported=of_rivals(
                 "results/{space}/rivals/networks/{rival}/{size}/exported.json"
@@ -154,7 +154,7 @@ if WITH_RIVALS:
                 sessions=CONFIG.validation.sessions,
                 spread_s=CONFIG.validation.spread_s,
             ),
-            access=flow.access(CONFIG),
+            access=devices.access(CONFIG),
         message:
             "Timing off-the-shelf networks and deployed models on {wildcards.device}"
         shell:

@@ -8,13 +8,13 @@ rule resolve_budget:
         # Of subnets that are no uniform sample, a uniform one's predictions are taken.
         tables=lambda wildcards: expand(
             "results/{space}/{size}/shards/latency-{device}/{shard}.csv",
-            size=SIZES if flow.has_uniform_sample(CONFIG, wildcards.device) else [],
+            size=SIZES if devices.has_uniform_sample(CONFIG, wildcards.device) else [],
             shard=flow.percentile_shards(CONFIG),
             allow_missing=True,
         ),
         predictors=lambda wildcards: expand(
             "results/{space}/{size}/predictors/latency-{device}.json",
-            size=[] if flow.has_uniform_sample(CONFIG, wildcards.device) else SIZES,
+            size=[] if devices.has_uniform_sample(CONFIG, wildcards.device) else SIZES,
             allow_missing=True,
         ),
     output:
@@ -74,7 +74,7 @@ rule search_architectures:
             caps=flow.caps(CONFIG, wildcards.device),
             target=CONFIG.predictors.accuracy_target,
             **flow.of_tables(CONFIG),
-            **flow.memory_caps(CONFIG, wildcards.device),
+            **devices.memory_caps(CONFIG, wildcards.device),
             **contents.of_files(flow.objective_file(CONFIG)),
         ),
     message:
@@ -121,7 +121,7 @@ if CONFIG.verifies:
             accuracy=at_sizes("results/{space}/{size}/accuracy.csv"),
             latency=at_sizes("results/{space}/{size}/latency-{device}.csv"),
             regressions=lambda wildcards: at_sizes(
-                flow.donors(CONFIG, wildcards.device)
+                devices.donors(CONFIG, wildcards.device)
             ),
             before=lambda wildcards: rounds.earlier("frontier.csv")(wildcards)[-1],
             candidates_accuracy=rounds.earlier("accuracy.csv"),
@@ -153,7 +153,7 @@ if CONFIG.verifies:
                 seed=CONFIG.predictors.seed,
                 caps=flow.caps(CONFIG, wildcards.device),
                 settled_points=CONFIG.refinement.settled_points,
-                **flow.likened(CONFIG, wildcards.device),
+                **devices.likened(CONFIG, wildcards.device),
             ),
         message:
             "Fitting again for {wildcards.round} of budget {wildcards.budget} on {wildcards.device}"

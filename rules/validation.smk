@@ -8,7 +8,7 @@ rule confirm_latency:
     """
     input:
         **flow.script("confirm_latency"),
-        ready=lambda wildcards: flow.ready(CONFIG.device(wildcards.device)),
+        ready=lambda wildcards: devices.ready(CONFIG.device(wildcards.device)),
         ranking=RANKING,
         # Of a folder Snakemake compares times only; what is in it stands in the ranking.
         models=ancient(
@@ -37,7 +37,7 @@ rule confirm_latency:
             spread_s=CONFIG.validation.spread_s,
             most_candidates=CONFIG.validation.most_candidates,
         ),
-        access=flow.access(CONFIG),
+        access=devices.access(CONFIG),
         cache=COMPILED,
         journal=JOURNAL("results/{space}/journals/confirmed-{device}/{budget}.jsonl"),
     message:
@@ -115,9 +115,9 @@ rule validate_on_device:
     """Measure the deployed file's top-1 on the test split on the device itself, with the runtime that will serve it."""
     input:
         **flow.script("validate_on_device"),
-        ready=lambda wildcards: flow.ready(CONFIG.device(wildcards.device)),
+        ready=lambda wildcards: devices.ready(CONFIG.device(wildcards.device)),
         winner="results/{space}/search/{device}/{budget}/winner.json",
-        model=lambda wildcards: flow.deployed(CONFIG.device(wildcards.device)),
+        model=lambda wildcards: devices.deployed(CONFIG.device(wildcards.device)),
         sampled=SAMPLED,
         images=at_sizes("results/data/{size}/test-images.npy"),
         labels="results/data/native/test-labels.npy",
@@ -138,7 +138,7 @@ rule validate_on_device:
         settings=lambda wildcards: flow.settings(
             device=measured(CONFIG, wildcards.device)
         ),
-        access=flow.access(CONFIG),
+        access=devices.access(CONFIG),
         journal=JOURNAL("results/{space}/journals/answers-{device}/{budget}.jsonl"),
     message:
         "Validating the accuracy for budget {wildcards.budget} on {wildcards.device} itself"
@@ -154,10 +154,10 @@ rule judge_model:
         winner="results/{space}/search/{device}/{budget}/winner.json",
         accuracy="results/{space}/deploy/{device}/{budget}/accuracy.json",
         latency="results/{space}/deploy/{device}/{budget}/latency.json",
-        on_device=lambda wildcards: flow.deployed_files(
+        on_device=lambda wildcards: devices.deployed_files(
             wildcards.device, SERVING, "accuracy-on-device.json"
         ),
-        compiled=lambda wildcards: flow.deployed_files(
+        compiled=lambda wildcards: devices.deployed_files(
             wildcards.device, EDGETPU + ETHOSU, "compiled.json"
         ),
     output:
@@ -236,7 +236,7 @@ rule compare_baselines:
             alike_layers=CONFIG.search.alike_layers,
             caps=flow.caps(CONFIG, wildcards.device),
             subnets=CONFIG.sampling.subnets,
-            **flow.memory_caps(CONFIG, wildcards.device),
+            **devices.memory_caps(CONFIG, wildcards.device),
             **contents.of_files(flow.objective_file(CONFIG)),
         ),
     message:

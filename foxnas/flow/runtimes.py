@@ -15,7 +15,7 @@ from foxnas.device.kinds import kind_of
 from foxnas.device.npu import EstimatedConfig, NpuSettings
 from foxnas.device.provisioning.compatibility import pins_of
 from foxnas.flow.checkout import BASE
-from foxnas.flow.params import VELA_PINS, of_kind
+from foxnas.flow.devices import VELA_PINS, of_kind
 
 
 def measured(config: Config, name: str) -> MeasuredConfig:
