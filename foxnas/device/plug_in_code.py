@@ -29,7 +29,7 @@ def closure(module: Path) -> tuple[Path, ...]:
     """Return the module and all that importing it runs of its own package and of this one, sorted."""
     found: set[Path] = set()
     parts = module.resolve().relative_to(home := parent_of_package(module)).with_suffix("").parts
-    waiting = list(_files_of(".".join(parts), home))
+    waiting = _files_of(".".join(parts), home)
     while waiting:
         path = waiting.pop()
         if path.is_relative_to(closures.PACKAGE):
@@ -74,13 +74,5 @@ def _imported(path: Path) -> Iterator[Path]:
                 yield from _files_of(name, home)
 
 
-def _files_of(name: str, home: Path) -> Iterator[Path]:
-    """Yield the files that importing a dotted name runs: every package on the way, and the module."""
-    folder = home
-    for part in name.split("."):
-        if (folder / f"{part}.py").is_file():
-            yield (folder / f"{part}.py").resolve()
-            return
-        folder = folder / part
-        if (folder / "__init__.py").is_file():
-            yield (folder / "__init__.py").resolve()
+def _files_of(name: str, home: Path) -> list[Path]:
+    return [Path(file).resolve() for file in closures.files_of(name, home)]

@@ -74,12 +74,13 @@ def _imported(path: str) -> tuple[str, ...]:
     if path.startswith(root := f"{PACKAGE.parent}{os.sep}"):
         ours.add(path.removeprefix(root).partition(os.sep)[0])
     names = syntax.read(Path(path).read_bytes()).imported
-    return tuple(file for name in names if name.partition(".")[0] in ours for file in _files_of(name))
+    return tuple(file for name in names if name.partition(".")[0] in ours for file in files_of(name))
 
 
-def _files_of(module: str) -> list[str]:
+def files_of(module: str, root: Path = PACKAGE.parent) -> list[str]:
+    """Return the files that importing a dotted name below `root` runs: every package on the way, and the module."""
     files: list[str] = []
-    folder = str(PACKAGE.parent)
+    folder = str(root)
     for name in module.split("."):
         if _is_file(package := f"{folder}/__init__.py"):
             files.append(package)
