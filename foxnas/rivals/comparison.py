@@ -31,7 +31,7 @@ class Point:
     @property
     def test_percent(self) -> float:
         """Top-1 on the test split."""
-        return float(100 * self.correct.mean())
+        return 100 * int(self.correct.sum()) / len(self.correct)
 
 
 @dataclass(frozen=True)
