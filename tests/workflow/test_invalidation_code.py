@@ -142,6 +142,7 @@ def of_kinds(tree: Path) -> dict[Path, frozenset[str]]:
         finder.run_script(str((tree / Path(*value.partition(":")[0].split("."))).with_suffix(".py")))
         for file in filter(None, (module.__file__ for module in finder.modules.values())):
             found[Path(file)].add(name)
+    found[tree / "foxnas_my_device" / "backend.py"].add("my-device")
     return {path: frozenset(kinds) for path, kinds in found.items()}
 
 
