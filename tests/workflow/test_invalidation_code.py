@@ -28,11 +28,12 @@ from tests.support.scripts import RULES, SCRIPTS
 _TOGETHER = {"accuracy_sizes": "together"}
 
 #: A run with devices of every compiler and one of a plug-in, rivals, Single-Path and finished winners, one that trains
-#: its supernet and has targets, and one on tables, whose image sizes are fitted together.
+#: its supernet and has targets, both of one image size, and one on tables, whose image sizes are fitted together.
 RUNS = {
     "compiled": changed(
         BASES["tiny"].config(),
         {
+            "space.image_sizes": [16],
             "devices": [
                 *(BASES["devices"].config()["devices"][number] for number in (0, 2)),
                 *BASES["npu"].config()["devices"],
@@ -49,7 +50,7 @@ RUNS = {
             "baselines.extra_subnets": 100,
         },
     ),
-    "trained": BASES["own"].config(),
+    "trained": changed(BASES["own"].config(), {"space.image_sizes": [16]}),
     "tables": BASES["tables"].config() | {"predictors": BASES["tables"].config()["predictors"] | _TOGETHER},
 }
 
