@@ -28,7 +28,7 @@ from tests.support.scripts import RULES, SCRIPTS
 _TOGETHER = {"accuracy_sizes": "together"}
 
 #: A run with devices of every compiler and one of a plug-in, rivals, Single-Path and finished winners, one that trains
-#: its supernet and has targets, and one on tables, whose image sizes are fitted together.
+#: its supernet, has targets and acquires accuracies, and one on tables, whose image sizes are fitted together.
 RUNS = {
     "compiled": changed(
         BASES["tiny"].config(),
@@ -49,7 +49,7 @@ RUNS = {
             "baselines.extra_subnets": 100,
         },
     ),
-    "trained": BASES["own"].config(),
+    "trained": changed(BASES["own"].config(), {"refinement.acquisition.rounds": 1}),
     "tables": BASES["tables"].config() | {"predictors": BASES["tables"].config()["predictors"] | _TOGETHER},
 }
 
