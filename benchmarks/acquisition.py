@@ -26,6 +26,7 @@ from foxnas.files.tables import read_json
 from foxnas.predictor.calibration import Calibration
 from foxnas.predictor.forms import shape_of
 from foxnas.predictor.model import Predictor
+from foxnas.report.holdings import allow_for_images
 from foxnas.search.acquisition import acquire, optima_of, predicted
 from foxnas.search.agreement import gaps
 from foxnas.search.goal import NO_CAPS
@@ -92,6 +93,10 @@ class Answers:
     def top1(self, split: str, archs: Sequence[Arch]) -> np.ndarray:
         """Return float top-1 in percent."""
         return np.array([100 * one.mean() for one in self.correct(split, archs)])
+
+    def images(self, split: str) -> int:
+        """Return how many images a split has."""
+        return len(load_array(self._data / "native" / f"{split}-labels.npy"))
 
     def correct(self, split: str, archs: Sequence[Arch]) -> list[np.ndarray]:
         """Return which images of a split each subnet gets right."""
@@ -160,6 +165,8 @@ def acquire_and_search(
     say("candidates, uncalibrated", fitted, every, answers.top1("fit", every), error)
     say("candidates", calibrated, every, answers.top1("fit", every), error)
     say("candidates on the verify images", calibrated, every, answers.top1("verify", every), error)
+    say("the same, allowing for other images", calibrated, every, answers.top1("verify", every), error,
+        (answers.images("fit"), answers.images("verify")))  # fmt: skip
     winners = []
     for name, archs in found.items():
         limit = budgets[name] * (1 - min(reserves) / 100)
@@ -172,10 +179,16 @@ def acquire_and_search(
     print(f"  winners on the test images: {each}, mean {scores.mean():.3f}", flush=True)
 
 
-def say(name: str, fitted: Fitted, archs: Sequence[Arch], measured: np.ndarray, error: float) -> None:
-    """Print how predictions held."""
+def say(
+    name: str, fitted: Fitted, archs: Sequence[Arch], measured: np.ndarray, error: float,
+    images: tuple[int, int] | None = None,
+) -> None:  # fmt: skip
+    """Print how predictions held; `images`: numbers of those that are predicted and of the others."""
     said = [fitted[arch.image_size].predict([arch]) for arch in archs]
-    mean, lower, upper = (np.array([getattr(one, end)[0] for one in said]) for end in ("mean", "lower", "upper"))
+    predictions = np.array([[one.mean[0], one.lower[0], one.upper[0]] for one in said])
+    if images:
+        predictions = allow_for_images(predictions, images[0], np.full(len(archs), images[1]))
+    mean, lower, upper = predictions.T
     missed, held = mean - measured, int(((lower <= measured) & (measured <= upper)).sum())
     size = np.abs(missed).mean()
     print(

@@ -17,6 +17,9 @@ from foxnas.space.arch import Arch
 #: Every round together.
 ALL = "all"
 
+#: The 97.5% quantile of the normal distribution.
+_NORMAL_95 = 1.959964
+
 #: Column of what candidates score on the fit images, which are the ones that are predicted.
 ON_FIT = "fit_top1_percent"
 
@@ -49,6 +52,7 @@ class Holding:
 def holdings(run: Run, device: DeviceRun) -> list[Holding]:
     """Return the lines of top-1 (float, verify split) and of latency (exported file), the search's own first.
 
+    After top-1 stand the same intervals with what other images than those of the fit may differ by ("images").
     Before them, where candidates were measured on the fit images, too, stands the search's own of these ("fit"). Those
     of a form are the fits to the sampled subnets; later rounds of the search had refitted ones.
     """
@@ -62,6 +66,9 @@ def holdings(run: Run, device: DeviceRun) -> list[Holding]:
     for target, fits in (("top1", run.accuracy), ("latency", device.latency)):
         own = tried[[f"{target}_{end}" for end in ("mean", "lower", "upper")]].to_numpy(dtype=float)
         found.append(Holding(target, None, None, _by_round(tried, own, columns[target])))
+        if target == "top1" and "images" in tried:
+            wider = allow_for_images(own, run.fit_images, tried["images"].to_numpy(dtype=float))
+            found.append(Holding("images", None, None, _by_round(tried, wider, columns[target])))
         for key, predictors in _everywhere(fits, target):
             named = NamedFit.of(key)
             predicted = predict_each(predictors, [Arch.parse(text) for text in tried["arch"]])
@@ -98,6 +105,18 @@ def acquired_rounds(device: DeviceRun) -> list[Acquired]:
         )
         for one in device.acquired
     ]  # fmt: skip
+
+
+def allow_for_images(predicted: np.ndarray, fit_images: int, images: np.ndarray) -> np.ndarray:
+    """Return predictions and 95% intervals of top-1 (percent) on as many other images as each was measured on.
+
+    The fit images are a sample, too: the means of two have a binomial difference. It is much the same for all subnets,
+    so that such intervals hold or fail together.
+    """
+    mean, lower, upper = predicted.T
+    share = np.clip(mean / 100, 0, 1)
+    half = 100 * _NORMAL_95 * np.sqrt(share * (1 - share) * (1 / fit_images + 1 / images))
+    return np.column_stack([mean, mean - np.hypot(mean - lower, half), mean + np.hypot(upper - mean, half)])
 
 
 def _with_predictions(run: Run, budget: BudgetRun) -> pd.DataFrame:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
@@ -12,12 +13,12 @@ from foxnas.files.tables import read_json, read_table
 from foxnas.predictor.calibration import Calibration
 from foxnas.predictor.model import Predictor
 from foxnas.report.data import read_run
-from foxnas.report.holdings import acquired_rounds
+from foxnas.report.holdings import acquired_rounds, allow_for_images
 from foxnas.report.page import write_page
 from foxnas.space.arch import Arch
 from tests.support.made_up import DEVICE
 from tests.support.outline import Outline
-from tests.support.report_run import ReportRun, add_acquisition, make_run
+from tests.support.report_run import ReportRun, add_acquisition, make_run, search_after_acquisition
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +75,34 @@ def test_promises_of_a_round_are_as_wide_as_the_errors_of_the_one_before(
             assert row["accuracy"] == pytest.approx(predictor.predict([arch]).mean[0])
 
 
+def test_the_best_that_was_acquired_within_the_budget_is_a_candidate(
+    run: ReportRun, told: dict[str, list[str]], tmp_path: Path
+) -> None:
+    found = read_table(search_after_acquisition(run, "p50", told["acquired"], tmp_path))
+    limit = 0.97 * read_json(run.results / run.space / "search" / DEVICE / "p50" / "budget.json")["budget_ms"]
+    rows = pd.concat([read_table(_folder(run, name) / "accuracy.csv").assign(name=name) for name in told["acquired"]])
+    latency = {
+        size: Predictor.load(run.results / run.space / str(size) / "predictors" / f"latency-{DEVICE}.json")
+        for size in run.sizes
+    }
+    archs = [Arch.parse(text) for text in rows["arch"]]
+    within = rows[[latency[arch.image_size].predict([arch]).mean[0] <= limit for arch in archs]]
+    best = within.nlargest(2, "top1_percent").to_dict("records")
+    sources = dict(zip(found["id"], found["source"], strict=True))
+    assert best
+    for row in best:
+        assert sources[row["id"]] == f"acquired, {row['name']}" or sources[row["id"]].startswith("exact")
+    assert {sources[row["id"]] for row in best} & {f"acquired, {name}" for name in told["acquired"]}
+    front = read_table(tmp_path / "frontier.csv")
+    last = read_json(_folder(run, told["acquired"][-1]) / "refit.json")["calibration"]
+    assert last["rows"] > 0
+    for row in front.to_dict("records")[::40]:
+        arch = Arch.parse(row["arch"])
+        path = _folder(run, told["acquired"][-1]) / "predictors" / str(arch.image_size) / "accuracy.json"
+        said = Predictor.load(path).predict([arch])
+        assert (row["accuracy_lower"], row["accuracy_upper"]) == pytest.approx((said.lower[0], said.upper[0]))
+
+
 def test_rounds_that_agree_measure_nothing_more(run: ReportRun, told: dict[str, list[str]], tmp_path: Path) -> None:
     shutil.copytree(run.results / run.space, tmp_path / run.space)
     other = replace(run, results=tmp_path)
@@ -106,3 +135,15 @@ def test_the_page_says_what_was_predicted_in_which_round(
         gaps = [one["points"] for one in read_json(_folder(run, name) / "agreement.json")["gaps"]]
         assert abs(line.gap) == pytest.approx(np.abs(gaps).max())
         assert f"{inside.sum()} of {len(both)}" in words
+
+
+def test_intervals_for_other_images_hold_for_subnets_that_are_predicted_without_error() -> None:
+    """Fit and verify images drawn anew, 800 times: what the fit images said is the prediction."""
+    rng, held = np.random.default_rng(12), []
+    for _ in range(800):
+        fitted, verified = (100 * rng.binomial(n, 0.8) / n for n in (500, 1000))
+        _, lower, upper = allow_for_images(np.full((1, 3), fitted), 500, np.array([1000.0]))[0]
+        held.append(lower <= verified <= upper)
+    assert 0.93 < np.mean(held) < 0.97
+    mean, lower, upper = allow_for_images(np.array([[80.0, 78.0, 81.0]]), 10**9, np.array([10.0**9]))[0]
+    assert (mean, lower, upper) == pytest.approx((80, 78, 81), abs=0.01)

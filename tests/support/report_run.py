@@ -194,6 +194,24 @@ def add_acquisition(run: ReportRun, rounds: int = 2, agreed_points: float = 0.0)
     return {"acquired": names}
 
 
+def search_after_acquisition(run: ReportRun, budget: str, names: Sequence[str], out: Path) -> Path:
+    """Search with what the rounds left; return the table of candidates."""
+    config, folder = _config(run.sizes, 3, "top1", "paper"), run.results / run.space
+    rounds = [folder / "search" / DEVICE / "acquired" / name for name in names]
+    script("search_architectures")(
+        space=config.space, search=config.search.model_copy(update={"strategy": "exact"}), caps=config.search.caps,
+        target="top1", budget=folder / "search" / DEVICE / budget / "budget.json", earlier=[], refit=[],
+        acquired=[one / "accuracy.csv" for one in rounds],
+        accuracy=[rounds[-1] / "predictors" / str(size) / "accuracy.json" for size in run.sizes],
+        latency=[folder / str(size) / "predictors" / f"latency-{DEVICE}.json" for size in run.sizes],
+        measured_accuracy=[folder / str(size) / "accuracy.csv" for size in run.sizes],
+        measured_latency=[folder / str(size) / f"latency-{DEVICE}.csv" for size in run.sizes],
+        **{name: out / f"{name}.csv" for name in ("candidates", "trace", "frontier")},
+        certificate=out / "certificate.json",
+    )  # fmt: skip
+    return out / "candidates.csv"
+
+
 def add_rivals(run: ReportRun) -> dict[str, Any]:
     """Compare with two networks, one of them from random weights; return what `PageFiles` is to be told."""
     folder, rng, images = run.results / run.space, np.random.default_rng(11), 3000
