@@ -126,6 +126,11 @@ if LIKENED:
 include: "rules/search.smk"
 
 
+if rounds.acquired(CONFIG):
+
+    include: "rules/acquisition.smk"
+
+
 if CONFIG.verifies:
 
     include: "rules/export.smk"

@@ -43,11 +43,15 @@ def main() -> None:
     if any(not torch.equal(tensor, others[name]) for name, tensor in weights.items()):
         raise FoxnasError(f"{plain} and {frugal} have two supernets, so that accuracies are not of the same weights")
     for name, folder in (("plain", plain), ("frugal", frugal)):
-        evaluated, timed = (
-            sum(len(read_table(path)) for path in sorted(folder.glob(f"*/shards/{table}/*.csv")))
-            for table in ("accuracy", f"latency-{options.device}")
+        evaluated, acquired, timed = (
+            sum(len(read_table(path)) for path in sorted(folder.glob(pattern)))
+            for pattern in (
+                "*/shards/accuracy/*.csv",
+                f"search/{options.device}/acquired/*/accuracy.csv",
+                f"*/shards/latency-{options.device}/*.csv",
+            )
         )
-        print(f"{name}: {evaluated} subnets evaluated, {timed} timed")
+        print(f"{name}: {evaluated} subnets evaluated and {acquired} acquired, {timed} timed")
     baselines = read_json(plain / "baselines" / f"{options.device}.json")
     verdicts = {
         name: [

@@ -96,6 +96,7 @@ rule rank_candidates:
     """
     input:
         **flow.script("rank_candidates"),
+        **rounds.on_fit_images(CONFIG),
         budget="results/{space}/search/{device}/{budget}/budget.json",
         candidates=of_batches(
             "results/{space}/search/{device}/{budget}/{batch}/candidates.csv"
@@ -107,7 +108,7 @@ rule rank_candidates:
             "results/{space}/search/{device}/{budget}/{batch}/timed.json"
         ),
         sampled=at_sizes("results/{space}/{size}/latency-{device}.csv"),
-        accuracy=at_sizes("results/{space}/{size}/predictors/accuracy.json"),
+        accuracy=rounds.first_predictors(CONFIG, SIZES),
         latency=at_sizes("results/{space}/{size}/predictors/latency-{device}.json"),
         objective_file=flow.objective_file(CONFIG),
     output:

@@ -48,10 +48,11 @@ rule search_architectures:
     input:
         **flow.script("search_architectures"),
         budget="results/{space}/search/{device}/{budget}/budget.json",
-        accuracy=rounds.predictors("accuracy", SIZES),
-        latency=rounds.predictors("latency-{device}", SIZES),
+        accuracy=rounds.predictors(CONFIG, "accuracy", SIZES),
+        latency=rounds.predictors(CONFIG, "latency-{device}", SIZES),
         earlier=rounds.earlier("candidates.csv"),
         refit=rounds.refit,
+        acquired=rounds.of_acquired(CONFIG, "accuracy.csv"),
         measured_accuracy=at_sizes("results/{space}/{size}/accuracy.csv"),
         measured_latency=at_sizes("results/{space}/{size}/latency-{device}.csv"),
         objective_file=flow.objective_file(CONFIG),
@@ -171,12 +172,12 @@ if CONFIG.verifies:
             latencies=of_rounds(
                 "results/{space}/search/{device}/{budget}/{round}/timed.json"
             ),
-            accuracy=rounds.predictors("accuracy", SIZES, ROUNDS[-1]),
-            latency=rounds.predictors("latency-{device}", SIZES, ROUNDS[-1]),
+            accuracy=rounds.predictors(CONFIG, "accuracy", SIZES, ROUNDS[-1]),
+            latency=rounds.predictors(CONFIG, "latency-{device}", SIZES, ROUNDS[-1]),
             earlier=of_rounds(
                 "results/{space}/search/{device}/{budget}/{round}/candidates.csv"
             ),
-            first_accuracy=at_sizes("results/{space}/{size}/predictors/accuracy.json"),
+            first_accuracy=rounds.first_predictors(CONFIG, SIZES),
             first_latency=at_sizes(
                 "results/{space}/{size}/predictors/latency-{device}.json"
             ),

@@ -193,7 +193,8 @@ rule compare_baselines:
             budget=BUDGETS,
         ),
         winners=of_budgets("results/{space}/search/{device}/{budget}/winner.json"),
-        accuracy_predictors=at_sizes("results/{space}/{size}/predictors/accuracy.json"),
+        acquired=rounds.of_acquired(CONFIG, "accuracy.csv"),
+        accuracy_predictors=rounds.first_predictors(CONFIG, SIZES),
         latency_predictors=at_sizes(
             "results/{space}/{size}/predictors/latency-{device}.json"
         ),

@@ -13,6 +13,9 @@ from foxnas.supernet.finishing_config import FINISHED
 
 _SEARCH = "results/{space}/search/{device}/{budget}"
 
+#: Of the rounds in which accuracies are acquired, of all budgets.
+ACQUIRED = "results/{space}/search/{device}/acquired"
+
 
 def names(config: Config) -> list[str]:
     """Return the rounds of search, as they name folders; a loop would be a cycle to Snakemake, so they are unrolled.
@@ -42,6 +45,48 @@ def ranking(config: Config) -> str:
     return "/".join([*finished(config), "ranking.json"])
 
 
+def acquired(config: Config) -> list[str]:
+    """Return the rounds in which accuracies are acquired before a search, as they name folders; none without images."""
+    return [_round(number) for number in range(1, config.refinement.acquisition.rounds + 1) if config.verifies]
+
+
+def of_acquired(config: Config, *files: str) -> list[str]:
+    """Return these files of every round of acquisition."""
+    return [f"{ACQUIRED}/{name}/{file}" for file in files for name in acquired(config)]
+
+
+def acquired_before(file: str, among: int = 0) -> Callable[[Any], list[str]]:
+    """Return the input function of a file of every round of acquisition before the wildcard ``round``, or with it.
+
+    `among`: 1 with that round itself.
+    """
+    return lambda wildcards: [
+        f"{ACQUIRED}/{_round(number)}/{file}" for number in range(1, _number(wildcards.round) + among)
+    ]
+
+
+def acquiring_with(sizes: Sequence[int]) -> Callable[[Any], list[str]]:
+    """Return the input function of the accuracy predictors that a round of acquisition goes by."""
+
+    def paths(wildcards: Any) -> list[str]:
+        before = _number(wildcards.round) - 1
+        return _of_sizes(f"{ACQUIRED}/{_round(before)}" if before else "", "accuracy", sizes)
+
+    return paths
+
+
+def on_fit_images(config: Config) -> dict[str, list[str]]:
+    """Return the input that is each round's candidates on the images that are predicted; none without acquisition."""
+    files = [f"{_SEARCH}/{name}/accuracy.csv" for name in names(config)]
+    return {"on_fit": files} if acquired(config) else {}
+
+
+def first_predictors(config: Config, sizes: Sequence[int]) -> list[str]:
+    """Return the accuracy predictors of the first search: of the last round of acquisition, where there is one."""
+    names = acquired(config)
+    return _of_sizes(f"{ACQUIRED}/{names[-1]}" if names else "", "accuracy", sizes)
+
+
 def earlier(file: str) -> Callable[[Any], list[str]]:
     """Return the input function of a file of every round before the wildcard ``round``."""
     return lambda wildcards: [f"{_SEARCH}/{_round(number)}/{file}" for number in range(1, _number(wildcards.round))]
@@ -52,7 +97,7 @@ def refit(wildcards: Any) -> list[str]:
     return [f"{_SEARCH}/{{round}}/refit.json"] if _number(wildcards.round) > 1 else []
 
 
-def predictors(kind: str, sizes: Sequence[int], of_round: str = "") -> Callable[[Any], list[str]]:
+def predictors(config: Config, kind: str, sizes: Sequence[int], of_round: str = "") -> Callable[[Any], list[str]]:
     """Return the input function of what a round searches with: from the second on, predictors that were fitted again.
 
     The round is the wildcard ``round`` unless one is named.
@@ -60,10 +105,17 @@ def predictors(kind: str, sizes: Sequence[int], of_round: str = "") -> Callable[
 
     def paths(wildcards: Any) -> list[str]:
         name = of_round or wildcards.round
-        folder = f"{_SEARCH}/{name}/predictors/{{}}" if _number(name) > 1 else "results/{space}/{}/predictors"
-        return [f"{folder}/{kind}.json".replace("{}", str(size)) for size in sizes]
+        if _number(name) > 1:
+            return _of_sizes(f"{_SEARCH}/{name}", kind, sizes)
+        return first_predictors(config, sizes) if kind == "accuracy" else _of_sizes("", kind, sizes)
 
     return paths
+
+
+def _of_sizes(folder: str, kind: str, sizes: Sequence[int]) -> list[str]:
+    """Return a predictor's file of every image size below a round's folder; without one, those of the sample."""
+    pattern = f"{folder}/predictors/{{}}" if folder else "results/{space}/{}/predictors"
+    return [f"{pattern}/{kind}.json".replace("{}", str(size)) for size in sizes]
 
 
 def _round(number: int) -> str:

@@ -53,8 +53,11 @@ _CHOSEN = ("time_chosen", "time_rest")
 #: What a job of theirs says of the sessions that evaluated its shard.
 _EVALUATED = re.compile(EVALUATED.replace("%d", r"(\d+)").replace("%s", r"(\S+)"))
 
-#: Rules that make a table of candidates.
-_CANDIDATES = {"export_candidates": "candidates exported for {device}"}
+#: Rules that make a table of as many as they are given.
+_TABLES = {
+    "export_candidates": "candidates exported for {device}",
+    "evaluate_acquired": "subnets acquired for {device}",
+}
 
 
 def succeeded(workflow: Any) -> None:
@@ -138,15 +141,15 @@ def measured(jobs: Iterable[Job], began: str = "") -> list[Measured]:
             what, count = _SHARDS[job.rule], SHARD_SIZE
         elif job.rule in _CHOSEN:
             what, count = _SHARDS["time_subnets"], _timed(job.output.get("session"))
-        elif job.rule in _CANDIDATES:
-            what, count = _CANDIDATES[job.rule], _rows(job.output.get("table"))
+        elif job.rule in _TABLES:
+            what, count = _TABLES[job.rule], _rows(job.output.get("table"))
         else:
             continue
         numbers = totals.setdefault(what.format_map(job.wildcards), [0, 0, 0, 0])
         flagged, timings, before = 0, 0, 0
         if job.made and "session" in job.output:
             flagged, timings, before = _of_session(job.output["session"], began)
-        elif job.made and job.rule == "evaluate_subnets":
+        elif job.made and job.rule in ("evaluate_subnets", "evaluate_acquired"):
             before = _evaluated_before(job.log, began)
         made = count - before if job.made else 0
         for place, number in enumerate((made, count - made, flagged, timings)):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -209,6 +209,13 @@ class Predictor:
             mean, error * self.link.slope(mean), back(sums - confident), back(sums + confident), back(sums - half),
             back(sums + half), leverage,
         )  # fmt: skip
+
+    def drawn(self, rng: np.random.Generator) -> Self:
+        """Return the predictor with coefficients drawn from their normal posterior. It must be a fitted one."""
+        assert self.uncertainty is not None
+        scale = self.uncertainty.residual_standard_error
+        found = rng.multivariate_normal(np.r_[self.intercept, self.coefficients], scale**2 * self._covariance)
+        return replace(self, intercept=float(found[0]), coefficients=tuple(found[1:].tolist()))
 
     @property
     def residual_standard_error(self) -> float:

@@ -34,6 +34,8 @@ class PageFiles:
         Devices on which off-the-shelf networks were timed beside the deployed models.
     verified
         Whether candidates were measured and deployed; else, of tables of the user's, architectures were proposed.
+    acquired
+        Rounds of acquisition, in order.
     """
 
     results: Path
@@ -45,6 +47,7 @@ class PageFiles:
     further_targets: Sequence[str] = ()
     with_rivals: Sequence[str] = ()
     verified: bool = True
+    acquired: Sequence[str] = ()
 
     @property
     def folder(self) -> Path:
@@ -99,6 +102,12 @@ class PageFiles:
         search = self.folder / "search" / device / budget
         return {batch: {Path(name).stem: search / batch / name for name in names} for batch in self.rounds}
 
+    def acquisition(self, device: str) -> dict[str, dict[str, Path]]:
+        """Return the files of every round of acquisition, by name."""
+        names = ("subnets.csv", "agreement.json", "accuracy.csv")
+        folder = self.folder / "search" / device / "acquired"
+        return {round_: {Path(name).stem: folder / round_ / name for name in names} for round_ in self.acquired}
+
     def model(self, device: str, budget: str) -> Path:
         """Return the deployed file, which the page links to and does not read."""
         return self.folder / "deploy" / device / budget / "model.tflite"
@@ -114,8 +123,13 @@ class PageFiles:
             "fits": [path for name in fits for path in self.fits(name).values()],
             "searches": [path for one in searches for path in self.search(*one).values()],
             "rounds": [path for one in searches for files in self.searched(*one).values() for path in files.values()],
+            **({"acquired": acquired} if (acquired := self._acquisition_files()) else {}),
             "baselines": map(self.baselines, self.devices) if self.verified else (),
             "proposals": () if self.verified else map(self.proposals, self.devices),
             "rivals": map(self.rivals, self.with_rivals),
         }
         return {name: list(map(str, paths)) for name, paths in groups.items()}
+
+    def _acquisition_files(self) -> list[Path]:
+        rounds = [one for device in self.devices for one in self.acquisition(device).values()]
+        return [path for files in rounds for path in files.values()]

@@ -22,7 +22,7 @@ from foxnas.report.costs import cost_fields
 from foxnas.report.data import BudgetRun, DeviceRun, FittedSpace, Run, SearchedDevice, SearchRun, read_run
 from foxnas.report.files import PageFiles, command_for
 from foxnas.report.findings import findings, of_proposals
-from foxnas.report.holdings import holdings
+from foxnas.report.holdings import acquired_rounds, holdings
 from foxnas.report.leads import RIVALS, leads
 from foxnas.report.likeness import mixes
 from foxnas.report.plane import draw_close_up, draw_plane, predicted_top1
@@ -137,6 +137,7 @@ def _table_device(run: TablesRun, device: TableDevice, files: PageFiles, shown: 
         "links": fitted.link_rows(run.accuracy),
         "pooling": fitted.pooling(run.accuracy),
         "holdings": [],
+        "acquired": [],
         "mixes": [],
         "brought": brought(run, device),
     }
@@ -165,6 +166,7 @@ def _device(run: Run, device: DeviceRun, files: PageFiles, shown: Shown) -> dict
         "links": fitted.link_rows(run.accuracy),
         "pooling": fitted.pooling(run.accuracy),
         "holdings": holdings(run, device),
+        "acquired": acquired_rounds(device),
         "mixes": mixes(device.latency),
         "twists": [describe_twist(budget) for budget in device.budgets if budget.twist],
         "calm": provenance.calm(device),

@@ -10,7 +10,7 @@ smallest member.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations_with_replacement
 from pathlib import Path
@@ -108,6 +108,13 @@ class Landscape:
         """Return the landscape of predictors in files, one for each image size."""
         accurate, timed = ({p.image_size: p for p in map(Predictor.load, paths)} for paths in (accuracy, latency))
         return cls(space, accurate, timed, alike)
+
+    def with_accuracy(self, predictors: Mapping[int, Predictor]) -> Self:
+        """Return the landscape of other accuracy predictors of the same formulas, which shares all but their tables."""
+        other = replace(self, accuracy=predictors)
+        shared = ("orderings", "_allowed_orderings", "_formulas", "_grouping", "_class_index", "latency_tables_ms")
+        vars(other).update({name: getattr(self, name) for name in shared})
+        return other
 
     def __post_init__(self) -> None:
         if not self.accuracy or set(self.accuracy) != set(self.latency):

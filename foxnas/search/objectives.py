@@ -94,7 +94,7 @@ def problem_of(
     Where costs matter, the landscape tells classes apart that the predictors do not (`Landscape.merged`).
     """
     linear = isinstance(goal.score, Linear)
-    if caps.limits or predicted or not linear:
+    if landscape.merged and (caps.limits or predicted or not linear):
         landscape = dataclasses.replace(landscape, merged=False)
     costs = ClassCosts(landscape)
     monotone = isinstance(goal.score, Linear) and goal.score.accuracy >= 0 >= goal.score.latency_ms

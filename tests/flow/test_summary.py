@@ -86,6 +86,11 @@ def test_candidates_count_by_the_rows_of_their_tables(tmp_path: Path) -> None:
     ]
     (counted,) = measured(jobs)
     assert (counted.what, counted.made, counted.reused) == ("candidates exported for pi4", 3, 3)
+    log = tmp_path / "acquired.log"
+    log.write_text(f"10:00:00 evaluate_subnets 0: {EVALUATED % (2, '2026-01-01T10:00:00+00:00')}\n")
+    acquired = Job("evaluate_acquired", "acquisition", True, {"device": "pi4"}, {"table": str(table)}, str(log))
+    (counted,) = measured([acquired], began="2026-01-02T09:00:00+00:00")
+    assert (counted.what, counted.made, counted.reused) == ("subnets acquired for pi4", 1, 2)
 
 
 def test_time_adds_up_by_stage_and_names_the_longest_job(tmp_path: Path) -> None:

@@ -20,6 +20,8 @@ from tests.support.stages import (
     ACCURACIES_TAKEN,
     ACCURACY,
     ACCURACY_FIT,
+    ACQUISITION,
+    ACQUISITION_AGAIN,
     BASELINES,
     BUDGET,
     CALIBRATION,
@@ -208,6 +210,8 @@ BASES = {
     ),
     # A winner's own training.
     "finishing": Base({"finishing.epochs": 1, "finishing.quantisation_aware_epochs": 1}),
+    # Accuracies acquired before the search.
+    "acquired": Base({"refinement.acquisition.rounds": 2}),
     # Single-Path among the strategies.
     "single-path": Base({"comparison.single_path.epochs": 1}),
     "floor": Base({"search.objective.kind": "latency-under-accuracy", "search.objective.accuracy_floor": 60.0}),
@@ -310,7 +314,7 @@ ROWS = [
            base="tables", note="tables"),
     Row("data", None, NOTHING, base="tables", note="tables"),
     Row("supernet", None, NOTHING, base="tables", note="tables"),
-    *_same(NOTHING, "refinement", {"rounds": 2, "twists": 3}, base="tables", note="tables"),
+    *_same(NOTHING, "refinement", {"rounds": 2, "twists": 3, "acquisition.rounds": 1}, base="tables", note="tables"),
 
     *_device(1, "pi", NEW_DEVICE, "", {"ssh.host": "elsewhere", "ssh.python": "python3"}),
     *_device(1, "pi", PROVISION, "", {
@@ -395,6 +399,12 @@ ROWS = [
            note="Single-Path takes part"),
     Row("refinement.rounds", 2, SEARCH_AGAIN),
     Row("refinement.settled_points", 0.1, NOTHING, note="one round"),
+    Row("refinement.acquisition.rounds", 2, ACQUISITION, note="none before"),
+    Row("refinement.acquisition.rounds", 3, ACQUISITION_AGAIN, base="acquired", note="one more"),
+    Row("refinement.acquisition.rounds", 0, SEARCH, base="acquired", note="none"),
+    *_same(NOTHING, "refinement.acquisition", {"subnets": 20, "agreed_points": 0.3}, note="none"),
+    *_same(ACQUISITION, "refinement.acquisition", {"subnets": 20, "agreed_points": 0.3}, base="acquired",
+           note="accuracies are acquired"),
     Row("refinement.settled_points", 0.1, LATER_ROUNDS, base="devices", note="several rounds"),
     Row("refinement.twists", 3, TWISTS, note="another number"),
     Row("refinement.twists", 0, WINNER, note="none"),

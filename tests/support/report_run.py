@@ -18,7 +18,7 @@ import torch
 from foxnas.config.whole import Config, read_config
 from foxnas.device.acceptance import COLUMNS
 from foxnas.files.arrays import seal_array
-from foxnas.files.tables import read_json, write_json, write_table
+from foxnas.files.tables import read_json, read_table, write_json, write_table
 from foxnas.images.config import ViewConfig
 from foxnas.predictor.config import FurtherTargetConfig, RivalsConfig
 from foxnas.report.files import PageFiles
@@ -165,6 +165,58 @@ def add_target(run: ReportRun) -> dict[str, Any]:
     return {"further_targets": ["p90"]}
 
 
+def add_acquisition(run: ReportRun, rounds: int = 2, agreed_points: float = 0.0) -> dict[str, Any]:
+    """Acquire accuracies in rounds, as before a search; return what `PageFiles` is to be told."""
+    config, truth = _config(run.sizes, 3, "top1", "paper"), Truth(_config(run.sizes, 3, "top1", "paper").space, 3000, 7)
+    folder = run.results / run.space
+    acquired, names = folder / "search" / DEVICE / "acquired", [f"round-{number + 1}" for number in range(rounds)]
+    measured = [folder / str(size) / "accuracy.csv" for size in run.sizes]
+    common = {"space": config.space, "target": "top1"}
+    predictors = [folder / str(size) / "predictors" / "accuracy.json" for size in run.sizes]
+    for place in range(rounds):
+        before, now = [acquired / one for one in names[:place]], [acquired / one for one in names[: place + 1]]
+        script("acquire_subnets")(
+            **common, count=12, agreed_points=agreed_points, reserves_percent=[3.0, 10.0], alike_layers=False,
+            caps=config.search.caps, seed=0, accuracy=predictors, measured=measured,
+            budgets=[folder / "search" / DEVICE / budget / "budget.json" for budget in run.budgets],
+            latency=[folder / str(size) / "predictors" / f"latency-{DEVICE}.json" for size in run.sizes],
+            acquired=[one / "accuracy.csv" for one in before], refit=[one / "refit.json" for one in before],
+            subnets=now[-1] / "subnets.csv", agreement=now[-1] / "agreement.json",
+        )  # fmt: skip
+        chosen = read_table(now[-1] / "subnets.csv")
+        top1 = [100 * truth.correct(Arch.parse(text), "fit").mean() for text in chosen["arch"]]
+        columns = {"top1_percent": top1, "correct_probability_percent": top1}
+        settings = {"space": config.space, "sample": config.sampling, "accuracy": config.accuracy}
+        write_table(
+            now[-1] / "accuracy.csv", chosen[["id", "arch"]].assign(**columns), made_by("evaluate_subnets", **settings)
+        )
+        predictors = [now[-1] / "predictors" / str(size) / "accuracy.json" for size in run.sizes]
+        script("fit_acquired")(
+            **common, form="paper", link="auto", folds=10, seed=0, sizes="together", measured=measured,
+            subnets=[one / "subnets.csv" for one in now], acquired=[one / "accuracy.csv" for one in now],
+            predictors=predictors, refit=now[-1] / "refit.json",
+        )  # fmt: skip
+    return {"acquired": names}
+
+
+def search_after_acquisition(run: ReportRun, budget: str, names: Sequence[str], out: Path) -> Path:
+    """Search with what the rounds left; return the table of candidates."""
+    config, folder = _config(run.sizes, 3, "top1", "paper"), run.results / run.space
+    rounds = [folder / "search" / DEVICE / "acquired" / name for name in names]
+    script("search_architectures")(
+        space=config.space, search=config.search.model_copy(update={"strategy": "exact"}), caps=config.search.caps,
+        target="top1", budget=folder / "search" / DEVICE / budget / "budget.json", earlier=[], refit=[],
+        acquired=[one / "accuracy.csv" for one in rounds],
+        accuracy=[rounds[-1] / "predictors" / str(size) / "accuracy.json" for size in run.sizes],
+        latency=[folder / str(size) / "predictors" / f"latency-{DEVICE}.json" for size in run.sizes],
+        measured_accuracy=[folder / str(size) / "accuracy.csv" for size in run.sizes],
+        measured_latency=[folder / str(size) / f"latency-{DEVICE}.csv" for size in run.sizes],
+        **{name: out / f"{name}.csv" for name in ("candidates", "trace", "frontier")},
+        certificate=out / "certificate.json",
+    )  # fmt: skip
+    return out / "candidates.csv"
+
+
 def add_rivals(run: ReportRun) -> dict[str, Any]:
     """Compare with two networks, one of them from random weights; return what `PageFiles` is to be told."""
     folder, rng, images = run.results / run.space, np.random.default_rng(11), 3000
@@ -290,7 +342,7 @@ def _search(folder: Path, config: Config, truth: Truth, sizes: list[int], budget
     }
     script("search_architectures")(
         space=config.space, search=config.search, caps=config.search.caps, target=config.predictors.accuracy_target,
-        budget=search / "budget.json", **predictors, earlier=[], refit=[],
+        budget=search / "budget.json", **predictors, earlier=[], refit=[], acquired=[],
         measured_accuracy=accuracy, measured_latency=latency, candidates=first / "candidates.csv",
         trace=first / "trace.csv", frontier=first / "frontier.csv", certificate=first / "certificate.json",
     )  # fmt: skip

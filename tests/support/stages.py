@@ -83,6 +83,13 @@ TIMING = _stage("timing of candidates onward", "time_candidates", "time_compiled
 EXPORT = _stage("export onward", "export_candidates", *_measured(), then=[LATER_ROUNDS])
 PROPOSALS = _stage("the proposals", "propose_architectures", then=[REPORT])
 SEARCH = _stage("search onward", "search_architectures", "evaluate_candidates", then=[EXPORT, PROPOSALS])
+ACQUISITION = _stage(
+    "acquisition, search onward", "acquire_subnets", "evaluate_acquired", "fit_acquired", then=[SEARCH]
+)
+ACQUISITION_AGAIN = _stage(
+    "the new round of acquisition, search onward",
+    *(f"{rule} round=round-3" for rule in ("acquire_subnets", "evaluate_acquired", "fit_acquired")), then=[SEARCH],
+)  # fmt: skip
 STRATEGIES_PAGE = _stage("the page of the strategies, if asked for", "compare_strategies")
 STRATEGIES = _stage(
     "the comparison of strategies, if asked for",
@@ -90,7 +97,7 @@ STRATEGIES = _stage(
     "estimate_found",
     then=[STRATEGIES_PAGE],
 )  # fmt: skip
-BUDGET = _stage("budgets, search onward", "resolve_budget", then=[SEARCH, STRATEGIES])
+BUDGET = _stage("budgets, search onward", "resolve_budget", then=[ACQUISITION, STRATEGIES])
 PREDICTORS_PAGE = _stage("the page of the predictors, if asked for", "compare_predictors")
 RIVALS = _stage(
     "the comparison of predictors, if asked for",
@@ -99,8 +106,8 @@ RIVALS = _stage(
 RIVALS_OF_ACCURACY = _stage(RIVALS.says, "compare_accuracy_predictors", then=[PREDICTORS_PAGE])
 RIVALS_OF_LATENCY = _stage(RIVALS.says, "compare_latency_predictors", then=[PREDICTORS_PAGE])
 TARGET = _stage("the fits of further targets", "fit_target", then=[REPORT])
-ACCURACY_FIT = _stage("accuracy fits onward", "fit_accuracy", "fit_accuracy_together", then=[SEARCH, STRATEGIES])
-LATENCY_FIT = _stage("latency fits onward", "fit_latency", "fit_like", then=[SEARCH, STRATEGIES])
+ACCURACY_FIT = _stage("accuracy fits onward", "fit_accuracy", "fit_accuracy_together", then=[ACQUISITION, STRATEGIES])
+LATENCY_FIT = _stage("latency fits onward", "fit_latency", "fit_like", then=[ACQUISITION, STRATEGIES])
 ACCURACY = _stage("accuracy onward", "evaluate_subnets", "gather_accuracy", then=[ACCURACY_FIT, RIVALS_OF_ACCURACY])
 LATENCY = _stage(
     "latency onward",
@@ -153,7 +160,7 @@ NEW_DEVICE = _stage("the new device: latency onward", "provision_device", then=[
 
 ON_THE_PAGE = (
     FETCH, SPLIT, RESIZED, SUPERNET, SAMPLE, ACCURACY, COMPILATION, LATENCY, LIKENED, ACCURACY_FIT, LATENCY_FIT,
-    BUDGET,
+    BUDGET, ACQUISITION,
     SEARCH, EXPORT, TIMING, LATER_ROUNDS, TWISTS, WINNER, CONFIRMATION, VERDICT, CARD, BASELINES, RIVALS_TRAINED,
     RIVALS_EXPORTED, RIVALS_VALIDATED, RIVALS_TIMED, AGAINST_RIVALS, STRATEGIES, RIVALS,
     STRATEGIES_PAGE, PREDICTORS_PAGE, TARGET, ACCURACIES_TAKEN, LATENCIES_TAKEN, PROPOSALS, REPORT, PROMISES,

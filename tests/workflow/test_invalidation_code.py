@@ -28,7 +28,8 @@ from tests.support.scripts import RULES, SCRIPTS
 _TOGETHER = {"accuracy_sizes": "together"}
 
 #: A run with devices of every compiler and one of a plug-in, rivals, Single-Path and finished winners, one that trains
-#: its supernet and has targets, both of one image size, and one on tables, whose image sizes are fitted together.
+#: its supernet, has targets and acquires accuracies, both of one image size, and one on tables, whose image sizes are
+#: fitted together.
 RUNS = {
     "compiled": changed(
         BASES["tiny"].config(),
@@ -50,7 +51,7 @@ RUNS = {
             "baselines.extra_subnets": 100,
         },
     ),
-    "trained": changed(BASES["own"].config(), {"space.image_sizes": [16]}),
+    "trained": changed(BASES["own"].config(), {"space.image_sizes": [16], "refinement.acquisition.rounds": 1}),
     "tables": BASES["tables"].config() | {"predictors": BASES["tables"].config()["predictors"] | _TOGETHER},
 }
 

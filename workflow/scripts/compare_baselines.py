@@ -44,6 +44,7 @@ def main(
     budgets: list[Path],
     exported: list[Path],
     winners: list[Path],
+    acquired: list[Path],
     accuracy_predictors: list[Path],
     latency_predictors: list[Path],
     objective_file: Path | None = None,
@@ -83,7 +84,7 @@ def main(
     verified = Counter[Path]()
     for path in exported:  # <budget>/<batch>/exported.csv
         verified[path.parent.parent] += len(read_table(path))
-    measurements = len(measured) + max(verified.values())
+    measurements = len(measured) + max(verified.values()) + sum(len(read_table(path)) for path in acquired)
     generator = np.random.default_rng(baselines.seed)
     drawn = [
         random_search(everything, target, budgets_ms, measurements, generator, goals, allowed)

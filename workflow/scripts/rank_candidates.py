@@ -35,6 +35,7 @@ def main(
     accuracy: list[Path],
     latency: list[Path],
     objective_file: Path | None = None,
+    on_fit: list[Path] | None = None,
     table: Path,
     ranking: Path,
 ) -> None:
@@ -42,7 +43,8 @@ def main(
 
     The order is by the search's own goal and caps; a knee is that of the predictors that the first round had. Where no
     candidate was verified, the ranking is empty and says why, and which is the closest. The other lists have one entry
-    per batch of candidates: a round of search, or the twists of its best.
+    per batch of candidates: a round of search, or the twists of its best. `on_fit`: what the candidates of the rounds
+    score on the images that are predicted.
     """
     before = identities_of_tables(sampled)
     for path in latencies:
@@ -82,7 +84,11 @@ def main(
     measured_too = measured.drop(columns=["arch", "source", *COSTS]).rename(
         columns={name: f"{how}_{name}" for name in ("latency_ms", "latency_upper_ms")}
     )
-    write_table(table, predicted.merge(measured_too, on="id"), made_by)
+    every = predicted.merge(measured_too, on="id")
+    if on_fit:
+        scored = read_tables(on_fit, ["id", "top1_percent"]).drop_duplicates("id").set_index("id")
+        every["fit_top1_percent"] = every["id"].map(scored["top1_percent"])
+    write_table(table, every, made_by)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ import logging
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -16,10 +15,9 @@ from foxnas.predictor.fit import fit
 from foxnas.predictor.forms import Form, shape_of
 from foxnas.predictor.likeness import Likening, fit_mixed, regressions_at
 from foxnas.predictor.link import LinkChoice, Sizes
-from foxnas.predictor.linking import choose_link, fit_links
 from foxnas.predictor.mix import NOT_NEEDED
 from foxnas.predictor.model import Predictor
-from foxnas.predictor.together import fit_together
+from foxnas.predictor.refitting import refit_accuracy, rows_by_size
 from foxnas.search.certificate import front_of
 from foxnas.search.goal import Caps
 from foxnas.search.landscape import Landscape
@@ -68,47 +66,37 @@ def main(
     }
     candidates_timed = evaluated[["id", "arch", "image_size"]].assign(latency_ms=evaluated["id"].map(medians))
     candidates_timed = candidates_timed.dropna()  # one that a compiler refused was not timed
-    targets = {
-        "accuracy": (
-            target, "percent", accuracy_form, accuracy_link, column,
-            pd.concat([sampled_accuracy, evaluated], ignore_index=True), accuracy_predictors,
-        ),
-        "latency": (
-            "latency", "ms", latency_form, "identity", "latency_ms",
-            pd.concat([timed[timed["usable"]], candidates_timed], ignore_index=True), latency_predictors,
-        ),
-    }  # fmt: skip
+    timed_rows = pd.concat([timed[timed["usable"]], candidates_timed], ignore_index=True)
     made_by |= {"added": sorted(set(evaluated["id"]))}
-    fitted = {}
-    for base, (name, unit, form, asked, values, rows, paths) in targets.items():
-        by_size = {}
-        own = {
-            size: ([space.parse(str(text)) for text in one["arch"]], one[values].to_numpy())
-            for size in space.image_sizes
-            for one in [rows[rows["image_size"] == size].drop_duplicates("id")]
-        }
-        common: dict[str, Any] = {"space": space, "target": name, "unit": unit, "folds": folds, "seed": seed}
-        shared = (
-            fit_links(asked, partial(fit_together, **shape_of(base, form), rows=own, **common))
-            if base == "accuracy" and accuracy_sizes == "together"
-            else {}
+    accurate_rows = pd.concat([sampled_accuracy, evaluated], ignore_index=True)
+    accurate = refit_accuracy(
+        rows_by_size(space, accurate_rows, column), space=space, target=target, form=accuracy_form, link=accuracy_link,
+        sizes=accuracy_sizes, folds=folds, seed=seed,
+    )  # fmt: skip
+    for (predictor, choice), path in zip(accurate.values(), accuracy_predictors, strict=True):
+        predictor.save(path, made_by | {"link": choice})
+    fast = {}
+    for (size, (archs, y)), path in zip(
+        rows_by_size(space, timed_rows, "latency_ms").items(), latency_predictors, strict=True
+    ):
+        fitting: Callable[..., Predictor] = partial(fit, **shape_of("latency", latency_form))
+        sampled = timed[timed["image_size"] == size]
+        if like and (sampled["reason"] == NOT_NEEDED).any():
+            population = [space.parse(str(text)) for text in sampled["arch"]]
+            fitting = partial(fit_mixed, Likening(regressions_at(size, like.devices, regressions or []), population))
+        fast[size] = fitting(
+            space=space,
+            image_size=size,
+            archs=archs,
+            y=y,
+            target="latency",
+            unit="ms",
+            link="identity",
+            folds=folds,
+            seed=seed,
         )
-        for (size, (archs, y)), path in zip(own.items(), paths, strict=True):
-            fitting: Callable[..., Predictor] = partial(fit, **shape_of(base, form))
-            sampled = timed[timed["image_size"] == size]
-            if base == "latency" and like and (sampled["reason"] == NOT_NEEDED).any():
-                population = [space.parse(str(text)) for text in sampled["arch"]]
-                fitting = partial(
-                    fit_mixed, Likening(regressions_at(size, like.devices, regressions or []), population)
-                )
-            by_link = {link: one[size] for link, one in shared.items()} or fit_links(
-                asked, partial(fitting, image_size=size, archs=archs, y=y, **common)
-            )
-            used, choice = choose_link(asked, by_link)
-            by_size[size] = by_link[used]
-            by_size[size].save(path, made_by | ({"link": choice} if base == "accuracy" else {}))
-        fitted[base] = by_size
-    after = front_of(Landscape(space, fitted["accuracy"], fitted["latency"]), caps)
+        fast[size].save(path, made_by)
+    after = front_of(Landscape(space, {size: predictor for size, (predictor, _) in accurate.items()}, fast), caps)
     points = moved(
         read_table(before, ["accuracy", "latency_ms"]),
         pd.DataFrame([(c.accuracy, c.latency_ms) for c in after.candidates], columns=["accuracy", "latency_ms"]),

@@ -12,6 +12,7 @@ from foxnas.accuracy.outcomes import TARGETS
 from foxnas.ethosu.memory import keeping, predicted_caps
 from foxnas.files.progress import follow
 from foxnas.files.tables import read_json, read_table, write_json, write_table
+from foxnas.search.acquisition import predicted
 from foxnas.search.candidates import candidate_rows, describe_as_they_are
 from foxnas.search.certificate import certify, front_of
 from foxnas.search.config import SearchConfig
@@ -40,6 +41,7 @@ def main(
     latency: list[Path],
     earlier: list[Path],
     refit: list[Path],
+    acquired: list[Path],
     measured_accuracy: list[Path],
     measured_latency: list[Path],
     objective_file: Path | None = None,
@@ -55,6 +57,7 @@ def main(
     `caps` are those of the search and of the device together, `memory` those on what a compiled model uses. `shared`:
     accuracies and latencies may be of other subnets, and only those in both tables are measured subnets.
     What `earlier` rounds proposed is not proposed again, and nothing is when `refit` says that the frontier settled.
+    Of the subnets that were `acquired` the best measured within the budget are candidates, too, by predicted latency.
     """
     budget_ms = read_json(budget)["budget_ms"]
     landscape = Landscape.load(space, accuracy, latency, search.alike_layers)
@@ -90,17 +93,22 @@ def main(
     measured = accuracy_and_latency(measured_accuracy, measured_latency, TARGETS[target], shared)
     if memory:
         measured = measured[measured["id"].isin(keeping(measured_latency, memory))]
-    best = best_under(
-        with_costs(measured, space) if goal.needs_costs or allowed.limits else measured,
-        TARGETS[target],
-        budget_ms * (1 - min(search.reserves_percent) / 100),
-        search.incumbents,
-        goal,
-        allowed,
-    )
-    incumbents = [space.parse(str(text)) for text in best["arch"]]
+    bought = [
+        read_table(path, ["arch", TARGETS[target]]).assign(source=f"acquired, {path.parent.name}")
+        for path in (acquired if memory is None else [])
+    ]
     every = replace(landscape, alike=False)
-    found += [("measured", candidate) for candidate in describe_as_they_are(every, incumbents)]
+    for table in (measured.assign(source="measured"), *_timed(space, landscape, bought)):
+        best = best_under(
+            with_costs(table, space) if goal.needs_costs or allowed.limits else table,
+            TARGETS[target],
+            budget_ms * (1 - min(search.reserves_percent) / 100),
+            search.incumbents,
+            goal,
+            allowed,
+        )
+        incumbents = describe_as_they_are(every, [space.parse(str(text)) for text in best["arch"]])
+        found += zip(best["source"], incumbents, strict=True)
     proposed = with_costs(candidate_rows(found), space)
     known = {name for path in earlier for name in read_table(path, ["id"])["id"]}
     settled = any(read_json(path)["settled"] for path in refit)
@@ -110,6 +118,15 @@ def main(
     write_table(trace, pd.concat(traces, ignore_index=True), made_by)
     write_table(frontier, candidate_rows([("frontier", c) for c in front.candidates]), made_by)
     write_json(certificate, {"made_by": made_by, "goal": goal.to_json(), "certificates": certificates})
+
+
+def _timed(space: SearchSpace, landscape: Landscape, tables: list[pd.DataFrame]) -> list[pd.DataFrame]:
+    """Return all that was acquired as one table, with predicted latencies; no table where nothing was."""
+    if not sum(map(len, tables)):
+        return []
+    joined = pd.concat(tables, ignore_index=True)
+    archs = [space.parse(str(text)) for text in joined["arch"]]
+    return [joined.assign(latency_ms=predicted(landscape.latency, archs))]
 
 
 if __name__ == "__main__":
