@@ -14,6 +14,7 @@ PAGE = PageFiles(
     FURTHER_TARGETS,
     WITH_RIVALS if CONFIG.verifies else [],
     verified=CONFIG.verifies,
+    sustained=SUSTAINED if CONFIG.verifies else [],
 )
 
 

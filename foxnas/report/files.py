@@ -34,6 +34,8 @@ class PageFiles:
         Devices on which off-the-shelf networks were timed beside the deployed models.
     verified
         Whether candidates were measured and deployed; else, of tables of the user's, architectures were proposed.
+    sustained
+        Devices on which the deployed models were run without a pause.
     """
 
     results: Path
@@ -45,6 +47,7 @@ class PageFiles:
     further_targets: Sequence[str] = ()
     with_rivals: Sequence[str] = ()
     verified: bool = True
+    sustained: Sequence[str] = ()
 
     @property
     def folder(self) -> Path:
@@ -91,6 +94,11 @@ class PageFiles:
             "winner": search / "winner.json",
             **({"moves": search / TWIST / "moves.json"} if TWIST in self.batches else {}),
             "validation": self.folder / "deploy" / device / budget / "validation.json",
+            **(
+                {"sustained": self.folder / "deploy" / device / budget / "sustained.json"}
+                if device in self.sustained
+                else {}
+            ),
         }
 
     def searched(self, device: str, budget: str) -> dict[str, dict[str, Path]]:

@@ -53,7 +53,7 @@ VALUES: list[tuple[str, Any]] = [
     ("budgets", ["p25", "q50"]), ("budgets", ["p101"]), ("budgets", [0]), ("budgets", [-2.5]),
     ("budgets", [float("inf")]), ("budgets", [10**400]), ("budgets", ["p25", "p25.0"]), ("budgets", [[1]]),
     ("search", None), ("search.seed", -1), ("search.annealing.guided", 1),
-    ("validation.max_drop_percent", float("nan")),
+    ("validation.max_drop_percent", float("nan")), ("validation.sustained_s", 0),
     ("devices", []), ("devices", {"name": "pi"}), ("devices.0.kind", "tfilte"), ("devices.0.kind", "torch"),
     ("devices.0.kind", "ethos-u"), ("devices", [_NPU | {"ssh": {"host": "pi"}}]), ("devices.0.npu", _NPU["npu"]),
     ("devices", [_NPU | {"npu": {**_NPU["npu"], "accelerator_config": "ethos-u65-256"}}]),

@@ -58,6 +58,7 @@ from tests.support.stages import (
     STRATEGIES,
     STRATEGIES_PAGE,
     SUPERNET,
+    SUSTAINED,
     TARGET,
     TIMING,
     TWISTS,
@@ -157,6 +158,7 @@ BASES = {
             "supernet.source": "train",
             "budgets": ["p50", 5.0],
             "refinement.rounds": 2,
+            "validation.sustained_s": 5.0,
         }
     ),
     # Image files, a goal and tables of one's own.
@@ -415,6 +417,8 @@ ROWS = [
     Row("validation.unkept", "fail", PROMISES),
     Row("validation.max_drop_percent", 2.0, VERDICT),
     Row("validation.accuracy_on", "host", VERDICT, {"device": "pi"}, "devices"),
+    Row("validation.sustained_s", 2.0, SUSTAINED, note="none before"),
+    Row("validation.sustained_s", 10.0, SUSTAINED, base="devices"),
     *_same(BASELINES, "baselines", {"seed": 1, "random_searches": 11}),
     Row("baselines.extra_subnets", 100, EXTRA),
 

@@ -50,6 +50,7 @@ NOTHING = _stage("nothing")
 PROMISES = _stage("the check of the promises", "check_promises")
 REPORT = _stage("the report", "write_report", then=[PROMISES])
 CARD = _stage("the card", "write_card")
+SUSTAINED = _stage("the deployed models at work without a pause", "time_sustained", then=[REPORT, CARD])
 AGAINST_RIVALS = _stage("the comparison with off-the-shelf networks", "compare_rivals", then=[REPORT])
 RIVALS_TIMED = _stage(
     "timing of off-the-shelf networks beside the deployed models onward", "time_rivals", then=[AGAINST_RIVALS]
@@ -64,7 +65,8 @@ BASELINES = _stage("the comparison with baselines", "compare_baselines", then=[R
 CONFIRMATION = _stage(
     "the confirmation in new sessions onward",
     "confirm_latency", "confirm_compiled_latency", "confirm_estimate", "deploy_winner", "deploy_compiled",
-    "deploy_vela", "prepare_winner", "validate_accuracy", "validate_on_device", then=[VERDICT, BASELINES, RIVALS_TIMED],
+    "deploy_vela", "prepare_winner", "validate_accuracy", "validate_on_device",
+    then=[VERDICT, SUSTAINED, BASELINES, RIVALS_TIMED],
 )  # fmt: skip
 FINISHING = _stage(
     "the winner's own training onward", "finish_winner", "compile_candidates batch=finished",
@@ -154,7 +156,7 @@ NEW_DEVICE = _stage("the new device: latency onward", "provision_device", then=[
 ON_THE_PAGE = (
     FETCH, SPLIT, RESIZED, SUPERNET, SAMPLE, ACCURACY, COMPILATION, LATENCY, LIKENED, ACCURACY_FIT, LATENCY_FIT,
     BUDGET,
-    SEARCH, EXPORT, TIMING, LATER_ROUNDS, TWISTS, WINNER, CONFIRMATION, VERDICT, CARD, BASELINES, RIVALS_TRAINED,
-    RIVALS_EXPORTED, RIVALS_VALIDATED, RIVALS_TIMED, AGAINST_RIVALS, STRATEGIES, RIVALS,
+    SEARCH, EXPORT, TIMING, LATER_ROUNDS, TWISTS, WINNER, CONFIRMATION, VERDICT, SUSTAINED, CARD, BASELINES,
+    RIVALS_TRAINED, RIVALS_EXPORTED, RIVALS_VALIDATED, RIVALS_TIMED, AGAINST_RIVALS, STRATEGIES, RIVALS,
     STRATEGIES_PAGE, PREDICTORS_PAGE, TARGET, ACCURACIES_TAKEN, LATENCIES_TAKEN, PROPOSALS, REPORT, PROMISES,
 )  # fmt: skip

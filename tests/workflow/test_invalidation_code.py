@@ -42,6 +42,7 @@ RUNS = {
             "predictors.further_targets": [],
             "supernet.checkpoint": "mine.safetensors",
             "refinement.rounds": 2,
+            "validation.sustained_s": 5.0,
             "rivals": BASES["rivals"].config()["rivals"],
             "finishing": BASES["finishing"].config()["finishing"],
             "comparison.single_path.epochs": 1,

@@ -18,12 +18,15 @@ def main(
     further_targets: list[str],
     with_rivals: list[str],
     verified: bool,
+    sustained: list[str],
     accuracy: list[Path],
     page: Path,
 ) -> None:
     """Write the page from the files of a finished run, which lie below one folder with the accuracy tables."""
     results = accuracy[0].parents[2]
-    files = PageFiles(results, space, sizes, devices, budgets, batches, further_targets, with_rivals, verified)
+    files = PageFiles(
+        results, space, sizes, devices, budgets, batches, further_targets, with_rivals, verified, sustained
+    )
     write_page(files, page, made_by)
 
 
