@@ -249,7 +249,7 @@ def step_within_memory(
 
     parts = "" if keys.batch_parts is None else f", or {keys.batch_parts} so that a part has no more"
     what = f"a step of {together} images of up to {size} px"
-    return within_memory(work, what, keys.batch_size, together, attempt, device, parts)
+    return within_memory(work, what, keys.batch_size, together, size, attempt, device, parts)
 
 
 def soft_labels(teacher: nn.Module | None, x: Tensor, arch: Arch) -> Tensor | None:
