@@ -103,7 +103,11 @@ RIVALS_OF_LATENCY = _stage(RIVALS.says, "compare_latency_predictors", then=[PRED
 TARGET = _stage("the fits of further targets", "fit_target", then=[REPORT])
 ACCURACY_FIT = _stage("accuracy fits onward", "fit_accuracy", "fit_accuracy_together", then=[SEARCH, STRATEGIES])
 LATENCY_FIT = _stage("latency fits onward", "fit_latency", "fit_like", then=[SEARCH, STRATEGIES])
-ACCURACY = _stage("accuracy onward", "evaluate_subnets", "gather_accuracy", then=[ACCURACY_FIT, RIVALS_OF_ACCURACY])
+ACCURACY = _stage(
+    "accuracy onward", "evaluate_subnets", "evaluate_fold", "pool_folds", "gather_accuracy",
+    then=[ACCURACY_FIT, RIVALS_OF_ACCURACY],
+)  # fmt: skip
+FOLDS = _stage("the other folds' supernets, accuracy onward", "swap_fold", "resize_fold", "train_fold", then=[ACCURACY])
 LATENCY = _stage(
     "latency onward",
     "time_subnets", "time_chosen", "time_rest", "time_compiled", "estimate_subnets", "gather_latency", "fit_target",
@@ -119,12 +123,22 @@ LATENCIES_TAKEN = _stage(
 COMPILATION = _stage("compilation onward", "compile_probes", then=[LATENCY])
 PROVISION = _stage("a check of the device", "provision_device")
 SAMPLE = _stage("sampling onward", "sample_subnets", then=[ACCURACY, COMPILATION])
-SUPERNET = _stage("the supernet, accuracy onward", "take_checkpoint", "train_supernet", then=[ACCURACY])
+SUPERNET = _stage("the supernet, accuracy onward", "take_checkpoint", "train_supernet", "train_fold", then=[ACCURACY])
 SPACE = _stage("everything but the images", then=[SUPERNET, SAMPLE])
-RESIZED = _stage("resizing, accuracy onward", "resize_images", "resize_test_images", then=[ACCURACY, RIVALS_EXPORTED])
-CALIBRATION = _stage(ACCURACY.says, "resize_images", then=[ACCURACY, RIVALS_EXPORTED])
-SPLIT = _stage("splits, training, accuracy onward", "split_images", "train_supernet", then=[RESIZED, RIVALS_TRAINED])
+RESIZED = _stage(
+    "resizing, accuracy onward", "resize_images", "resize_test_images", "resize_fold", then=[ACCURACY, RIVALS_EXPORTED]
+)
+CALIBRATION = _stage(ACCURACY.says, "resize_images", "resize_fold", then=[ACCURACY, RIVALS_EXPORTED])
+SPLIT = _stage(
+    "splits, training, accuracy onward", "split_images", "train_supernet", "swap_fold", "train_fold",
+    then=[RESIZED, RIVALS_TRAINED],
+)  # fmt: skip
 FETCH = _stage("the images anew, onward", "fetch_images", then=[SPLIT])
+NEW_FOLD = _stage(
+    "the new fold's supernet; accuracies joined anew, fits onward",
+    *(f"{rule} fold=3" for rule in ("swap_fold", "resize_fold", "train_fold", "evaluate_fold")),
+    "pool_folds", "gather_accuracy", then=[ACCURACY_FIT, RIVALS_OF_ACCURACY],
+)  # fmt: skip
 #: More subnets: what is new, then whatever takes the whole table.
 GROWTH = _stage(
     "the new subnets alone are evaluated and timed; fits onward",
@@ -154,7 +168,7 @@ NEW_SIZE_TRAINED = _stage(
 NEW_DEVICE = _stage("the new device: latency onward", "provision_device", then=[COMPILATION])
 
 ON_THE_PAGE = (
-    FETCH, SPLIT, RESIZED, SUPERNET, SAMPLE, ACCURACY, COMPILATION, LATENCY, LIKENED, ACCURACY_FIT, LATENCY_FIT,
+    FETCH, SPLIT, RESIZED, SUPERNET, FOLDS, SAMPLE, ACCURACY, COMPILATION, LATENCY, LIKENED, ACCURACY_FIT, LATENCY_FIT,
     BUDGET,
     SEARCH, EXPORT, TIMING, LATER_ROUNDS, TWISTS, WINNER, CONFIRMATION, VERDICT, SUSTAINED, CARD, BASELINES,
     RIVALS_TRAINED, RIVALS_EXPORTED, RIVALS_VALIDATED, RIVALS_TIMED, AGAINST_RIVALS, STRATEGIES, RIVALS,
