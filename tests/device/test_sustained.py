@@ -12,12 +12,17 @@ import pytest
 
 from foxnas.device import answers_of_programs
 from foxnas.device.archive import archive
+from foxnas.device.config import DeviceConfig
 from foxnas.device.sustained import Sustained, run_sustained
 from foxnas.device.transport import Device, Finished, Implausible
 from foxnas.errors import FoxnasError
+from foxnas.files.tables import read_json
+from foxnas.int8.reading import with_metadata
 from foxnas.runner import sustained as program
 from foxnas.runner.lock import acquire_lock
 from tests.support.fake_device import MODEL, QUICK
+from tests.support.scripts import script
+from tests.support.sshd import Sshd
 
 TOLD: dict[str, Any] = {
     "loading_ms": 20.0, "first_ms": 5.0, "runs": 900, "p50_ms": 1.0, "p90_ms": 1.2, "p99_ms": 1.5, "slowest_ms": 9.0,
@@ -84,6 +89,21 @@ def test_an_answer_that_cannot_be_is_not_believed(change: dict[str, Any]) -> Non
 def test_a_model_that_cannot_be_run_is_one_sentence(here: Device) -> None:
     with pytest.raises(FoxnasError, match=r"device bench .* cannot run the model \(status 0\): ValueError: "):
         run_sustained(here, sys.executable, QUICK, MODEL[:200], 0.1)
+
+
+def test_the_script_has_one_board_of_a_rack_do_it(server: Sshd, tmp_path: Path) -> None:
+    boards = {**server.client(name="pi-a pi-b").model_dump(), "host": "pi-a"}
+    device = DeviceConfig.model_validate({"name": "rack", "kind": "tflite", "ssh": boards, "hosts": ["pi-a", "pi-b"]})
+    (tmp_path / "model.tflite").write_bytes(with_metadata(MODEL, {}))
+    script("time_sustained")(
+        device=device.measured, access=device.access, provisioning=[], seconds=0.2, sampled=[],
+        winner=tmp_path / "winner.json", model=tmp_path / "model.tflite", result=tmp_path / "sustained.json",
+    )  # fmt: skip
+    found = read_json(tmp_path / "sustained.json")
+    assert found["board"] in ("pi-a", "pi-b")
+    assert found["made_by"]["identity"]["runtime"] == "ai_edge_litert"
+    assert found["summary"]["runs"] > 1
+    assert found["summary"]["seconds"] == found["windows"][-1]["after_s"]
 
 
 def test_it_ends_when_nobody_listens_any_more(own_lock: str) -> None:
