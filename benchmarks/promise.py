@@ -38,7 +38,7 @@ from foxnas.device.protocol import MeasurementProtocol
 from foxnas.device.transport import Device
 from foxnas.device.whole_models import ModelLatency, measure_models, upper_bound
 from foxnas.int8.probe import ProbeWriter
-from foxnas.verdict.decision import Decision, decide, is_look
+from foxnas.verdict.decision import Decision, decide, is_over
 
 DATA = Path(__file__).parent / "data"
 CONFIG = Path("config/config.yaml")
@@ -143,16 +143,14 @@ def replay(
     medians: list[float] = []
     references: list[float] = []
     made = 0
-    for made, index in enumerate(recording.from_start(start_s, spread_s), 1):
+    for made, index in enumerate(recording.from_start(start_s, spread_s), 1):  # noqa: B007
         session = recording.sessions[index]
         if session.disturbance("model", limits, usual_ms):
             continue
         medians.append(float(recording.medians_ms[index]))
         references.append(session.reference_ms)
-        if is_look(len(medians), SESSIONS):
-            found = decide_on(medians, references, budget_ms, usual_ms)
-            if found.state != "undecided":
-                return found, made
+        if is_over(medians, budget_ms, references, usual_ms, SESSIONS):
+            break
     return decide_on(medians, references, budget_ms, usual_ms), made
 
 
@@ -207,9 +205,9 @@ def simulate(decisions: int, spread_s: float, seed: int) -> None:
             medians = (true * common * np.exp(0.005 * rng.normal(size=MOST))).tolist()
             references = (common * np.exp(0.002 * rng.normal(size=MOST))).tolist()
             for count in (5, 10, 20, 40):
-                found = decide_on(medians[:count], references[:count], 1.0, 1.0)
-                if found.state != "undecided":
+                if is_over(medians[:count], 1.0, references[:count], 1.0, SESSIONS):
                     break
+            found = decide_on(medians[:count], references[:count], 1.0, 1.0)
             return found, count, upper_bound(medians[:5])
 
         table(f"made up, {100 * shared:.0f}% shared", decisions, made_up)
@@ -230,18 +228,17 @@ def validate(busy: int, validations: int, spread_s: float, seed: int) -> None:
         within = number % 2 == 0
         budget_ms = truth_ms / (0.98 if within else 1.02)
 
-        def decided(found: ModelLatency, budget_ms: float = budget_ms) -> Decision:
-            return decide_on(found.session_medians_ms, found.reference_medians_ms, budget_ms, usual_ms)
+        def enough(found: ModelLatency, budget_ms: float = budget_ms) -> bool:
+            return is_over(found.session_medians_ms, budget_ms, found.reference_medians_ms, usual_ms, SESSIONS)
 
         with load(busy, seed + 10 * number):
             measured, info = measure_models(
                 device, protocol, {"model": model}, reference, SESSIONS, np.random.default_rng(number),
                 baseline_ms=usual_ms, most_sessions=MOST, spread_s=spread_s,
-                enough=lambda found, decided=decided: is_look(len(found.session_medians_ms), SESSIONS)  # type: ignore[misc]
-                and decided(found).state != "undecided",
+                enough=enough,
             )  # fmt: skip
         found = measured["model"]
-        decision = decided(found)
+        decision = decide_on(found.session_medians_ms, found.reference_medians_ms, budget_ms, usual_ms)
         was = upper_bound(found.session_medians_ms[:SESSIONS]) <= budget_ms
         wrong += decision.state == ("not kept" if within else "kept")
         print(

@@ -25,7 +25,7 @@ use rule time_subnets as time_chosen with:
             space=flow.space_at(SPACE, [int(wildcards.size)]),
             device=measured(CONFIG, wildcards.device),
             sample=SAMPLE,
-            like=CONFIG.device(wildcards.device).like,
+            like=devices.like(CONFIG, wildcards.device),
             form=CONFIG.predictors.latency_form,
             donors=measured_donors(CONFIG, wildcards.device),
         ),
@@ -72,7 +72,7 @@ use rule fit_latency as fit_like with:
             form=CONFIG.predictors.latency_form,
             folds=CONFIG.predictors.folds,
             seed=CONFIG.predictors.seed,
-            like=CONFIG.device(wildcards.device).like,
+            like=devices.like(CONFIG, wildcards.device),
         ),
     message:
         "Mixing the latency predictor at {wildcards.size} px on {wildcards.device}"

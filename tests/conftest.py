@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
     from tests.support.exports import Exported
+    from tests.support.report_run import ReportRun
 
 
 @pytest.fixture(scope="module")
@@ -67,26 +70,45 @@ def mini() -> SearchSpace:
     )
 
 
+def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """Return a folder that is made once for all files, whichever worker runs them: they take copies."""
+    own = factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    folder, whole = shared / name, shared / f"{name}.whole"
+    with (shared / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not whole.exists():
+            folder.mkdir(exist_ok=True)
+            make(folder)
+            whole.touch()
+    return folder
+
+
 @pytest.fixture(scope="session")
 def made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished tiny run on real images, measured on this machine, and then the comparisons that one asks for.
-
-    Made once for all files, which take copies.
-    """
+    """A finished tiny run on real images, measured on this machine, and then the comparisons that one asks for."""
     from tests.support.dag import ASKED_FOR
     from tests.support.tiny_run import snakemake
 
-    own = tmp_path_factory.getbasetemp()
-    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
-    folder = shared / "tiny-run"
-    with (shared / "tiny-run.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (folder / "terminal.txt").exists():
-            folder.mkdir(exist_ok=True)
-            text = snakemake(folder)
-            (folder / "asked-for.txt").write_text(snakemake(folder, *ASKED_FOR))
-            (folder / "terminal.txt").write_text(text)
-    return folder
+    def make(folder: Path) -> None:
+        text = snakemake(folder)
+        (folder / "asked-for.txt").write_text(snakemake(folder, *ASKED_FOR))
+        (folder / "terminal.txt").write_text(text)
+
+    return once(tmp_path_factory, "tiny-run", make)
+
+
+@pytest.fixture(scope="session")
+def made_up_run(tmp_path_factory: pytest.TempPathFactory) -> ReportRun:
+    """A finished run for the report."""
+    from tests.support.report_run import ReportRun, make_run
+
+    def make(folder: Path) -> None:
+        run = make_run(folder / "results")
+        (folder / "run.json").write_text(json.dumps({**asdict(run), "results": str(run.results)}))
+
+    record = json.loads((once(tmp_path_factory, "made-up-run", make) / "run.json").read_text())
+    return ReportRun(**{**record, "results": Path(record["results"])})
 
 
 @pytest.fixture(scope="module")

@@ -155,7 +155,6 @@ class _Part:
         room_bytes: int,
     ) -> None:
         self.module, self._forward, self._before = module, forward, before
-        self._unfolded = copy.deepcopy(module)
         self._outputs: list[Tensor] | None = []
         self.held_bytes = 0
         for output in _calibrating(module, forward, before()):
@@ -164,10 +163,12 @@ class _Part:
                 self.held_bytes += output.nbytes
                 if self.held_bytes > room_bytes:
                     self._outputs, self.held_bytes = None, 0
+        self._unfolded = copy.deepcopy(module) if self._outputs is None else None
         fold(module)
 
     def batches(self) -> Iterator[Tensor]:
         """Yield what comes out of it, batch by batch."""
         if self._outputs is not None:
             return iter(self._outputs)
+        assert self._unfolded is not None
         return _calibrating(self._unfolded, self._forward, self._before())

@@ -24,3 +24,9 @@ def check_devices(devices: Sequence[DeviceConfig]) -> None:
                 raise FoxnasError(f"devices.{i}.{key} is null, but {device.name} is {a_device}: write {value}")
         if kind.no_ssh and device.ssh is not None:
             raise FoxnasError(f"devices.{i}.ssh: {device.name} is {a_device}, {kind.no_ssh}: write null")
+        if device.ssh and device.ssh.python is None and kind.pins is None and device.kind not in our_kinds():
+            runtimes = " or ".join(sorted(kind.packages)) or "its runtime"
+            raise FoxnasError(
+                f"devices.{i}.ssh.python is null, but kind {device.kind} has no pins of what to install on a device: "
+                f"write the path of a Python there that has {runtimes}"
+            )

@@ -236,7 +236,8 @@ def _said(problem: Mapping[str, Any], path: Sequence[str]) -> str:
         case "greater_than_equal" | "greater_than" | "less_than_equal" | "less_than":
             limit = next(iter(problem["ctx"].values()))
             said = problem["msg"].removeprefix("Input ")
-            return f"{key}: {value!r} is out of range: {said}; the nearest limit is {limit:g}"
+            shown = limit if isinstance(limit, int) else f"{limit:g}"
+            return f"{key}: {value!r} is out of range: {said}; the nearest limit is {shown}"
         case "value_error":
             text = str(problem["ctx"]["error"])
             names_it = not path or re.match(rf"{key} [\w.-]+: ", text)  # as in "space mini: ..."

@@ -59,6 +59,7 @@ def predict_images(
     model: bytes,
     images: np.ndarray,
     journal: Path,
+    code: str = "",
 ) -> Predictions:
     """Return what a full-integer model on the device answers to every image.
 
@@ -72,7 +73,9 @@ def predict_images(
     images
         uint8 (n, H, W, C), raw pixels of the model's size.
     journal
-        Keyed by model, images, runner, device, threads and delegate.
+        Keyed by model, images, runner, device, threads, delegate and `code`.
+    code
+        Digest of the code of a plug-in, whose backend the runner's version says nothing of.
 
     Raises
     ------
@@ -92,7 +95,7 @@ def predict_images(
                 raise FoxnasError(
                     f"{device}: images are {images.dtype} {images.shape[1:]}, the model reads {wanted[0]} {wanted[1]}"
                 )
-            with Journal(journal, _key(runner, model, images)) as book:
+            with Journal(journal, _key(runner, model, images) | ({"code": code} if code else {})) as book:
                 try:
                     _ask_missing(runner, described, book, images)
                 finally:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import zipfile
 from functools import cache
@@ -18,7 +17,7 @@ from foxnas.runner import server
 class RunBy(NamedTuple):
     """What runs models on a device: the name that the runner is asked for it by, and the class, `module:Class`.
 
-    Without a class, or with one of the runner's own, the runner is sent as it is.
+    Without a class, or where the runner has one by that name itself, the runner is sent as it is.
     """
 
     name: str
@@ -32,12 +31,13 @@ def runner_archive(ran: RunBy | None = None) -> bytes:
     """
     program = Path(server.__file__)
     module, _, name = ran.backend.partition(":") if ran else ("", "", "")
-    if not ran or not name or module.startswith("foxnas.runner."):
+    if not ran or not name or ran.name in server.BACKENDS:
         return archive(program)
-    spec = importlib.util.find_spec(module)
-    if spec is None or spec.origin is None:
-        raise FoxnasError(f"device kind {ran.name}: there is no module {module}, of which backend is a class")
-    return archive(program, Path(spec.origin), f"from {module} import {name}\nBACKENDS[{ran.name!r}] = {name}\n")
+    try:
+        file = plug_in_code.file_of(module)
+    except ImportError:
+        raise FoxnasError(f"device kind {ran.name}: there is no module {module}, of which backend is a class") from None
+    return archive(program, file, f"from {module} import {name}\nBACKENDS[{ran.name!r}] = {name}\n")
 
 
 @cache

@@ -169,7 +169,8 @@ class BoardSession(Runner):
     """A session on a board. Its rows are stated as of the first board and have two more fields.
 
     ``board`` is the board's host and ``board_latency_ms`` the latency as it was timed there. Its identity is the first
-    board's, as far as the two may differ: in what tells twins apart.
+    board's, as far as the two may differ: in what tells twins apart. `timings` is the number of those that count: a
+    reference followed them.
     """
 
     def __init__(
@@ -186,7 +187,7 @@ class BoardSession(Runner):
         self._standard: Identity | None = None
         self._factor, self._usual_ms = 1.0, math.inf
         self._took_ms: dict[str, float] = {}
-        self.timings = 0
+        self.timings = self._unwatched = 0
 
     def __enter__(self) -> BoardSession:
         super().__enter__()
@@ -218,7 +219,9 @@ class BoardSession(Runner):
                 shorter_ms = min(row["latency_ms"], again.get("latency_ms", math.inf))
                 self._comparison.require_alike(self._board, shorter_ms / usual_ms, (row, again))
                 row = again
-        self.timings += 1
+        self._unwatched += label != REFERENCE
+        if label == REFERENCE:
+            self.timings, self._unwatched = self.timings + self._unwatched, 0
         return row
 
     def _stated(self, row: dict[str, Any]) -> dict[str, Any]:

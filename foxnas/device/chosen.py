@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from foxnas.device.acceptance import COLUMNS
-from foxnas.predictor.mix import NOT_NEEDED, Basis, fit_mix
+from foxnas.predictor.mix import FEWEST, NOT_NEEDED, Basis, fit_mix
 from foxnas.space.arch import Arch
 
 _log = logging.getLogger(__name__)
@@ -81,8 +81,8 @@ def not_timed(archs: Sequence[Arch]) -> pd.DataFrame:
 def _judge(basis: Basis, archs: Sequence[Arch], rows: pd.DataFrame, asked: Sequence[Arch]) -> Judgement:
     used = rows["usable"].to_numpy(dtype=bool)
     timed = [arch for arch, usable in zip(asked, used, strict=True) if usable]
-    if not timed:
-        return Judgement(len(asked), 0, None)
+    if len(timed) < FEWEST:
+        return Judgement(len(asked), len(timed), None)
     mix = fit_mix(basis, basis.design(timed), rows["latency_ms"].to_numpy(dtype=float)[used])
     expected = mix.expected_error_percent(basis.design(archs))
     return Judgement(len(asked), len(timed), expected if np.isfinite(expected) else None)

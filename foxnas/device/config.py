@@ -28,6 +28,10 @@ Kind = Annotated[
 ]
 
 
+#: One word of a command line.
+HostName = Annotated[str, Field(min_length=1, pattern=r"^\S+$")]
+
+
 def _host_may_be_of_hosts(schema: dict[str, Any]) -> None:
     """Have a JSON schema do without a host, which a rack's `hosts` give."""
     del schema["required"]
@@ -38,7 +42,7 @@ class SshConfig(Section):
 
     model_config = ConfigDict(json_schema_extra=_host_may_be_of_hosts)
 
-    host: Annotated[str, Field(min_length=1)]
+    host: HostName
     """What you type after `ssh`: an address, or a Host of your ~/.ssh/config. Another host is measured anew; of what
     follows, only `python` is part of a measurement."""
     user: Annotated[str, Field(min_length=1)] | None = None
@@ -139,7 +143,7 @@ class DeviceConfig(Section):
     kinds (docs/how-to/add-a-device-kind.md)."""
     ssh: SshConfig | None = None
     """The way to it. null: this machine itself; while it measures, nothing else of the workflow runs."""
-    hosts: Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)] | None = None
+    hosts: Annotated[list[HostName], Field(min_length=1)] | None = None
     """Several boards of one kind that are measured on side by side as one device; each as in `ssh.host`, which is left
     out then. The other keys of `ssh` hold for all of them. Latencies are stated as the first board's: another first
     board is measured anew, and further ones change nothing that was measured. null: no rack."""

@@ -14,11 +14,16 @@ import numpy as np
 
 from foxnas.device import plug_in_code
 from foxnas.device.protocol import MeasurementProtocol
+from foxnas.errors import FoxnasError
 from foxnas.space.arch import Arch
 from foxnas.space.space import SearchSpace
 
 #: The int8 file that every candidate is exported to.
 EXPORTED = "model.tflite"
+
+
+class NotWritten(FoxnasError):
+    """A subnet cannot be written as the device runs it: that costs it its row, as a model that cannot be run."""
 
 
 class DeviceKind:
@@ -64,7 +69,10 @@ class DeviceKind:
     no_ssh: ClassVar[str] = ""
 
     def probe_writer(self, space: SearchSpace) -> Callable[[Arch], bytes]:
-        """Return what writes a subnet as the device runs it, with random weights, compiled where it has to be."""
+        """Return what writes a subnet as the device runs it, with random weights, compiled where it has to be.
+
+        An exception of a plug-in's writer costs that subnet its row, and is the row's reason.
+        """
         raise NotImplementedError(f"{type(self).__name__} writes no probes")
 
     def probe_code(self) -> str:
@@ -72,8 +80,11 @@ class DeviceKind:
         return self.code()
 
     def code(self) -> str:
-        """Return the digest of all code of this kind: where it changed, its devices are measured again."""
-        return plug_in_code.digest(Path(inspect.getfile(type(self))))
+        """Return the digest of all code of this kind: where it changed, its devices are measured again.
+
+        Of a plug-in, also that of its backend, which times: the runner's version is that of our own backends.
+        """
+        return plug_in_code.digest(Path(inspect.getfile(type(self))), self.backend.partition(":")[0])
 
     def prepared(self, exported: Path) -> bytes:
         """Return what the device times and serves for an exported int8 .tflite file.

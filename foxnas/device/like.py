@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, model_validator
 
+from foxnas.errors import FoxnasError
 from foxnas.settings.limits import Name
 from foxnas.settings.section import Section
 
@@ -31,4 +32,6 @@ class LikeConfig(Section):
     @model_validator(mode="before")
     @classmethod
     def _named_alone(cls, given: Any) -> Any:
+        if isinstance(given, str):
+            raise FoxnasError(f"{given!r} is no list of devices; write [{given}]")
         return {"devices": given} if isinstance(given, list) else given

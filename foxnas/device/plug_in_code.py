@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import importlib.util
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -41,24 +42,45 @@ def closure(module: Path) -> tuple[Path, ...]:
 
 
 @cache
-def digest(module: Path) -> str:
-    """Return twelve hexadecimal digits that depend on all that the closure does, wherever it is installed."""
+def digest(module: Path, backend: str = "") -> str:
+    """Return twelve hexadecimal digits that depend on all that a kind does, wherever it is installed.
+
+    Parameters
+    ----------
+    module
+        The kind's own: its closure counts.
+    backend
+        Name of the module that runs models: what of its closure is not of this package counts.
+    """
     if module.resolve().is_relative_to(closures.PACKAGE):
         return closures.digest(module)
-    lines = sorted(f"{closures.meaning(path)}  {named(path)}\n" for path in closure(module))
+    timing = closure(file_of(backend)) if backend else ()
+    files = {*closure(module), *(path for path in timing if not _is_ours(path))}
+    lines = sorted(f"{closures.meaning(path)}  {named(path)}\n" for path in files)
     return hashlib.sha256("".join(lines).encode()).hexdigest()[:12]
+
+
+def file_of(module: str) -> Path:
+    """Return the file of a module, which is not imported, but for the packages that it lies in. Raises ImportError."""
+    found = importlib.util.find_spec(module)
+    if found is None or found.origin is None:
+        raise ImportError(f"nothing of that name is installed: {module}")
+    return Path(found.origin)
 
 
 def named(path: Path) -> str:
     """Return a module's path below the folder that it is imported from, such as ``foxnas/errors.py``."""
-    ours = path.resolve().is_relative_to(closures.PACKAGE)
-    return path.resolve().relative_to(_OURS if ours else parent_of_package(path)).as_posix()
+    return path.resolve().relative_to(_OURS if _is_ours(path) else parent_of_package(path)).as_posix()
+
+
+def _is_ours(path: Path) -> bool:
+    return path.resolve().is_relative_to(closures.PACKAGE)
 
 
 def _imported(path: Path) -> Iterator[Path]:
     home = parent_of_package(path)
     inside = list(path.relative_to(home).parts[:-1])
-    for node in ast.walk(ast.parse(path.read_bytes())):
+    for node in ast.walk(ast.parse(path.read_bytes(), str(path))):
         names: list[str] = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]

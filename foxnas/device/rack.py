@@ -21,8 +21,9 @@ from foxnas.runner.lock import lock_path
 
 _log = logging.getLogger(__name__)
 
-#: A lost board is passed over for a second, twice as long each time that it is lost before it has timed anything, up to
-#: five minutes; a refused one for five minutes at once.
+#: A lost board is passed over for a second, twice as long each time that it is lost before a timing of its session
+#: counts, up to five minutes; a refused one for five minutes at once. So where a model is what no board survives, all
+#: boards are out at last, and patience ends.
 FIRST_OUT_S = 1.0
 LONGEST_OUT_S = 300.0
 
@@ -61,7 +62,7 @@ class Rack:
     max_difference
         Share by which a board's reference probes may deviate from the first board's.
     probes
-        Makes the reference probes, by name, where there are none yet: all jobs have those of the first one.
+        Makes the reference probes, by name, where `code` has none yet: all jobs have those of the first one.
     code
         Digest of the code of the device's kind, in which two times must agree.
     """
@@ -79,7 +80,9 @@ class Rack:
     def comparison(self, protocol: MeasurementProtocol) -> Comparison:
         """Return what the boards are compared by. Raises FoxnasError."""
         first = self.boards[0]
-        probes = reference_probes(self.record.parent / f"probes-{first.device.backend}", self.probes)
+        # Code that has changed may write models of another form, and read no others.
+        name = "-".join(filter(None, ["probes", first.device.backend, self.code]))
+        probes = reference_probes(self.record.parent / name, self.probes)
         return Comparison(self.record, first.host, probes, protocol, self.code, self.max_difference)
 
     def hands_over(self) -> bool:
@@ -101,7 +104,7 @@ class Rack:
             yield board
 
     def put_out(self, board: Board, reason: FoxnasError, timings: int = 0) -> None:
-        """Pass a board over for a while; `timings` says how many it made in the session that ended so."""
+        """Pass a board over for a while; `timings` says how many of the session that ended so count."""
         before = self._out.get(board.host)
         pause_s = FIRST_OUT_S if before is None or timings else min(2 * before.pause_s, LONGEST_OUT_S)
         out = _Out(time.monotonic(), pause_s if _may_return(reason) else LONGEST_OUT_S, reason)

@@ -17,6 +17,7 @@ import numpy as np
 from foxnas.device.acceptance import COLUMNS, RACK_COLUMNS, is_settled, judge, references, table_row
 from foxnas.device.board_session import REFERENCE, BoardRefused
 from foxnas.device.client import Runner
+from foxnas.device.kind import NotWritten
 from foxnas.device.protocol import MeasurementProtocol
 from foxnas.device.rack import RackDevice, open_session
 from foxnas.device.retrying import persist
@@ -242,6 +243,8 @@ class _Measurement:
                 self._time_reference()
             try:
                 row = self._runner.measure(identifier, build())
+            except NotWritten as error:
+                row = {"error": str(error)}
             except RunnerDied as death:
                 # It may be this model that kills it: after max_attempts the others have their turn.
                 self._book.append(

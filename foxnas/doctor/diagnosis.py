@@ -42,5 +42,7 @@ def _end(found: Examination, way: Way) -> Iterator[Finding]:
     }
     mend = mends[found.failed]
     if found.failed == "runtime" and not way.provision and "installed in this Python" in found.failure:
-        mend = way.there(f"{found.python} -m pip install {kind_of(found.kind).installs}")
+        kind = kind_of(found.kind)
+        runtime = kind.installs or min(kind.packages, default="")
+        mend = way.there(f"{found.python} -m pip install {runtime}") if runtime else ""
     yield Finding(found.failed, "blocking", found.failure, mend)

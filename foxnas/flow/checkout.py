@@ -9,7 +9,7 @@ at in a large workflow. Both lie in `.snakemake/foxnas/` of the working director
 from __future__ import annotations
 
 import os
-import tempfile
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -58,6 +58,9 @@ def recorded(script: Path) -> str:
 def _replace(path: Path, make: Callable[[Path], None]) -> None:
     """Make a file anew, whole or not at all: jobs on other nodes, and dry runs, parse at the same time."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".") as folder:
-        make(temporary := Path(folder) / path.name)
+    temporary = path.with_name(f".{uuid.uuid4().hex}")
+    try:
+        make(temporary)
         temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -15,6 +15,7 @@ from foxnas.config.whole import Config
 from foxnas.device.config import DeviceConfig, MeasuredConfig
 from foxnas.device.kinds import kind_of
 from foxnas.device.layout import ready_file
+from foxnas.device.like import LikeConfig
 from foxnas.ethosu.environment import program
 from foxnas.flow.checkout import BASE, seen
 from foxnas.flow.params import SCRIPTS, untracked
@@ -23,16 +24,21 @@ from foxnas.flow.params import SCRIPTS, untracked
 VELA_PINS = BASE / "envs" / "host-ethos-u.txt"
 
 
+def like(config: Config, device: str) -> LikeConfig | None:
+    """Return what a device is likened to, sorted: the order of the names is no reason to run again."""
+    given = config.device(device).like
+    return given and given.model_copy(update={"devices": sorted(given.devices)})
+
+
 def donors(config: Config, device: str) -> list[str]:
-    """Return the regressions that a device is likened to, with wildcards, in the order of its `like`; else none."""
-    like = config.device(device).like
-    return [f"results/{{space}}/{{size}}/predictors/latency-{name}.json" for name in (like.devices if like else ())]
+    """Return the regressions that a device is likened to, with wildcards, in the order of `like`; else none."""
+    names = given.devices if (given := like(config, device)) else ()
+    return [f"results/{{space}}/{{size}}/predictors/latency-{name}.json" for name in names]
 
 
 def likened(config: Config, device: str) -> dict[str, Any]:
     """Return what a device is likened to as a leaf of a rule's settings, which those of others do not have."""
-    like = config.device(device).like
-    return {"like": like} if like else {}
+    return {"like": given} if (given := like(config, device)) else {}
 
 
 def access(config: Config) -> Callable[[Any, Any], str]:

@@ -18,6 +18,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import json
+import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -34,6 +35,7 @@ from snakemake.io import is_flagged
 from snakemake.jobs import Job as SnakemakeJob
 from snakemake.logging import logger as logger  # writes to the terminal and to the log file of the run
 from snakemake.persistence import ParamsChange, PersistenceBase
+from snakemake.scheduling.job_scheduler import JobScheduler
 
 from foxnas.files.provenance import differing, leaf, recorded_making
 from foxnas.flow.inputs import input_sets
@@ -57,6 +59,7 @@ def mend_snakemake() -> None:
     PersistenceBase.has_metadata = _can_tell
     PersistenceBase.params_changed = _what_changed
     SnakemakeJob.remove_existing_output = _mark_first
+    JobScheduler._schedule_reevalutation = _look_again
     common.get_function_params = rules.get_function_params = parameters_of
 
 
@@ -120,6 +123,16 @@ async def _record(persistence: Any, job: Any) -> None:
         if (record := persistence.metadata(file)) is not None and not await file.exists():
             record.endtime = 0.0
             persistence._write_record(persistence._get_key(file), record)
+
+
+def _look_again(scheduler: Any, delay_s: float) -> None:
+    """Have the scheduler look for jobs again later, which a run that is done does not wait for.
+
+    Snakemake's own timer holds each run for a second after its end, and in a cluster's job both of its processes.
+    """
+    timer = threading.Timer(delay_s, scheduler._open_jobs.release)
+    timer.daemon = True
+    timer.start()
 
 
 @contextlib.contextmanager

@@ -24,16 +24,6 @@ def split_arrays(data: DataConfig, channels: int, classes: int, source: Path, ta
     parts: Sequence[LabelledImages]
     parts = load_fashion_mnist(source) if data.dataset == "fashion-mnist" else load_arrays(source)
     check_fits(parts, channels, classes)
-    if data.scene is not None:
-        from foxnas.images.scenes import set_in_scene  # here, since it loads torch
-
-        parts = [
-            LabelledImages(
-                set_in_scene(part.images, **data.scene.model_dump(), rng=np.random.default_rng([data.seed, number])),
-                part.labels,
-            )
-            for number, part in enumerate(parts)
-        ]
     published, held_out = parts
     first = len(published.labels)
     counts = {"train": first, "test": len(held_out.labels)}
@@ -45,7 +35,13 @@ def split_arrays(data: DataConfig, channels: int, classes: int, source: Path, ta
     for name, chosen in rows.items():
         name_of_part = part_of_row(counts, chosen[0])
         part, own = (held_out, chosen - first) if name_of_part == "test" else (published, chosen)
-        write_rows(part.images, own, target / f"{name}-images.npy")
+        images, shown = part.images, own
+        if data.scene is not None:
+            from foxnas.images.scenes import set_in_scene  # here, since it loads torch
+
+            rng = np.random.default_rng([data.seed, int(part is held_out)])
+            images, shown = set_in_scene(images, **data.scene.model_dump(), rng=rng, rows=own), np.arange(len(own))
+        write_rows(images, shown, target / f"{name}-images.npy")
         write_rows(part.labels, own, target / f"{name}-labels.npy")
         recorded[name] = {
             "published": name_of_part,

@@ -14,16 +14,13 @@ from numpy.typing import ArrayLike
 from foxnas.errors import FoxnasError
 from foxnas.predictor.description import described
 from foxnas.predictor.link import IDENTITY, LinkName
-from foxnas.predictor.mix import Basis, Mix, fit_mix
+from foxnas.predictor.mix import FEWEST, Basis, Mix, fit_mix
 from foxnas.predictor.model import Predictor
 from foxnas.predictor.rows import checked_rows
 from foxnas.predictor.solution import Solution, cross_validated
 from foxnas.space.arch import Arch
 from foxnas.space.space import SearchSpace
 from foxnas.space.terms import FloatArray
-
-#: Rows below which nothing is said of a mix: an intercept, one donor, and something to judge both by.
-_FEWEST = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,14 +53,14 @@ class Likening:
         few that they leave nothing to judge the mix by.
         """
         basis = self.basis
-        too_few = f"are too few to say how {', '.join(self.donors)} mix; measure at least {_FEWEST}"
-        measured = checked_rows(basis.formula, space, image_size, archs, y, target, _FEWEST, too_few)
+        too_few = f"are too few to say how {', '.join(self.donors)} mix; measure at least {FEWEST}"
+        measured = checked_rows(basis.formula, space, image_size, archs, y, target, FEWEST, too_few)
         terms = basis.formula.matrix(archs)
         mix = _mixed(basis, terms, measured)
         if not np.isfinite(mix.scale):
             raise FoxnasError(
                 f"{target} at {image_size} px: {len(archs)} subnets leave nothing to judge a mix of "
-                f"{', '.join(self.donors)} by; measure more"
+                f"{', '.join(self.donors)} by; to have more probes chosen, run again with `--forcerun time_chosen`"
             )
         return described(
             basis.formula, image_size, [arch.id for arch in archs], terms, measured, target=target, unit=unit,

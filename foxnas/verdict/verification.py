@@ -17,7 +17,7 @@ from foxnas.errors import FoxnasError
 from foxnas.files.tables import read_json, read_table
 from foxnas.search.goal import MOST_ACCURATE, NO_CAPS, Caps, Goal
 from foxnas.space.costs import COSTS
-from foxnas.verdict.decision import Decision, decide
+from foxnas.verdict.decision import Decision, decide, is_divided
 from foxnas.verdict.ranking import figures
 
 log = logging.getLogger(__name__)
@@ -139,7 +139,12 @@ def latency_of(timed: Mapping[str, Any], baseline_ms: float | None, budget_ms: f
     # The most frequent disturbance, without its figures.
     kinds = Counter(re.sub(r" by .*| in .*| \(.*", "", one["reason"]) for one in redone)
     met = f"; {len(redone)} sessions were disturbed, most often: {kinds.most_common(1)[0][0]}" if redone else ""
-    advice = ". Quieten the device, or raise validation.most_sessions, and validate again"
+    if not timed["disturbed"] and is_divided(medians, budget_ms, timed["reference_medians_ms"], baseline_ms):
+        advice = (
+            ". More such sessions would not tell: validate again when the device runs as it did then, or sample it anew"
+        )
+    else:
+        advice = ". Quieten the device, or raise validation.most_sessions, and validate again"
     return replace(found, reason=found.reason + met + advice)
 
 

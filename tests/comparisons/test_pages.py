@@ -11,12 +11,12 @@ from comparisons.strategies.against_random import relative_improvement
 from foxnas.files.tables import read_json, read_table
 from foxnas.space.pooling import accuracy_and_latency
 from tests.support.outline import Outline
-from tests.support.report_run import DEVICE, ReportRun, compare_predictors, compare_strategies, make_run
+from tests.support.report_run import DEVICE, ReportRun, compare_predictors, compare_strategies
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> ReportRun:
-    return make_run(tmp_path_factory.mktemp("run"), budgets=("p50", "p25"))
+def run(made_up_run: ReportRun, tmp_path_factory: pytest.TempPathFactory) -> ReportRun:
+    return made_up_run.copy_to(tmp_path_factory.mktemp("run"))
 
 
 @pytest.fixture(scope="module")

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 
 import pytest
 
 from foxnas.files.tables import read_json, read_table
 from foxnas.predictor.model import Predictor
 from foxnas.space.arch import Arch
-from tests.support.report_run import DEVICE, make_run, search_single_path
+from tests.support.report_run import DEVICE, ReportRun, search_single_path
 
 
 def test_what_is_found_is_predicted_and_within_the_reserve_and_trained_once(
-    tmp_path_factory: pytest.TempPathFactory, caplog: pytest.LogCaptureFixture
+    made_up_run: ReportRun, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    run = make_run(tmp_path_factory.mktemp("run"), budgets=("p50",))
+    run = made_up_run.copy_to(tmp_path)
     caplog.set_level(logging.INFO)
     path = search_single_path(run, "p50")
     assert "images/s" in caplog.text

@@ -109,6 +109,10 @@ def test_answers_of_another_model_delegate_or_other_images_are_not_reused(real, 
         lines = len(journal.read_text().splitlines())
         predict_images(here, protocol, content, images, journal)
         assert len(journal.read_text().splitlines()) > lines
+    lines = len(journal.read_text().splitlines())
+    for _ in range(2):  # nor those of a plug-in's code that has changed
+        predict_images(here, PLAIN, real.content, real.images[:8], journal, code="edited")
+    assert lines < len(journal.read_text().splitlines()) <= lines + 8
 
 
 def test_what_does_not_fit_is_one_sentence(real, here, tmp_path):

@@ -97,6 +97,19 @@ def test_jobs_of_other_sizes_compare_by_the_reference_probes_of_the_first_one(tm
     ]
 
 
+def test_edited_code_has_reference_probes_of_its_own(tmp_path: Path, record: Path) -> None:
+    """It may write another form; a board is compared with what the first one took for the same."""
+    device = fake_rack(record, boards(1.0, 1.04))
+    for n, code in enumerate(["before", "edited", "edited"]):
+        probes_of = {name: f"{name} {code}".encode() for name in ("largest", "smallest", "random")}
+        own = dataclasses.replace(device.rack, code=code, probes=lambda made=probes_of: made)
+        table, _ = measure(dataclasses.replace(device, rack=own), tmp_path / f"{n}", probes(4))
+        assert set(table["board"]) == {"pi4-a"}
+        kept = record.parent / f"probes-tflite-{code}"
+        assert {path.name: path.read_bytes() for path in kept.iterdir()} == probes_of
+    assert [json.loads(line)["code"] for line in record.read_text().splitlines()] == ["before", "edited", "edited"]
+
+
 def test_a_board_that_differs_too_much_is_refused_by_name(
     tmp_path: Path, record: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

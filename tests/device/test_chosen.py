@@ -10,7 +10,7 @@ import pandas as pd
 
 from foxnas.device.acceptance import COLUMNS
 from foxnas.device.chosen import FIRST, MOST, STEP, not_timed, time_chosen
-from foxnas.predictor.mix import NOT_NEEDED
+from foxnas.predictor.mix import FEWEST, NOT_NEEDED
 from foxnas.space.arch import Arch
 from tests.predictor.test_mix import BASIS, POOL, a_device, mixed_ms
 
@@ -90,6 +90,13 @@ def test_flagged_probes_are_no_part_of_a_mix() -> None:
     assert info["like"]["enough"]
     assert info["like"]["judgements"][0]["usable"] == FIRST - 3
     assert set(rows["id"][rows["reason"] == "flagged"]) == {arch.id for arch in lost}
+    # Of an exact mix three would be enough, which no fit takes.
+    few = FakeBoard(
+        mixed_ms(POOL, {"donor-1": 1.0}), [POOL[n] for n in BASIS.most_telling_first(POOL)[FEWEST - 1 : FIRST]]
+    )
+    found = time_chosen(BASIS, POOL, 5.0, few)[1]["like"]
+    assert found["enough"]
+    assert [one["usable"] for one in found["judgements"]] == [FEWEST - 1, FEWEST - 1 + STEP]
     none = FakeBoard(takes_ms, POOL)
     found = time_chosen(BASIS, POOL, 5.0, none)[1]["like"]
     assert not found["enough"]

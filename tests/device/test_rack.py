@@ -37,6 +37,7 @@ from tests.support.fake_device import MODEL, ONCE, QUICK, FakeTransport, probes
 from tests.support.fake_rack import (
     COMPARING,
     REFERENCE,
+    FakeBoard,
     boards,
     check,
     fake_rack,
@@ -249,6 +250,42 @@ def test_a_model_that_kills_the_runner_is_no_reason_to_leave_a_board(
     assert "passed over" not in caplog.text
 
 
+@pytest.mark.parametrize("rubbish", [True, False], ids=["rubbish", "cut off"])
+def test_a_model_that_no_board_survives_ends_the_job(
+    tmp_path: Path, record: Path, monkeypatch: pytest.MonkeyPatch, rubbish: bool
+) -> None:
+    """The boards would hand it to each other for ever: each is back before the other's session has come that far."""
+    now = 0.0
+
+    def sleep(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    monkeypatch.setattr(retrying.time, "monotonic", lambda: now)
+    monkeypatch.setattr(retrying.time, "sleep", sleep)
+    asked: list[FakeBoard] = []
+
+    def board(slowness: float) -> FakeBoard:
+        fake = FakeBoard(slowness=slowness)
+
+        def takes_ms(identifier: str, timings: int) -> float:
+            sleep(1.0)
+            if identifier != "bad":
+                return latency_ms(identifier)
+            asked.append(fake)
+            if len(asked) > 50:
+                pytest.fail("the boards hand the model to each other without end")
+            fake.cut = not rubbish
+            return -1.0 if rubbish else 5.0
+
+        fake.latency_ms = takes_ms
+        return fake
+
+    device = fake_rack(record, [board(1.0), board(1.04)], away_s=600)
+    with pytest.raises(DeviceLost, match=r"Gave up after \d+ attempts.*What was measured is kept"):
+        measure(device, tmp_path / "j", [*probes(4), ("bad", "arch bad", lambda: MODEL)])
+
+
 def test_answers_say_which_boards_gave_them(tmp_path: Path, record: Path, here: Device) -> None:
     names = ("pi4-a", "pi4-b")
     rack = Rack([Board(name, here, f"{here.lock}-{name}") for name in names], record, 0.1, dict)
@@ -277,6 +314,9 @@ def test_every_board_is_made_ready_and_one_that_is_away_is_left_for_later(
 
     assert list(provision_boards(device.rack, prepare)) == ["pi4-b", "pi4-c"]
     assert "pi4-a: cannot be reached. Board pi4-a is left out for now" in caplog.text
+    assert "machine-id" not in caplog.text
+    provision_boards(device.rack, lambda one: readiness(machine="twin"))
+    assert "boards pi4-a and pi4-b have the same /etc/machine-id" in caplog.text
 
     def away(one: Device) -> Readiness:
         raise DeviceLost(f"{one.transport.host}: cannot be reached")

@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from foxnas.flow import checkout
+from tests.support.forked_python import python
 
 ROOT = Path(__file__).resolve().parents[2]
 TARGETS = ["results/mini/16/shards/subnets/0.csv", "results/mini/supernet.safetensors"]
@@ -34,11 +33,9 @@ def cloned(place: Path) -> Path:
 
 
 def snakemake(tree: Path, folder: Path, *words: str) -> str:
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(tree / "Snakefile"), "--directory", str(folder)]
-    done = subprocess.run(
-        [*command, "--configfile", str(tree / "config" / "tiny.yaml"), "--cores", "1", *TARGETS, *words],
-        capture_output=True, text=True, cwd=folder, env={**os.environ, "PYTHONPATH": ""},
-    )  # fmt: skip
+    command = ["-m", "snakemake", "--snakefile", str(tree / "Snakefile"), "--directory", str(folder)]
+    words = (*command, "--configfile", str(tree / "config" / "tiny.yaml"), "--cores", "1", *TARGETS, *words)
+    done = python(words, folder, {**os.environ, "PYTHONPATH": ""}, elsewhere=True)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return done.stdout + done.stderr
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from foxnas.config.whole import Config
-from foxnas.flow import runtimes
+from foxnas.flow import devices, runtimes
+from foxnas.settings.section import canonical
 from tests.support.invalidation import BASES, changed
 
 
@@ -77,3 +78,15 @@ def test_an_estimate_depends_on_the_vela_that_is_installed_or_on_none_where_the_
         with monkeypatch.context() as patch:
             patch.setattr(runtimes, "VELA_PINS", changed)
             assert (runtimes.estimated(both, "npu") == pinned) == same
+
+
+def test_the_order_of_what_a_device_is_likened_to_is_no_other_measurement() -> None:
+    given = {"devices": ["other", "local"], "until_percent": 5.0}
+    found = []
+    for names in (["other", "local"], ["local", "other"]):
+        raw = changed(BASES["likened"].config(), {"devices.1.like": {**given, "devices": names}})
+        one = Config.model_validate(raw)
+        asked = [devices.like(one, "near"), devices.donors(one, "near"), runtimes.measured_donors(one, "near")]
+        found.append(canonical(asked))
+    assert found[0] == found[1]
+    assert devices.likened(one, "local") == {}

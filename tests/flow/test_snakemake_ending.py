@@ -86,6 +86,26 @@ onerror: say(found=private.finished_journals(workflow))
 """
 
 
+#: A run that looks for jobs again a minute after each.
+TIMED = """
+import threading
+if config["mend"]:
+    private.mend_snakemake()
+rule one:
+    output: "one"
+    shell: "touch {output}"
+onsuccess: say(waits=[not one.daemon for one in threading.enumerate() if isinstance(one, threading.Timer)])
+"""
+
+
+def test_a_run_that_is_done_waits_for_no_timer(tmp_path: Path) -> None:
+    for mend in (False, True):
+        words = ["--max-jobs-per-timespan", "100/1m", "--forceall", "--config", f"mend={mend}"]
+        snakemake(tmp_path, *words, snakefile=TIMED)
+        (said,) = facts(tmp_path)
+        assert set(said["waits"]) == {not mend}
+
+
 def test_journals_of_finished_jobs_are_known_when_a_run_starts_and_ends(tmp_path: Path) -> None:
     """A job that failed is none of them, one that is forced is still; what is no param `journal` is no journal."""
 

@@ -75,6 +75,13 @@ def test_scenes_place_the_whole_image_somewhere_on_the_canvas() -> None:
     assert (placed == again).all()
 
 
+def test_an_image_is_set_in_the_same_scene_whichever_others_are() -> None:
+    images = np.random.default_rng(0).integers(0, 256, (5000, 12, 12, 1), dtype=np.uint8)
+    rows = np.random.default_rng(1).permutation(5000)[:4500]
+    every, some = (set_in_scene(images, 16, 0.5, 30.0, np.random.default_rng(2), which) for which in (None, rows))
+    assert np.array_equal(some, every[rows])
+
+
 def test_a_scene_of_full_scale_and_no_angle_is_the_image() -> None:
     images = np.random.default_rng(0).integers(0, 256, (5, 28, 28, 1), dtype=np.uint8)
     placed = set_in_scene(images, 28, 1.0, 0.0, np.random.default_rng(0))

@@ -180,7 +180,7 @@ def test_constants_follow_the_specification(space: SearchSpace, size: int) -> No
     "what", ["branch", "channels", "layer", "tiny layer", "great bias", "closed gates", "tiny gates", "black images"]
 )
 def test_what_is_zero_or_far_off_stays_within_one_delegate(mini: SearchSpace, what: str) -> None:
-    model = taught(mini, mini.draw(20, np.random.default_rng(3)), dead_gate=False)
+    model = taught(mini, mini.draw(20, np.random.default_rng(3)), dead_gate=False, exporter="foxnas")
     subnet, images = model.subnet, model.images
     blocks = list(subnet.blocks)
     gates = [block.gate for block in blocks if block.gate is not None]

@@ -11,7 +11,7 @@ from foxnas.predictor.model import Predictor
 from foxnas.search.goal import NO_CAPS
 from foxnas.space.space import SearchSpace
 from tests.support.made_up import DEVICE
-from tests.support.report_run import make_run
+from tests.support.report_run import ReportRun
 from tests.support.scripts import made_by, script
 
 
@@ -19,8 +19,10 @@ from tests.support.scripts import made_by, script
     ("asked", "sizes"),
     [("auto", "apart"), ("identity", "apart"), ("log-complement", "apart"), ("auto", "together")],
 )
-def test_refitted_predictors_have_the_link_that_is_asked_for(tmp_path: Path, asked: str, sizes: str) -> None:
-    run = make_run(tmp_path, budgets=["p50"])
+def test_refitted_predictors_have_the_link_that_is_asked_for(
+    made_up_run: ReportRun, tmp_path: Path, asked: str, sizes: str
+) -> None:
+    run = made_up_run.copy_to(tmp_path)
     folder, search = tmp_path / run.space, tmp_path / run.space / "search" / DEVICE / "p50"
     first, again = search / "round-1", search / "round-2"
     sampled = [folder / str(size) / "accuracy.csv" for size in run.sizes]

@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> ReportRun:
-    return make_run(tmp_path_factory.mktemp("run"))
+def finished(made_up_run: ReportRun, tmp_path_factory: pytest.TempPathFactory) -> ReportRun:
+    return made_up_run.copy_to(tmp_path_factory.mktemp("run"))
 
 
 @pytest.fixture(scope="module")
@@ -358,8 +358,10 @@ def noting(read: set[str], reader: Callable[..., Any]) -> Callable[..., Any]:
     return lambda path, *how, **named: read.add(str(path)) or reader(path, *how, **named)
 
 
-def test_a_further_target_is_shown_from_the_files_of_its_rule(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = make_run(tmp_path, budgets=("p50", "p25"))
+def test_a_further_target_is_shown_from_the_files_of_its_rule(
+    made_up_run: ReportRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = made_up_run.copy_to(tmp_path)
     files = replace(run.files, **add_target(run))
     read: set[str] = set()
     for name in ("read_text", "read_bytes"):

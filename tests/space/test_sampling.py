@@ -83,6 +83,7 @@ def test_no_other_choice_of_one_unit_would_have_been_better(criterion: Design, s
 def test_predictions_vary_less_than_after_as_many_uniform_subnets(mini: SearchSpace, design: Design) -> None:
     """Mean variance of a prediction, in units of the noise's: 100 chosen subnets do what 150 uniform ones do not."""
     outside = list(islice(mini.sample(16, np.random.default_rng(5)), 500))
+    optimal, uniform = taken(design, mini, 100), taken("uniform", mini, 150)
     for name in ("accuracy-quadratic", "latency"):
         terms = formula(name, mini)
 
@@ -90,7 +91,7 @@ def test_predictions_vary_less_than_after_as_many_uniform_subnets(mini: SearchSp
             x, rows = (np.column_stack([np.ones(len(a)), terms.matrix(a)]) for a in (archs, outside))
             return float(np.mean(np.einsum("ij,jk,ik->i", rows, np.linalg.inv(x.T @ x), rows)))
 
-        assert variance(taken(design, mini, 100)) < variance(taken("uniform", mini, 150))
+        assert variance(optimal) < variance(uniform)
 
 
 @pytest.mark.parametrize("design", ["i-optimal", "d-optimal"])

@@ -53,7 +53,8 @@ VALUES: list[tuple[str, Any]] = [
     ("budgets", ["p25", "q50"]), ("budgets", ["p101"]), ("budgets", [0]), ("budgets", [-2.5]),
     ("budgets", [float("inf")]), ("budgets", [10**400]), ("budgets", ["p25", "p25.0"]), ("budgets", [[1]]),
     ("refinement", {"rounds": 2, "acquisition": {"rounds": 3}}),
-    ("search", None), ("search.seed", -1), ("search.annealing.guided", 1),
+    ("search", None), ("search.seed", -1),
+    ("search.seed", 2**64), ("accuracy.batch_size", 10**30), ("search.annealing.guided", 1),
     ("validation.max_drop_percent", float("nan")),
     ("devices", []), ("devices", {"name": "pi"}), ("devices.0.kind", "tfilte"), ("devices.0.kind", "torch"),
     ("devices.0.kind", "ethos-u"), ("devices", [_NPU | {"ssh": {"host": "pi"}}]), ("devices.0.npu", _NPU["npu"]),
@@ -61,10 +62,12 @@ VALUES: list[tuple[str, Any]] = [
     ("devices", [_NPU | {"npu": {**_NPU["npu"], "memory_mode": "Dedicated_Sram"}}]),
     ("devices", [_NPU | {"npu": {**_NPU["npu"], "system_config": "Ethos_U55_High_End"}}]),
     ("devices.0.hosts", []), ("devices.0.hosts", "pi"), ("devices.0.hosts", ["pi", ""]),
+    ("devices.0.hosts", ["pi-a", "pi-a "]), ("devices.0.ssh", {"host": " "}),
     ("devices.0.hosts", ["pi-a", "pi-b", "pi-a"]), ("devices", [_NPU | {"hosts": ["pi-a", "pi-b"]}]),
     ("devices", [{"name": "pi", "kind": "tflite", "hosts": ["pi-a", "pi-b"], "ssh": {"host": "pi"}}]),
     ("devices", [{"name": "pi", "kind": "tflite", "hosts": ["pi-a", "pi-b"], "max_board_difference": 0}]),
     ("devices", [_LOCAL, _NEAR]), ("devices", [_LOCAL, _NEAR | {"like": []}]),
+    ("devices", [_LOCAL, _NEAR | {"like": "local"}]),
     ("devices", [_LOCAL, _NEAR | {"like": ["locla"]}]), ("devices", [_LOCAL, _NEAR | {"like": ["near"]}]),
     ("devices", [_LOCAL, _NEAR, _NEAR | {"name": "far", "like": ["near"]}]),
     ("devices", [_LOCAL, _NEAR | {"like": ["local", "local"]}]), ("devices", [_LOCAL, _NEAR | {"kind": "edgetpu"}]),
@@ -92,6 +95,9 @@ NAMES: list[tuple[str, Any]] = [
 ]  # fmt: skip
 
 SPACES: list[tuple[str, Any]] = [
+    ("space", {"base": "mini", "classes": 10**12}), ("space", {"base": "mini", "stem_width": 10**12}),
+    ("space", {"base": "mini", "image_sizes": [10**9]}), ("space", {"base": "mini", "depths": [1, 10**6]}),
+    ("space", {"base": "mini", "units": [{"width": 10**12, "stride": 2, "type": 2}]}),
     ("space", "tpv"), ("space", 3), ("space", {"base": "mini", "image_sizes": [16, 22]}),
     ("space", {"base": "mini", "kernel_sizes": [3, 4]}),
     ("space", {"base": "mini", "units": [{"width": 8, "stride": 2, "type": 2, "depths": [1]}]}),

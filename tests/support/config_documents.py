@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from foxnas.config.whole import Config
+from foxnas.settings.limits import MOST
 
 FOLDER = Path(__file__).parent.parent.parent / "config"
 
@@ -141,7 +142,7 @@ def _kind(node: dict[str, Any]) -> str:
     if node["type"] == "array":
         return f"list of {_kind(node['items'])}"
     text = _TYPES[node["type"]]
-    if "minimum" in node and "maximum" in node:
+    if "minimum" in node and node.get("maximum", MOST) < MOST:
         return f"{text} {node['minimum']:g}-{node['maximum']:g}"
     if "minimum" in node:
         return f"{text} >= {node['minimum']:g}"

@@ -1,7 +1,7 @@
 """What would run: Snakemake's own answer as data, for a folder and a configuration, in a fraction of a second.
 
-`DryRuns` keeps one process, in which Snakemake and one tree of this workflow's sources are imported. Every question is
-answered by a fork of it, so no question sees Snakemake's state after another.
+`DryRuns` keeps one process, in which Snakemake and one tree of this workflow's sources are imported (a fork itself; see
+`forked_python`). Every question is answered by a fork of it, so no question sees Snakemake's state after another.
 
 The command line has no such answer; `tests.support.plans` has.
 """
@@ -12,14 +12,14 @@ import contextlib
 import gc
 import json
 import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
+
+from tests.support import forked_python
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -78,15 +78,25 @@ class DryRuns:
         self.tree, self._edited = tree, edited
 
     def __enter__(self) -> DryRuns:
-        self._process = subprocess.Popen(
-            [sys.executable, __file__, str(self.tree)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=self.tree,
-            env={**os.environ, "PYTHONPATH": f"{self.tree}{os.pathsep}{ROOT}"},  # the tree may have no tests
-        )  # fmt: skip
+        asking, answering = os.pipe(), os.pipe()
+        own = f"/proc/{os.getpid()}/fd"
+        code = "import sys; from tests.support import dag; dag.serve(*sys.argv[1:])"
+        self._wait = forked_python.start_silent(
+            ["-c", code, str(self.tree), f"{own}/{asking[0]}", f"{own}/{answering[1]}"],
+            self.tree,
+            {**os.environ, "PYTHONPATH": f"{self.tree}{os.pathsep}{ROOT}"},  # the tree may have no tests
+            elsewhere=self.tree != ROOT,
+        )
+        self._questions, self._answers = os.fdopen(asking[1], "w"), os.fdopen(answering[0])
+        self._answers.readline()  # it has opened its ends
+        os.close(asking[0])
+        os.close(answering[1])
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.communicate()
+        self._questions.close()
+        self._wait()
+        self._answers.close()
 
     def plan(self, folder: Path, config: Mapping[str, Any] | Path, targets: Sequence[str] = EVERYTHING) -> Plan:
         """Return what would run there; the rule `all` is left out.
@@ -109,8 +119,6 @@ class DryRuns:
         self._ask("pretend", folder, config, targets)
 
     def _ask(self, what: str, folder: Path, config: Mapping[str, Any] | Path, targets: Sequence[str]) -> Any:
-        assert self._process.stdin
-        assert self._process.stdout
         with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
             if not isinstance(config, Path):
                 json.dump(config, file)  # which is YAML
@@ -123,36 +131,43 @@ class DryRuns:
                 "config": str(path),
                 "targets": list(targets),
             }
-            self._process.stdin.write(json.dumps(question) + "\n")
-            self._process.stdin.flush()
-            answer = json.loads(self._process.stdout.readline())
+            self._questions.write(json.dumps(question) + "\n")
+            self._questions.flush()
+            answer = json.loads(self._answers.readline())
         if "error" in answer:
             raise RuntimeError(answer["error"])
         return answer["answer"]
 
 
-def _serve(tree: Path) -> None:
-    """Answer questions until there are no more."""
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # Snakemake prints
-    for number, line in enumerate(sys.stdin):
-        if number == 0:
-            _warm_up(tree, **json.loads(line))
-            gc.freeze()  # forks do not look through what they share, which would be to copy it page by page
-        receiving, sending = os.pipe()
-        if not (child := os.fork()):
-            os.close(receiving)
-            with os.fdopen(sending, "w") as out:
-                try:
-                    out.write(json.dumps({"answer": _answer(tree, **json.loads(line))}))
-                except BaseException as error:
-                    out.write(json.dumps({"error": f"{type(error).__name__}: {error}"}))
-            os._exit(0)
-        os.close(sending)
-        with os.fdopen(receiving) as given:
-            answers.write(given.read() + "\n")
+def serve(folder: str, asking: str, answering: str) -> None:
+    """Answer questions, by these files, until there are no more."""
+    tree = Path(folder)
+    with Path(asking).open() as questions, Path(answering).open("w") as answers:
+        answers.write("\n")
         answers.flush()
-        os.waitpid(child, 0)
+        for number, line in enumerate(questions):
+            if number == 0:
+                _warm_up(tree, **json.loads(line))
+                gc.freeze()  # forks do not look through what they share, which would be to copy it page by page
+            answers.write(_in_a_fork(tree, line) + "\n")
+            answers.flush()
+
+
+def _in_a_fork(tree: Path, line: str) -> str:
+    receiving, sending = os.pipe()
+    if not (child := os.fork()):
+        os.close(receiving)
+        with os.fdopen(sending, "w") as out:
+            try:
+                out.write(json.dumps({"answer": _answer(tree, **json.loads(line))}))
+            except BaseException as error:
+                out.write(json.dumps({"error": f"{type(error).__name__}: {error}"}))
+        os._exit(0)
+    os.close(sending)
+    with os.fdopen(receiving) as given:
+        answer = given.read()
+    os.waitpid(child, 0)
+    return answer
 
 
 def _warm_up(tree: Path, **question: Any) -> None:
@@ -196,7 +211,3 @@ def _pretend(path: Path, is_folder: bool) -> None:
         path.mkdir(exist_ok=True)
     else:
         path.write_text(f"placeholder of {path}\n")
-
-
-if __name__ == "__main__":
-    _serve(Path(sys.argv[1]))

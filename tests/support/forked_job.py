@@ -7,11 +7,15 @@ import sys
 
 if __name__ == "__main__":
     words = sys.argv[1:]
-    if not words[0].endswith(".py") and words[:2] != ["-m", "snakemake"]:
+    forked = words[0].endswith(".py") and not words[0].endswith(f"/{os.environ.get('NOT_FORKED')}")
+    if not forked and words[:2] != ["-m", "snakemake"]:
         os.execv(sys.executable, [sys.executable, *words])
     with socket.socket(socket.AF_UNIX) as server:
         server.connect("\0" + os.environ["FORKED_JOBS"])
-        request = json.dumps([words, dict(os.environ)]).encode()
+        # Slurm's processes descend from its daemon, their forks do not: nobody is to take these for orphans.
+        dropped = {"FOXNAS_RUN"} if "SLURM_JOB_ID" in os.environ else set()
+        environment = {name: value for name, value in os.environ.items() if name not in dropped}
+        request = json.dumps([words, environment]).encode()
         sent = socket.send_fds(server, [request], [os.open(".", os.O_RDONLY), 0, 1, 2])
         server.sendall(request[sent:])
         server.shutdown(socket.SHUT_WR)

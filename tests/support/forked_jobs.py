@@ -1,7 +1,8 @@
 """Jobs of a run, started as forks of a process that has imported what their scripts do: each starts a second sooner.
 
-The run's shells find functions `python` and `snakemake`, which ask for a fork and wait for its end. A job has the
-words, folder, environment, output and exit status of a process of its own, descends from the run, and is of its
+The run's shells find functions `python` and `snakemake` (forked_jobs.sh, as BASH_ENV says, which outlives other shells
+on the way), which ask for a fork and wait for its end. A script that NOT_FORKED names is a process of its own. A job
+has the words, folder, environment, output and exit status of a process of its own, descends from the run, and is of its
 process group. Not for runs of which a test interrupts or kills single processes, nor for what Snakemake measures of a
 job, which is its shell's child no longer.
 """
@@ -43,12 +44,11 @@ def serve() -> None:
         _serve(server, ended)
     os.close(ended)
     server.close()
-    client = f"'{sys.executable}' -I -S '{Path(__file__).with_name('forked_job.py')}'"
+    client = Path(__file__).with_name("forked_job.py")
     os.environ |= {
-        "FORKED_JOBS": address,
-        "BASH_FUNC_python%%": f'() {{ {client} "$@"; }}',
-        "BASH_FUNC_snakemake%%": f'() {{ {client} -m snakemake "$@"; }}',
-    }
+        "FORKED_JOBS": address, "FORKED_JOB": str(client), "FORKED_PYTHON": sys.executable,
+        "BASH_ENV": str(client.with_name("forked_jobs.sh")),
+    }  # fmt: skip
 
 
 def _serve(server: socket.socket, ended: int) -> NoReturn:

@@ -43,6 +43,9 @@ def become(words: Sequence[str]) -> NoReturn:
         status = end.code if isinstance(end.code, int) else int(end.code is not None)
         if isinstance(end.code, str):
             print(end.code, file=sys.stderr)
+    for thread in threading.enumerate():
+        if isinstance(thread, threading.Timer):  # of a Snakemake that has ended, which would wait a second for it
+            thread.cancel()
     threading._shutdown()
     atexit._run_exitfuncs()
     sys.stdout.flush()

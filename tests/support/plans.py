@@ -13,6 +13,7 @@ import os
 import pickle
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -87,8 +88,9 @@ _parse = workflows.parse
 
 
 def parse_once() -> None:
-    """Parse no Snakefile twice whose text is the same, in this process and its forks: a fifth of a dry run."""
+    """Parse and compile no Snakefile twice whose text is the same, in this process and its forks."""
     workflows.parse = _parse_once
+    workflows.compile = cache(compile)
 
 
 def parse(snakefile: Path, config: Path) -> None:
@@ -106,6 +108,8 @@ def parse(snakefile: Path, config: Path) -> None:
     with os.fdopen(reading, "rb") as file:
         _parsed.update(pickle.load(file))
     os.waitpid(child, 0)
+    for (path, *_), (code, *_) in _parsed.items():
+        workflows.compile(code, path, "exec")
 
 
 def _parse_once(path: Any, own: Any, linemap: dict[int, int], **more: Any) -> tuple[str, int]:

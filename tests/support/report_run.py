@@ -5,8 +5,9 @@ Only what needs images, a device or TensorFlow is made up (`made_up`).
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,10 @@ class ReportRun:
     def files(self) -> PageFiles:
         """What the page is written of."""
         return PageFiles(self.results, self.space, self.sizes, self.devices, self.budgets, ["round-1", "twist"])
+
+    def copy_to(self, results: Path) -> ReportRun:
+        """Return a copy of it, below `results`."""
+        return replace(self, results=shutil.copytree(self.results, results, dirs_exist_ok=True))
 
 
 def make_run(

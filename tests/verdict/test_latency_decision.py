@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from foxnas.verdict.decision import ERROR, decide, is_look, looks, rank
+from foxnas.verdict.decision import ERROR, decide, is_divided, is_look, is_over, looks, rank
 from foxnas.verdict.verification import latency_of
 
 
@@ -43,6 +43,29 @@ def test_one_bad_session_costs_a_rank_and_not_the_promise() -> None:
     medians = [1.0, 1.01, 1.0, 1.01, 9.0, 1.0, 1.01, 1.0, 1.01, 1.0]
     assert decide(medians, 1.02, [1.0] * 10, 1.0, 5).state == "kept"
     assert decide([*medians[:4], 0.01, *medians[5:]], 0.99, [1.0] * 10, 1.0, 5).state == "not kept"
+
+
+def test_a_budget_between_the_medians_and_those_as_usual_ends_the_sessions_at_the_second_look() -> None:
+    """More of the like leave it open: the bounds of 10,000 sessions still do."""
+    rng = np.random.default_rng(0)
+    noise = 1 + 0.002 * rng.normal(size=10_000)
+    fast, references = list(0.99 * noise), [0.97] * 10_000
+    assert is_divided(fast, 1.0, references, 1.0)
+    assert decide(fast, 1.0, references, 1.0, 5).state == "undecided"
+    over = [n for n in range(1, 21) if is_over(fast[:n], 1.0, references[:n], 1.0, 5)]
+    assert over == [10, 20]
+    assert not is_divided(fast, 1.0, references, None)
+    timed = {"sessions_redone": [], "session_medians_ms": fast[:10], "reference_medians_ms": references[:10]}
+    said = latency_of(timed | {"disturbed": False}, 1.0, 1.0, 5).reason
+    assert "for the references take 3.0% less" in said
+    assert said.endswith("when the device runs as it did then, or sample it anew")
+
+
+def test_an_open_promise_that_more_sessions_may_decide_goes_on() -> None:
+    wide = [0.9, 1.1] * 5 + [0.999]
+    assert not is_over(wide[:10], 1.0, [1.0] * 10, 1.0, 5)
+    assert is_over([0.9] * 5, 1.0, [1.0] * 5, 1.0, 5)
+    assert not is_over([0.9] * 6, 1.0, [1.0] * 6, 1.0, 5)
 
 
 @pytest.mark.parametrize(

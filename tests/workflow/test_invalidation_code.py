@@ -28,11 +28,13 @@ from tests.support.scripts import RULES, SCRIPTS
 _TOGETHER = {"accuracy_sizes": "together"}
 
 #: A run with devices of every compiler and one of a plug-in, rivals, Single-Path and finished winners, one that trains
-#: its supernet, has targets and acquires accuracies, and one on tables, whose image sizes are fitted together.
+#: its supernet, has targets and acquires accuracies, both of one image size, and one on tables, whose image sizes are
+#: fitted together.
 RUNS = {
     "compiled": changed(
         BASES["tiny"].config(),
         {
+            "space.image_sizes": [16],
             "devices": [
                 *(BASES["devices"].config()["devices"][number] for number in (0, 2)),
                 *BASES["npu"].config()["devices"],
@@ -49,7 +51,7 @@ RUNS = {
             "baselines.extra_subnets": 100,
         },
     ),
-    "trained": changed(BASES["own"].config(), {"refinement.acquisition.rounds": 1}),
+    "trained": changed(BASES["own"].config(), {"space.image_sizes": [16], "refinement.acquisition.rounds": 1}),
     "tables": BASES["tables"].config() | {"predictors": BASES["tables"].config()["predictors"] | _TOGETHER},
 }
 
@@ -142,6 +144,7 @@ def of_kinds(tree: Path) -> dict[Path, frozenset[str]]:
         finder.run_script(str((tree / Path(*value.partition(":")[0].split("."))).with_suffix(".py")))
         for file in filter(None, (module.__file__ for module in finder.modules.values())):
             found[Path(file)].add(name)
+    found[tree / "foxnas_my_device" / "backend.py"].add("my-device")
     return {path: frozenset(kinds) for path, kinds in found.items()}
 
 

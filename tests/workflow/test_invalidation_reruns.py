@@ -16,8 +16,8 @@ from tests.support.tiny_run import snakemake
 
 #: Some of the rows, cheap ones, one after the other: each starts where the one before has ended.
 RUN = [
-    "validation.max_drop_percent", "predictors.further_targets.0.column", "predictors.rivals.repeats",
-    "baselines.random_searches", "comparison.seeds", "predictors.rivals",
+    "validation.max_drop_percent", "predictors.further_targets.0.column", "predictors.rivals.training_subnets",
+    "baselines.random_searches", "comparison.seeds", "predictors.rivals.repeats",
 ]  # fmt: skip
 
 

@@ -1,20 +1,25 @@
-"""The workflow on a real Slurm of one node: a job is cancelled in the middle, and the end is that of a local run."""
+"""The workflow on a real Slurm of one node: a job is cancelled in the middle, and the end is that of a local run.
+
+What rules call is a fork that the process which Slurm started waits for (see `forked_jobs`), but for the job that is
+cancelled. Such a fork is no descendant of its run, and does not look after it.
+"""
 
 from __future__ import annotations
 
 import os
 import re
 import shutil
-import subprocess
-import sys
+import signal
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.support import intact
+from tests.support import forked_python, intact
 from tests.support.configs import written_out
 from tests.support.journals import reinstate
 from tests.support.slurm import Slurm, SlurmJob
@@ -49,10 +54,10 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny run's config, at one image size, with fewer images and candidates."""
     raw = written_out("tiny")
     raw["space"]["image_sizes"] = [16]
-    raw["data"]["splits"] |= {"fit": 300, "verify": 300, "test": 300}
+    raw["data"] |= {"scene": None, "splits": {"train": 1000, "fit": 300, "verify": 300, "test": 300}}
     raw["accuracy"] |= {"recalibration_images": 64, "batch_size": 256}
     raw["devices"][0]["protocol"] |= QUICK
-    raw["predictors"] |= {"further_targets": []}
+    raw["predictors"] |= {"accuracy_form": "paper", "further_targets": []}
     # Such timings are noise; a budget that any machine keeps, however busy.
     raw["budgets"] = [2]
     raw["search"] |= {"candidates": 1, "reserves_percent": [50]}
@@ -68,37 +73,55 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurm]:
         yield slurm
 
 
-def submit(cluster: Slurm, folder: Path, config: Path, *words: str) -> subprocess.Popen[str]:
+@dataclass(frozen=True)
+class Submission:
+    """The workflow, started; what it says is in a file."""
+
+    process: forked_python.Started
+    ended: Future[int]
+
+    def kill(self) -> None:
+        """End it, if it runs still."""
+        if not self.ended.done():
+            os.killpg(self.process.pid, signal.SIGKILL)
+
+
+def submit(cluster: Slurm, folder: Path, config: Path, *words: str) -> Submission:
     """Start the workflow; what it says goes to `folder`/../said."""
     folder.mkdir(exist_ok=True)
     command = [
-        sys.executable, "-m", "tests.support.prompt_slurm", "--snakefile", str(ROOT / "Snakefile"),
+        "-m", "tests.support.prompt_slurm", "--snakefile", str(ROOT / "Snakefile"),
         "--configfile", str(config), "--directory", str(folder), *words, *HERE,
     ]  # fmt: skip
-    with said(folder).open("w") as output:
-        return subprocess.Popen(
-            command, cwd=ROOT, env={**os.environ, **cluster.environment}, text=True, stdout=output, stderr=output
-        )
+    environment = {**os.environ, **cluster.environment, "NOT_FORKED": "evaluate_subnets.py"}
+    process = forked_python.start(command, ROOT, environment, jobs=True)
+
+    def follow() -> int:
+        with said(folder).open("wb", buffering=0) as output:
+            shutil.copyfileobj(process.stdout, output)
+        return process.wait()
+
+    return Submission(process, ThreadPoolExecutor(1).submit(follow))
 
 
 def said(folder: Path) -> Path:
     return folder.parent / "said.txt"
 
 
-def finish(process: subprocess.Popen[str], folder: Path) -> str:
+def finish(submission: Submission, folder: Path) -> str:
     """Wait until it ended well, and return what it said."""
     try:
-        code = process.wait(timeout=900)
+        code = submission.ended.result(timeout=900)
     finally:
-        process.kill()
+        submission.kill()
     text = said(folder).read_text()
     assert code == 0, text[-6000:]
     return text
 
 
-def at_work(process: subprocess.Popen[str], cluster: Slurm, folder: Path, rule: str, log: Path) -> SlurmJob:
+def at_work(submission: Submission, cluster: Slurm, folder: Path, rule: str, log: Path) -> SlurmJob:
     """Wait until Slurm runs a job of this rule, and the job has written to its log."""
-    while process.poll() is None:
+    while not submission.ended.done():
         for job in cluster.jobs():
             if job.state == "RUNNING" and job.comment.startswith(f"rule_{rule}") and log.exists() and log.read_text():
                 return job
@@ -110,18 +133,18 @@ def at_work(process: subprocess.Popen[str], cluster: Slurm, folder: Path, rule: 
 def run(cluster: Slurm, config: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A finished run through Slurm, of which a job was cancelled while it evaluated subnets."""
     folder = tmp_path_factory.mktemp("slurm-run") / "run"
-    process = submit(
+    submission = submit(
         cluster, folder, config,
         "--set-resources", "evaluate_subnets:gpu=1", "evaluate_subnets:slurm_partition=gpu",
     )  # fmt: skip
     try:
         log = folder / "results" / "logs" / "mini" / "16" / "evaluate_subnets" / "0.log"
-        job = at_work(process, cluster, folder, "evaluate_subnets", log)
+        job = at_work(submission, cluster, folder, "evaluate_subnets", log)
         cluster.ask("scancel", str(job.number))
     except BaseException:
-        process.kill()
+        submission.kill()
         raise
-    return folder, finish(process, folder)
+    return folder, finish(submission, folder)
 
 
 def test_a_cancelled_job_is_tried_again_with_more_memory_and_its_gpu(cluster: Slurm, run: tuple[Path, str]) -> None:

@@ -24,7 +24,7 @@ from foxnas.files.journal import Journal
 from foxnas.files.tables import read_json, write_json
 from foxnas.space.space import SearchSpace
 from foxnas.verdict.confirmation import Trial, confirm
-from foxnas.verdict.decision import decide, is_look
+from foxnas.verdict.decision import is_over
 from foxnas.verdict.verification import latency_of
 
 
@@ -49,7 +49,8 @@ def main(
 ) -> None:
     """Write the new sessions of every candidate that was tried, in their order, and what each came to.
 
-    Sessions are added until it is decided whether a candidate keeps the budget, or there are `most_sessions`. Where
+    Sessions are added until it is decided whether a candidate keeps the budget, or more of them would not tell, or
+    there are `most_sessions`. Where
     none was verified, the closest is timed for the record and cannot be confirmed. `models` has one folder per batch
     of candidates. A candidate that an interrupted job has decided is taken from the journal.
     """
@@ -81,10 +82,7 @@ def main(
     }
 
     def enough(found: ModelLatency) -> bool:
-        timed = found.session_medians_ms, found.reference_medians_ms
-        if not is_look(len(timed[0]), sessions):
-            return False
-        return decide(timed[0], budget_ms, timed[1], baseline, sessions).state != "undecided"
+        return is_over(found.session_medians_ms, budget_ms, found.reference_medians_ms, baseline, sessions)
 
     with Journal(journal, key) as book:
         known = {(record["id"], record["model"]): record["trial"] for record in book.records}

@@ -59,11 +59,13 @@ def main(
         likening = Likening(donors, [space.parse(str(text)) for text in sampled["arch"]])
         fitted = {form: likening.fit(space, image_size, archs, y, **asked)}
         found |= likening.record(archs, y)
-        if (found["error_percent"] or 0) > like.until_percent:
+        expected = found["error_percent"]
+        if expected is None or expected > like.until_percent:
+            within = "nobody knows within what" if expected is None else f"within {expected:.1f}%"
             logging.warning(
-                "%d px: the other devices were measured or fitted again since; now 95%% of subnets are expected within "
-                "%.1f%%, not %g%%: to have more probes chosen, run again with `--forcerun time_chosen`",
-                image_size, found["error_percent"], like.until_percent,
+                "%d px: the other devices were measured or fitted again since; now 95%% of subnets are expected %s, "
+                "not within %g%%: to have more probes chosen, run again with `--forcerun time_chosen`",
+                image_size, within, like.until_percent,
             )  # fmt: skip
     else:
         fitted = in_every_form(

@@ -7,6 +7,7 @@ from foxnas.device.answers import predict_images
 from foxnas.device.building import build_device
 from foxnas.device.config import AccessConfig, MeasuredConfig
 from foxnas.device.kind import EXPORTED
+from foxnas.device.kinds import our_kinds
 from foxnas.files.arrays import ArraysBySize, load_array
 from foxnas.files.identity import identities
 from foxnas.files.seal import read_model
@@ -34,7 +35,8 @@ def main(
     truth = load_array(labels)
     content = read_model(model) if model.name == EXPORTED else model.read_bytes()
     target, protocol = build_device(device, access, provisioning, identities(sampled))
-    seen = predict_images(target, protocol, content, ArraysBySize(images).at(arch.image_size), journal)
+    code = "" if device.kind in our_kinds() else device.code or ""
+    seen = predict_images(target, protocol, content, ArraysBySize(images).at(arch.image_size), journal, code)
     write_json(
         result,
         {

@@ -30,6 +30,13 @@ def provision_boards(rack: Rack, prepare: Callable[[Device], Readiness]) -> dict
             _log.warning("%s. Board %s is left out for now", str(error).rstrip("."), board.host)
     if not found:
         raise lost[0]
+    machines: dict[str, str] = {}
+    for host, one in found.items():
+        if (machine := one.identity.get("machine")) and (twin := machines.setdefault(machine, host)) != host:
+            _log.warning(
+                "boards %s and %s have the same /etc/machine-id: if that is one board, list it once; if a card was "
+                "copied, nothing is wrong", twin, host,
+            )  # fmt: skip
     (first, standard), *others = ((host, {**one.identity, "machine": None}) for host, one in found.items())
     for host, identity in others:
         if unlike := of_another_kind(identity, first, standard):
