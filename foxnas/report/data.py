@@ -18,6 +18,7 @@ from foxnas.files.tables import read_json, read_provenance, read_table
 from foxnas.predictor.linking import NamedFit, fit_key
 from foxnas.predictor.mix import NOT_NEEDED
 from foxnas.predictor.model import Predictor
+from foxnas.report.acquired import AcquiredRound, read_round
 from foxnas.report.files import PageFiles
 from foxnas.space.arch import Arch
 from foxnas.space.pooling import both_measured, pool
@@ -137,19 +138,6 @@ class BudgetRun(SearchRun):
 
 
 @dataclass(frozen=True, eq=False)
-class AcquiredRound:
-    """A round of acquisition: what was promised of its subnets, what was measured, and what led to it."""
-
-    name: str
-    subnets: pd.DataFrame
-    """Promises, as of candidates, and `measured`, in percent."""
-    gaps: Sequence[float]
-    """Predicted accuracy of the optimum less the best measured before the round, at every budget and reserve."""
-    agreed: bool
-    """Whether these were small enough to measure nothing more."""
-
-
-@dataclass(frozen=True, eq=False)
 class SearchedDevice:
     """What was searched for on one device."""
 
@@ -261,19 +249,11 @@ def _device(files: PageFiles, device: str) -> DeviceRun:
         budgets=tuple(_budget(files, device, budget) for budget in files.budgets),
         baselines=read_json(files.baselines(device), _BASELINES),
         made_by={size: shards_of(read_provenance(table)) for size, table in tables.items()},
-        acquired=tuple(_acquired(name, one) for name, one in files.acquisition(device).items()),
+        acquired=tuple(read_round(name, one) for name, one in files.acquisition(device).items()),
         rivals=read_json(files.rivals(device), _RIVALS) if device in files.with_rivals else None,
         compiled=pool(list(tables.values()), FIGURES) if FIGURES[0] in first else None,
         vela=pool(list(tables.values()), npu.FIGURES) if estimated else None,
     )
-
-
-def _acquired(name: str, files: Mapping[str, Path]) -> AcquiredRound:
-    promised, found = read_table(files["subnets"], [*_CANDIDATE, *_INTERVALS]), read_table(files["accuracy"], ["id"])
-    agreement = read_json(files["agreement"], ("gaps", "agreed"))
-    target = TARGETS[read_provenance(files["subnets"])["settings"]["target"]]
-    both = promised.merge(found[["id", target]].rename(columns={target: "measured"}), on="id")
-    return AcquiredRound(name, both, [one["points"] for one in agreement["gaps"]], bool(agreement["agreed"]))
 
 
 def read_search(files: PageFiles, device: str, budget: str, candidates: Path) -> SearchRun:

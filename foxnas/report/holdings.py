@@ -10,6 +10,7 @@ import pandas as pd
 
 from foxnas.predictor.linking import NamedFit
 from foxnas.predictor.model import Predictor
+from foxnas.report.acquired import PROMISED
 from foxnas.report.data import BudgetRun, DeviceRun, Fits, Run, predict_each
 from foxnas.report.plane import top1_of
 from foxnas.space.arch import Arch
@@ -99,7 +100,7 @@ def acquired_rounds(device: DeviceRun) -> list[Acquired]:
             one.name, len(one.subnets), int((one.subnets["source"] == "optimum").sum()),
             max(one.gaps, key=abs, default=float("nan")), one.agreed,
             _held(
-                one.subnets[["accuracy", "accuracy_lower", "accuracy_upper"]].to_numpy(dtype=float),
+                one.subnets[PROMISED].to_numpy(dtype=float),
                 one.subnets["measured"].to_numpy(dtype=float),
             ) if len(one.subnets) else None,
         )

@@ -1,6 +1,5 @@
 """Rounds of acquisition, as the workflow's scripts run them one after the other, and what the page says of them."""
 
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,12 +17,12 @@ from foxnas.report.page import write_page
 from foxnas.space.arch import Arch
 from tests.support.made_up import DEVICE
 from tests.support.outline import Outline
-from tests.support.report_run import ReportRun, add_acquisition, make_run, search_after_acquisition
+from tests.support.report_run import ReportRun, add_acquisition, search_after_acquisition
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> ReportRun:
-    return make_run(tmp_path_factory.mktemp("acquired"))
+def run(made_up_run: ReportRun, tmp_path_factory: pytest.TempPathFactory) -> ReportRun:
+    return made_up_run.copy_to(tmp_path_factory.mktemp("acquired"))
 
 
 @pytest.fixture(scope="module")
@@ -104,8 +103,7 @@ def test_the_best_that_was_acquired_within_the_budget_is_a_candidate(
 
 
 def test_rounds_that_agree_measure_nothing_more(run: ReportRun, told: dict[str, list[str]], tmp_path: Path) -> None:
-    shutil.copytree(run.results / run.space, tmp_path / run.space)
-    other = replace(run, results=tmp_path)
+    other = run.copy_to(tmp_path)
     add_acquisition(other, rounds=1, agreed_points=100.0)
     folder = _folder(other, "round-1")
     assert read_json(folder / "agreement.json")["agreed"]

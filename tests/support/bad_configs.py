@@ -52,6 +52,7 @@ VALUES: list[tuple[str, Any]] = [
     ("supernet.checkpoint", "we{i}ghts.pt"), ("budgets", []), ("budgets", "p25"), ("budgets", [True]),
     ("budgets", ["p25", "q50"]), ("budgets", ["p101"]), ("budgets", [0]), ("budgets", [-2.5]),
     ("budgets", [float("inf")]), ("budgets", [10**400]), ("budgets", ["p25", "p25.0"]), ("budgets", [[1]]),
+    ("refinement", {"rounds": 2, "acquisition": {"rounds": 3}}),
     ("search", None), ("search.seed", -1),
     ("search.seed", 2**64), ("accuracy.batch_size", 10**30), ("search.annealing.guided", 1),
     ("validation.max_drop_percent", float("nan")), ("validation.sustained_s", 0), ("supernet.folds", 0),
