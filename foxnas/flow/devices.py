@@ -24,15 +24,20 @@ VELA_PINS = BASE / "envs" / "host-ethos-u.txt"
 
 
 def donors(config: Config, device: str) -> list[str]:
-    """Return the regressions that a device is likened to, with wildcards, in the order of its `like`; else none."""
+    """Return the regressions that a device's start from, with wildcards.
+
+    They are those it is likened to, in the order of its `like`, or the sums of its own blocks; else none.
+    """
+    if config.plan(device) == "blocks":
+        return [f"results/{{space}}/{{size}}/predictors/blocks-{device}.json"]
     like = config.device(device).like
     return [f"results/{{space}}/{{size}}/predictors/latency-{name}.json" for name in (like.devices if like else ())]
 
 
 def likened(config: Config, device: str) -> dict[str, Any]:
-    """Return what a device is likened to as a leaf of a rule's settings, which those of others do not have."""
+    """Return what a device's regressions start from as a leaf of a rule's settings, which those of others lack."""
     like = config.device(device).like
-    return {"like": like} if like else {}
+    return {"like": like} if like else {"blocks": True} if config.plan(device) == "blocks" else {}
 
 
 def access(config: Config) -> Callable[[Any, Any], str]:
@@ -128,4 +133,5 @@ def deployed_files(device: str, having: Sequence[str], name: str) -> list[str]:
 
 def has_uniform_sample(config: Config, device: str) -> bool:
     """Return whether the subnets timed on a device are a uniform sample, of which percentiles can be taken."""
-    return config.sampling.design == "uniform" and config.verifies and not config.device(device).like
+    timed = config.plan(device) == "subnets" and not config.device(device).like
+    return config.sampling.design == "uniform" and config.verifies and timed

@@ -57,6 +57,8 @@ class Fits:
     made_by: MadeBy
     like: Mapping[str, Any] | None = None
     """For a latency that starts from those of other devices, what `fit_like` says of the mix."""
+    blocks: Mapping[str, Any] | None = None
+    """For one that is a sum of timed blocks, what `fit_blocks` says of it."""
 
     @property
     def predictor(self) -> Predictor:
@@ -304,7 +306,8 @@ def _fits(path: Path) -> Fits:
     if value["chosen"] not in predictors:
         raise FoxnasError(f"{path}: the chosen fit {value['chosen']!r} is not in it; delete it and run again")
     flagged = int(value.get("flagged", 0))
-    return Fits(value["chosen"], predictors, value.get("ceilings", {}), flagged, value["made_by"], value.get("like"))
+    ceilings, like, blocks = value.get("ceilings", {}), value.get("like"), value.get("blocks")
+    return Fits(value["chosen"], predictors, ceilings, flagged, value["made_by"], like, blocks)
 
 
 def space_of(candidates: Path) -> SearchSpace:

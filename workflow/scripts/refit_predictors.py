@@ -12,12 +12,13 @@ from foxnas import cli
 from foxnas.accuracy.outcomes import TARGETS
 from foxnas.device.like import LikeConfig
 from foxnas.files.tables import read_json, read_table, write_json
+from foxnas.predictor.block_table import BLOCKS
 from foxnas.predictor.fit import fit
 from foxnas.predictor.forms import Form, shape_of
 from foxnas.predictor.likeness import Likening, fit_mixed, regressions_at
 from foxnas.predictor.link import LinkChoice, Sizes
 from foxnas.predictor.linking import choose_link, fit_links
-from foxnas.predictor.mix import NOT_NEEDED
+from foxnas.predictor.mix import NOT_TIMED
 from foxnas.predictor.model import Predictor
 from foxnas.predictor.together import fit_together
 from foxnas.search.certificate import front_of
@@ -50,13 +51,15 @@ def main(
     latency_predictors: list[Path],
     refit: Path,
     like: LikeConfig | None = None,
+    blocks: bool = False,
     regressions: list[Path] | None = None,
     accuracy_sizes: Sizes = "apart",
 ) -> None:
     """Write one accuracy and one latency predictor per image size, and how far the frontier moved.
 
     Where few subnets were timed on a device that is likened to others, its latency is again a mix of their
-    `regressions`: all sizes of one device, then those of the next. A candidate's accuracy is that of the fit split,
+    `regressions`: all sizes of one device, then those of the next. Of a device that times `blocks` these are the sums
+    of its blocks. A candidate's accuracy is that of the fit split,
     like any subnet's, and its latency that of its exported file.
     """
     column = TARGETS[target]
@@ -79,6 +82,7 @@ def main(
         ),
     }  # fmt: skip
     made_by |= {"added": sorted(set(evaluated["id"]))}
+    donors = like.devices if like else [BLOCKS] if blocks else []
     fitted = {}
     for base, (name, unit, form, asked, values, rows, paths) in targets.items():
         by_size = {}
@@ -96,11 +100,9 @@ def main(
         for (size, (archs, y)), path in zip(own.items(), paths, strict=True):
             fitting: Callable[..., Predictor] = partial(fit, **shape_of(base, form))
             sampled = timed[timed["image_size"] == size]
-            if base == "latency" and like and (sampled["reason"] == NOT_NEEDED).any():
+            if base == "latency" and donors and sampled["reason"].isin(NOT_TIMED).any():
                 population = [space.parse(str(text)) for text in sampled["arch"]]
-                fitting = partial(
-                    fit_mixed, Likening(regressions_at(size, like.devices, regressions or []), population)
-                )
+                fitting = partial(fit_mixed, Likening(regressions_at(size, donors, regressions or []), population))
             by_link = {link: one[size] for link, one in shared.items()} or fit_links(
                 asked, partial(fitting, image_size=size, archs=archs, y=y, **common)
             )
