@@ -57,6 +57,10 @@ ETHOSU = [name for name, source in LATENCY.items() if source == "estimated"]
 DIRECT = sorted(set(DEVICES) - set(EDGETPU) - set(ETHOSU))
 #: Devices whose regressions start from those of others; few subnets are timed there.
 LIKENED = [device.name for device in CONFIG.devices if device.like]
+#: Devices on which blocks are timed, and few subnets.
+BLOCKED = [name for name in DEVICES if CONFIG.plan(name) == "blocks"]
+#: Devices on which a whole sample of subnets is timed.
+SAMPLED = sorted(set(DEVICES) - set(LIKENED) - set(BLOCKED))
 #: Devices that models are deployed on, and those of tables, for which architectures are proposed and no more.
 DEPLOYING, PROPOSING = (DEVICES, []) if CONFIG.verifies else ([], DEVICES)
 #: Devices with a runtime of their own that themselves say what the deployed file sees.
@@ -126,6 +130,11 @@ include: "rules/predictors.smk"
 if LIKENED:
 
     include: "rules/like.smk"
+
+
+if BLOCKED:
+
+    include: "rules/blocks.smk"
 
 
 include: "rules/search.smk"

@@ -24,10 +24,11 @@ from foxnas.device.protocol import MeasurementProtocol
 from foxnas.device.session import measure_probes
 from foxnas.device.transport import Device
 from foxnas.files.tables import read_json, read_table
+from foxnas.int8.chain import PartWriter
 from foxnas.predictor.solution import cross_validated, least_squares_coefficients
 from foxnas.space.arch import Arch
+from foxnas.space.parts import Part, parts_of
 from foxnas.space.space import SearchSpace
-from tests.support.parts import Part, PartWriter, parts_of
 
 Entry = tuple[str, int, int, int]
 """Part (such as "unit 2"), position (0 for a unit's first layer, 1 for all others), K and E."""

@@ -3,7 +3,7 @@
 from foxnas.predictor.config import RivalsConfig
 
 #: Devices of which there are enough measurements to learn from.
-LEARNT = [device for device in DEVICES if device not in LIKENED]
+LEARNT = [device for device in DEVICES if device in SAMPLED]
 COMPARING = flow.BASE / "comparisons" / "scripts"
 RIVALS = CONFIG.predictors.rivals or RivalsConfig()
 

@@ -20,6 +20,7 @@ from foxnas.config.devices import check_devices
 from foxnas.config.folds import check_folds
 from foxnas.config.likes import check_likes
 from foxnas.config.names import check_names
+from foxnas.config.plans import Plan, check_plans, plan_of
 from foxnas.config.racks import check_racks
 from foxnas.config.reading import read_layer, refuse
 from foxnas.config.tables import check_left_out, check_table_sections
@@ -114,6 +115,7 @@ class Config(Section):
             )
         check_table_sections(self.accuracy, self.devices)
         check_likes(self.devices, self.predictors.further_targets)
+        check_plans(self.devices, self.predictors)
         if not self.verifies:
             check_left_out(self.predictors, self.finishing, self.rivals)
         elif self.data is None or self.supernet is None:
@@ -163,6 +165,10 @@ class Config(Section):
     def verifies(self) -> bool:
         """Whether candidates are exported, measured and deployed: not where tables of the user's are all there is."""
         return self.accuracy.source != "table"
+
+    def plan(self, name: str) -> Plan:
+        """Return what is timed on the device of a name."""
+        return plan_of(self.device(name), self.predictors)
 
     def device(self, name: str) -> DeviceConfig:
         """Return the device of a name."""

@@ -72,9 +72,9 @@ def time_chosen(
     return rows, {**info, "like": _record(judgements, False)}
 
 
-def not_timed(archs: Sequence[Arch]) -> pd.DataFrame:
+def not_timed(archs: Sequence[Arch], reason: str = NOT_NEEDED) -> pd.DataFrame:
     """Return the rows of subnets that were not needed."""
-    rows = [{"id": arch.id, "arch": arch.text, "attempts": 0, "reason": NOT_NEEDED} for arch in archs]
+    rows = [{"id": arch.id, "arch": arch.text, "attempts": 0, "reason": reason} for arch in archs]
     return pd.DataFrame(rows, columns=list(COLUMNS)).assign(usable=False)[list(COLUMNS)]
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from foxnas.device.kinds import NAME, kind_of, our_kinds
+from foxnas.device.latency_plan import LatencyPlanConfig
 from foxnas.device.like import LikeConfig
 from foxnas.device.npu import NpuConfig
 from foxnas.device.protocol import Protocol, TorchOptions
@@ -166,6 +167,7 @@ class DeviceConfig(Section):
     """For a table device, which needs one, and for no other."""
     like: LikeConfig | None = None
     """For a new device: start its latency regressions from those of others, and time few subnets. null: time all."""
+    latency: LatencyPlanConfig = LatencyPlanConfig()
     protocol: Protocol = Protocol()
     """Of an ethos-u device only `xnnpack` counts: by it this host's runtime answers for the int8 file's accuracy. Of a
     table device nothing does."""

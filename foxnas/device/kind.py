@@ -16,6 +16,7 @@ from foxnas.device import plug_in_code
 from foxnas.device.protocol import MeasurementProtocol
 from foxnas.errors import FoxnasError
 from foxnas.space.arch import Arch
+from foxnas.space.blocks import Block
 from foxnas.space.space import SearchSpace
 
 #: The int8 file that every candidate is exported to.
@@ -59,6 +60,9 @@ class DeviceKind:
     #: Whether the CPU's clock says how fast models run.
     on_cpu: ClassVar[bool] = True
 
+    #: Whether `chain_writer` writes blocks of a space by themselves.
+    times_blocks: ClassVar[bool] = False
+
     #: Keys of a device in the config that only this kind has.
     own_keys: ClassVar[tuple[str, ...]] = ()
     #: What these and others hold where they are left out.
@@ -85,6 +89,14 @@ class DeviceKind:
         Of a plug-in, also that of its backend, which times: the runner's version is that of our own backends.
         """
         return plug_in_code.digest(Path(inspect.getfile(type(self))), self.backend.partition(":")[0])
+
+    def chain_writer(self, space: SearchSpace) -> Callable[[Block, int], bytes]:
+        """Return what writes so many copies of a block as one model that the device runs, with random weights."""
+        raise NotImplementedError(f"{type(self).__name__} writes no chains of blocks")
+
+    def chain_code(self) -> str:
+        """Return the digest of the code that writes them."""
+        return self.code()
 
     def prepared(self, exported: Path) -> bytes:
         """Return what the device times and serves for an exported int8 .tflite file.

@@ -10,6 +10,7 @@ from foxnas.device.protocol import MeasurementProtocol
 from foxnas.files import closures
 from foxnas.files.seal import read_model
 from foxnas.space.arch import Arch
+from foxnas.space.blocks import Block
 from foxnas.space.space import SearchSpace
 
 
@@ -19,6 +20,7 @@ class TfliteKind(DeviceKind):
     backend = "foxnas.runner.tflite:TfliteBackend"
     packages = frozenset({"ai-edge-litert", "tflite-runtime"})
     installs = "ai-edge-litert"
+    times_blocks = True
 
     def probe_writer(self, space: SearchSpace) -> Callable[[Arch], bytes]:
         """Return the writer of int8 .tflite files."""
@@ -29,6 +31,16 @@ class TfliteKind(DeviceKind):
     def probe_code(self) -> str:
         """Return the digest of the writer alone."""
         return closures.digest(closures.PACKAGE / "int8" / "probe.py")
+
+    def chain_writer(self, space: SearchSpace) -> Callable[[Block, int], bytes]:
+        """Return the writer of the same for blocks."""
+        from foxnas.int8 import chain
+
+        return chain.PartWriter(space).write_chain
+
+    def chain_code(self) -> str:
+        """Return the digest of that writer alone."""
+        return closures.digest(closures.PACKAGE / "int8" / "chain.py")
 
     def prepared(self, exported: Path) -> bytes:
         """Return the file itself."""

@@ -31,14 +31,21 @@ def like(config: Config, device: str) -> LikeConfig | None:
 
 
 def donors(config: Config, device: str) -> list[str]:
-    """Return the regressions that a device is likened to, with wildcards, in the order of `like`; else none."""
+    """Return the regressions that a device's start from, with wildcards.
+
+    They are those it is likened to, in the order of its `like`, or the sums of its own blocks; else none.
+    """
+    if config.plan(device) == "blocks":
+        return [f"results/{{space}}/{{size}}/predictors/blocks-{device}.json"]
     names = given.devices if (given := like(config, device)) else ()
     return [f"results/{{space}}/{{size}}/predictors/latency-{name}.json" for name in names]
 
 
 def likened(config: Config, device: str) -> dict[str, Any]:
-    """Return what a device is likened to as a leaf of a rule's settings, which those of others do not have."""
-    return {"like": given} if (given := like(config, device)) else {}
+    """Return what a device's regressions start from as a leaf of a rule's settings, which those of others lack."""
+    if given := like(config, device):
+        return {"like": given}
+    return {"blocks": True} if config.plan(device) == "blocks" else {}
 
 
 def access(config: Config) -> Callable[[Any, Any], str]:
@@ -134,4 +141,5 @@ def deployed_files(device: str, having: Sequence[str], name: str) -> list[str]:
 
 def has_uniform_sample(config: Config, device: str) -> bool:
     """Return whether the subnets timed on a device are a uniform sample, of which percentiles can be taken."""
-    return config.sampling.design == "uniform" and config.verifies and not config.device(device).like
+    timed = config.plan(device) == "subnets" and not config.device(device).like
+    return config.sampling.design == "uniform" and config.verifies and timed

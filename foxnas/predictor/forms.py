@@ -8,6 +8,9 @@ from typing import Literal, TypedDict, get_args
 Form = Literal["paper", "quadratic-k", "quadratic", "quadratic-shrunk", "layers", "layers-shrunk"]
 FORMS: tuple[Form, ...] = get_args(Form)
 
+#: The form in which every layer adds its own share, whatever the others are.
+SUM_OF_LAYERS: Form = "layers"
+
 _SHRUNK = "-shrunk"
 
 
@@ -26,7 +29,7 @@ def shape_of(base: str, form: str) -> Shape:
 def formula_name(base: str, form: str) -> str:
     """Return the formula of a base ("accuracy" or "latency") in a form."""
     terms = form.removesuffix(_SHRUNK)
-    if terms == "layers":
+    if terms == SUM_OF_LAYERS:
         return terms
     return base if terms == "paper" else f"{base}-{terms}"
 

@@ -85,9 +85,17 @@ class Likening:
 
 def held_out_error_percent(predictor: Predictor) -> float:
     """Return within how many percent of their cross-validated predictions 95% of a fit's subnets were measured."""
+    return float(100 * np.quantile(_off(predictor), 0.95))
+
+
+def held_out_share(predictor: Predictor, percent: float) -> float:
+    """Return the percentage of a fit's subnets that were measured within so many percent of that prediction."""
+    return float(100 * np.mean(_off(predictor) <= percent / 100))
+
+
+def _off(predictor: Predictor) -> FloatArray:
     assert predictor.rows
-    off = np.abs(np.asarray(predictor.rows.measured) / np.asarray(predictor.rows.held_out) - 1)
-    return float(100 * np.quantile(off, 0.95))
+    return np.abs(np.asarray(predictor.rows.measured) / np.asarray(predictor.rows.held_out) - 1)
 
 
 def _mixed(basis: Basis, terms: FloatArray, y: FloatArray) -> Mix:

@@ -32,6 +32,10 @@ FEWEST = 5
 
 #: Why a subnet of a table has no latency, where few were enough.
 NOT_NEEDED = "not timed: a mix of other devices predicts closely enough"
+#: The same where a table of blocks says what every subnet takes.
+BY_BLOCKS = "not timed: the sum of its blocks predicts it"
+#: Every such reason.
+NOT_TIMED = (NOT_NEEDED, BY_BLOCKS)
 
 
 @dataclass(frozen=True, eq=False)

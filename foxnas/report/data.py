@@ -16,7 +16,7 @@ from foxnas.edgetpu.columns import FIGURES
 from foxnas.errors import FoxnasError
 from foxnas.files.tables import read_json, read_provenance, read_table
 from foxnas.predictor.linking import NamedFit, fit_key
-from foxnas.predictor.mix import NOT_NEEDED
+from foxnas.predictor.mix import NOT_TIMED
 from foxnas.predictor.model import Predictor
 from foxnas.report.acquired import AcquiredRound, read_round
 from foxnas.report.files import PageFiles
@@ -58,6 +58,8 @@ class Fits:
     made_by: MadeBy
     like: Mapping[str, Any] | None = None
     """For a latency that starts from those of other devices, what `fit_like` says of the mix."""
+    blocks: Mapping[str, Any] | None = None
+    """For one that is a sum of timed blocks, what `fit_blocks` says of it."""
 
     @property
     def predictor(self) -> Predictor:
@@ -243,7 +245,7 @@ def _device(files: PageFiles, device: str) -> DeviceRun:
     sampled = both_measured(accuracies, list(tables.values()), [*TARGETS.values(), "images"], columns)
     return DeviceRun(
         name=device,
-        subnets=sampled[sampled["reason"] != NOT_NEEDED].reset_index(drop=True),
+        subnets=sampled[~sampled["reason"].isin(NOT_TIMED)].reset_index(drop=True),
         latency={size: _named(fits, ESTIMATED) for size, fits in latency.items()} if estimated else latency,
         further={name: fits_of(files, f"{name}-{device}") for name in files.further_targets},
         budgets=tuple(_budget(files, device, budget) for budget in files.budgets),
@@ -314,7 +316,8 @@ def _fits(path: Path) -> Fits:
     if value["chosen"] not in predictors:
         raise FoxnasError(f"{path}: the chosen fit {value['chosen']!r} is not in it; delete it and run again")
     flagged = int(value.get("flagged", 0))
-    return Fits(value["chosen"], predictors, value.get("ceilings", {}), flagged, value["made_by"], value.get("like"))
+    ceilings, like, blocks = value.get("ceilings", {}), value.get("like"), value.get("blocks")
+    return Fits(value["chosen"], predictors, ceilings, flagged, value["made_by"], like, blocks)
 
 
 def space_of(candidates: Path) -> SearchSpace:

@@ -175,20 +175,23 @@ def diagnose(fits: Fits, image_size: int, file: str) -> Diagnosis:
         tables=fit_tables(predictor, (file,)),
         coefficients=tuple(_coefficients(predictor)),
         insignificant=sum(p > 0.05 for p in statistics.p),
-        collinearity=_collinearity(predictor),
+        collinearity=_collinearity(predictor, "the blocks" if fits.blocks else "other devices' regressions"),
         influential=_influential(predictor),
     )
 
 
-def _collinearity(predictor: Predictor) -> str:
-    """Say in plain words how far the terms' collinearity blurs single coefficients."""
+def _collinearity(predictor: Predictor, told_by: str) -> str:
+    """Say in plain words how far the terms' collinearity blurs single coefficients.
+
+    `told_by` is what a fit starts from that has fewer rows than terms.
+    """
     statistics, quality = predictor.statistics, predictor.quality
     assert statistics
     assert quality
     if quality.rows <= len(predictor.formula.terms):
         return (
             f"{quality.rows} subnets cannot tell {len(predictor.formula.terms)} terms apart: which of them matter is "
-            "what other devices' regressions say, and intervals hold as far as this device is like them."
+            f"what {told_by} say, and intervals hold as far as this device is like them."
         )
     worst = int(np.argmax(statistics.variance_inflation))
     kind, _, unit = predictor.formula.terms[worst].rpartition("_")

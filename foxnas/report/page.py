@@ -17,6 +17,7 @@ from foxnas.report import fits as fitted
 from foxnas.report import provenance
 from foxnas.report.architecture import draw_architecture
 from foxnas.report.asking import questions, targets_of
+from foxnas.report.blocks import block_rows
 from foxnas.report.chart_tables import ChartTable, link, trace_table
 from foxnas.report.costs import cost_fields
 from foxnas.report.data import BudgetRun, DeviceRun, FittedSpace, Run, SearchedDevice, SearchRun, read_run
@@ -139,6 +140,7 @@ def _table_device(run: TablesRun, device: TableDevice, files: PageFiles, shown: 
         "holdings": [],
         "acquired": [],
         "mixes": [],
+        "blocks": [],
         "brought": brought(run, device),
     }
 
@@ -168,6 +170,7 @@ def _device(run: Run, device: DeviceRun, files: PageFiles, shown: Shown) -> dict
         "holdings": holdings(run, device),
         "acquired": acquired_rounds(device),
         "mixes": mixes(device.latency),
+        "blocks": block_rows(device.latency),
         "twists": [describe_twist(budget) for budget in device.budgets if budget.twist],
         "calm": provenance.calm(device),
         "timed": provenance.timed(device),

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from foxnas.errors import FoxnasError
-from foxnas.predictor.mix import NOT_NEEDED
+from foxnas.predictor.mix import NOT_TIMED
 from foxnas.predictor.model import Predictor
 from foxnas.search.goal import MOST_ACCURATE, NO_CAPS, Caps, Goal
 from foxnas.space.space import SearchSpace
@@ -54,9 +54,9 @@ def paired_difference(ours: np.ndarray, rivals: np.ndarray) -> Difference:
 def with_predicted(measured: pd.DataFrame, space: SearchSpace, latency: Mapping[int, Predictor]) -> pd.DataFrame:
     """Return the subnets with a usable latency, and those that needed none with the predicted one.
 
-    Few subnets are timed on a device that is likened to others; a baseline would have timed them all.
+    Few subnets are timed on a device that is likened to others, or times blocks; a baseline would have timed them all.
     """
-    found = measured[measured["usable"] | (measured["reason"] == NOT_NEEDED)].reset_index(drop=True)
+    found = measured[measured["usable"] | (measured["reason"].isin(NOT_TIMED))].reset_index(drop=True)
     for size, rows in found[~found["usable"]].groupby("image_size"):
         archs = [space.parse(str(text)) for text in rows["arch"]]
         found.loc[rows.index, "latency_ms"] = latency[int(str(size))].predict(archs).mean

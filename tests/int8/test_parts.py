@@ -6,9 +6,10 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 from benchmarks.lookup import blocks_of, entries_of
+from foxnas.int8.chain import PartWriter
 from foxnas.space.operators import steps_of
+from foxnas.space.parts import parts_of
 from foxnas.space.space import SearchSpace
-from tests.support.parts import PartWriter, parts_of
 
 
 def test_parts_are_the_subnets_operators_in_order(mini: SearchSpace) -> None:

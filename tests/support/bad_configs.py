@@ -42,6 +42,9 @@ _NPU: dict[str, Any] = {
 _NEAR: dict[str, Any] = {"name": "near", "kind": "tflite", "like": ["local"]}
 _LOCAL: dict[str, Any] = {"name": "local", "kind": "tflite"}
 
+#: What a device has that times blocks.
+_BLOCKS: dict[str, Any] = {"latency": {"plan": "blocks"}}
+
 #: A network off the shelf.
 _SMALL = {"name": "small", "space": "mini", "donor": None}
 
@@ -74,6 +77,10 @@ VALUES: list[tuple[str, Any]] = [
     ("devices", [_LOCAL, _NEAR | {"like": ["local", "local"]}]), ("devices", [_LOCAL, _NEAR | {"kind": "edgetpu"}]),
     ("devices", [_LOCAL, _NEAR | {"like": {"devices": ["local"], "until_percent": 0}}]),
     ("devices", [_LOCAL, _NEAR | {"hosts": ["pi-a", "pi-b"]}]),
+    ("devices.0.latency", {"plan": "block"}), ("devices.0.latency", {"plan": "blocks"}),
+    ("devices.0.latency", {"plan": "blocks", "calibration_subnets": 5}),
+    ("devices", [_NPU | _BLOCKS]), ("devices", [_LOCAL | _BLOCKS | {"hosts": ["pi-a", "pi-b"]}]),
+    ("devices", [_LOCAL, _NEAR | _BLOCKS]), ("devices", [_LOCAL | {"kind": "edgetpu"} | _BLOCKS]),
     ("devices.0.ssh", "pi"), ("devices.0.ssh", {}), ("devices.0.ssh", {"host": "pi", "port": 70000}),
     ("devices.0.protocol", [3]), ("devices.0.protocol.threads", 0), ("accuracy.recalibration_images", 99999),
     ("data.folder", 3), ("data.dataset", "ImageNet"), ("data.splits.fit", 0),

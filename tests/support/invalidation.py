@@ -24,6 +24,7 @@ from tests.support.stages import (
     ACQUISITION_AGAIN,
     BASELINES,
     BUDGET,
+    CALIBRATING,
     CALIBRATION,
     COMPILATION,
     CONFIRMATION,
@@ -203,6 +204,11 @@ BASES = {
         ],
         "predictors.further_targets": [],
     }),
+    # Blocks are timed, and few subnets.
+    "blocks": Base({
+        "devices": [{**_DEVICE, "latency": {"plan": "blocks", "calibration_subnets": 20}}],
+        "predictors.further_targets": [], "predictors.latency_form": "layers",
+    }),
     # Nothing is measured here.
     "tables": Base(
         {
@@ -367,6 +373,11 @@ ROWS = [
     *_same(LIKENED, "devices.1.like", {"devices": ["other"], "until_percent": 5.0}, where={"device": "near"},
            base="likened"),
     Row("sampling.subnets", 200, GROWTH, base="likened", note="a device that is likened to others"),
+    Row("devices.0.latency.plan", "subnets", LATENCY, base="blocks"),
+    Row("devices.0.latency.calibration_subnets", 30, CALIBRATING, base="blocks"),
+    Row("devices.0.latency.calibration_subnets", 30, NOTHING, note="a device that times all subnets"),
+    Row("sampling.subnets", 200, GROWTH, base="blocks", note="a device that times blocks"),
+    Row("devices.0.protocol.seed", 1, LATENCY, base="blocks", note="a device that times blocks"),
     Row("devices.1.name", "board", NEW_DEVICE, {"device": "board"}, "devices"),
     Row("devices.1.kind", "torch", NEW_DEVICE, {"device": "pi"}, "devices", {"devices.1.torch": _TORCH}),
     Row("devices.2.compiler", None, NEW_DEVICE, {"device": "coral"}, "devices", {"devices.2.kind": "tflite"}),

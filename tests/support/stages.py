@@ -109,7 +109,7 @@ RIVALS_OF_ACCURACY = _stage(RIVALS.says, "compare_accuracy_predictors", then=[PR
 RIVALS_OF_LATENCY = _stage(RIVALS.says, "compare_latency_predictors", then=[PREDICTORS_PAGE])
 TARGET = _stage("the fits of further targets", "fit_target", then=[REPORT])
 ACCURACY_FIT = _stage("accuracy fits onward", "fit_accuracy", "fit_accuracy_together", then=[ACQUISITION, STRATEGIES])
-LATENCY_FIT = _stage("latency fits onward", "fit_latency", "fit_like", then=[ACQUISITION, STRATEGIES])
+LATENCY_FIT = _stage("latency fits onward", "fit_latency", "fit_like", "fit_blocks", then=[ACQUISITION, STRATEGIES])
 ACCURACY = _stage(
     "accuracy onward", "evaluate_subnets", "evaluate_fold", "pool_folds", "gather_accuracy",
     then=[ACCURACY_FIT, RIVALS_OF_ACCURACY],
@@ -117,12 +117,16 @@ ACCURACY = _stage(
 FOLDS = _stage("the other folds' supernets, accuracy onward", "swap_fold", "resize_fold", "train_fold", then=[ACCURACY])
 LATENCY = _stage(
     "latency onward",
-    "time_subnets", "time_chosen", "time_rest", "time_compiled", "estimate_subnets", "gather_latency", "fit_target",
-    then=[LATENCY_FIT, BUDGET, RIVALS_OF_LATENCY],
+    "time_subnets", "time_chosen", "time_rest", "time_blocks", "time_calibration", "leave_untimed", "time_compiled",
+    "estimate_subnets", "gather_latency", "fit_target", then=[LATENCY_FIT, BUDGET, RIVALS_OF_LATENCY],
 )  # fmt: skip
 LIKENED = _stage(
     "probes of the likened device onward", "time_chosen", "time_rest", "gather_latency", then=[LATENCY_FIT, BUDGET]
 )
+CALIBRATING = _stage(
+    "the subnets that calibrate the blocks onward", "time_calibration", "leave_untimed", "gather_latency",
+    then=[LATENCY_FIT, BUDGET],
+)  # fmt: skip
 ACCURACIES_TAKEN = _stage("your table of accuracies onward", "take_accuracies", then=[ACCURACY_FIT, RIVALS_OF_ACCURACY])
 LATENCIES_TAKEN = _stage(
     "your table of latencies onward", "take_latencies", then=[LATENCY_FIT, BUDGET, RIVALS_OF_LATENCY]
@@ -150,14 +154,15 @@ NEW_FOLD = _stage(
 GROWTH = _stage(
     "the new subnets alone are evaluated and timed; fits onward",
     "sample_subnets shard=1", "evaluate_subnets shard=1", "time_subnets shard=1", "time_rest shard=1",
-    "compile_probes shard=1", "time_compiled shard=1", "estimate_subnets shard=1", "gather_accuracy", "gather_latency",
-    "fit_target",
+    "leave_untimed shard=1", "compile_probes shard=1", "time_compiled shard=1", "estimate_subnets shard=1",
+    "gather_accuracy", "gather_latency", "fit_target",
     then=[ACCURACY_FIT, LATENCY_FIT, BUDGET, RIVALS],
 )  # fmt: skip
 EXTRA = _stage(
     "the new subnets alone are evaluated and timed; the comparison with baselines",
     "sample_subnets shard=1", "evaluate_subnets shard=1", "time_subnets shard=1", "time_rest shard=1",
-    "compile_probes shard=1", "time_compiled shard=1", "estimate_subnets shard=1", then=[BASELINES],
+    "leave_untimed shard=1", "compile_probes shard=1", "time_compiled shard=1", "estimate_subnets shard=1",
+    then=[BASELINES],
 )  # fmt: skip
 SEARCH_AGAIN = _stage("the new round, twists onward", "evaluate_candidates round=round-1", then=[LATER_ROUNDS])
 NEW_SIZE = _stage("the new size: resizing, sampling onward", "resize_images", "resize_test_images", then=[SAMPLE])
@@ -175,8 +180,8 @@ NEW_SIZE_TRAINED = _stage(
 NEW_DEVICE = _stage("the new device: latency onward", "provision_device", then=[COMPILATION])
 
 ON_THE_PAGE = (
-    FETCH, SPLIT, RESIZED, SUPERNET, FOLDS, SAMPLE, ACCURACY, COMPILATION, LATENCY, LIKENED, ACCURACY_FIT, LATENCY_FIT,
-    BUDGET, ACQUISITION,
+    FETCH, SPLIT, RESIZED, SUPERNET, FOLDS, SAMPLE, ACCURACY, COMPILATION, LATENCY, LIKENED, CALIBRATING,
+    ACCURACY_FIT, LATENCY_FIT, BUDGET, ACQUISITION,
     SEARCH, EXPORT, TIMING, LATER_ROUNDS, TWISTS, WINNER, CONFIRMATION, VERDICT, SUSTAINED, CARD, BASELINES,
     RIVALS_TRAINED, RIVALS_EXPORTED, RIVALS_VALIDATED, RIVALS_TIMED, AGAINST_RIVALS, STRATEGIES, RIVALS,
     STRATEGIES_PAGE, PREDICTORS_PAGE, TARGET, ACCURACIES_TAKEN, LATENCIES_TAKEN, PROPOSALS, REPORT, PROMISES,

@@ -40,7 +40,9 @@ RUNS = {
                 *BASES["npu"].config()["devices"],
                 {**BASES["devices"].config()["devices"][0], "name": "mine", "kind": "my-device"},
                 BASES["likened"].config()["devices"][1],
+                {**BASES["blocks"].config()["devices"][0], "name": "blocked"},
             ],
+            "predictors.latency_form": "layers",
             "predictors.further_targets": [],
             "supernet.checkpoint": "mine.safetensors",
             "refinement.rounds": 2,
@@ -48,7 +50,7 @@ RUNS = {
             "rivals": BASES["rivals"].config()["rivals"],
             "finishing": BASES["finishing"].config()["finishing"],
             "comparison.single_path.epochs": 1,
-            # A second shard, which a likened device may need.
+            # A second shard, which a likened device may need, and one that times blocks does not.
             "baselines.extra_subnets": 100,
         },
     ),
@@ -81,7 +83,7 @@ OF_A_KIND = {path.stem for path in SCRIPTS.values() if GOES_BY_KIND.search(path.
 TAKING = {"take_accuracies", "take_latencies", "propose_architectures"}
 
 #: Rules that measure what somebody may have waited hours for.
-MEASURING = {"evaluate_subnets", "time_subnets", "time_chosen", "compile_probes"}
+MEASURING = {"evaluate_subnets", "time_subnets", "time_chosen", "time_blocks", "time_calibration", "compile_probes"}
 
 #: What accuracy follows, whose new files are new accuracies.
 BEFORE = {"fetch_images", "split_images", "resize_images", "take_checkpoint", "train_supernet"}

@@ -63,7 +63,7 @@ def test_a_script_that_records_takes_what_it_is_given(script: str) -> None:
     source = SCRIPTS[script].read_text()
     assert "cli.made_by(" not in source
     writes = re.search(
-        r"\b(write_table|write_json|save|KeptSupernet|with_metadata|prepare_images|take_checkpoint|write_page|write_strategies|write_predictors|write_fits)\(",
+        r"\b(write_table|write_json|save|KeptSupernet|with_metadata|prepare_images|swap_fold|take_checkpoint|write_page|write_strategies|write_predictors|write_fits)\(",
         source,
     )
     assert bool(writes) == ("made_by" in inspect.signature(main_of(script)).parameters)

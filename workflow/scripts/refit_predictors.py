@@ -11,11 +11,12 @@ from foxnas import cli
 from foxnas.accuracy.outcomes import TARGETS
 from foxnas.device.like import LikeConfig
 from foxnas.files.tables import read_json, read_table, write_json
+from foxnas.predictor.block_table import BLOCKS
 from foxnas.predictor.fit import fit
 from foxnas.predictor.forms import Form, shape_of
 from foxnas.predictor.likeness import Likening, fit_mixed, regressions_at
 from foxnas.predictor.link import LinkChoice, Sizes
-from foxnas.predictor.mix import NOT_NEEDED
+from foxnas.predictor.mix import NOT_TIMED
 from foxnas.predictor.model import Predictor
 from foxnas.predictor.refitting import refit_accuracy, rows_by_size
 from foxnas.search.certificate import front_of
@@ -48,13 +49,15 @@ def main(
     latency_predictors: list[Path],
     refit: Path,
     like: LikeConfig | None = None,
+    blocks: bool = False,
     regressions: list[Path] | None = None,
     accuracy_sizes: Sizes = "apart",
 ) -> None:
     """Write one accuracy and one latency predictor per image size, and how far the frontier moved.
 
     Where few subnets were timed on a device that is likened to others, its latency is again a mix of their
-    `regressions`: all sizes of one device, then those of the next. A candidate's accuracy is that of the fit split,
+    `regressions`: all sizes of one device, then those of the next. Of a device that times `blocks` these are the sums
+    of its blocks. A candidate's accuracy is that of the fit split,
     like any subnet's, and its latency that of its exported file.
     """
     column = TARGETS[target]
@@ -75,15 +78,16 @@ def main(
     )  # fmt: skip
     for (predictor, choice), path in zip(accurate.values(), accuracy_predictors, strict=True):
         predictor.save(path, made_by | {"link": choice})
+    donors = like.devices if like else [BLOCKS] if blocks else []
     fast = {}
     for (size, (archs, y)), path in zip(
         rows_by_size(space, timed_rows, "latency_ms").items(), latency_predictors, strict=True
     ):
         fitting: Callable[..., Predictor] = partial(fit, **shape_of("latency", latency_form))
         sampled = timed[timed["image_size"] == size]
-        if like and (sampled["reason"] == NOT_NEEDED).any():
+        if donors and sampled["reason"].isin(NOT_TIMED).any():
             population = [space.parse(str(text)) for text in sampled["arch"]]
-            fitting = partial(fit_mixed, Likening(regressions_at(size, like.devices, regressions or []), population))
+            fitting = partial(fit_mixed, Likening(regressions_at(size, donors, regressions or []), population))
         fast[size] = fitting(
             space=space,
             image_size=size,

@@ -1,12 +1,10 @@
-"""A subnet cut into parts, each a network of its own, to be timed alone."""
+"""A subnet cut into parts, each a network of its own."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from foxnas.int8.graph import Scale
-from foxnas.int8.probe import ProbeWriter
 from foxnas.space.arch import Arch
 from foxnas.space.operators import Step, input_shape, layer_ends_of, steps_of
 from foxnas.space.space import SearchSpace
@@ -34,11 +32,3 @@ def parts_of(space: SearchSpace, arch: Arch) -> tuple[Part, ...]:
         )
         for start, end in pairwise([0, *ends, len(steps)])
     )
-
-
-class PartWriter(ProbeWriter):
-    """Writes parts of the probes of one space."""
-
-    def write_part(self, part: Part) -> bytes:
-        """Return the int8 .tflite file of one part of a subnet."""
-        return self._write(part.steps, part.input_shape, Scale.of(8 / 255, 0), whole=False)
