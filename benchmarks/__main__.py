@@ -13,8 +13,10 @@ NAMES = (
 
 #: The first takes as long as all others: 5,000 subnets evaluated and timed. The second needs a finished
 #: run, the third a GPU, the fourth draws what that wrote, the fifth needs Vela, the sixth tflite-runtime 2.14 too,
-#: the seventh `make frugal`, the last evaluates 2,800 designed subnets first.
-BY_ITSELF = ("designs", "trees", "gpu", "gpu_figure", "ethos_u", "transfer_measuring", "frugal", "acquisition")
+#: the seventh `make frugal`, the eighth evaluates 2,800 designed subnets first, the last needs photographs.
+BY_ITSELF = (
+    "designs", "trees", "gpu", "gpu_figure", "ethos_u", "transfer_measuring", "frugal", "acquisition", "first_recipes",
+)  # fmt: skip
 
 if __name__ == "__main__":
     for name in NAMES:

@@ -28,8 +28,10 @@ def check_folds(data: DataConfig, supernet: SupernetConfig, refinement: Refineme
             f"supernet.folds is {folds}, so that {folds - 1} x {fit} images of the train split are evaluated in turn, "
             f"but it has {train}; write {1 + train // fit} at most"
         )
-    if refinement.rounds > 1:
-        raise FoxnasError(
-            f"supernet.folds is {folds}, but refinement.rounds is {refinement.rounds}: later rounds evaluate on the "
-            "fit split alone, and the two do not mix; write 1 for one of them"
-        )
+    asked, none = (refinement.rounds, refinement.acquisition.rounds), (1, 0)
+    for key, rounds, without in zip(("rounds", "acquisition.rounds"), asked, none, strict=True):
+        if rounds != without:
+            raise FoxnasError(
+                f"supernet.folds is {folds}, but refinement.{key} is {rounds}: its rounds evaluate on the fit split "
+                f"alone, and the two do not mix; write folds: 1, or refinement.{key}: {without}"
+            )

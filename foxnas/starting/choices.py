@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +22,7 @@ class Choices:
     batch_size: int
     average_decay: float
     warm_up_steps: int
+    folds: int
 
 
 def choose(survey: Survey) -> Choices:
@@ -31,13 +33,15 @@ def choose(survey: Survey) -> Choices:
     epoch = splits["train"] // batch_size
     averaged = int(np.clip(epoch, recipe.LEAST_AVERAGED_STEPS, recipe.MOST_AVERAGED_STEPS))
     warm_up = min(epoch, recipe.MOST_WARM_UP_STEPS)
-    return Choices(splits, evaluate_on, _image_sizes(survey), batch_size, round(1 - 1 / averaged, 4), warm_up)
+    sizes, folds = _image_sizes(survey), _folds(splits, evaluate_on)
+    return Choices(splits, evaluate_on, sizes, batch_size, round(1 - 1 / averaged, 4), warm_up, folds)
 
 
 def prepared_mb(choices: Choices) -> float:
     """Return the megabytes that the images of fit, verify, test and calibration take at all sizes."""
-    images = sum(choices.splits[name] for name in ("fit", "verify", "test"))
-    images += max(min(n, choices.splits["train"]) for n in (recipe.RECALIBRATION_IMAGES, recipe.CALIBRATION_IMAGES))
+    calibration = (min(n, choices.splits["train"]) for n in (recipe.RECALIBRATION_IMAGES, recipe.CALIBRATION_IMAGES))
+    images = choices.folds * (choices.splits["fit"] + max(calibration))
+    images += choices.splits["verify"] + choices.splits["test"]
     return images * 3 * sum(size**2 for size in choices.image_sizes) / 1e6
 
 
@@ -46,6 +50,14 @@ def _image_sizes(survey: Survey) -> list[int]:
     usual = np.quantile(survey.shorter_sides, 0.25)
     fitting = [size for size in recipe.IMAGE_SIZES if size <= usual]
     return fitting[-recipe.MOST_IMAGE_SIZES :] or [recipe.IMAGE_SIZES[0]]
+
+
+def _folds(splits: Mapping[str, int], evaluate_on: str) -> int:
+    """Return how many supernets make up for few fit images."""
+    if evaluate_on == "held-out":
+        return 1
+    wanted = -(-recipe.ENOUGH_FIT // splits["fit"])
+    return min(wanted, 1 + splits["train"] // splits["fit"], recipe.MOST_FOLDS)
 
 
 def _splits(survey: Survey) -> tuple[dict[str, int], str]:

