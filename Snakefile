@@ -103,6 +103,7 @@ wildcard_constraints:
     round=r"round-\d+",
     batch=r"round-\d+|twist|finished",
     arch=named.ARCH,
+    fold=r"[1-9]\d*",
 
 
 if CONFIG.verifies:
@@ -112,6 +113,10 @@ if CONFIG.verifies:
     include: "rules/supernet.smk"
     include: "rules/sampling.smk"
     include: "rules/accuracy.smk"
+
+    if CONFIG.supernet.folds > 1:
+
+        include: "rules/folds.smk"
     include: "rules/latency.smk"
 
 

@@ -1,5 +1,12 @@
 """Accuracy: every sampled subnet, with its own batch-norm statistics, on the fit images."""
 
+#: Where one supernet's evaluation of a shard goes: it is the accuracy, or, of several folds, a part of it.
+EVALUATED = (
+    "results/{space}/{size}/shards/accuracy/{shard}"
+    if CONFIG.supernet.folds == 1
+    else "results/{space}/{size}/folds/0/{shard}"
+)
+
 
 rule evaluate_subnets:
     """Measure top-1 and the mean probability of the correct class of one shard of subnets.
@@ -14,8 +21,8 @@ rule evaluate_subnets:
         images="results/data/{size}/fit-images.npy",
         labels="results/data/native/fit-labels.npy",
     output:
-        table="results/{space}/{size}/shards/accuracy/{shard}.csv",
-        outcomes="results/{space}/{size}/shards/accuracy/{shard}.npz",
+        table=f"{EVALUATED}.csv",
+        outcomes=f"{EVALUATED}.npz",
     log:
         "results/logs/{space}/{size}/evaluate_subnets/{shard}.log",
     benchmark:

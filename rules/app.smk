@@ -1,5 +1,42 @@
 """App: what a program needs to use a deployed model, and what a person wants to know of it, beside the model."""
 
+#: Devices on which deployed models are run without a pause.
+SUSTAINED = DIRECT + EDGETPU if CONFIG.validation.sustained_s else []
+
+
+rule time_sustained:
+    """Run the deployed model on the device without a pause, and time each inference."""
+    input:
+        **flow.script("time_sustained"),
+        ready=lambda wildcards: devices.ready(CONFIG.device(wildcards.device)),
+        # What is in the model below, which may be too large for Snakemake to compare by content.
+        winner="results/{space}/search/{device}/{budget}/winner.json",
+        model=lambda wildcards: devices.deployed(CONFIG.device(wildcards.device)),
+        sampled=SAMPLED,
+    output:
+        result="results/{space}/deploy/{device}/{budget}/sustained.json",
+    log:
+        "results/logs/{space}/{device}/{budget}/time_sustained.log",
+    benchmark:
+        "results/benchmarks/{space}/{device}/{budget}/time_sustained.tsv"
+    wildcard_constraints:
+        device=flow.any_of(SUSTAINED),
+    threads: jobs.measuring_threads(workflow, CONFIG)
+    resources:
+        **jobs.measuring(CONFIG),
+        **jobs.growing(mem_mb=1000, runtime=240),
+    params:
+        **flow.script_params("time_sustained"),
+        settings=lambda wildcards: flow.settings(
+            device=measured(CONFIG, wildcards.device),
+            seconds=CONFIG.validation.sustained_s,
+        ),
+        access=devices.access(CONFIG),
+    message:
+        "Running the model for budget {wildcards.budget} on {wildcards.device} without a pause"
+    shell:
+        flow.command("{params.access:q}")
+
 
 rule write_card:
     """Write the classes' names, a program that classifies photographs, and a card of what was measured."""
@@ -9,6 +46,9 @@ rule write_card:
         winner="results/{space}/search/{device}/{budget}/winner.json",
         validation="results/{space}/deploy/{device}/{budget}/validation.json",
         latency="results/{space}/deploy/{device}/{budget}/latency.json",
+        sustained=lambda wildcards: devices.deployed_files(
+            wildcards.device, SUSTAINED, "sustained.json"
+        ),
         answers="results/{space}/deploy/{device}/{budget}/answers.npy",
         labels="results/data/native/test-labels.npy",
         certificates=of_rounds(

@@ -15,6 +15,7 @@ PAGE = PageFiles(
     WITH_RIVALS if CONFIG.verifies else [],
     verified=CONFIG.verifies,
     acquired=rounds.acquired(CONFIG),
+    sustained=SUSTAINED if CONFIG.verifies else [],
 )
 
 

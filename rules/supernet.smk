@@ -2,6 +2,14 @@
 
 if CONFIG.supernet.trained:
 
+    #: What a training depends on besides its images.
+    TRAINING = dict(
+        space=SPACE,
+        training=CONFIG.supernet.training,
+        view=CONFIG.data.reading(SPACE.image_channels),
+        **contents.of_files([*flow.donor(CONFIG).values()]),
+    )
+
     rule train_supernet:
         """Train phase by phase; the state file is the journal of an interrupted training.
 
@@ -30,12 +38,7 @@ if CONFIG.supernet.trained:
             # Each of a GPU's processes and of its readers holds the list of images.
         params:
             **flow.script_params("train_supernet"),
-            settings=flow.settings(
-                space=SPACE,
-                training=CONFIG.supernet.training,
-                view=CONFIG.data.reading(SPACE.image_channels),
-                **contents.of_files([*flow.donor(CONFIG).values()]),
-            ),
+            settings=flow.settings(**TRAINING),
             state=JOURNAL("results/{space}/journals/training.pt"),
         message:
             "Training the supernet of space {wildcards.space}"

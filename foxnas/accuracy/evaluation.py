@@ -101,6 +101,7 @@ def measure(
                 f"evaluating {batch_size} images of {size} px at a time",
                 "accuracy.batch_size",
                 batch_size,
+                size,
                 partial(preparation.attempt, size),
                 hardware.device,
             )

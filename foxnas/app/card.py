@@ -134,7 +134,29 @@ def _timing(timed: Mapping[str, Any], serving: Mapping[str, Any]) -> list[str]:
         f"XNNPACK {'on' if serving['xnnpack'] else 'off'} |",
         f"| latency | median {timed['median_ms']:.4g} ms, 95% bound {timed['upper_ms']:.4g} ms, of "
         f"{timed['sessions']} sessions; {ends}",
+        *_sustained(timed.get("sustained")),
         *([f"| memory | {memory:.1f} MB at most, of the process that runs it |"] if memory is not None else []),
+    ]
+
+
+def _sustained(run: Mapping[str, Any] | None) -> list[str]:
+    """Return what single inferences took, and what became of them without a pause; nothing where nobody asked."""
+    if run is None:
+        return []
+    long = f"{run['seconds'] / 60:.3g} minutes" if run["seconds"] >= 60 else f"{run['seconds']:.3g} s"
+    ends = f"{run['begin_ms']:.4g} ms at the beginning, {run['end_ms']:.4g} ms at the end"
+    told = [f"{ends} ({run['slowdown_percent']:+.1f}%)"]
+    if (begin := run["begin_temperature_c"]) is not None:
+        told.append(f"{begin:.0f} °C then, {run['highest_temperature_c']:.0f} °C at most")
+    if run["throttled"] is None:
+        told.append("the board does not tell whether it throttles")
+    else:
+        told.append(f"throttled: {_cell(run['throttled'])}" if run["throttled"] else "not throttled")
+    return [
+        f"| one inference | the first {run['first_ms']:.4g} ms, after {run['loading_ms']:.4g} ms of loading; of "
+        f"{run['runs']:,} more p50 {run['p50_ms']:.4g} ms, p90 {run['p90_ms']:.4g} ms, p99 {run['p99_ms']:.4g} ms, "
+        f"the slowest {run['slowest_ms']:.4g} ms |",
+        f"| {long} without a pause | {'; '.join(told)} |",
     ]
 
 

@@ -17,6 +17,7 @@ from pydantic import ConfigDict, Field, ValidationError, field_validator, model_
 
 from foxnas.accuracy.config import DevicedEvaluationConfig
 from foxnas.config.devices import check_devices
+from foxnas.config.folds import check_folds
 from foxnas.config.likes import check_likes
 from foxnas.config.names import check_names
 from foxnas.config.racks import check_racks
@@ -130,6 +131,7 @@ class Config(Section):
         ):
             if images > data.splits.train:
                 raise FoxnasError(f"{key} is {images}, but the train split has {data.splits.train}; lower the first")
+        check_folds(data, supernet, self.refinement)
         finishing, images = self.finishing, data.splits.train
         if finishing.on and finishing.batch_size > images:
             raise FoxnasError(

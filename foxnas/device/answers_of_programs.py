@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from foxnas.device.text import printable
@@ -16,6 +16,53 @@ _log = logging.getLogger(__name__)
 
 #: Between two questions to a device that somebody measures on.
 _PAUSE_S = 5.0
+
+#: Runs the program from stdin and leaves nothing on the device; behind it on stdin is what the program is asked.
+_FROM_STDIN = """
+import runpy, sys, tempfile
+with tempfile.NamedTemporaryFile(suffix=".pyz") as file:
+    file.write(sys.stdin.buffer.read(int(sys.argv[1])))
+    file.flush()
+    runpy.run_path(file.name, run_name="__main__")
+"""
+
+
+def ask_program(
+    device: Device,
+    python: str,
+    program: bytes,
+    asked: Mapping[str, Any],
+    failed: str,
+    timeout_s: float,
+    more: bytes = b"",
+) -> dict[str, Any]:
+    """Run a program that is sent to a device for this once, and return its answer.
+
+    Parameters
+    ----------
+    python
+        A Python of the device.
+    program
+        A Python zip application, as `foxnas.device.archive.archive` packs it.
+    asked, more
+        What it reads on stdin: one JSON object on a line, and bytes behind it.
+    failed
+        What is said of it where it does not run, as "cannot tell about the device".
+
+    Raises
+    ------
+    DeviceLost
+        When the device is gone, or the program has not ended after `timeout_s`.
+    FoxnasError
+        When the program does not run, or answers with an ``error``.
+    """
+    sent = program + json.dumps(asked).encode() + b"\n" + more
+    done = device.transport.run([python, "-c", _FROM_STDIN, str(len(program))], sent, timeout_s)
+    answer = last_object(done.stdout)
+    if done.status or answer is None or "error" in answer:
+        said = answer.get("error") if answer else done.stderr.decode(errors="replace")
+        raise FoxnasError(f"{device}: {python} {failed} (status {done.status}): {printable(str(said))}")
+    return answer
 
 
 def last_object(text: bytes) -> dict[str, Any] | None:

@@ -3,31 +3,20 @@
 from __future__ import annotations
 
 import getpass
-import json
 import socket
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from foxnas.device.answers_of_programs import ask_until_free, last_object
+from foxnas.device.answers_of_programs import ask_program, ask_until_free
 from foxnas.device.archive import archive
 from foxnas.device.text import printable
 from foxnas.device.transport import Device, Implausible
-from foxnas.errors import FoxnasError
 from foxnas.runner import conditions as program
 
 #: Longest that a device may take to answer, beyond the time that it watches itself.
 _ANSWER_S = 60.0
-
-#: Runs the program from stdin and leaves nothing on the device; behind it on stdin is what the program is asked.
-_FROM_STDIN = """
-import runpy, sys, tempfile
-with tempfile.NamedTemporaryFile(suffix=".pyz") as file:
-    file.write(sys.stdin.buffer.read(int(sys.argv[1])))
-    file.flush()
-    runpy.run_path(file.name, run_name="__main__")
-"""
 
 _Word = Annotated[str, BeforeValidator(lambda value: printable(value, 100) if isinstance(value, str) else value)]
 _Least0 = Annotated[float, Field(ge=0, le=1e12)]
@@ -111,18 +100,9 @@ def ask_conditions(device: Device, python: str, watch_s: float, cpu: int | None,
     holder = f"{getpass.getuser()} on {socket.gethostname()}, doctor"
     asked = {"lock": device.lock, "holder": holder, "watch_s": watch_s, "cpu": cpu, "root": root}
 
-    def ask() -> dict[str, Any]:
-        command = [python, "-c", _FROM_STDIN, str(len(content))]
-        done = device.transport.run(command, content + json.dumps(asked).encode(), watch_s + _ANSWER_S)
-        answer = last_object(done.stdout)
-        if done.status or answer is None or "error" in answer:
-            said = answer.get("error") if answer else done.stderr.decode(errors="replace")
-            raise FoxnasError(f"{device}: {python} cannot tell about it (status {done.status}): {printable(str(said))}")
-        return answer
-
     answer = ask_until_free(
         device,
-        ask,
+        lambda: ask_program(device, python, content, asked, "cannot tell about it", watch_s + _ANSWER_S),
         lambda who: f"waiting, another session measures there: {who}",
         lambda who: f"{device}: somebody measures there ({who}); wait for it, or end it, and ask again",
     )

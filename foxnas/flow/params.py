@@ -210,7 +210,16 @@ def prepared_mb(config: Config) -> int:
     """Return the megabytes of all images of all sizes."""
     assert config.data
     splits = config.data.splits
-    images = calibration_images(config) + splits.fit + splits.verify + splits.test
+    return _megabytes(config, calibration_images(config) + splits.fit + splits.verify + splits.test)
+
+
+def fold_mb(config: Config) -> int:
+    """Return the same of one further fold."""
+    assert config.data
+    return _megabytes(config, config.accuracy.recalibration_images + config.data.splits.fit)
+
+
+def _megabytes(config: Config, images: int) -> int:
     pixels = sum(size * size for size in config.space.image_sizes)
     return -(-images * pixels * config.space.image_channels // 10**6)
 

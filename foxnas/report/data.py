@@ -113,6 +113,8 @@ class BudgetRun(SearchRun):
     model: Path
     finishing: Mapping[str, Any] | None = None
     """What came of training the best candidate on its own; None when that was not asked for, or none was verified."""
+    sustained: Mapping[str, Any] | None = None
+    """Figures of the deployed model at work without a pause; None when that was not asked for."""
 
     @property
     def weights(self) -> str:
@@ -278,6 +280,9 @@ def _budget(files: PageFiles, device: str, budget: str) -> BudgetRun:
     decision = read_json(search["winner"], _DECISION)
     validation = complete(read_json(search["validation"], _VALIDATION))
     made_by = {**run.made_by, "winner": decision["made_by"], "validation": validation["made_by"]}
+    sustained = read_json(search["sustained"], ("made_by", "summary")) if "sustained" in search else None
+    if sustained:
+        made_by["sustained"] = sustained["made_by"]
     return BudgetRun(
         **{**vars(run), "made_by": made_by},
         verified=pd.DataFrame(decision["candidates"]),
@@ -286,6 +291,7 @@ def _budget(files: PageFiles, device: str, budget: str) -> BudgetRun:
         validation=validation,
         model=files.model(device, budget),
         finishing=decision.get("finishing"),
+        sustained=sustained and sustained["summary"],
     )
 
 

@@ -36,6 +36,8 @@ class PageFiles:
         Whether candidates were measured and deployed; else, of tables of the user's, architectures were proposed.
     acquired
         Rounds of acquisition, in order.
+    sustained
+        Devices on which the deployed models were run without a pause.
     """
 
     results: Path
@@ -48,6 +50,7 @@ class PageFiles:
     with_rivals: Sequence[str] = ()
     verified: bool = True
     acquired: Sequence[str] = ()
+    sustained: Sequence[str] = ()
 
     @property
     def folder(self) -> Path:
@@ -94,6 +97,11 @@ class PageFiles:
             "winner": search / "winner.json",
             **({"moves": search / TWIST / "moves.json"} if TWIST in self.batches else {}),
             "validation": self.folder / "deploy" / device / budget / "validation.json",
+            **(
+                {"sustained": self.folder / "deploy" / device / budget / "sustained.json"}
+                if device in self.sustained
+                else {}
+            ),
         }
 
     def searched(self, device: str, budget: str) -> dict[str, dict[str, Path]]:

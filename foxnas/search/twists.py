@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from statsmodels.stats.multitest import multipletests
 
 from foxnas.predictor.contrast import Contrast, contrast
 from foxnas.predictor.model import Predictor
@@ -63,19 +64,11 @@ def single_moves(
         return []
     moves = list(found.values())
     adjusted = [
-        holm([effects.p for effects in column]) for column in ([move[2] for move in moves], [move[3] for move in moves])
+        multipletests([effects.p for effects in column], method="holm")[1].tolist()
+        for column in ([move[2] for move in moves], [move[3] for move in moves])
     ]
     listed = [Move(*move, *p) for move, *p in zip(moves, *adjusted, strict=True)]
     return sorted(listed, key=lambda move: (-move.accuracy.value, move.latency.value, move.arch.text))
-
-
-def holm(p: Sequence[float]) -> list[float]:
-    """Return p-values adjusted for their number, by Holm's step-down method."""
-    values = np.asarray(p, dtype=float)
-    order = values.argsort()
-    adjusted = np.empty_like(values)
-    adjusted[order] = np.minimum(np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1)), 1.0)
-    return [float(one) for one in adjusted]
 
 
 def worth_trying(

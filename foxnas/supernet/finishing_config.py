@@ -34,6 +34,9 @@ class FinishingConfig(Section):
     distillation: Annotated[float, Field(ge=0, le=1)] = 0.5
     """Weight of the teacher's soft labels against the true ones. The teacher is the supernet's largest subnet at the
     same image size; where rounding is learnt, the winner itself in float."""
+    patience: Count | None = None
+    """Epochs in a row that may be no better on the verify split before fine-tuning stops; the best epoch's weights are
+    taken. null: all epochs, and the last one's, which most often is the best, since the learning rate ends at zero."""
     quantisation_aware_epochs: Index = 0
     """Passes over the train split in which the winner learns with the rounding of its int8 file, where int8 loses more
     than validation.max_drop_percent on the verify split; 0: none. Needs export.with: foxnas."""

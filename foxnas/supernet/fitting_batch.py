@@ -6,6 +6,7 @@ library keeps what was freed, and where a step had failed a convolution of one i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -45,6 +46,7 @@ def within_memory(
     what: str,
     key: str,
     images: int,
+    size: int,
     attempt: Callable[[int], object],
     device: torch.device,
     more: str = "",
@@ -57,6 +59,8 @@ def within_memory(
         What the work does with so many images, of which size.
     key
         The config's key of `images`.
+    size
+        Of the largest of them, in pixels.
     attempt
         Does what takes most memory with a number of images.
     device
@@ -67,7 +71,8 @@ def within_memory(
     Raises
     ------
     FoxnasError
-        There is too little memory; says how many images fit on a GPU, and half of them on processors.
+        There is too little memory; says how many images fit on a GPU, and half of them on processors, or up to which
+        size all of them do: as large as so few have memory for, since activations grow with the pixels.
     """
     try:
         return work()
@@ -79,5 +84,7 @@ def within_memory(
         fit = fitting_batch(images, attempt)
         way_out = f"{fit} at a time fit: write {key}: {fit}{more}" if fit else "not even one image fits"
     else:
-        way_out = f"write {key}: {max(images // 2, 1)} or less{more}"
-    raise FoxnasError(f"out of memory: {what}; {way_out}, or take smaller images (space.image_sizes)")
+        fit = max(images // 2, 1)
+        way_out = f"write {key}: {fit} or less{more}"
+    smaller = f"images of {math.isqrt(size * size * fit // images)} px or less" if fit else "smaller images"
+    raise FoxnasError(f"out of memory: {what}; {way_out}, or take {smaller} (space.image_sizes)")

@@ -20,7 +20,7 @@ from foxnas.supernet.statistics import batch_statistics, widened_statistics
 
 
 class _Conv(nn.Conv2d):
-    """A convolution that is given its weights at once: to draw random ones first took a sixth of an evaluation."""
+    """A convolution that is given its weights at once: drawing random ones first was a tenth of an evaluation."""
 
     def reset_parameters(self) -> None:
         """Leave them as they are."""

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from foxnas.errors import FoxnasError
-from foxnas.settings.limits import Count, Least0, Percent, Seed
+from foxnas.settings.limits import Above0, Count, Least0, Percent, Seed
 from foxnas.settings.section import Section
 
 
@@ -46,6 +46,10 @@ class ValidationConfig(Section):
     """Where the deployed file is evaluated on the test images. device: on a device over SSH itself, with the runtime
     that will serve the file. host: this host's runtime, which may differ in the last places but is faster than a small
     board. An Edge TPU is asked in any case."""
+    sustained_s: Above0 | None = 10.0
+    """Seconds that each deployed model then runs on its device without a pause, each inference timed: the first one,
+    the slow ones (p90, p99), and how much slower it gets, stand on its card. It takes so long per budget and device;
+    300 shows whether the device throttles when it gets hot. null: not at all."""
 
     @model_validator(mode="after")
     def _consistent(self) -> ValidationConfig:

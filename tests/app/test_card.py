@@ -9,7 +9,7 @@ import pytest
 from sklearn import metrics
 from statsmodels.stats.proportion import proportion_confint
 
-from foxnas.app.card import _cell, by_class, confusions, top1_interval
+from foxnas.app.card import _cell, _sustained, by_class, confusions, top1_interval
 from foxnas.app.classes import class_names
 from foxnas.files.tables import write_table
 
@@ -52,6 +52,28 @@ def test_the_interval_is_statsmodels(right: int, images: int) -> None:
 
 def test_a_name_stays_in_its_cell() -> None:
     assert _cell("a|b <i>\n`x`") == r"a\|b \<i\> \`x\`"
+
+
+def test_single_inferences_and_heat_stand_on_the_card() -> None:
+    run = {
+        "loading_ms": 20.0, "first_ms": 5.125, "runs": 300_000, "p50_ms": 1.0, "p90_ms": 1.25, "p99_ms": 1.5,
+        "slowest_ms": 9.0, "seconds": 300.2, "begin_ms": 1.0, "end_ms": 1.5, "slowdown_percent": 50.0,
+        "begin_temperature_c": 48.6, "highest_temperature_c": 80.1, "lowest_clock_mhz": 1200.0, "throttled": "a|b",
+    }  # fmt: skip
+    single, long = _sustained(run)
+    assert single == (
+        "| one inference | the first 5.125 ms, after 20 ms of loading; of 300,000 more p50 1 ms, p90 1.25 ms, "
+        "p99 1.5 ms, the slowest 9 ms |"
+    )
+    assert long == (
+        "| 5 minutes without a pause | 1 ms at the beginning, 1.5 ms at the end (+50.0%); 49 °C then, 80 °C at most; "
+        "throttled: a\\|b |"
+    )
+    short = {**run, "seconds": 10.0, "throttled": None, "begin_temperature_c": None, "highest_temperature_c": None}
+    assert _sustained(short)[1].startswith("| 10 s without a pause | 1 ms at the beginning")
+    assert _sustained(short)[1].endswith("(+50.0%); the board does not tell whether it throttles |")
+    assert _sustained({**run, "throttled": ""})[1].endswith("; not throttled |")
+    assert _sustained(None) == []
 
 
 def test_names_of_classes(tmp_path: Path) -> None:

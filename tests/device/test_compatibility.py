@@ -53,7 +53,7 @@ ELSEWHERE = {
     "time_subnets": "measuring", "time_models": "measuring", "confirm_latency": "measuring",
     "validate_on_device": "measuring", "compile_probes": "measuring", "time_compiled": "measuring",
     "estimate_subnets": "measuring", "search_single_path": "training", "compile_candidates": "measuring",
-    "estimate_candidates": "measuring", "fit_like": "analysis",
+    "estimate_candidates": "measuring", "fit_like": "analysis", "time_sustained": "measuring",
 }  # fmt: skip
 DISTRIBUTIONS = {
     "yaml": "pyyaml", "sklearn": "scikit-learn", "ai_edge_litert": "ai-edge-litert", "PIL": "pillow",

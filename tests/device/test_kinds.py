@@ -23,6 +23,7 @@ from foxnas.device.local import LocalTransport
 from foxnas.device.provisioning.compatibility import choose
 from foxnas.device.session import measure_probes
 from foxnas.device.ssh.transport import SshTransport
+from foxnas.device.sustained import run_sustained
 from foxnas.device.transport import Device
 from foxnas.errors import FoxnasError
 from foxnas.files import closures
@@ -205,6 +206,7 @@ def test_the_template_is_short_and_times_and_serves_what_it_writes(
     assert info["identity"]["runtime"] == "litert reference"
     assert (rows["latency_ms"] > 0).all()
     images = np.random.default_rng(1).integers(0, 256, (20, 16, 16, 1), np.uint8)
+    assert run_sustained(device, sys.executable, QUICK, write(archs[0]), 0.1).runs > 1
     seen = predict_images(device, QUICK, write(archs[0]), images, tmp_path / "answers.jsonl")
     assert (seen.classes == answers(write(archs[0]), images, 1, False)).mean() > 0.9
 

@@ -26,7 +26,9 @@ from tests.support.dag import EVERYTHING
 from tests.support.forked_python import python
 from tests.support.tiny_run import ROOT
 
-MEASURING = ("time_subnets", "time_found", "time_candidates", "confirm_latency", "validate_on_device")
+MEASURING = (
+    "time_subnets", "time_found", "time_candidates", "confirm_latency", "validate_on_device", "time_sustained",
+)  # fmt: skip
 
 PROFILE = ROOT / "profiles" / "slurm"
 BOARD = {
@@ -42,6 +44,7 @@ def raw_config() -> dict:
     raw["devices"] = [local, {**local, "name": "board", "ssh": BOARD}, {**local, "name": "again", "ssh": BOARD}]
     raw["budgets"] = ["p25", "p50", "p75"]
     raw["refinement"]["rounds"] = 2
+    raw["validation"]["sustained_s"] = 5.0
     return raw
 
 

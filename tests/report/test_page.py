@@ -32,7 +32,7 @@ from foxnas.space.arch import Arch
 from foxnas.space.space import SearchSpace
 from tests.support.browser import opened, violations
 from tests.support.outline import Outline
-from tests.support.report_run import DEVICE, ReportRun, add_rivals, add_target, make_run
+from tests.support.report_run import DEVICE, ReportRun, add_rivals, add_sustained, add_target, make_run
 from tests.support.scripts import script
 
 if TYPE_CHECKING:
@@ -362,7 +362,7 @@ def test_a_further_target_is_shown_from_the_files_of_its_rule(
     made_up_run: ReportRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = made_up_run.copy_to(tmp_path)
-    files = replace(run.files, **add_target(run))
+    files = replace(run.files, **add_target(run), **add_sustained(run))
     read: set[str] = set()
     for name in ("read_text", "read_bytes"):
         monkeypatch.setattr(Path, name, noting(read, getattr(Path, name)))
@@ -375,6 +375,9 @@ def test_a_further_target_is_shown_from_the_files_of_its_rule(
     assert {Path(path).name for path in asked - read} == {"candidates.csv"}
     assert len(asked - read) == len(run.budgets) * len(files.rounds) - 1
     assert f"All fits of p90 on {DEVICE}" in page.read_text()
+    words = " ".join(" ".join(Outline(page.read_text()).words).split())
+    assert words.count("one inference: first 0.7125 ms, p50 0.3000, p90 0.3475, p99 0.4125 ms of 31,415") == 2
+    assert words.count("after 300 s without a pause +20.0%, throttled: throttled") == 2
     fits = read_json(run.results / run.space / "16" / "predictors" / f"p90-{DEVICE}-fits.json")
     assert fits["chosen"] == "p90/layers-shrunk"
     assert fits["fits"]["p90/paper"]["unit"] == "ms"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import multiprocessing
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +21,7 @@ from foxnas.space.arch import Arch
 from foxnas.space.space import SearchSpace
 from foxnas.supernet.finishing_config import FinishingConfig
 from foxnas.supernet.model import Supernet
+from foxnas.supernet.training.best_epoch import BestEpoch
 from foxnas.supernet.training.fine_tuning import fine_tune, kept
 from foxnas.supernet.training.recipe import Recipe
 from tests.supernet.test_training import Cut, cut_after, overflowing
@@ -99,6 +103,50 @@ def test_a_state_of_another_architecture_or_supernet_is_refused(
         fine_tune(inherited, mini.smallest(20), *random_images(), recipe, state)
     with pytest.raises(FoxnasError, match=r"is a training with inherited_sha256"):
         fine_tune(Supernet(mini), arch, *random_images(), recipe, state)
+
+
+class Scored(BestEpoch[Supernet]):
+    """Scores by a list, and keeps what it was shown."""
+
+    def __init__(self, path: Path, scores: Sequence[float], patience: int) -> None:
+        self.shown: list[Supernet] = []
+        super().__init__(path, lambda network: self._next(network, scores), patience)
+
+    def _next(self, network: Supernet, scores: Sequence[float]) -> float:
+        self.shown.append(copy.deepcopy(network))
+        return scores[len(self.scores()) if self._path.exists() else 0]
+
+
+@pytest.mark.parametrize(
+    ("scores", "patience", "epochs", "taken"),
+    [((1.0, 2.0, 3.0), 1, 3, 2), ((5.0, 4.0, 9.0), 1, 2, 0), ((5.0, 4.0, 9.0), 2, 3, 2), ((5.0, 5.0, 5.0), 2, 3, 0)],
+)
+def test_it_stops_when_no_epoch_gets_better_and_takes_the_best(
+    inherited: Supernet, arch: Arch, recipe: Recipe, tmp_path: Path, scores: Sequence[float], patience: int,
+    epochs: int, taken: int,
+) -> None:  # fmt: skip
+    best = Scored(tmp_path / "x.best", scores, patience)
+    found = fine_tune(inherited, arch, *random_images(), recipe, best=best)
+    assert len(best.shown) == epochs
+    assert_same_weights(found, best.shown[taken].state_dict())
+    assert best.scores() == list(scores[:epochs])
+
+
+@pytest.mark.parametrize("steps", [2, 4, 7])  # of 9: in each of three epochs
+def test_stopping_is_the_same_for_a_training_that_was_cut(
+    inherited: Supernet, arch: Arch, recipe: Recipe, tmp_path: Path, steps: int
+) -> None:
+    """The score hangs on the weights, as a real one does."""
+
+    def score(network: Supernet) -> float:
+        return float(network.head.weight.double().sum())
+
+    whole = fine_tune(inherited, arch, *random_images(), recipe, best=BestEpoch(tmp_path / "whole.best", score, 1))
+    state, best = tmp_path / "cut.pt", BestEpoch(tmp_path / "cut.best", score, 1)
+    with contextlib.suppress(Cut), cut_after(steps):
+        fine_tune(inherited, arch, *random_images(), recipe, state, save_every_s=0, best=best)
+    assert_same_weights(fine_tune(inherited, arch, *random_images(), recipe, state, best=best), whole.state_dict())
+    assert best.scores() == BestEpoch(tmp_path / "whole.best", score, 1).scores()
 
 
 def _make(state: Path, path: Path) -> None:

@@ -53,12 +53,13 @@ except FoxnasError as error:
         (
             "train",
             "out of memory: a step of 4096 images of up to 40 px; write supernet.training.batch_size: 2048 or less, or "
-            "supernet.training.batch_parts so that a part has no more, or take smaller images (space.image_sizes)",
+            "supernet.training.batch_parts so that a part has no more, or take images of 28 px or less "
+            "(space.image_sizes)",
         ),
         (
             "evaluate",
             "out of memory: evaluating 16384 images of 28 px at a time; write accuracy.batch_size: 8192 or less, or "
-            "take smaller images (space.image_sizes)",
+            "take images of 19 px or less (space.image_sizes)",
         ),
     ],
 )
@@ -83,16 +84,21 @@ def test_the_largest_half_that_fits_is_found(room: int, expected: int) -> None:
             raise MemoryError
 
     assert fitting_batch(256, attempt) == expected
-    message = f"{expected} at a time fit: write some.key: {expected}, or" if expected else "not even one image fits"
+    size = {128: 226, 64: 160, 1: 20, 0: None}[expected]  # as many pixels in all
+    message = (
+        rf"{expected} at a time fit: write some.key: {expected}, or take images of {size} px or less"
+        if expected
+        else "not even one image fits, or take smaller images"
+    )
     with pytest.raises(FoxnasError, match=rf"^out of memory: 256 images; {message}"):
-        within_memory(raises(MemoryError()), "256 images", "some.key", 256, attempt, torch.device("cuda"))
+        within_memory(raises(MemoryError()), "256 images", "some.key", 256, 320, attempt, torch.device("cuda"))
 
 
 def test_other_errors_are_left_as_they_are() -> None:
     here = torch.device("cpu")
-    assert within_memory(lambda: 3, "", "", 2, print, here) == 3
+    assert within_memory(lambda: 3, "", "", 2, 8, print, here) == 3
     with pytest.raises(RuntimeError, match="size mismatch"):
-        within_memory(raises(RuntimeError("size mismatch")), "", "", 1, print, here)
+        within_memory(raises(RuntimeError("size mismatch")), "", "", 1, 8, print, here)
     assert out_of_memory(torch.OutOfMemoryError("CUDA out of memory."))
     with pytest.raises(RuntimeError, match="another"):
         fitting_batch(2, lambda _: raises(RuntimeError("another"))())

@@ -31,6 +31,7 @@ from tests.support.stages import (
     EXTRA,
     FETCH,
     FINISHING,
+    FOLDS,
     GROWTH,
     LATENCIES_TAKEN,
     LATENCY,
@@ -38,6 +39,7 @@ from tests.support.stages import (
     LATER_ROUNDS,
     LIKENED,
     NEW_DEVICE,
+    NEW_FOLD,
     NEW_SIZE,
     NEW_SIZE_TRAINED,
     NOTHING,
@@ -60,6 +62,7 @@ from tests.support.stages import (
     STRATEGIES,
     STRATEGIES_PAGE,
     SUPERNET,
+    SUSTAINED,
     TARGET,
     TIMING,
     TWISTS,
@@ -159,6 +162,7 @@ BASES = {
             "supernet.source": "train",
             "budgets": ["p50", 5.0],
             "refinement.rounds": 2,
+            "validation.sustained_s": 5.0,
         }
     ),
     # Image files, a goal and tables of one's own.
@@ -176,6 +180,8 @@ BASES = {
         ("mine.py", "photos/cat/1.jpg", "energy/local-16.csv", "energy/local-24.csv", "power/local-16.csv",
          "power/local-24.csv"),
     ),
+    # A supernet for each of three folds.
+    "folded": Base({"supernet.source": "train", "supernet.folds": 3}),
     "pretrained": Base(
         {"supernet.source": "pretrained", "supernet.donor": "donor.pth"},
         ("donor.pth", "other.pth", "energy/local-16.csv", "energy/local-24.csv"),
@@ -249,7 +255,7 @@ _TRAINING = {
 _MEASURED = {"accuracy.source": "supernet", "accuracy.table": None, "devices.0.kind": "tflite", "devices.0.table": None}
 _FINISHING = {
     "learning_rate": 0.002, "batch_size": 32, "warm_up_steps": 20, "weight_decay": 0.001, "distillation": 0.6,
-    "seed": 1, "quantisation_aware_learning_rate": 0.0002,
+    "seed": 1, "patience": 1, "quantisation_aware_learning_rate": 0.0002,
 }  # fmt: skip
 _SINGLE_PATH = {"batch_size": 32, "learning_rate": 0.002}
 ROWS = [
@@ -290,12 +296,20 @@ ROWS = [
     Row("supernet.donor", "other.pth", NOTHING, note="a checkpoint"),
     Row("supernet.donor", "other.pth", SUPERNET, base="pretrained", note="a supernet trained from a donor"),
     Row("supernet.gpus", 1, NOTHING, base="devices"),
+    Row("supernet.folds", 2, FOLDS, base="own", note="one before"),
     *_same(NOTHING, "supernet.training", _TRAINING, note="a checkpoint"),
     *_same(NOTHING, "supernet.training.phases.0", _PHASE, note="a checkpoint"),
     *_same(SUPERNET, "supernet.training", _TRAINING, base="devices", note="a supernet trained here"),
     *_same(SUPERNET, "supernet.training.phases.0", _PHASE, base="devices", note="a supernet trained here"),
     Row("supernet.training.phases", [_PHASES[0]], SUPERNET, base="devices", note="a supernet trained here"),
     Row("supernet.training.phases", [_PHASES[0]], NOTHING, note="a checkpoint"),
+
+    Row("supernet.folds", 4, NEW_FOLD, base="folded", note="several before"),
+    Row("supernet.training.seed", 1, SUPERNET, base="folded", note="several folds"),
+    Row("data.splits.fit", 1001, SPLIT, base="folded", note="several folds"),
+    Row("data.centre_share", 0.875, RESIZED, base="folded", note="several folds"),
+    Row("accuracy.recalibration_images", 200, CALIBRATION, base="folded", note="several folds"),
+    Row("accuracy.batch_size", 512, ACCURACY, base="folded", note="several folds"),
 
     Row("sampling.seed", 1, SAMPLE),
     Row("sampling.design", "i-optimal", SAMPLE),
@@ -425,6 +439,8 @@ ROWS = [
     Row("validation.unkept", "fail", PROMISES),
     Row("validation.max_drop_percent", 2.0, VERDICT),
     Row("validation.accuracy_on", "host", VERDICT, {"device": "pi"}, "devices"),
+    Row("validation.sustained_s", 2.0, SUSTAINED, note="none before"),
+    Row("validation.sustained_s", 10.0, SUSTAINED, base="devices"),
     *_same(BASELINES, "baselines", {"seed": 1, "random_searches": 11}),
     Row("baselines.extra_subnets", 100, EXTRA),
 

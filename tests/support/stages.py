@@ -50,6 +50,7 @@ NOTHING = _stage("nothing")
 PROMISES = _stage("the check of the promises", "check_promises")
 REPORT = _stage("the report", "write_report", then=[PROMISES])
 CARD = _stage("the card", "write_card")
+SUSTAINED = _stage("the deployed models at work without a pause", "time_sustained", then=[REPORT, CARD])
 AGAINST_RIVALS = _stage("the comparison with off-the-shelf networks", "compare_rivals", then=[REPORT])
 RIVALS_TIMED = _stage(
     "timing of off-the-shelf networks beside the deployed models onward", "time_rivals", then=[AGAINST_RIVALS]
@@ -64,7 +65,8 @@ BASELINES = _stage("the comparison with baselines", "compare_baselines", then=[R
 CONFIRMATION = _stage(
     "the confirmation in new sessions onward",
     "confirm_latency", "confirm_compiled_latency", "confirm_estimate", "deploy_winner", "deploy_compiled",
-    "deploy_vela", "prepare_winner", "validate_accuracy", "validate_on_device", then=[VERDICT, BASELINES, RIVALS_TIMED],
+    "deploy_vela", "prepare_winner", "validate_accuracy", "validate_on_device",
+    then=[VERDICT, SUSTAINED, BASELINES, RIVALS_TIMED],
 )  # fmt: skip
 FINISHING = _stage(
     "the winner's own training onward", "finish_winner", "compile_candidates batch=finished",
@@ -108,7 +110,11 @@ RIVALS_OF_LATENCY = _stage(RIVALS.says, "compare_latency_predictors", then=[PRED
 TARGET = _stage("the fits of further targets", "fit_target", then=[REPORT])
 ACCURACY_FIT = _stage("accuracy fits onward", "fit_accuracy", "fit_accuracy_together", then=[ACQUISITION, STRATEGIES])
 LATENCY_FIT = _stage("latency fits onward", "fit_latency", "fit_like", then=[ACQUISITION, STRATEGIES])
-ACCURACY = _stage("accuracy onward", "evaluate_subnets", "gather_accuracy", then=[ACCURACY_FIT, RIVALS_OF_ACCURACY])
+ACCURACY = _stage(
+    "accuracy onward", "evaluate_subnets", "evaluate_fold", "pool_folds", "gather_accuracy",
+    then=[ACCURACY_FIT, RIVALS_OF_ACCURACY],
+)  # fmt: skip
+FOLDS = _stage("the other folds' supernets, accuracy onward", "swap_fold", "resize_fold", "train_fold", then=[ACCURACY])
 LATENCY = _stage(
     "latency onward",
     "time_subnets", "time_chosen", "time_rest", "time_compiled", "estimate_subnets", "gather_latency", "fit_target",
@@ -124,12 +130,22 @@ LATENCIES_TAKEN = _stage(
 COMPILATION = _stage("compilation onward", "compile_probes", then=[LATENCY])
 PROVISION = _stage("a check of the device", "provision_device")
 SAMPLE = _stage("sampling onward", "sample_subnets", then=[ACCURACY, COMPILATION])
-SUPERNET = _stage("the supernet, accuracy onward", "take_checkpoint", "train_supernet", then=[ACCURACY])
+SUPERNET = _stage("the supernet, accuracy onward", "take_checkpoint", "train_supernet", "train_fold", then=[ACCURACY])
 SPACE = _stage("everything but the images", then=[SUPERNET, SAMPLE])
-RESIZED = _stage("resizing, accuracy onward", "resize_images", "resize_test_images", then=[ACCURACY, RIVALS_EXPORTED])
-CALIBRATION = _stage(ACCURACY.says, "resize_images", then=[ACCURACY, RIVALS_EXPORTED])
-SPLIT = _stage("splits, training, accuracy onward", "split_images", "train_supernet", then=[RESIZED, RIVALS_TRAINED])
+RESIZED = _stage(
+    "resizing, accuracy onward", "resize_images", "resize_test_images", "resize_fold", then=[ACCURACY, RIVALS_EXPORTED]
+)
+CALIBRATION = _stage(ACCURACY.says, "resize_images", "resize_fold", then=[ACCURACY, RIVALS_EXPORTED])
+SPLIT = _stage(
+    "splits, training, accuracy onward", "split_images", "train_supernet", "swap_fold", "train_fold",
+    then=[RESIZED, RIVALS_TRAINED],
+)  # fmt: skip
 FETCH = _stage("the images anew, onward", "fetch_images", then=[SPLIT])
+NEW_FOLD = _stage(
+    "the new fold's supernet; accuracies joined anew, fits onward",
+    *(f"{rule} fold=3" for rule in ("swap_fold", "resize_fold", "train_fold", "evaluate_fold")),
+    "pool_folds", "gather_accuracy", then=[ACCURACY_FIT, RIVALS_OF_ACCURACY],
+)  # fmt: skip
 #: More subnets: what is new, then whatever takes the whole table.
 GROWTH = _stage(
     "the new subnets alone are evaluated and timed; fits onward",
@@ -159,9 +175,9 @@ NEW_SIZE_TRAINED = _stage(
 NEW_DEVICE = _stage("the new device: latency onward", "provision_device", then=[COMPILATION])
 
 ON_THE_PAGE = (
-    FETCH, SPLIT, RESIZED, SUPERNET, SAMPLE, ACCURACY, COMPILATION, LATENCY, LIKENED, ACCURACY_FIT, LATENCY_FIT,
+    FETCH, SPLIT, RESIZED, SUPERNET, FOLDS, SAMPLE, ACCURACY, COMPILATION, LATENCY, LIKENED, ACCURACY_FIT, LATENCY_FIT,
     BUDGET, ACQUISITION,
-    SEARCH, EXPORT, TIMING, LATER_ROUNDS, TWISTS, WINNER, CONFIRMATION, VERDICT, CARD, BASELINES, RIVALS_TRAINED,
-    RIVALS_EXPORTED, RIVALS_VALIDATED, RIVALS_TIMED, AGAINST_RIVALS, STRATEGIES, RIVALS,
+    SEARCH, EXPORT, TIMING, LATER_ROUNDS, TWISTS, WINNER, CONFIRMATION, VERDICT, SUSTAINED, CARD, BASELINES,
+    RIVALS_TRAINED, RIVALS_EXPORTED, RIVALS_VALIDATED, RIVALS_TIMED, AGAINST_RIVALS, STRATEGIES, RIVALS,
     STRATEGIES_PAGE, PREDICTORS_PAGE, TARGET, ACCURACIES_TAKEN, LATENCIES_TAKEN, PROPOSALS, REPORT, PROMISES,
 )  # fmt: skip

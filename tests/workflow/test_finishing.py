@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -148,6 +149,15 @@ def test_cut_in_the_middle_it_continues_to_the_same_file(search: Search) -> None
     kept.unlink()
     search.finish()
     assert cut == (search.folder / "finished" / "exported" / f"{search.arch.id}.tflite").read_bytes()
+
+
+def test_with_patience_the_best_epoch_is_taken(search: Search, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO"):
+        told = search.finish(TUNED.model_copy(update={"patience": 2}))["finishing"]
+    scores = [float(text) for text in re.findall(r"epoch \d+: ([\d.]+)% on the verify split", caplog.text)]
+    assert 3 <= len(scores) <= TUNED.epochs
+    assert told["attempts"][1]["float_top1_percent"] == pytest.approx(max(scores), abs=0.005)
+    assert [Path(name).suffix for name in kept_files(search)] == [".safetensors"]
 
 
 def test_inherited_weights_that_are_no_worse_stay(search: Search) -> None:

@@ -44,6 +44,7 @@ RUNS = {
             "predictors.further_targets": [],
             "supernet.checkpoint": "mine.safetensors",
             "refinement.rounds": 2,
+            "validation.sustained_s": 5.0,
             "rivals": BASES["rivals"].config()["rivals"],
             "finishing": BASES["finishing"].config()["finishing"],
             "comparison.single_path.epochs": 1,
@@ -51,7 +52,9 @@ RUNS = {
             "baselines.extra_subnets": 100,
         },
     ),
-    "trained": changed(BASES["own"].config(), {"space.image_sizes": [16], "refinement.acquisition.rounds": 1}),
+    "trained": changed(
+        BASES["own"].config(), {"space.image_sizes": [16], "refinement.acquisition.rounds": 1, "supernet.folds": 2}
+    ),
     "tables": BASES["tables"].config() | {"predictors": BASES["tables"].config()["predictors"] | _TOGETHER},
 }
 

@@ -233,3 +233,17 @@ def test_measurements_run_alone(run: Path) -> None:
         else:
             open_jobs.pop(finished, None)
     assert pd.Series([t[2] for t in stamps]).eq("Timing").sum() >= 2
+
+
+def test_a_model_at_work_without_a_pause_is_on_its_card(run: Path, tmp_path: Path) -> None:
+    raw = written_out("tiny")
+    raw["validation"]["sustained_s"] = 0.3
+    config = tmp_path / "sustained.yaml"
+    config.write_text(yaml.safe_dump(raw))
+    place = "results/mini/deploy/local/p50"
+    snakemake(run, f"{place}/card.md", config=config)
+    found = read_json(run / place / "sustained.json")
+    assert found["summary"]["runs"] > 0
+    assert found["windows"][-1]["after_s"] == found["summary"]["seconds"]
+    assert read_json(run / place / "card.json")["latency"]["sustained"] == found["summary"]
+    assert "| one inference | the first " in (run / place / "card.md").read_text()

@@ -1,5 +1,6 @@
 """Train a budget's winner on its own, and rank it first where that made it better."""
 
+import copy
 import hashlib
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,8 @@ from foxnas.supernet.finishing_config import FinishingConfig
 from foxnas.supernet.model import Supernet
 from foxnas.supernet.subnet import Subnet
 from foxnas.supernet.tensors import digest
-from foxnas.supernet.training.fine_tuning import described, fine_tune, kept
+from foxnas.supernet.training.best_epoch import BestEpoch
+from foxnas.supernet.training.fine_tuning import BEST, described, fine_tune, kept
 from foxnas.supernet.training.finished import data_seals
 from foxnas.supernet.training.processes import join_processes
 from foxnas.supernet.training.recipe import ClassWeights
@@ -115,13 +117,18 @@ def main(
         if finishing.epochs:
             recipe = finishing.fine_tuning(arch, smallest_crop, class_weights)
 
+            def score(network: Supernet) -> float:
+                on_host = copy.deepcopy(network).cpu()
+                return evaluate(prepared(on_host), pixels, truth, accuracy.batch_size).top1_percent
+
             def tune(state: Path, path: Path) -> None:
                 images = open_images(train_images, labels, view, threads, smallest_crop)
+                best = BestEpoch(state.with_suffix(BEST), score, finishing.patience) if finishing.patience else None
                 with join_processes(gpus) as processes:
-                    tuned = fine_tune(inherited, arch, images, labels, recipe, state, processes)
+                    tuned = fine_tune(inherited, arch, images, labels, recipe, state, processes, best=best)
                 save_supernet(tuned, path, made_by, arch=arch.text)
 
-            depends_on = [*every, described(recipe), digest(inherited.state_dict())]
+            depends_on = [*every, described(recipe), finishing.patience, digest(inherited.state_dict())]
             tuned = load_supernet(space, kept(folder, "fine-tuned", depends_on, tune))
             subnet = prepared(tuned)
             top1_percent = evaluate(subnet, pixels, truth, accuracy.batch_size).top1_percent

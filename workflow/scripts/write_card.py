@@ -35,6 +35,7 @@ def main(
     certificates: list[Path],
     listing: Path | None = None,
     test_images: Path | None = None,
+    sustained: Path | None = None,
     names: Path,
     program: Path,
     card: Path,
@@ -82,6 +83,7 @@ def main(
             "is": timed.get("latency_is", "measured"),
             "peak_memory_mb": timed.get("peak_memory_mb"),
             "verdict": verdict["latency_verdict"],
+            **({"sustained": read_json(sustained, ["summary"])["summary"]} if sustained else {}),
         },
         "accuracy": {
             "test_images": len(truth),

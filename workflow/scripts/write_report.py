@@ -19,13 +19,14 @@ def main(
     with_rivals: list[str],
     verified: bool,
     acquired: list[str],
+    sustained: list[str],
     accuracy: list[Path],
     page: Path,
 ) -> None:
     """Write the page from the files of a finished run, which lie below one folder with the accuracy tables."""
     results = accuracy[0].parents[2]
     files = PageFiles(
-        results, space, sizes, devices, budgets, batches, further_targets, with_rivals, verified, acquired
+        results, space, sizes, devices, budgets, batches, further_targets, with_rivals, verified, acquired, sustained
     )
     write_page(files, page, made_by)
 

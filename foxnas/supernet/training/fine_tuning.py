@@ -18,12 +18,16 @@ import numpy as np
 from foxnas.space.arch import Arch
 from foxnas.supernet.model import Supernet
 from foxnas.supernet.tensors import digest
+from foxnas.supernet.training.best_epoch import BestEpoch
 from foxnas.supernet.training.processes import Processes
 from foxnas.supernet.training.recipe import Recipe
 from foxnas.supernet.training.steps import Images
 from foxnas.supernet.training.training import Keys, train
 
 log = logging.getLogger(__name__)
+
+#: Suffix of the file of the best epoch, beside that of the state.
+BEST = ".best"
 
 KEYS = Keys("finishing.batch_size", "finishing.learning_rate", None)
 
@@ -37,20 +41,25 @@ def fine_tune(
     resume_from: Path | None = None,
     processes: Processes | None = None,
     save_every_s: float = 300.0,
+    best: BestEpoch[Supernet] | None = None,
 ) -> Supernet:
     """Return a supernet whose one architecture is fine-tuned; what that one does not use is of no use.
 
     It is trained as subnets are evaluated, with the statistics of its own batches in every batch norm, so that those
-    of calibration images fit it afterwards. With distillation, the inherited largest subnet teaches. Parameters and
-    errors are those of `foxnas.supernet.training.training.train`.
+    of calibration images fit it afterwards. With distillation, the inherited largest subnet teaches. Where the best
+    epoch is kept, training may stop early, and has its weights. Other parameters and errors are those of
+    `foxnas.supernet.training.training.train`.
     """
     teacher = copy.deepcopy(inherited).requires_grad_(False) if recipe.distillation else None
     network = copy.deepcopy(inherited).requires_grad_(True)
     origin = {"arch": arch.text, "inherited_sha256": digest(inherited.state_dict())}
-    return train(
+    trained = train(
         network, inherited.space, images, labels, recipe, origin, resume_from, processes, save_every_s, arch, teacher,
-        KEYS,
+        KEYS, stops=best.stops if best else None,
     )  # fmt: skip
+    if best:
+        best.take(trained)
+    return trained
 
 
 def kept(folder: Path, name: str, depends_on: Sequence[object], make: Callable[[Path, Path], None]) -> Path:
@@ -75,10 +84,11 @@ def kept(folder: Path, name: str, depends_on: Sequence[object], make: Callable[[
             log.info("trained already: taken from %s; delete that to train anew", path)
             return path
         for other in folder.glob(f"{name}-*"):
-            if other != state:
+            if other.stem != state.stem:
                 other.unlink()
         make(state, path)
-        state.unlink(missing_ok=True)
+        for other in (state, state.with_suffix(BEST)):
+            other.unlink(missing_ok=True)
     return path
 
 

@@ -119,6 +119,7 @@ def train(
     teacher: nn.Module | None = None,
     keys: Keys = Keys(),
     content: str | None = None,
+    stops: Callable[[int, Network], bool] | None = None,
 ) -> Network:
     """Return the average of a network after all phases, on the CPU; parameters as of `train_supernet`.
 
@@ -133,6 +134,8 @@ def train(
     teacher
         Gives the soft labels of all phases, for the largest subnet of its `space`. None: the largest subnet as it is
         after the first phase.
+    stops
+        Asked at the end of every epoch, given how many there were and the average: whether that was the last one.
     """
     processes = processes or Processes()
     mine = processes.share(recipe.batch_parts)
@@ -176,13 +179,17 @@ def train(
             work = partial(train_step, state, recipe, processes, draw.arch, pieces, rate)
             loss = step_within_memory(work, state, recipe, space, arch, keys)
             state.pass_step(draw, steps)
-            due = not state.step or time.monotonic() - saved >= save_every_s
+            stopped = not state.step and stops is not None and stops(state.epoch, state.average)
+            # Not the state of the last epoch, after which a training that was cut would go on.
+            due = (not state.step or time.monotonic() - saved >= save_every_s) and not stopped
             if resume_from is not None and processes.first and due:
                 save(state, resume_from)
                 saved = time.monotonic()
         except Diverged as error:
             raise FoxnasError(_way_out(str(error), recipe, at, steps, rate, resume_from, keys)) from error
         progress.step(at, loss, rate)
+        if stopped:
+            break
     return state.average.cpu()
 
 
@@ -249,7 +256,7 @@ def step_within_memory(
 
     parts = "" if keys.batch_parts is None else f", or {keys.batch_parts} so that a part has no more"
     what = f"a step of {together} images of up to {size} px"
-    return within_memory(work, what, keys.batch_size, together, attempt, device, parts)
+    return within_memory(work, what, keys.batch_size, together, size, attempt, device, parts)
 
 
 def soft_labels(teacher: nn.Module | None, x: Tensor, arch: Arch) -> Tensor | None:
