@@ -60,7 +60,7 @@ LIKENED = [device.name for device in CONFIG.devices if device.like]
 #: Devices on which blocks are timed, and few subnets.
 BLOCKED = [name for name in DEVICES if CONFIG.plan(name) == "blocks"]
 #: Devices on which a whole sample of subnets is timed.
-SAMPLED = sorted(set(DEVICES) - set(LIKENED) - set(BLOCKED))
+TIMED_IN_FULL = sorted(set(DEVICES) - set(LIKENED) - set(BLOCKED))
 #: Devices that models are deployed on, and those of tables, for which architectures are proposed and no more.
 DEPLOYING, PROPOSING = (DEVICES, []) if CONFIG.verifies else ([], DEVICES)
 #: Devices with a runtime of their own that themselves say what the deployed file sees.

@@ -3,7 +3,7 @@
 from foxnas.predictor.config import RivalsConfig
 
 #: Devices of which there are enough measurements to learn from.
-LEARNT = [device for device in DEVICES if device in SAMPLED]
+LEARNT = [device for device in DEVICES if device in TIMED_IN_FULL]
 COMPARING = flow.BASE / "comparisons" / "scripts"
 RIVALS = CONFIG.predictors.rivals or RivalsConfig()
 

@@ -20,7 +20,7 @@ rule time_subnets:
     benchmark:
         "results/benchmarks/{space}/{size}/time_subnets-{device}/{shard}.tsv"
     wildcard_constraints:
-        device=flow.any_of(set(DIRECT) & set(SAMPLED)),
+        device=flow.any_of(set(DIRECT) & set(TIMED_IN_FULL)),
     threads: jobs.measuring_threads(workflow, CONFIG)
     resources:
         **jobs.measuring(CONFIG),

@@ -102,7 +102,7 @@ rule fit_latency:
     benchmark:
         "results/benchmarks/{space}/{size}/fit_latency-{device}.tsv"
     wildcard_constraints:
-        device=flow.any_of(SAMPLED),
+        device=flow.any_of(TIMED_IN_FULL),
     resources:
         **jobs.growing(mem_mb=1000, runtime=5),
     params:

@@ -15,14 +15,10 @@ Plan = Literal["subnets", "blocks"]
 
 
 def plan_of(device: DeviceConfig, predictors: PredictorsConfig) -> Plan:
-    """Return what is timed on a device.
-
-    `auto` is blocks where nothing is against them and the runtime's own kernels run the models: what XNNPACK takes for
-    a layer depends on more than the layer (docs/evidence/blocks.md).
-    """
+    """Return what is timed on a device; `auto` is blocks where nothing is against them."""
     if device.latency.plan != "auto":
         return device.latency.plan
-    return "subnets" if device.protocol.xnnpack or _against_blocks(device, predictors) else "blocks"
+    return "subnets" if _against_blocks(device, predictors) else "blocks"
 
 
 def check_plans(devices: Sequence[DeviceConfig], predictors: PredictorsConfig) -> None:

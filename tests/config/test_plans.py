@@ -22,15 +22,13 @@ def planned(lines: dict[str, Any]) -> Config:
 def test_blocks_are_timed_where_the_config_says_so() -> None:
     assert planned({"devices.0.latency.plan": "blocks"}).plan("local") == "blocks"
     assert load_config(DEMO, "mine.yaml").plan("local") == "subnets"
-    # XNNPACK is no reason to refuse what is asked for by name.
-    assert planned({"devices.0.latency.plan": "blocks", "devices.0.protocol.xnnpack": True}).plan("local") == "blocks"
 
 
 @pytest.mark.parametrize(
     ("lines", "plan"),
     [
         ({}, "blocks"),
-        ({"devices.0.protocol.xnnpack": True}, "subnets"),
+        ({"devices.0.protocol.xnnpack": True}, "blocks"),
         ({"predictors.latency_form": "paper"}, "subnets"),
         ({"predictors.further_targets": [{"name": "p90", "column": "p90_ms", "unit": "ms"}]}, "subnets"),
         ({"devices.0.kind": "torch", "devices.0.torch": {"batch": 1}}, "subnets"),

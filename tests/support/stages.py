@@ -127,6 +127,7 @@ CALIBRATING = _stage(
     "the subnets that calibrate the blocks onward", "time_calibration", "leave_untimed", "gather_latency",
     then=[LATENCY_FIT, BUDGET],
 )  # fmt: skip
+BLOCKS = _stage("the blocks onward", "time_blocks", then=[CALIBRATING])
 ACCURACIES_TAKEN = _stage("your table of accuracies onward", "take_accuracies", then=[ACCURACY_FIT, RIVALS_OF_ACCURACY])
 LATENCIES_TAKEN = _stage(
     "your table of latencies onward", "take_latencies", then=[LATENCY_FIT, BUDGET, RIVALS_OF_LATENCY]
@@ -180,7 +181,7 @@ NEW_SIZE_TRAINED = _stage(
 NEW_DEVICE = _stage("the new device: latency onward", "provision_device", then=[COMPILATION])
 
 ON_THE_PAGE = (
-    FETCH, SPLIT, RESIZED, SUPERNET, FOLDS, SAMPLE, ACCURACY, COMPILATION, LATENCY, LIKENED, CALIBRATING,
+    FETCH, SPLIT, RESIZED, SUPERNET, FOLDS, SAMPLE, ACCURACY, COMPILATION, LATENCY, LIKENED, BLOCKS, CALIBRATING,
     ACCURACY_FIT, LATENCY_FIT, BUDGET, ACQUISITION,
     SEARCH, EXPORT, TIMING, LATER_ROUNDS, TWISTS, WINNER, CONFIRMATION, VERDICT, SUSTAINED, CARD, BASELINES,
     RIVALS_TRAINED, RIVALS_EXPORTED, RIVALS_VALIDATED, RIVALS_TIMED, AGAINST_RIVALS, STRATEGIES, RIVALS,
