@@ -200,7 +200,7 @@ class Sshd:
         config = self.folder / f"config-{name}"
         config.write_text("\n".join([f"Host {name}", *(f"  {key} {value}" for key, value in lines.items()), ""]))
         return SshConfig(
-            host=name, user=None, port=None, config_file=str(config), password=None,
+            host=name.split()[0], user=None, port=None, config_file=str(config), password=None,
             folder=str(self.board), python=str(self.board / "python"),
             wheels=None,
         )  # fmt: skip

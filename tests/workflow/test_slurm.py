@@ -46,7 +46,9 @@ HERE = [
     "--group-components", "prepare=10",
 ]  # fmt: skip
 
-MEASURING = ("time_subnets", "time_found", "time_candidates", "confirm_latency", "validate_on_device")
+MEASURING = (
+    "time_subnets", "time_found", "time_candidates", "confirm_latency", "validate_on_device", "time_sustained",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -239,7 +241,14 @@ def test_a_measurement_sent_to_a_named_node_runs_there_and_alone(
     folder, _ = run
     before = {job.number for job in cluster.jobs()}
     node = cluster.ask("sinfo", "--noheader", "--format=%n").strip()
-    everywhere = (*MEASURING, "time_named", "time_compiled", "time_compiled_found", "time_compiled_candidates")
+    everywhere = (
+        *MEASURING,
+        "time_sustained",
+        "time_named",
+        "time_compiled",
+        "time_compiled_found",
+        "time_compiled_candidates",
+    )
     there = [
         f"{rule}:slurm_extra='--nodelist={node}'"
         for rule in (*everywhere, "time_compiled_named", "confirm_compiled_latency")
