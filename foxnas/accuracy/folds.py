@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from foxnas.accuracy.outcomes import Outcome
+from foxnas.accuracy.outcomes import COLUMNS, Outcome, read_outcomes
 from foxnas.errors import FoxnasError
+from foxnas.files.tables import read_table
 
 
 def pooled(outcomes: Sequence[Outcome]) -> Outcome:
@@ -32,3 +35,20 @@ def pooled(outcomes: Sequence[Outcome]) -> Outcome:
             np.mean([one.probability_folds for one in outcomes], axis=0, dtype=np.float64), np.float32
         ),
     )
+
+
+def read_fold(table: Path, part: Path) -> dict[str, tuple[str, Outcome]]:
+    """Return architecture and outcome of every subnet of a fold, by its id, from its table and its file of outcomes."""
+    rows = read_table(table, COLUMNS)
+    names = list(rows["id"])
+    if not names:
+        return {}
+    seen = read_outcomes([part], names)
+    found: dict[str, tuple[str, Outcome]] = {}
+    for row, right, probability in zip(rows.to_dict("records"), seen["top1"], seen["probability"], strict=True):
+        fields: dict[str, Any] = {str(name): value for name, value in row.items() if name not in ("id", "arch")}
+        found[row["id"]] = (
+            str(row["arch"]),
+            Outcome(**fields, correct=np.packbits(right), probability_folds=probability),
+        )
+    return found

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 
 from foxnas.predictor.model import Predictor
 from foxnas.search.capped.solver import Options
@@ -94,6 +95,15 @@ def drawn_from(predictors: Mapping[int, Predictor], rng: np.random.Generator) ->
 def predicted(predictors: Mapping[int, Predictor], archs: Sequence[Arch]) -> FloatArray:
     """Return the prediction of each subnet by its size's predictor."""
     return _under_draws([predictors], archs)[0]
+
+
+def with_latencies(landscape: Landscape, tables: Sequence[pd.DataFrame]) -> list[pd.DataFrame]:
+    """Return all that was acquired as one table, with predicted latencies; no table where nothing was."""
+    if not sum(map(len, tables)):
+        return []
+    joined = pd.concat(tables, ignore_index=True)
+    archs = [landscape.space.parse(str(text)) for text in joined["arch"]]
+    return [joined.assign(latency_ms=predicted(landscape.latency, archs))]
 
 
 def _under_draws(drawn: Sequence[Mapping[int, Predictor]], archs: Sequence[Arch]) -> FloatArray:

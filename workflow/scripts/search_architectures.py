@@ -12,7 +12,7 @@ from foxnas.accuracy.outcomes import TARGETS
 from foxnas.ethosu.memory import keeping, predicted_caps
 from foxnas.files.progress import follow
 from foxnas.files.tables import read_json, read_table, write_json, write_table
-from foxnas.search.acquisition import predicted
+from foxnas.search.acquisition import with_latencies
 from foxnas.search.candidates import candidate_rows, describe_as_they_are
 from foxnas.search.certificate import certify, front_of
 from foxnas.search.config import SearchConfig
@@ -98,7 +98,7 @@ def main(
         for path in (acquired if memory is None else [])
     ]
     every = replace(landscape, alike=False)
-    for table in (measured.assign(source="measured"), *_timed(space, landscape, bought)):
+    for table in (measured.assign(source="measured"), *with_latencies(landscape, bought)):
         best = best_under(
             with_costs(table, space) if goal.needs_costs or allowed.limits else table,
             TARGETS[target],
@@ -118,15 +118,6 @@ def main(
     write_table(trace, pd.concat(traces, ignore_index=True), made_by)
     write_table(frontier, candidate_rows([("frontier", c) for c in front.candidates]), made_by)
     write_json(certificate, {"made_by": made_by, "goal": goal.to_json(), "certificates": certificates})
-
-
-def _timed(space: SearchSpace, landscape: Landscape, tables: list[pd.DataFrame]) -> list[pd.DataFrame]:
-    """Return all that was acquired as one table, with predicted latencies; no table where nothing was."""
-    if not sum(map(len, tables)):
-        return []
-    joined = pd.concat(tables, ignore_index=True)
-    archs = [space.parse(str(text)) for text in joined["arch"]]
-    return [joined.assign(latency_ms=predicted(landscape.latency, archs))]
 
 
 if __name__ == "__main__":
