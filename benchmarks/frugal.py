@@ -43,15 +43,13 @@ def main() -> None:
     if any(not torch.equal(tensor, others[name]) for name, tensor in weights.items()):
         raise FoxnasError(f"{plain} and {frugal} have two supernets, so that accuracies are not of the same weights")
     for name, folder in (("plain", plain), ("frugal", frugal)):
-        evaluated, acquired, timed = (
+        evaluated, acquired = (
             sum(len(read_table(path)) for path in sorted(folder.glob(pattern)))
-            for pattern in (
-                "*/shards/accuracy/*.csv",
-                f"search/{options.device}/acquired/*/accuracy.csv",
-                f"*/shards/latency-{options.device}/*.csv",
-            )
+            for pattern in ("*/shards/accuracy/*.csv", f"search/{options.device}/acquired/*/accuracy.csv")
         )
-        print(f"{name}: {evaluated} subnets evaluated and {acquired} acquired, {timed} timed")
+        latencies = sorted(folder.glob(f"*/latency-{options.device}.csv"))
+        timed = sum(int(read_table(path)["usable"].sum()) for path in latencies)
+        print(f"{name}: {evaluated} subnets evaluated and {acquired} acquired, {timed} timed whole")
     baselines = read_json(plain / "baselines" / f"{options.device}.json")
     verdicts = {
         name: [
