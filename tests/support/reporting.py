@@ -31,19 +31,21 @@ LONG_FIRST = (
     "flow/test_rerun.py", "search/test_problem.py", "search/test_annealing.py",
 )  # fmt: skip
 
-#: Of other files what takes more than two seconds: tests, or all of a file. `make quick` leaves all of these out.
+#: Of other files, which come next, what takes more than two seconds: tests, or all of a file. `make quick` leaves out
+#: all of these.
 LONG_TESTS = (
+    "test_gpu_benchmark.py::test_all_of_it_runs_on_a_cpu_with_four_packages", "workflow/test_finishing.py",
+    "workflow/test_onnx_device.py::test_its_winner", "supernet/test_fine_tuning.py",
     "files/test_closures.py::test_the_closure_holds_all_that_importing_loads",
     "accuracy/test_evaluation.py::test_predictions_are_those_of_once_for_alls_own_evaluation",
     "supernet/test_fitting_batch.py::test_the_way_out_is_said",
     "runner/test_lock.py::test_waiting_for_another_says_whom_and_has_an_end",
     "images/test_conversion.py::test_whatever_is_damaged_is_said_in_one_way",
-    "test_gpu_benchmark.py::test_all_of_it_runs_on_a_cpu_with_four_packages",
     "predictor/test_refit.py", "supernet/test_donors.py", "supernet/test_cuda_placement.py",
     "search/test_strategies.py", "flow/test_scale.py", "comparisons/test_single_path.py",
     "comparisons/test_single_path_stage.py",
     "device/test_compatibility.py::test_this_machine_is_surveyed_as_it_is",
-    "workflow/test_onnx_device.py::test_its_winner", "doctor/test_command.py::test_a_run_asks",
+    "doctor/test_command.py::test_a_run_asks",
     "device/test_schema.py::test_an_endless_greeting_ends_in_time_and_in_bytes",
     "device/test_session.py::test_a_killed_runner_is_followed_by_another_within_one_call",
     "edgetpu/test_compiler.py::test_a_compiler_that_hangs_is_stopped_with_its_children",
@@ -52,7 +54,7 @@ LONG_TESTS = (
     "runner/test_lock.py::test_a_waiting_or_idle_runner_ends_with_its_host",
     "runner/test_server.py::test_a_silent_runner_is_given_up",
     "test_examples.py::test_the_fits_find_what_the_subnets_were_labelled_with",
-    "workflow/test_finishing.py", "supernet/test_fine_tuning.py", "int8/test_training.py::test_it_continues",
+    "int8/test_training.py::test_it_continues",
     "int8/test_probe.py::test_probe_is_what_the_converter_writes",
     "starting/test_first_config.py::test_the_workflow_plans",
     "starting/test_first_config.py::test_the_config_of_a_folder",
@@ -71,10 +73,11 @@ def room_of(nodeid: str) -> str:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what is slow, and put long files first. `--dist loadfile --no-loadscope-reorder` keeps to the order."""
-    place = {name: number for number, name in enumerate(LONG_FIRST)}
+    files = dict.fromkeys((*LONG_FIRST, *(name.split("::")[0] for name in LONG_TESTS)))
+    place = {name: number for number, name in enumerate(files)}
     for item in items:
         name = item.nodeid.removeprefix("tests/")
-        if name.split("::")[0] in place or name.startswith(LONG_TESTS):
+        if name.split("::")[0] in LONG_FIRST or name.startswith(LONG_TESTS):
             item.add_marker("slow")
     items.sort(key=lambda item: place.get(item.nodeid.split("::")[0].removeprefix("tests/"), len(place)))
 
