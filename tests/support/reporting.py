@@ -35,7 +35,9 @@ LONG_FIRST = (
 #: all of these.
 LONG_TESTS = (
     "test_gpu_benchmark.py::test_all_of_it_runs_on_a_cpu_with_four_packages", "workflow/test_finishing.py",
-    "workflow/test_onnx_device.py::test_its_winner", "supernet/test_fine_tuning.py",
+    "workflow/test_onnx_device.py::test_its_winner", "supernet/test_fine_tuning.py", "workflow/test_folds.py",
+    "device/test_rack_over_ssh.py", "accuracy/test_evaluation.py::test_a_processor_without_bf16",
+    "doctor/test_command.py::test_every_board", "predictor/test_together.py::test_confidence",
     "files/test_closures.py::test_the_closure_holds_all_that_importing_loads",
     "accuracy/test_evaluation.py::test_predictions_are_those_of_once_for_alls_own_evaluation",
     "supernet/test_fitting_batch.py::test_the_way_out_is_said",
