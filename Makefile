@@ -42,7 +42,7 @@ test: lint unit
 unit: $(DEV_STAMP)
 	$(PYTEST) --durations 20 $(TESTS)
 
-# A part of the tests that covers every room, in a minute and a half.
+# A part of the tests that covers every room, in two minutes.
 quick: $(DEV_STAMP)
 	$(PYTEST) -m 'not slow' tests
 
