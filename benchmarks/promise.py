@@ -143,7 +143,8 @@ def replay(
     medians: list[float] = []
     references: list[float] = []
     made = 0
-    for made, index in enumerate(recording.from_start(start_s, spread_s), 1):  # noqa: B007
+    for index in recording.from_start(start_s, spread_s):
+        made += 1
         session = recording.sessions[index]
         if session.disturbance("model", limits, usual_ms):
             continue

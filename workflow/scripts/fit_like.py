@@ -6,13 +6,14 @@ from typing import Any
 
 from foxnas import cli
 from foxnas.device.like import LikeConfig
-from foxnas.files.tables import read_json, read_table, write_json
+from foxnas.files.tables import read_json, write_json
 from foxnas.predictor.every_form import in_every_form
 from foxnas.predictor.fit import fit
 from foxnas.predictor.forms import Form, shape_of
 from foxnas.predictor.likeness import Likening, held_out_error_percent
 from foxnas.predictor.mix import NOT_NEEDED
 from foxnas.predictor.model import Predictor
+from foxnas.predictor.sampled import Sampled
 from foxnas.space.space import SearchSpace
 
 
@@ -35,19 +36,14 @@ def main(
 
     Where the device was unlike them and all subnets were timed, the fits are those of any device.
     """
-    sampled = read_table(table, ["id", "arch", "latency_ms", "usable", "reason"])
-    timed = sampled[sampled["reason"] != NOT_NEEDED]
-    rows = timed[timed["usable"]]
-    flagged = len(timed) - len(rows)
-    if flagged:
-        logging.warning("%s: %d of %d subnets are flagged and left out of the fit", table, flagged, len(timed))
+    sampled = Sampled.read(space, table, NOT_NEEDED)
     donors = dict(zip(like.devices, map(Predictor.load, regressions), strict=True))
-    archs, y = [space.parse(str(text)) for text in rows["arch"]], rows["latency_ms"].to_numpy()
+    archs, y = sampled.archs, sampled.latency_ms
     asked: dict[str, Any] = {"target": "latency", "unit": "ms", "folds": folds, "seed": seed}
     found = {
         "until_percent": like.until_percent,
-        "sampled": len(sampled),
-        "timed": len(timed),
+        "sampled": len(sampled.population),
+        "timed": sampled.timed,
         "donors": {
             name: {"rows": len(one.rows.id), "error_percent": held_out_error_percent(one)}
             for name, one in donors.items()
@@ -56,7 +52,7 @@ def main(
         **read_json(session, ["like"])["like"],
     }
     if found["enough"]:
-        likening = Likening(donors, [space.parse(str(text)) for text in sampled["arch"]])
+        likening = Likening(donors, sampled.population)
         fitted = {form: likening.fit(space, image_size, archs, y, **asked)}
         found |= likening.record(archs, y)
         expected = found["error_percent"]
@@ -75,10 +71,10 @@ def main(
             ),
         )
         found |= {"weights": {}, "error_percent": held_out_error_percent(fitted[form])}
-    made_by |= {"flagged": flagged}
+    made_by |= {"flagged": sampled.flagged}
     fitted[form].save(predictor, made_by)
     described = {f"latency/{shape}": one.to_json() for shape, one in fitted.items()}
-    chosen = {"chosen": f"latency/{form}", "flagged": flagged}
+    chosen = {"chosen": f"latency/{form}", "flagged": sampled.flagged}
     write_json(fits, {"made_by": made_by, **chosen, "fits": described, "like": found})
 
 
