@@ -62,7 +62,7 @@ def of_images(data: DescribedDataConfig) -> Terms:
     if data.licence is not None:
         return _terms(data.licence, "data.licence")
     if data.folder is not None and (file := licence_file(Path(data.folder))):
-        return _of_file(file, f"{file.name} in {data.folder}")
+        return _of_file(file, f"{file.name} in the images' folder")
     if (published := _PUBLISHED.get(data.dataset)) is not None:
         return _terms(published, "the file LICENSE of its authors")
     return unknown()

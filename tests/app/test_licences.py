@@ -77,7 +77,7 @@ def test_a_file_in_the_folder_is_called_by_its_name_else_by_its_first_line(
 ) -> None:
     found = in_folder(tmp_path, text)
     assert (found["licence"], found["non_commercial"]) == (licence, non_commercial)
-    assert found["stands"] == f"LICENSE in {tmp_path}"
+    assert found["stands"] == "LICENSE in the images' folder"
 
 
 def test_who_is_to_be_named_is_taken_of_the_file(tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_the_card_names_non_commercial_terms_in_plain_words(tmp_path: Path) -> N
     assert _terms(licences.unknown(), "write it") == "not known: write it, and run again"
     assert _terms(None, "") == "none of others: they were trained here, from random ones"
     hostile = {**images, "licence": "a|<b>", "credit": "`c`"}
-    assert _terms(hostile, "").startswith(r"a\|\<b\>, \`c\` (LICENSE in ")
+    assert _terms(hostile, "").startswith(r"a\|\<b\>, \`c\` (LICENSE in the images' folder)")
 
 
 def test_a_licence_is_no_part_of_how_images_are_dealt() -> None:
