@@ -27,6 +27,7 @@ from torch.nn import functional as F
 from comparisons.strategies.superkernel import Superkernel, indicator
 from foxnas.errors import FoxnasError
 from foxnas.images.pixels import layout
+from foxnas.images.symmetry import Symmetry
 from foxnas.images.training_files import TrainingFiles
 from foxnas.space.arch import Arch
 from foxnas.supernet.model import Supernet
@@ -73,6 +74,7 @@ def single_path(
     learning_rate: float,
     seed: int,
     device: torch.device = torch.device("cpu"),  # noqa: B008 (immutable)
+    symmetry: Symmetry = "mirror",
 ) -> Found:
     """Return the subnet that a training from the supernet's weights, which stay as they are, decides for.
 
@@ -101,7 +103,8 @@ def single_path(
         )
     whole = space.largest(image_size)
     phase = Phase(epochs, learning_rate, space.kernel_sizes, space.expansion_ratios, space.depths)
-    recipe = Recipe(seed=seed, batch_size=batch_size, warm_up_steps=max(epochs * steps // 20, 1), phases=(phase,))
+    warm_up_steps = max(epochs * steps // 20, 1)
+    recipe = Recipe(seed=seed, batch_size=batch_size, warm_up_steps=warm_up_steps, symmetry=symmetry, phases=(phase,))
     network = Superkernel(copy.deepcopy(supernet)).to(device).to(memory_format=layout(device))
     weights = list(network.supernet.parameters())
     optimizer = torch.optim.AdamW(weights, lr=learning_rate, weight_decay=0.0)

@@ -37,7 +37,7 @@ def arch(mini: SearchSpace) -> Arch:
 
 @pytest.fixture(scope="module")
 def recipe(arch: Arch) -> Recipe:
-    return CONFIG.fine_tuning(arch, 0.08, "equal")
+    return CONFIG.fine_tuning(arch, 0.08, "equal", "mirror")
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from foxnas.images.pixels import resize, to_input
+from foxnas.images.symmetry import turn
 from foxnas.space.arch import Arch
 from foxnas.space.space import SearchSpace
 from foxnas.supernet.model import Supernet
@@ -21,7 +22,7 @@ from foxnas.supernet.training.precision import MixedPrecision
 from foxnas.supernet.training.processes import Processes
 from foxnas.supernet.training.recipe import Moment, Phase, Recipe
 from foxnas.supernet.training.state import TrainingState
-from foxnas.supernet.training.steps import Draw, read_piece
+from foxnas.supernet.training.steps import Draw, draws, read_piece
 from foxnas.supernet.training.train_step import MAX_GRADIENT_NORM, Diverged, train_step
 from foxnas.supernet.training.training import train_supernet
 from tests.support.kinds import PER_UNIT
@@ -39,7 +40,7 @@ def a_state(space: SearchSpace, recipe: Recipe = RECIPE, mixed: MixedPrecision |
 
 def one_step(state: TrainingState, recipe: Recipe, arch: Arch, labels: np.ndarray | None = None) -> float:
     images, truth = random_images(32)
-    draw = Draw(Moment(0, 0, 0), arch, np.arange(32), np.zeros(32, bool), {})
+    draw = Draw(Moment(0, 0, 0), arch, np.arange(32), np.full(32, 0.9), {})
     labels = truth if labels is None else labels
     pieces = [read_piece(images, labels, recipe, draw, part) for part in range(recipe.batch_parts)]
     return train_step(state, recipe, Processes(), arch, pieces, 1e-3)
@@ -134,6 +135,19 @@ def test_every_step_draws_a_subnet_of_its_phase_and_a_size(mini: SearchSpace) ->
     assert {arch.image_size for arch in first} == {arch.image_size for arch in second} == set(mini.image_sizes)
     assert {arch.units for arch in first} == {mini.largest(16).units}
     assert len({arch.units for arch in second}) == 60
+
+
+def test_each_image_of_a_part_is_turned_as_its_step_drew_it(mini: SearchSpace) -> None:
+    images, labels = random_images(16)
+    recipe = replace(RECIPE, batch_parts=2, symmetry="quarter-turns")
+    *_, last = draws(recipe, mini, 16, 0, 0, None)
+    expected = resize(images[last.rows], last.arch.image_size)
+    turn(expected, last.turns, "quarter-turns")
+    found = torch.cat([read_piece(images, labels, recipe, last, part)[0] for part in (0, 1)])
+    assert torch.equal(found, to_input(expected))
+    assert len(set((last.turns * 8).astype(int))) > 4
+    again = list(draws(recipe, mini, 16, last.at.epoch, 0, None))[-1]
+    assert (again.turns == last.turns).all()
 
 
 def test_phases_draw_with_their_weights(mini: SearchSpace) -> None:

@@ -18,6 +18,7 @@ from foxnas.files.arrays import ArraysBySize, load_array
 from foxnas.files.seal import read_model
 from foxnas.files.tables import read_json, replacing, write_json, write_table
 from foxnas.images.config import ViewConfig
+from foxnas.images.symmetry import Symmetry
 from foxnas.images.train_split import open_images
 from foxnas.int8.config import ExportConfig
 from foxnas.int8.export import export_int8
@@ -59,6 +60,7 @@ def main(
     view: ViewConfig,
     smallest_crop: float,
     class_weights: ClassWeights,
+    symmetry: Symmetry,
     xnnpack: bool,
     max_drop_percent: float,
     dataset: str,
@@ -115,7 +117,7 @@ def main(
         labels = load_array(train_labels)
 
         if finishing.epochs:
-            recipe = finishing.fine_tuning(arch, smallest_crop, class_weights)
+            recipe = finishing.fine_tuning(arch, smallest_crop, class_weights, symmetry)
 
             verified = VerifyScore([arch], accuracy, calibrating, ArraysBySize(verify_images), truth, names)
 
@@ -132,13 +134,20 @@ def main(
             tuned = load_supernet(space, kept(folder, "fine-tuned", depends_on, tune))
             subnet = prepared(tuned)
             top1_percent = evaluate(subnet, pixels, truth, accuracy.batch_size).top1_percent
-            attempts.append(attempt(FINE_TUNED, top1_percent, export_int8(subnet, real, exporter=export.with_)))
+            attempts.append(
+                attempt(
+                    FINE_TUNED,
+                    top1_percent,
+                    export_int8(subnet, real, exporter=export.with_, corrected=export.corrected),
+                )
+            )
             if better(attempts).weights == FINE_TUNED:
                 float_weights = tuned
 
         best = better(attempts)
         if finishing.quantisation_aware_epochs and best.drop_percent > max_drop_percent:
-            subnet, aware = prepared(float_weights), finishing.quantisation_aware(arch, smallest_crop, class_weights)
+            subnet = prepared(float_weights)
+            aware = finishing.quantisation_aware(arch, smallest_crop, class_weights, symmetry)
             ranges = value_ranges(subnet, real)
 
             def learn_rounding(state: Path, path: Path) -> None:
