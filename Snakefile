@@ -73,8 +73,6 @@ PREPARED = {
 }
 SAMPLE = flow.sample(CONFIG)
 BUDGETS = {budget.name: budget.spelling for budget in map(Budget.parse, CONFIG.budgets)}
-#: Those that the targets of this call name; all of them where one names none.
-ASKED = named.budgets(snakemake_private.targets(workflow), BUDGETS)
 FURTHER_TARGETS = [target.name for target in CONFIG.predictors.further_targets]
 ROUNDS = rounds.names(CONFIG)
 TWISTS = rounds.twists(CONFIG)
@@ -90,7 +88,10 @@ ALL_SHARDS = flow.shards_of(CONFIG.sampling.subnets + CONFIG.baselines.extra_sub
 at_sizes = partial(expand, size=SIZES, allow_missing=True)
 of_shards = partial(expand, shard=SHARDS, allow_missing=True)
 of_budgets = partial(expand, budget=BUDGETS, allow_missing=True)
-of_asked = partial(expand, budget=ASKED, allow_missing=True)
+# By a function, filled in by the budgets that this call asks for.
+of_asked = partial(
+    named.of_budgets, partial(snakemake_private.targets, workflow), BUDGETS
+)
 of_rounds = partial(expand, round=ROUNDS, allow_missing=True)
 of_batches = partial(expand, batch=BATCHES, allow_missing=True)
 of_deployable = partial(expand, batch=DEPLOYABLE, allow_missing=True)

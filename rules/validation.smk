@@ -47,7 +47,7 @@ rule confirm_together:
         ),
         access=devices.access(CONFIG),
         cache=COMPILED,
-        budgets=ASKED,
+        budgets=of_asked("{budget}"),
         journal=of_asked(CONFIRMED),
     message:
         "Confirming the latency for all budgets on {wildcards.device} together"

@@ -9,6 +9,8 @@ from collections.abc import Callable, Collection, Iterable
 from pathlib import PurePath
 from typing import Any
 
+from snakemake.io import expand
+
 from foxnas.space.space import SearchSpace
 
 #: What the wildcard ``arch`` may be: a folder's name in ASCII without spaces. Whether it is an architecture's text
@@ -30,3 +32,14 @@ def budgets(targets: Collection[str], names: Iterable[str]) -> list[str]:
     if not parts or any(words.isdisjoint(every) for words in parts):
         return every
     return [name for name in every if any(name in words for words in parts)]
+
+
+def of_budgets(
+    targets: Callable[[], Collection[str]], names: Iterable[str], patterns: str | list[str]
+) -> Callable[[Any], list[str]]:
+    """Return the input function of paths with the wildcard ``budget``, of every budget that the targets name.
+
+    A function, since targets are not known while rules are read.
+    """
+    every = list(names)
+    return lambda wildcards: expand(patterns, budget=budgets(targets(), every), **dict(wildcards.items()))

@@ -328,8 +328,8 @@ def journals_to_write(workflow: Any, rules_of: Iterable[str]) -> list[str]:
 
 
 def targets(workflow: Any) -> list[str]:
-    """Return what the command line asks for, files and rules; nothing where that is the default, or it only lints."""
-    return sorted(map(str, workflow.dag_settings.targets)) if workflow.dag_settings else []
+    """Return what the command line asks for, files and rules; nothing where that is the default."""
+    return sorted(map(str, workflow.dag_settings.targets))
 
 
 def _described(workflow: Any, job: Any) -> Job:

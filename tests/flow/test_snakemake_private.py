@@ -281,13 +281,13 @@ from foxnas.flow import named, retirement
 if config["mend"]:
     private.mend_snakemake()
 budgets = str(config["budgets"]).split("+")
-asked = named.budgets(private.targets(workflow), budgets)
+asked = lambda pattern: named.of_budgets(lambda: private.targets(workflow), budgets, pattern)
 rule all:
     input: expand("{budget}/latency", budget=budgets)
 rule confirm_together:
-    input: expand("{budget}/ranking", budget=asked)
+    input: asked("{budget}/ranking")
     output: temp("together")
-    params: settings=json.dumps(asked), journal=expand("journals/{budget}", budget=asked)
+    params: settings="{}", budgets=asked("{budget}"), journal=asked("journals/{budget}")
     shell: "echo {params.journal} > asked; ls {params.journal} > begun 2> /dev/null || true; touch {output}"
 rule confirm_latency:
     input: ancient("together"), "{budget}/ranking"
