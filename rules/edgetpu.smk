@@ -180,7 +180,7 @@ use rule confirm_together as confirm_compiled_together with:
         sampled=SAMPLED,
         references=REFERENCES,
     output:
-        together=temp("results/{space}/deploy/{device}/together.json"),
+        latencies=temp("results/{space}/deploy/{device}/together.json"),
     log:
         "results/logs/{space}/{device}/confirm_compiled_together.log",
     benchmark:
@@ -193,7 +193,7 @@ use rule confirm_together as confirm_compiled_together with:
 
 use rule confirm_latency as confirm_compiled_latency with:
     input:
-        ancient(rules.confirm_compiled_together.output.together),
+        ancient(rules.confirm_compiled_together.output.latencies),
         **flow.script("confirm_latency"),
         ready=lambda wildcards: devices.ready(CONFIG.device(wildcards.device)),
         rankings=RANKING,

@@ -24,7 +24,7 @@ rule confirm_together:
         sampled=SAMPLED,
     output:
         # Made where a budget is to be confirmed, and gone when all are: no change of the budgets runs it for itself.
-        together=temp("results/{space}/deploy/{device}/together.json"),
+        latencies=temp("results/{space}/deploy/{device}/together.json"),
     log:
         "results/logs/{space}/{device}/confirm_together.log",
     benchmark:
@@ -47,19 +47,21 @@ rule confirm_together:
         ),
         access=devices.access(CONFIG),
         cache=COMPILED,
+        confirms="all",
         budgets=of_asked("{budget}"),
         journal=of_asked(CONFIRMED),
     message:
         "Confirming the latency for all budgets on {wildcards.device} together"
     shell:
         flow.command(
-            "{params.access:q} --cache {params.cache:q} --budgets {params.budgets:q} --journals {params.journal:q}"
+            "{params.access:q} --cache {params.cache:q} --confirms {params.confirms} --budgets {params.budgets:q}"
+            " --journals {params.journal:q}"
         )
 
 
 use rule confirm_together as confirm_latency with:
     input:
-        ancient(rules.confirm_together.output.together),
+        ancient(rules.confirm_together.output.latencies),
         **flow.script("confirm_latency"),
         ready=lambda wildcards: devices.ready(CONFIG.device(wildcards.device)),
         rankings=RANKING,
@@ -74,6 +76,7 @@ use rule confirm_together as confirm_latency with:
     benchmark:
         "results/benchmarks/{space}/{device}/{budget}/confirm_latency.tsv"
     params:
+        confirms="one",
         budgets="{budget}",
         journal=CONFIRMED,
     message:

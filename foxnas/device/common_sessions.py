@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 import uuid
@@ -19,7 +20,9 @@ from foxnas.device.retrying import persist
 from foxnas.device.status_line import condition
 from foxnas.device.transport import Device
 from foxnas.device.whole_models import ModelLatency, latency_over, one_session
-from foxnas.files.progress import Progress
+from foxnas.files.progress import Progress, duration
+
+_log = logging.getLogger(__name__)
 
 #: Timings of each model in a session.
 ROUNDS = 3
@@ -127,8 +130,7 @@ def hold_sessions(
     FoxnasError
         When a model cannot be run (naming it), or the device is lost.
     """
-    sessions, progress = list(made), Progress(0, f"sessions of candidates on {device.name}")
-    began = -math.inf
+    sessions, began = list(made), -math.inf
     while names := next_models(room(sessions, spread_s)):
         models = {name: content(name) for name in names}
         time.sleep(max(began + spread_s - time.monotonic(), 0.0))
@@ -138,9 +140,11 @@ def hold_sessions(
             models: Mapping[str, bytes] = models, rng: np.random.Generator = rng
         ) -> tuple[float, datetime, ModelSession, dict[str, Any]]:
             begun, now = time.monotonic(), datetime.now(UTC)
+            noun = f"timings of {len(models)} models on {device.name} in session {len(sessions) + 1}"
+            progress = Progress(ROUNDS * len(models), noun, within=True)
 
             def heard(done: int, row: dict[str, Any]) -> None:
-                progress.reached(len(sessions), f"{len(models)} models in the next", condition(row))
+                progress.reached(done, condition(row))
 
             return begun, now, *one_session(device, protocol, models, list(models), reference, ROUNDS, rng, heard)[:2]
 
@@ -155,4 +159,6 @@ def hold_sessions(
             )
         )
         keep(sessions[-1])
+        told = f"session {len(sessions)}: {len(models)} models, {duration(sessions[-1].seconds)}"
+        _log.info("%s", ", ".join(filter(None, [told, condition(info["state_after"])])))
     return sessions

@@ -84,6 +84,8 @@ async def _what_is_to_run(dag: Any, *arguments: Any, **named: Any) -> None:
         await _update_needrun(dag, *arguments, **named)
     finally:
         dag.depending = everything
+    for job in filter(_only_temporary, dag.jobs):
+        dag.reason(job).no_metadata = False  # of which Snakemake would warn
 
 
 async def _gone(persistence: Any, job: Any) -> list[Any]:

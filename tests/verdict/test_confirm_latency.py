@@ -78,7 +78,8 @@ def confirm(results: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Fak
             rankings=[results / budget / "ranking.json" for budget in budgets],
             models=[results / budget / "round-1" / "exported" for budget in budgets],
             journals=[results / f"{budget}.jsonl" for budget in budgets],
-            **{"together" if together else "latencies": results / ("-".join(budgets) + ".json")},
+            confirms="all" if together else "one",
+            latencies=results / ("-".join(budgets) + ".json"),
         )
         return fake
 

@@ -46,8 +46,8 @@ def main(
     rankings: list[Path],
     models: list[Path],
     journals: list[Path],
-    latencies: Path | None = None,
-    together: Path | None = None,
+    confirms: str,
+    latencies: Path,
 ) -> None:
     """Write the new sessions of every candidate that was tried, in their order, and what each came to.
 
@@ -56,13 +56,13 @@ def main(
 
     `budgets`, `rankings` and `journals` belong to each other; `models` has one folder per budget and batch of
     candidates. A journal keeps all sessions in which a candidate of its budget took part: those of an interrupted job
-    are not made again. With `latencies` there is one budget. With `together` the budgets that have a journal are
-    confirmed in common sessions, and their own jobs find those there.
+    are not made again. Where `confirms` is "all", the budgets that have a journal are confirmed in common sessions, and
+    their own jobs find those there; where it is "one", there is one budget.
     """
-    here = [i for i, path in enumerate(journals) if together is None or path.exists()]
+    here = [i for i, path in enumerate(journals) if confirms == "one" or path.exists()]
     orders = {budgets[i]: read_json(rankings[i]) for i in here}
     if not orders:
-        write_json(together, {"made_by": made_by, "device": device.name, "budgets": [], "sessions": 0})
+        write_json(latencies, {"made_by": made_by, "device": device.name, "budgets": [], "sessions": 0})
         return
     folders = {(path.parents[1].name, path.parent.name): path for path in models}
     kind = kind_of(device.kind)
@@ -119,11 +119,9 @@ def main(
             found.learn(session)
 
         made = hold_sessions(target, protocol, content, reference, made, found.next_models, keep, spread_s=spread_s)
-    if together is not None:
-        write_json(
-            together,
-            {"made_by": made_by, "device": target.name, "budgets": list(orders), "sessions": len(made)},
-        )
+    if confirms == "all":
+        known = {"device": target.name, "budgets": list(orders), "sessions": len(made)}
+        write_json(latencies, {"made_by": made_by, **known})
         return
     ((budget, order),) = orders.items()
 
