@@ -113,6 +113,11 @@ def _supernet(choices: Choices) -> list[str]:
         *_comment("The learning rate rises during the first epoch.", 2),
         f"    warm_up_steps: {choices.warm_up_steps}",
         *_comment(tried, 2),
+        *_comment(
+            "Photographs are mirrored at random. Where they have no up (parts, cells, the ground from above) you can "
+            "write symmetry: quarter-turns; where left and right differ (signs, writing), symmetry: none.",
+            2,
+        ),
         "    phases:",
         *_comment("The donor is fine-tuned to your classes; it teaches...", 3),
         _phase(donor_epochs, {knob: [max(choice)] for knob, choice in whole.items()}),

@@ -194,6 +194,8 @@ def test_a_state_of_another_training_is_refused_by_key(mini: SearchSpace, tmp_pa
         train_supernet(mini, *random_images(), RECIPE, state)
     with pytest.raises(FoxnasError, match=r"a training with recipe.batch_size 16 instead of 24"):
         train_supernet(mini, *random_images(), replace(RECIPE, batch_size=24), state)
+    with pytest.raises(FoxnasError, match=r'with recipe.symmetry "mirror" instead of "flips"'):
+        train_supernet(mini, *random_images(), replace(RECIPE, symmetry="flips"), state)
     with pytest.raises(FoxnasError, match=r"with recipe.phases.1.epochs 2 instead of 3"):
         train_supernet(mini, *random_images(), longer, state)
     with pytest.raises(FoxnasError, match=r"with data.images.0 48 instead of 32"):
@@ -203,6 +205,19 @@ def test_a_state_of_another_training_is_refused_by_key(mini: SearchSpace, tmp_pa
     state.write_bytes(state.read_bytes()[:1000])
     with pytest.raises(FoxnasError, match=r"cannot continue training from this file .* delete it"):
         train_supernet(mini, *random_images(), RECIPE, state)
+
+
+def test_a_state_from_before_images_could_be_turned_is_continued(
+    mini: SearchSpace, tmp_path: Path, uninterrupted: dict[str, torch.Tensor]
+) -> None:
+    path = tmp_path / "training.pt"
+    with cut_after(1), pytest.raises(Cut):
+        train_supernet(mini, *random_images(), RECIPE, path)
+    state = torch.load(path, weights_only=True)
+    origin = json.loads(state["origin"])
+    del origin["recipe"]["symmetry"]
+    torch.save(state | {"origin": json.dumps(origin)}, path)
+    assert_same_weights(train_supernet(mini, *random_images(), RECIPE, path), uninterrupted)
 
 
 class Payload:
@@ -228,6 +243,7 @@ def test_precision_is_without_effect_on_processors(mini: SearchSpace, uninterrup
         ({"batch_parts": 3}, 0, r"batch_parts is 3, which batch_size 256 is not a multiple of"),
         ({"batch_parts": 2}, 4, r"batch_parts is 2, which 4 gpus cannot share"),
         ({"batch_size": 10**6}, 0, r"batch_size is 1000000, but the train split has 40000 images"),
+        ({"symmetry": "rotations"}, 0, r"supernet.training.symmetry: 'rotations' is not .*quarter-turns"),
         ({"precision": "fp8"}, 0, r"supernet.training.precision: 'fp8' is not"),
         ({}, -1, r"supernet.gpus: -1 is out of range"),
     ],
@@ -261,8 +277,9 @@ def test_training_from_files_reads_ahead_and_continues_bit_for_bit(
     mini: SearchSpace, files: list[ImageFile], tmp_path: Path
 ) -> None:
     space, labels, state = replace(mini, image_channels=3), random_images()[1], tmp_path / "training.pt"
-    whole = train_supernet(space, TrainingFiles(files, labels, 3, 2), labels, RECIPE)
+    recipe = replace(RECIPE, symmetry="quarter-turns")
+    whole = train_supernet(space, TrainingFiles(files, labels, 3, 2), labels, recipe)
     with cut_after(5), pytest.raises(Cut):
-        train_supernet(space, TrainingFiles(files, labels, 3, 1), labels, RECIPE, state, save_every_s=0)
-    continued = train_supernet(space, TrainingFiles(files, labels, 3, 2), labels, RECIPE, state)
+        train_supernet(space, TrainingFiles(files, labels, 3, 1), labels, recipe, state, save_every_s=0)
+    continued = train_supernet(space, TrainingFiles(files, labels, 3, 2), labels, recipe, state)
     assert_same_weights(continued, whole.state_dict())

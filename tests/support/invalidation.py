@@ -256,7 +256,7 @@ _PHASES = [
 _TRAINING = {
     "seed": 1, "batch_size": 128, "batch_parts": 2, "weight_decay": 0.0002, "distillation": 0.5, "average_decay": 0.99,
     "precision": "bf16", "warm_up_steps": 100, "smallest_crop": 0.2,
-    "class_weights": "balanced",
+    "class_weights": "balanced", "symmetry": "quarter-turns",
 }  # fmt: skip
 #: From tables back to a supernet and a device: the lines that change together, without the one that they go with.
 _MEASURED = {"accuracy.source": "supernet", "accuracy.table": None, "devices.0.kind": "tflite", "devices.0.table": None}
@@ -436,15 +436,15 @@ ROWS = [
     Row("refinement.twists", 0, WINNER, note="none"),
     *_same(TIMING, "verification", {"sessions": 4, "spread_s": 1.0}, base="devices"),
     Row("verification.margin_percent", 2.0, TWISTS),
-    Row("export.with", "tensorflow", EXPORT),
+    *_same(EXPORT, "export", {"with": "tensorflow", "biases": "rounded"}),
     Row("export.calibration_images", 32, EXPORT, note="no more than recalibration_images"),
     Row("export.calibration_images", 300, CALIBRATION, note="more"),
     Row("finishing.epochs", 1, FINISHING, note="none before"),
     *_same(NOTHING, "finishing", _FINISHING, note="winners as they are"),
     *_same(FINISHING, "finishing", {"epochs": 2, "quantisation_aware_epochs": 0, **_FINISHING}, base="finishing",
            note="winners trained on their own"),
-    *_same(FINISHING, "supernet.training", {"smallest_crop": 0.2, "class_weights": "balanced"}, base="finishing",
-           note="winners trained on their own"),
+    *_same(FINISHING, "supernet.training", {"smallest_crop": 0.2, "class_weights": "balanced", "symmetry": "flips"},
+           base="finishing", note="winners trained on their own"),
     Row("validation.max_drop_percent", 2.0, FINISHING | VERDICT, base="finishing", note="winners trained on their own"),
     *_same(CONFIRMATION, "validation", {"sessions": 4, "most_sessions": 30, "spread_s": 1.0}, base="devices"),
     Row("validation.most_candidates", 2, CONFIRMATION, base="devices"),

@@ -301,7 +301,7 @@ def search_single_path(run: ReportRun, budget: str) -> Path:
         for path in arrays.values():
             seal_array(path)
     script("search_single_path")(
-        space=space, reserve_percent=3.0, alike_layers=False, seeds=2, smallest_crop=0.08, threads=1,
+        space=space, reserve_percent=3.0, alike_layers=False, seeds=2, smallest_crop=0.08, symmetry="mirror", threads=1,
         training=SinglePathConfig(epochs=1, batch_size=16),
         view=ViewConfig(folder=None, channels=1, centre_share=1.0, corrupt_images="fail"),
         supernet=folder / "supernet.safetensors", budget=search / "budget.json",

@@ -61,7 +61,7 @@ def main(
         pixels = verifying.at(arch.image_size)
         subnet = preparation.subnet(arch)
         real = calibrating.at(arch.image_size)[: export.calibration_images]
-        model = export_int8(subnet, real, exporter=export.with_)
+        model = export_int8(subnet, real, exporter=export.with_, corrected=export.corrected)
         described = Classifier(space.name, arch.image_size, space.image_channels, names)
         content = with_metadata(model, {**made_by, "arch": arch.text, "id": arch.id}, described)
         with replacing(models / f"{arch.id}.tflite") as temporary:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 
 from foxnas.errors import FoxnasError
+from foxnas.images.symmetry import Symmetry
 from foxnas.settings.limits import Above0, Count, Least0, Limits, Number, Seed, Settings
 from foxnas.space.arch import Arch, Knob, draw_unit
 from foxnas.space.layers import UnitChoices
@@ -115,6 +116,10 @@ class Recipe(Settings):
     """Steps over which the learning rate rises at the very start; with few images an epoch has few."""
     smallest_crop: Annotated[Number, Limits(gt=0, le=1)] = 0.08
     """Share of a photograph's area that a random crop has at least; more where what matters is small."""
+    symmetry: Symmetry = "mirror"
+    """How a training image may be turned at random, its class staying what it is. none: not at all (signs, writing);
+    mirror: left and right; flips: top and bottom, too; quarter-turns: by 90, 180 and 270 degrees as well, where no side
+    is up (parts, cells, tissue, the ground from above)."""
     class_weights: ClassWeights = "equal"
     """equal: every photograph counts alike; balanced: every class does, however few photographs it has, for the mean
     over classes and at the cost of top-1."""
