@@ -14,9 +14,10 @@ from snakemake.utils import min_version
 
 sys.path.insert(0, str(workflow.current_basedir))
 
+from foxnas.app import licences
 from foxnas.device.kind import EXPORTED
 from foxnas.device.kinds import kind_of
-from foxnas.flow import configuration, contents, devices
+from foxnas.flow import configuration, contents, devices, early_stop
 from foxnas.flow import resources as jobs
 from foxnas.flow import params as flow
 from foxnas.flow import named, rounds

@@ -195,6 +195,9 @@ rule judge_model:
         compiled=lambda wildcards: devices.deployed_files(
             wildcards.device, EDGETPU + ETHOSU, "compiled.json"
         ),
+        labels="results/data/native/test-labels.npy",
+        # Of a folder of image files: the classes' names.
+        listing=LISTING,
     output:
         validation=report(
             "results/{space}/deploy/{device}/{budget}/validation.json",
@@ -210,7 +213,11 @@ rule judge_model:
         **jobs.growing(mem_mb=500, runtime=5),
     params:
         **flow.script_params("judge_model"),
-        settings=flow.settings(max_drop_percent=CONFIG.validation.max_drop_percent),
+        settings=flow.settings(
+            max_drop_percent=CONFIG.validation.max_drop_percent,
+            dataset=CONFIG.data.dataset,
+            classes=SPACE.classes,
+        ),
     message:
         "Judging the model for budget {wildcards.budget} on {wildcards.device}"
     shell:
