@@ -34,7 +34,8 @@ from foxnas.supernet.model import Supernet
 from foxnas.supernet.training.recipe import Phase, Recipe
 from foxnas.supernet.training.step_log import StepLog
 from foxnas.supernet.training.steps import Draw, Images, Piece, draws, read_ahead, read_piece
-from foxnas.supernet.training.training import MAX_GRADIENT_NORM, READ_AHEAD
+from foxnas.supernet.training.train_step import MAX_GRADIENT_NORM
+from foxnas.supernet.training.training import READ_AHEAD
 
 #: Predicted latencies of subnets of one image size, in ms.
 Latency = Callable[[Sequence[Arch]], NDArray[np.float64]]
@@ -110,7 +111,7 @@ def single_path(
     costs = slopes_of(network, [True] * len(network.thresholds), image_size, latency)[1].to(network.thresholds)
     # An indicator's slope is 0.2 to 0.25 within the largest margin.
     rates = THRESHOLD_RISE / (0.22 * epochs * steps) / costs.clamp(min=LEAST_COST * costs.mean())
-    multiplier, progress = 0.0, StepLog(recipe, steps, 0, silent=False)
+    multiplier, progress = 0.0, StepLog(recipe, steps, silent=False)
 
     def read(draw: Draw) -> Piece:
         return read_piece(images, labels, recipe, draw, 0, device)

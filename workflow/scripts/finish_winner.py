@@ -1,6 +1,5 @@
 """Train a budget's winner on its own, and rank it first where that made it better."""
 
-import copy
 import hashlib
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from foxnas import cli
 from foxnas.accuracy.config import AccuracyConfig
 from foxnas.accuracy.evaluation import evaluate
 from foxnas.accuracy.preparation import Preparation
+from foxnas.accuracy.verify_score import VerifyScore
 from foxnas.app.classes import class_names
 from foxnas.files.arrays import ArraysBySize, load_array
 from foxnas.files.seal import read_model
@@ -119,13 +119,13 @@ def main(
         if finishing.epochs:
             recipe = finishing.fine_tuning(arch, smallest_crop, class_weights, symmetry)
 
-            def score(network: Supernet) -> float:
-                on_host = copy.deepcopy(network).cpu()
-                return evaluate(prepared(on_host), pixels, truth, accuracy.batch_size).top1_percent
+            verified = VerifyScore([arch], accuracy, calibrating, ArraysBySize(verify_images), truth, names)
 
             def tune(state: Path, path: Path) -> None:
                 images = open_images(train_images, labels, view, threads, smallest_crop)
-                best = BestEpoch(state.with_suffix(BEST), score, finishing.patience) if finishing.patience else None
+                patience, best = finishing.patience, None
+                if patience:
+                    best = BestEpoch(state.with_suffix(BEST), verified.score, patience, verified.forecast_s)
                 with join_processes(gpus) as processes:
                     tuned = fine_tune(inherited, arch, images, labels, recipe, state, processes, best=best)
                 save_supernet(tuned, path, made_by, arch=arch.text)

@@ -22,7 +22,8 @@ from foxnas.supernet.training.best_epoch import BestEpoch
 from foxnas.supernet.training.processes import Processes
 from foxnas.supernet.training.recipe import Recipe
 from foxnas.supernet.training.steps import Images
-from foxnas.supernet.training.training import Keys, train
+from foxnas.supernet.training.train_step import Keys
+from foxnas.supernet.training.training import train
 
 log = logging.getLogger(__name__)
 
@@ -53,13 +54,10 @@ def fine_tune(
     teacher = copy.deepcopy(inherited).requires_grad_(False) if recipe.distillation else None
     network = copy.deepcopy(inherited).requires_grad_(True)
     origin = {"arch": arch.text, "inherited_sha256": digest(inherited.state_dict())}
-    trained = train(
+    return train(
         network, inherited.space, images, labels, recipe, origin, resume_from, processes, save_every_s, arch, teacher,
-        KEYS, stops=best.stops if best else None,
+        KEYS, best={0: best} if best else None,
     )  # fmt: skip
-    if best:
-        best.take(trained)
-    return trained
 
 
 def kept(folder: Path, name: str, depends_on: Sequence[object], make: Callable[[Path, Path], None]) -> Path:
