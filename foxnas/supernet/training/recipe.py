@@ -130,7 +130,7 @@ class Recipe(Settings):
     symmetry: Symmetry = "mirror"
     """How a training image may be turned at random, its class staying what it is. none: not at all (signs, writing);
     mirror: left and right; flips: top and bottom, too; quarter-turns: by 90, 180 and 270 degrees as well, where no side
-    is up (parts, cells, tissue, the ground from above)."""
+    is up (parts, tissue, the ground from above)."""
     class_weights: ClassWeights = "equal"
     """equal: every photograph counts alike; balanced: every class does, however few photographs it has, for the mean
     over classes and at the cost of top-1."""
