@@ -209,7 +209,6 @@ def _warm_up() -> None:
     """Import what most programs do of this tree, and read the rules and the modules that they take."""
     for name in ("foxnas.flow.configuration", "foxnas.flow.summary"):
         import_module(name)
-    import_module("foxnas.config.whole").read_config(ROOT / "config" / "tiny.yaml")  # what reads a config is kept
     closures = import_module("foxnas.files.closures")
     for script in ROOT.glob("*/scripts/*.py"):
         closures.digest(script)  # kept
