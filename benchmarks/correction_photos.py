@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from itertools import islice
 from pathlib import Path
 
@@ -35,7 +36,7 @@ from foxnas.starting import recipe as first
 from foxnas.supernet.subnet import Subnet
 
 #: To train with and held out, and the symmetry that both trainings have.
-SETS: dict[str, tuple[int, int, Symmetry]] = {"cells": (1000, 1624, "quarter-turns"), "foods": (250, 191, "mirror")}
+SETS: dict[str, tuple[int, int, Symmetry]] = {"cells": (1000, 1624, "flips"), "foods": (250, 191, "mirror")}
 TABLE = Path("benchmarks/data/correction-photos.csv")
 COLUMNS = [
     "photographs", "held_out", "arch", "parameters", "way", "float_top1_percent", "int8_top1_percent",
@@ -50,6 +51,8 @@ def main() -> None:
     parser.add_argument("--foods", type=Path, default=Path("package"), help="the unpacked npm package")
     parser.add_argument("--size", type=int, default=96)
     parser.add_argument("--subnets", type=int, default=20, help="0: train and export nothing")
+    parser.add_argument("--rules", nargs="+", choices=list(RULES), default=["min/max"], help="for ranges")
+    parser.add_argument("--whole", action="store_true", help="also correct by all calibration photographs")
     parser.add_argument("--folder", type=Path, default=Path("results/photographs"), help="what is finished stays here")
     parser.add_argument("--tell", action="store_true", help="print the table and measure nothing")
     given = parser.parse_args()
@@ -57,12 +60,12 @@ def main() -> None:
         torch.set_num_threads(1)
         logging.basicConfig(level=logging.INFO, format="%(message)s")
         given.folder.mkdir(parents=True, exist_ok=True)
-        measure(given.photographs, given.foods, given.size, given.subnets, given.folder)
+        measure(given.photographs, given.foods, given.size, given.subnets, given.rules, given.whole, given.folder)
     for name, table in pd.read_csv(TABLE).groupby("photographs", sort=False):
         tell(str(name), table)
 
 
-def measure(name: str, package: Path, size: int, count: int, folder: Path) -> None:
+def measure(name: str, package: Path, size: int, count: int, rules: Sequence[str], whole: bool, folder: Path) -> None:
     """Add the rows of one set of photographs that the table lacks, subnet after subnet."""
     train, held_out, symmetry = SETS[name]
     dealt = deal(name, cells(folder) if name == "cells" else foods(package), train, held_out, size, 0)
@@ -72,28 +75,32 @@ def measure(name: str, package: Path, size: int, count: int, folder: Path) -> No
     preparation, space = dealt.preparation(supernet), dealt.space()
     table = pd.read_csv(TABLE) if TABLE.exists() else pd.DataFrame(columns=COLUMNS)
     for arch in follow(list(islice(space.sample(size, np.random.default_rng(11)), count)), count, "subnets"):
-        if ((table["photographs"] == name) & (table["arch"] == arch.text)).any():
-            continue
+        done = set(table.loc[(table["photographs"] == name) & (table["arch"] == arch.text), "way"])
         subnet = preparation.subnet(arch)
+        missing = [(way, write) for way, write in ways(subnet, dealt.calibration, rules, whole) if way not in done]
+        if not missing:
+            continue
         exact = logits(subnet, dealt.test)
         about = (name, held_out, arch.text, costs_of(space, arch).parameters)
-        rows = [(*about, way, *judged(write(), exact, dealt)) for way, write in ways(subnet, dealt.calibration)]
+        rows = [(*about, way, *judged(write(), exact, dealt)) for way, write in missing]
         table = pd.DataFrame([*table.itertuples(index=False), *rows], columns=COLUMNS)
         table.to_csv(TABLE, index=False, float_format="%.4f")
 
 
-def ways(subnet: Subnet, photographs: np.ndarray) -> Iterator[tuple[str, Callable[[], bytes]]]:
+def ways(
+    subnet: Subnet, photographs: np.ndarray, rules: Sequence[str], whole: bool
+) -> Iterator[tuple[str, Callable[[], bytes]]]:
     """Yield the name of each kind of file, and what writes it."""
     real = photographs[: first.CALIBRATION_IMAGES]
-    for rule in RULES:
-        for corrected in (False, True):
-            name = f"{rule}, {'corrected' if corrected else 'as rounded'}"
-            yield name, write_with(rule, subnet, real, corrected)
-
-    def of_all() -> bytes:
-        return correct_biases(subnet, write_with("min/max", subnet, real, False)(), real, most_pixels=real.size)
-
-    yield "min/max, all corrected", of_all
+    for rule in rules:
+        rounded = cache(write_with(rule, subnet, real, False))
+        yield f"{rule}, as rounded", rounded
+        yield f"{rule}, corrected", lambda file=rounded: correct_biases(subnet, file(), real)
+        if whole:
+            yield (
+                f"{rule}, all corrected",
+                lambda file=rounded: correct_biases(subnet, file(), real, most_pixels=real.size),
+            )
 
 
 def judged(content: bytes, exact: np.ndarray, dealt: Dealt) -> tuple[float, ...]:

@@ -37,7 +37,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=96)
     parser.add_argument("--epochs", type=int, default=first.EPOCHS_OF_FEW[0])
     parser.add_argument("--deals", type=int, default=2)
-    parser.add_argument("--symmetries", nargs="+", choices=list(WAYS), default=["mirror", "quarter-turns"])
+    parser.add_argument("--symmetries", nargs="+", choices=list(WAYS), default=list(WAYS)[1:])
     parser.add_argument("--folder", type=Path, default=Path("results/photographs"), help="what is finished stays here")
     given = parser.parse_args()
     torch.set_num_threads(1)

@@ -114,8 +114,9 @@ def _supernet(choices: Choices) -> list[str]:
         f"    warm_up_steps: {choices.warm_up_steps}",
         *_comment(tried, 2),
         *_comment(
-            "Photographs are mirrored at random. Where they have no up (parts, cells, the ground from above) you can "
-            "write symmetry: quarter-turns; where left and right differ (signs, writing), symmetry: none.",
+            "Training photographs are mirrored at random. Where top and bottom may change places, too, you can write "
+            "symmetry: flips; where no side is up (parts, tissue, the ground from above), quarter-turns; where left "
+            "and right differ (signs, writing), none.",
             2,
         ),
         "    phases:",
