@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
-from typing import BinaryIO, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 from tests.support import forked_jobs, forks
 
@@ -171,7 +171,8 @@ def _serve(kind: str, address: str) -> None:
     # By a descriptor that tells of its end, a process that somebody waits for; another keeps its number when it ends.
     waiting: dict[int, tuple[int, socket.socket]] = {}
     while True:
-        for ready in select.select([server, *connected, *waiting], [], [])[0]:
+        polled: list[Any] = [server, *connected, *waiting]
+        for ready in select.select(polled, [], [])[0]:
             if ready is server:
                 connected.add(server.accept()[0])
             elif ready in waiting:
