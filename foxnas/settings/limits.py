@@ -79,7 +79,6 @@ Above0 = Annotated[Number, Limits(gt=0)]
 RULES: dict[str, Any] = {
     "extra": "forbid",
     "frozen": True,
-    "use_attribute_docstrings": True,
     "allow_inf_nan": False,
 }
 

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
-from typing import BinaryIO, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 from tests.support import forked_jobs, forks
 
@@ -168,15 +168,18 @@ def _serve(kind: str, address: str) -> None:
         forked_jobs.warm_up()
     gc.freeze()  # forks do not look through what they share, which would be to copy it page by page
     connected: set[socket.socket] = set()
-    running: dict[int, int] = {}  # processes by the descriptors that tell of their ends
-    ended: dict[int, int] = {}
-    waiting: dict[int, socket.socket] = {}
+    # By a descriptor that tells of its end, a process that somebody waits for; another keeps its number when it ends.
+    waiting: dict[int, tuple[int, socket.socket]] = {}
     while True:
-        for ready in select.select([server, *connected, *running], [], [])[0]:
+        polled: list[Any] = [server, *connected, *waiting]
+        for ready in select.select(polled, [], [])[0]:
             if ready is server:
                 connected.add(server.accept()[0])
-                continue
-            if ready in connected:
+            elif ready in waiting:
+                process, connection = waiting.pop(ready)
+                os.close(ready)
+                _answer(connection, os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]))
+            else:
                 connected.remove(ready)
                 if not (received := _received(ready)):
                     ready.close()
@@ -184,20 +187,12 @@ def _serve(kind: str, address: str) -> None:
                         return
                     continue
                 question = json.loads(received)
-                if "start" not in question:
-                    waiting[question["wait"]] = ready
+                if "wait" in question:
+                    waiting[os.pidfd_open(question["wait"])] = question["wait"], ready
                 else:
-                    ours = [one.fileno() for one in (server, ready, *connected, *waiting.values())] + [*running]
-                    process = _fork(**question["start"], jobs=kind == "jobs", ours=ours)
-                    running[os.pidfd_open(process)] = process
-                    ended.pop(process, None)  # of one of that number before it, for which nobody waited
-                    _answer(ready, process)
-            else:
-                process = running.pop(ready)
-                os.close(ready)
-                ended[process] = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
-            for process in waiting.keys() & ended.keys():
-                _answer(waiting.pop(process), ended.pop(process))
+                    asking = server, ready, *connected, *(connection for _, connection in waiting.values())
+                    ours = [*waiting, *(one.fileno() for one in asking)]
+                    _answer(ready, _fork(**question["start"], jobs=kind == "jobs", ours=ours))
 
 
 def _answer(connection: socket.socket, number: int) -> None:
@@ -209,7 +204,6 @@ def _warm_up() -> None:
     """Import what most programs do of this tree, and read the rules and the modules that they take."""
     for name in ("foxnas.flow.configuration", "foxnas.flow.summary"):
         import_module(name)
-    import_module("foxnas.config.whole").read_config(ROOT / "config" / "tiny.yaml")  # what reads a config is kept
     closures = import_module("foxnas.files.closures")
     for script in ROOT.glob("*/scripts/*.py"):
         closures.digest(script)  # kept

@@ -12,7 +12,6 @@ from typing import Any
 import boto3
 import pytest
 import yaml
-from moto.server import ThreadedMotoServer
 
 from tests.support.examples import ROOT, example, run, smallest, write_project
 
@@ -22,6 +21,8 @@ BUCKET, KEY, SECRET = "lab", "a-key-for-tests", "a-secret-for-tests"
 @pytest.fixture(scope="module")
 def environment() -> Iterator[dict[str, str]]:
     """An S3 server, and the environment that the page says to set for it."""
+    from moto.server import ThreadedMotoServer  # which every worker would import, and one needs
+
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     logging.getLogger("werkzeug").setLevel(logging.WARNING)  # which names every request
     server.start()
