@@ -9,7 +9,7 @@ import re
 import subprocess
 import sys
 import time
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from unittest import mock
 
@@ -19,17 +19,20 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
+from foxnas.accuracy.config import AccuracyConfig
 from foxnas.config.whole import load_config, read_config
 from foxnas.errors import FoxnasError
 from foxnas.images.decoding import ImageFile
 from foxnas.images.training_files import TrainingFiles
+from foxnas.settings.section import canonical
 from foxnas.space.config import read_space
 from foxnas.space.space import SearchSpace
 from foxnas.supernet.training.processes import Processes, join_processes
 from foxnas.supernet.training.recipe import Phase
 from foxnas.supernet.training.state import TrainingState
 from foxnas.supernet.training.training import train_supernet
-from tests.support.trainings import ALL, RECIPE, assert_same_weights, random_images
+from tests.support.scripts import script
+from tests.support.trainings import ALL, RECIPE, assert_same_weights, random_images, split_arrays
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -103,25 +106,36 @@ def environment() -> dict[str, str]:
 
 def test_two_processes_train_what_one_does(tmp_path: Path) -> None:
     config = read_config(ROOT / "config" / "tiny.yaml")
-    pixels, labels = random_images()
-    np.save(tmp_path / "images.npy", pixels)
-    np.save(tmp_path / "labels.npy", labels)
-    shared = replace(RECIPE, batch_parts=2)
-    settings = {"space": config.space.record(), "training": json.loads(json.dumps(asdict(shared)))}
-    settings["view"] = config.data.reading(1).model_dump(mode="json")
+    files = split_arrays(tmp_path, config.space)
+    first, second = RECIPE.phases
+    shared = replace(RECIPE, batch_parts=2, phases=(replace(first, epochs=4, patience=1), second))
+    accuracy = AccuracyConfig(recalibration_images=32, batch_size=16)
+    view = config.data.reading(1)
+    settings = {"space": config.space, "training": shared, "view": view, "accuracy": accuracy, "dataset": "arrays"}
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    files = [f"--{name}={tmp_path / name}.npy" for name in ("images", "labels")]
-    files += [f"--state={tmp_path / 'journals' / 'training.pt'}", f"--supernet={tmp_path / 'supernet.safetensors'}"]
-    script = [str(ROOT / "workflow" / "scripts" / "train_supernet.py"), "--settings", json.dumps(settings)]
+    words = [
+        word
+        for name, found in files.items()
+        for word in (f"--{name.replace('_', '-')}", *map(str, found if isinstance(found, list) else [found]))
+    ]
+    words += [f"--state={tmp_path / 'journals' / 'training.pt'}", f"--supernet={tmp_path / 'supernet.safetensors'}"]
+    command = [str(ROOT / "workflow" / "scripts" / "train_supernet.py"), "--settings", canonical(settings)]
     run = subprocess.run(
-        [*torchrun, *script, *files, "--threads", "1"], cwd=ROOT, env=environment(), capture_output=True, text=True
+        [*torchrun, *command, *words, "--threads", "1"], cwd=ROOT, env=environment(), capture_output=True, text=True
     )
     assert run.returncode == 0, run.stderr
-    last = re.findall(r"phase 2, epoch 4/4, step 3/3: .* images/s, 0.0 s left", run.stderr)
+    last = re.findall(r"phase 2, epoch 6/6, step 3/3: .* images/s, 0.0 s left", run.stderr)
     assert len(last) == 1, "the first process alone reports"
     (kept,) = (tmp_path / "journals").iterdir()
     assert kept.read_bytes() == (tmp_path / "supernet.safetensors").read_bytes()
-    alone = train_supernet(config.space, pixels, labels, shared).state_dict()
+    assert len(re.findall("the best so far", run.stderr)) >= 1, "the first process alone looks at the verify split"
+    script("train_supernet")(
+        **{**settings, **files},
+        threads=1,
+        state=tmp_path / "alone" / "training.pt",
+        supernet=tmp_path / "alone.safetensors",
+    )
+    alone = load_file(tmp_path / "alone.safetensors")
     together = load_file(tmp_path / "supernet.safetensors")
     assert alone.keys() == together.keys()
     for name, tensor in alone.items():

@@ -27,6 +27,7 @@ from tests.support.stages import (
     BUDGET,
     CALIBRATING,
     CALIBRATION,
+    CARD,
     COMPILATION,
     CONFIRMATION,
     EXPORT,
@@ -250,6 +251,10 @@ _PHASE = {
     "epochs": 7, "learning_rate": 0.005, "kernel_sizes": [5, 7], "expansion_ratios": [3, 4, 6], "depths": [3, 4],
     "kernel_weights": [0.2, 0.3, 0.5], "expansion_weights": [0.1, 0.2, 0.3, 0.4], "depth_weights": [0.2, 0.3, 0.5],
 }  # fmt: skip
+_ONE_SUBNET = {
+    f"supernet.training.phases.0.{knob}": value
+    for knob, value in {"kernel_sizes": [7], "expansion_ratios": [6], "depths": [4]}.items()
+}
 _PHASES = [
     {**_PHASE, "kernel_sizes": [3, 5, 7], "expansion_ratios": [2, 3, 4, 6], "depths": [2, 3, 4]},
 ]
@@ -303,9 +308,14 @@ ROWS = [
     Row("supernet.donor", "other.pth", NOTHING, note="a checkpoint"),
     Row("supernet.donor", "other.pth", SUPERNET, base="pretrained", note="a supernet trained from a donor"),
     Row("supernet.gpus", 1, NOTHING, base="devices"),
+    Row("supernet.licence", "CC BY 4.0", CARD),
+    Row("data.licence", "CC BY 4.0", CARD),
     Row("supernet.folds", 2, FOLDS, base="own", note="one before"),
     *_same(NOTHING, "supernet.training", _TRAINING, note="a checkpoint"),
     *_same(NOTHING, "supernet.training.phases.0", _PHASE, note="a checkpoint"),
+    Row("supernet.training.phases.0.patience", 2, NOTHING, also=_ONE_SUBNET, note="a checkpoint"),
+    Row("supernet.training.phases.0.patience", 2, SUPERNET, base="devices", also=_ONE_SUBNET,
+        note="a supernet trained here"),
     *_same(SUPERNET, "supernet.training", _TRAINING, base="devices", note="a supernet trained here"),
     *_same(SUPERNET, "supernet.training.phases.0", _PHASE, base="devices", note="a supernet trained here"),
     Row("supernet.training.phases", [_PHASES[0]], SUPERNET, base="devices", note="a supernet trained here"),

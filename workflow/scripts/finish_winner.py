@@ -162,7 +162,7 @@ def main(
             attempts.append(attempt(QUANTISATION_AWARE, best.float_top1_percent, model))
             best = better(attempts)
 
-        order["finishing"] = of_attempts(attempts)
+        order["finishing"] = of_attempts(attempts, truth, names)
         if best.weights != INHERITED:
             with replacing(exported / f"{arch.id}.tflite") as temporary:
                 temporary.write_bytes(best.content)

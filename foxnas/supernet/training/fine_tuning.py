@@ -10,11 +10,11 @@ import json
 import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
+from foxnas.settings.limits import plain
 from foxnas.space.arch import Arch
 from foxnas.supernet.model import Supernet
 from foxnas.supernet.tensors import digest
@@ -92,7 +92,7 @@ def kept(folder: Path, name: str, depends_on: Sequence[object], make: Callable[[
 
 def described(recipe: Recipe) -> dict[str, object]:
     """Return a recipe as JSON has it."""
-    found: dict[str, object] = json.loads(json.dumps(asdict(recipe)))
+    found: dict[str, object] = json.loads(json.dumps(plain(recipe)))
     return found
 
 

@@ -35,6 +35,8 @@ LOOKED_AT = 200
 TIMED = 2
 #: A training of less time is told by its first step alone.
 SHORT_S = 10.0
+#: In a training of fewer steps, no second one is timed if the first takes too large a share.
+FEW = 20
 #: Timing ends when it has taken so many seconds, or this share of what it foretells.
 MOST_S, MOST_SHARE = 60.0, 0.03
 
@@ -189,6 +191,8 @@ def _timed(
     """Return the seconds of a step by the place of its kind, of as many kinds as there is time for, and the steps."""
     middle = len(kinds) // 2
     order = list(dict.fromkeys([middle, len(kinds) - 1, 0, *range(len(kinds))])) if kinds else []
+    # The first step alone is too slow, but of few steps it is all that there is time for.
+    least = 2 if sum(kind.steps for kind in kinds) >= FEW else 1
     teacher, found, taken = trial.teacher, dict[int, list[float]](), list[float]()
 
     def to_read() -> Iterator[Draw]:
@@ -210,7 +214,7 @@ def _timed(
         found.setdefault(place, []).append(taken[-1])
         seconds = _by_work([one.work for one in kinds], _without_first(found))
         whole_s = sum(one.steps * s for one, s in zip(kinds, seconds, strict=True))
-        if whole_s < SHORT_S or sum(taken) > min(MOST_S, MOST_SHARE * whole_s):
+        if whole_s < SHORT_S or (len(taken) >= least and sum(taken) > min(MOST_S, MOST_SHARE * whole_s)):
             break
     batches.close()  # type: ignore[attr-defined]
     return _without_first(found), len(taken)
