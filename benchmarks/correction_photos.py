@@ -25,7 +25,7 @@ import torch
 from scipy import special, stats
 
 from benchmarks.exporters import logits
-from benchmarks.photographs import Dealt, cells, deal, fine_tuned, foods, made_elastic
+from benchmarks.photographs import cells, deal, fine_tuned, foods, made_elastic
 from benchmarks.ranges import RULES, write_with
 from foxnas.files.progress import follow
 from foxnas.images.symmetry import Symmetry
@@ -52,7 +52,6 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=96)
     parser.add_argument("--subnets", type=int, default=20, help="0: train and export nothing")
     parser.add_argument("--rules", nargs="+", choices=list(RULES), default=["min/max"], help="for ranges")
-    parser.add_argument("--whole", action="store_true", help="also correct by all calibration photographs")
     parser.add_argument("--folder", type=Path, default=Path("results/photographs"), help="what is finished stays here")
     parser.add_argument("--tell", action="store_true", help="print the table and measure nothing")
     given = parser.parse_args()
@@ -60,12 +59,12 @@ def main() -> None:
         torch.set_num_threads(1)
         logging.basicConfig(level=logging.INFO, format="%(message)s")
         given.folder.mkdir(parents=True, exist_ok=True)
-        measure(given.photographs, given.foods, given.size, given.subnets, given.rules, given.whole, given.folder)
+        measure(given.photographs, given.foods, given.size, given.subnets, given.rules, given.folder)
     for name, table in pd.read_csv(TABLE).groupby("photographs", sort=False):
         tell(str(name), table)
 
 
-def measure(name: str, package: Path, size: int, count: int, rules: Sequence[str], whole: bool, folder: Path) -> None:
+def measure(name: str, package: Path, size: int, count: int, rules: Sequence[str], folder: Path) -> None:
     """Add the rows of one set of photographs that the table lacks, subnet after subnet."""
     train, held_out, symmetry = SETS[name]
     dealt = deal(name, cells(folder) if name == "cells" else foods(package), train, held_out, size, 0)
@@ -75,43 +74,56 @@ def measure(name: str, package: Path, size: int, count: int, rules: Sequence[str
     preparation, space = dealt.preparation(supernet), dealt.space()
     table = pd.read_csv(TABLE) if TABLE.exists() else pd.DataFrame(columns=COLUMNS)
     for arch in follow(list(islice(space.sample(size, np.random.default_rng(11)), count)), count, "subnets"):
-        done = set(table.loc[(table["photographs"] == name) & (table["arch"] == arch.text), "way"])
+        kept, own = folder / f"{name}-{arch.id}.npz", (table["photographs"] == name) & (table["arch"] == arch.text)
+        answers = dict(np.load(kept)) if kept.exists() else {}
         subnet = preparation.subnet(arch)
-        missing = [(way, write) for way, write in ways(subnet, dealt.calibration, rules, whole) if way not in done]
+        missing = [(way, write) for way, write in ways(subnet, dealt.calibration, rules) if way not in answers]
         if not missing:
             continue
         exact = logits(subnet, dealt.test)
+        answers |= {way: Int8Model(write()).logits(dealt.test) for way, write in missing}
+        np.savez(kept, truth=dealt.truth, **{way: found for way, found in answers.items() if way != "truth"})
         about = (name, held_out, arch.text, costs_of(space, arch).parameters)
-        rows = [(*about, way, *judged(write(), exact, dealt)) for way, write in missing]
-        table = pd.DataFrame([*table.itertuples(index=False), *rows], columns=COLUMNS)
+        rows = [(*about, way, *judged(answers[way], exact, dealt.truth)) for way, _ in missing]
+        before = table[~(own & table["way"].isin([way for way, _ in missing]))]
+        table = pd.DataFrame([*before.itertuples(index=False), *rows], columns=COLUMNS)
         table.to_csv(TABLE, index=False, float_format="%.4f")
+    shown = table.loc[table["photographs"] == name, "arch"].unique()
+    tell_photographs(name, [folder / f"{name}-{space.parse(arch).id}.npz" for arch in shown])
 
 
-def ways(
-    subnet: Subnet, photographs: np.ndarray, rules: Sequence[str], whole: bool
-) -> Iterator[tuple[str, Callable[[], bytes]]]:
+def ways(subnet: Subnet, photographs: np.ndarray, rules: Sequence[str]) -> Iterator[tuple[str, Callable[[], bytes]]]:
     """Yield the name of each kind of file, and what writes it."""
     real = photographs[: first.CALIBRATION_IMAGES]
     for rule in rules:
         rounded = cache(write_with(rule, subnet, real, False))
         yield f"{rule}, as rounded", rounded
         yield f"{rule}, corrected", lambda file=rounded: correct_biases(subnet, file(), real)
-        if whole:
-            yield (
-                f"{rule}, all corrected",
-                lambda file=rounded: correct_biases(subnet, file(), real, most_pixels=real.size),
-            )
 
 
-def judged(content: bytes, exact: np.ndarray, dealt: Dealt) -> tuple[float, ...]:
-    """Return the last six columns: of a file's answers, and of the float network's logits, (n, classes)."""
-    rounded = Int8Model(content).logits(dealt.test)
-    rows = np.arange(len(dealt.truth))
-    top1 = [100 * float(np.mean(one.argmax(1) == dealt.truth)) for one in (exact, rounded)]
-    probability = [100 * float(special.softmax(one, 1)[rows, dealt.truth].mean()) for one in (exact, rounded)]
+def judged(rounded: np.ndarray, exact: np.ndarray, truth: np.ndarray) -> tuple[float, ...]:
+    """Return the last six columns: of the logits of a file and of the float network, (n, classes)."""
+    rows = np.arange(len(truth))
+    top1 = [100 * float(np.mean(one.argmax(1) == truth)) for one in (exact, rounded)]
+    probability = [100 * float(special.softmax(one, 1)[rows, truth].mean()) for one in (exact, rounded)]
     other = 100 * float(np.mean(exact.argmax(1) != rounded.argmax(1)))
     signal, noise = ((exact - exact.mean(axis=0)) ** 2).sum(), ((rounded - exact) ** 2).sum()
     return (*top1, *probability, other, float(10 * np.log10(signal / noise)))
+
+
+def tell_photographs(name: str, files: Sequence[Path]) -> None:
+    """Print what correction gains, with its interval over photographs: of the means over subnets."""
+    gained = []
+    for answers in map(np.load, files):
+        truth = answers["truth"]
+        rounded, corrected = (answers[f"min/max, {way}"] for way in ("as rounded", "corrected"))
+        rows = np.arange(len(truth))
+        right = [np.asarray(one.argmax(1) == truth, float) for one in (rounded, corrected)]
+        probability = [special.softmax(one, 1)[rows, truth] for one in (rounded, corrected)]
+        gained.append([right[1] - right[0], probability[1] - probability[0]])
+    for what, values in zip(("top-1", "probability"), np.mean(gained, axis=0), strict=True):
+        half = stats.norm.ppf(0.975) * stats.sem(values)
+        print(f"{name}, {len(values)} photographs: {what} gained {100 * values.mean():+.2f} +- {100 * half:.2f}")
 
 
 def tell(name: str, table: pd.DataFrame) -> None:
@@ -129,7 +141,7 @@ def tell(name: str, table: pd.DataFrame) -> None:
             f"other class {between(rows['other_class_percent'])}, {between(rows['sqnr_db'])} dB"
         )
         if way.endswith("corrected"):
-            than = by_way[way.replace("all ", "").replace("corrected", "as rounded")].loc[rows.index]
+            than = by_way[way.replace("corrected", "as rounded")].loc[rows.index]
             print(
                 f"{'':8}less than as rounded: top-1 {mean(than['lost_points'] - rows['lost_points'])}, probability "
                 f"{mean(than['lost_probability'] - rows['lost_probability'])}, other class "
