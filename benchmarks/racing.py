@@ -45,8 +45,8 @@ def beaten_by_chance(wins: np.ndarray, losses: np.ndarray, seen: int, images: in
     seen, images
         Images seen so far, and all of them.
 
-    How many images are discordant in all is unknown: for a rival that is ahead, the probability is largest where all are
-    that are unseen, and an even number. One that is not ahead may be as good for certain: 1.
+    How many images are discordant in all is unknown: for a rival that is ahead, the probability is largest where all
+    are that are unseen, and an even number. One that is not ahead may be as good for certain: 1.
     """
     discordant = wins + losses
     everything = discordant + images - seen

@@ -15,7 +15,7 @@ from foxnas.runner.tflite import fallback_operators, open_interpreter
 log = logging.getLogger(__name__)
 
 #: Pixels of the images that go through a model together: 40 of 28 px, one of 224 px. More of small ones are no faster,
-#: and large ones, whose layers are work enough for a kernel, are faster one at a time.
+#: nor are several large ones (docs/evidence/int8.md).
 _PIXELS = 32_000
 #: Images between two looks at the clock, at least.
 _BLOCK = 100
