@@ -14,9 +14,10 @@ from snakemake.utils import min_version
 
 sys.path.insert(0, str(workflow.current_basedir))
 
+from foxnas.app import licences
 from foxnas.device.kind import EXPORTED
 from foxnas.device.kinds import kind_of
-from foxnas.flow import configuration, contents, devices
+from foxnas.flow import configuration, contents, devices, early_stop
 from foxnas.flow import resources as jobs
 from foxnas.flow import params as flow
 from foxnas.flow import named, rounds
@@ -88,6 +89,10 @@ ALL_SHARDS = flow.shards_of(CONFIG.sampling.subnets + CONFIG.baselines.extra_sub
 at_sizes = partial(expand, size=SIZES, allow_missing=True)
 of_shards = partial(expand, shard=SHARDS, allow_missing=True)
 of_budgets = partial(expand, budget=BUDGETS, allow_missing=True)
+# By a function, filled in by the budgets that this call asks for.
+of_asked = partial(
+    named.of_budgets, partial(snakemake_private.targets, workflow), BUDGETS
+)
 of_rounds = partial(expand, round=ROUNDS, allow_missing=True)
 of_batches = partial(expand, batch=BATCHES, allow_missing=True)
 of_deployable = partial(expand, batch=DEPLOYABLE, allow_missing=True)
@@ -231,6 +236,7 @@ onstart:
     from foxnas.flow import interruption, retirement
 
     retirement.retire_journals(workflow)
+    retirement.begin_journals(workflow)
     interruption.end_jobs_with_the_run()
     configuration.keep(CONFIG, Path(JOURNAL("results/config.yaml")))
 

@@ -56,8 +56,9 @@ def probes_of(space: SearchSpace, lengths: Sequence[int]) -> list[Probe]:
 def rows_of(journal: Path, protocol: MeasurementProtocol) -> list[dict[str, Any]]:
     """Return one row per probe of a piece.
 
-    `latency_ms` is that of the run's protocol, `first_ms` that of the first timing that alone would be believed;
-    `device_ms` and `first_device_ms` are what all timings, and those up to that one, took the device.
+    `latency_ms` is that of the run's protocol, `least_ms` the least median of all timings, `first_ms` and
+    `first_undisturbed_ms` the median of the first timing that alone would be believed, and the least tenth percentile
+    up to that one; `device_ms` and `first_device_ms` are what all timings, and those up to that one, took the device.
     """
     attempts = judge([json.loads(line) for line in journal.read_text().splitlines()], protocol)
     rows = []
@@ -70,7 +71,11 @@ def rows_of(journal: Path, protocol: MeasurementProtocol) -> list[dict[str, Any]
             {
                 "id": name,
                 "latency_ms": np.mean([one.row["latency_ms"] for one in made[:settled] if not one.problem]),
+                "least_ms": min(one.row["latency_ms"] for one in made[:settled] if "error" not in one.row),
                 "first_ms": made[believed].row["latency_ms"],
+                "first_undisturbed_ms": min(
+                    one.row["p10_ms"] for one in made[: believed + 1] if "error" not in one.row
+                ),
                 "device_ms": sum(one.row["device_ms"] for one in made[:settled]),
                 "first_device_ms": sum(one.row["device_ms"] for one in made[: believed + 1]),
             }

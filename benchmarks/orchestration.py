@@ -17,8 +17,8 @@ LINE = re.compile(r"start-up ([\d.]+) s, work ([\d.]+) s")
 #: Rules that measure: on this machine, nothing else runs beside them.
 WHOLE_MACHINE = (
     "time_subnets", "time_candidates", "time_found", "time_compiled", "time_compiled_candidates", "time_compiled_found",
-    "time_named", "time_compiled_named", "confirm_latency", "confirm_compiled_latency", "validate_on_device",
-    "time_sustained",
+    "time_named", "time_compiled_named", "confirm_together", "confirm_latency", "confirm_compiled_together",
+    "confirm_compiled_latency", "validate_on_device", "time_sustained",
 )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from foxnas.int8.computing import compute, weighted_layers
 from foxnas.int8.correction import correct_biases
 from foxnas.int8.graph import write_int8
 from foxnas.int8.quantisation import quantise
-from foxnas.int8.ranges import value_ranges
+from foxnas.int8.ranges import PIXELS, value_ranges
 from foxnas.space.operators import input_shape, steps_of
 from foxnas.supernet.subnet import Subnet
 
@@ -72,12 +72,14 @@ def write_with(name: str, subnet: Subnet, images: np.ndarray, corrected: bool) -
 
 @torch.inference_mode()
 def _histograms(subnet: Subnet, images: np.ndarray, ranges: np.ndarray) -> np.ndarray:
-    values, layers = [to_input(images)], weighted_layers(subnet)
     counts = np.zeros((len(ranges), _BINS))
-    for number, step in enumerate(steps_of(subnet.space, subnet.arch), 1):
-        layer = next(layers) if step.weight else None
-        values.append(compute(step, [values[i] for i in step.inputs], layer))
-        low, high = ranges[number]
-        if low < high:
-            counts[number] = torch.histc(values[-1], _BINS, low, high).numpy()
+    steps, size = steps_of(subnet.space, subnet.arch), max(1, PIXELS // (images.shape[1] * images.shape[2]))
+    for start in range(0, len(images), size):
+        values, layers = [to_input(images[start : start + size])], weighted_layers(subnet)
+        for number, step in enumerate(steps, 1):
+            layer = next(layers) if step.weight else None
+            values.append(compute(step, [values[i] for i in step.inputs], layer))
+            low, high = ranges[number]
+            if low < high:
+                counts[number] += torch.histc(values[-1], _BINS, low, high).numpy()
     return counts

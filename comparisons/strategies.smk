@@ -43,6 +43,7 @@ if SINGLE_PATH:
                 training=CONFIG.comparison.single_path,
                 view=CONFIG.data.reading(SPACE.image_channels),
                 smallest_crop=CONFIG.supernet.training.smallest_crop,
+                symmetry=CONFIG.supernet.training.symmetry,
             ),
             journal=JOURNAL(
                 "results/{space}/search/{device}/{budget}/journals/single-path.jsonl"

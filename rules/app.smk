@@ -84,6 +84,10 @@ rule write_card:
             centre_share=CONFIG.data.centre_share,
             threads=CONFIG.device(wildcards.device).protocol.threads,
             xnnpack=CONFIG.device(wildcards.device).protocol.xnnpack,
+            licences=dict(
+                images=licences.of_images(CONFIG.data),
+                weights=licences.of_weights(CONFIG.supernet),
+            ),
         ),
     message:
         "Writing the card of the model for budget {wildcards.budget} on {wildcards.device}"

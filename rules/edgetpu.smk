@@ -165,11 +165,38 @@ rule deploy_compiled:
         flow.command()
 
 
-use rule confirm_latency as confirm_compiled_latency with:
+use rule confirm_together as confirm_compiled_together with:
     input:
         **flow.script("confirm_latency"),
         ready=lambda wildcards: devices.ready(CONFIG.device(wildcards.device)),
-        ranking=RANKING,
+        rankings=of_asked(RANKING),
+        models=ancient(
+            of_asked(
+                of_deployable(
+                    "results/{space}/search/{device}/{budget}/{batch}/compiled"
+                )
+            )
+        ),
+        sampled=SAMPLED,
+        references=REFERENCES,
+    output:
+        latencies=temp("results/{space}/deploy/{device}/together.json"),
+    log:
+        "results/logs/{space}/{device}/confirm_compiled_together.log",
+    benchmark:
+        "results/benchmarks/{space}/{device}/confirm_compiled_together.tsv"
+    wildcard_constraints:
+        device=flow.any_of(EDGETPU),
+    message:
+        "Confirming the compiled models' latency for all budgets on {wildcards.device} together"
+
+
+use rule confirm_latency as confirm_compiled_latency with:
+    input:
+        ancient(rules.confirm_compiled_together.output.latencies),
+        **flow.script("confirm_latency"),
+        ready=lambda wildcards: devices.ready(CONFIG.device(wildcards.device)),
+        rankings=RANKING,
         models=ancient(
             of_deployable("results/{space}/search/{device}/{budget}/{batch}/compiled")
         ),

@@ -97,6 +97,7 @@ rule rank_candidates:
     input:
         **flow.script("rank_candidates"),
         **rounds.on_fit_images(CONFIG),
+        **rounds.by_round(CONFIG, SIZES),
         budget="results/{space}/search/{device}/{budget}/budget.json",
         candidates=of_batches(
             "results/{space}/search/{device}/{budget}/{batch}/candidates.csv"

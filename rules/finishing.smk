@@ -46,6 +46,7 @@ rule finish_winner:
             finishing=CONFIG.finishing,
             smallest_crop=CONFIG.supernet.training.smallest_crop,
             class_weights=CONFIG.supernet.training.class_weights,
+            symmetry=CONFIG.supernet.training.symmetry,
             view=CONFIG.data.reading(SPACE.image_channels),
             xnnpack=CONFIG.device(wildcards.device).protocol.xnnpack,
             max_drop_percent=CONFIG.validation.max_drop_percent,

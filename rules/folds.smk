@@ -69,6 +69,11 @@ use rule train_supernet as train_fold with:
     input:
         **flow.script("train_supernet"),
         **flow.donor(CONFIG),
+        **early_stop.inputs(
+            CONFIG.supernet.training,
+            at_sizes(rules.resize_fold.output.calibration_out),
+            at_sizes("results/data/{size}/verify-images.npy"),
+        ),
         images=rules.swap_fold.output.train_images_out,
         labels=rules.swap_fold.output.train_labels_out,
         listing=LISTING,

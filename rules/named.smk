@@ -172,6 +172,9 @@ rule judge_named:
         exported=rules.export_named.output.table,
         latency=f"{NAMED}/latency.json",
         accuracy=rules.validate_named.output.result,
+        labels="results/data/native/test-labels.npy",
+        # Of a folder of image files: the classes' names.
+        listing=LISTING,
     output:
         validation=f"{NAMED}/validation.json",
     log:
@@ -182,7 +185,11 @@ rule judge_named:
         **jobs.growing(mem_mb=500, runtime=5),
     params:
         **flow.script_params("judge_named"),
-        settings=flow.settings(max_drop_percent=CONFIG.validation.max_drop_percent),
+        settings=flow.settings(
+            max_drop_percent=CONFIG.validation.max_drop_percent,
+            dataset=CONFIG.data.dataset,
+            classes=SPACE.classes,
+        ),
     message:
         "Judging {wildcards.arch} on {wildcards.device}"
     shell:

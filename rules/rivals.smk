@@ -14,6 +14,11 @@ if WITH_RIVALS:
         """Train an off-the-shelf network at one image size; the state file is the journal of an interrupted training."""
         input:
             **flow.script("train_supernet"),
+            **early_stop.inputs(
+                CONFIG.supernet.training,
+                ["results/data/{size}/calibration-images.npy"],
+                ["results/data/{size}/verify-images.npy"],
+            ),
             donor=lambda wildcards: OFF_THE_SHELF[wildcards.rival],
             images=f"results/data/native/train-images.{CONFIG.data.form}",
             labels="results/data/native/train-labels.npy",
@@ -40,6 +45,13 @@ if WITH_RIVALS:
                 ),
                 view=CONFIG.data.reading(SPACE.image_channels),
                 **contents.of_files(OFF_THE_SHELF[wildcards.rival]),
+                **early_stop.leaves(
+                    CONFIG,
+                    CONFIG.rivals.recipe(
+                        CONFIG.rivals.network(wildcards.rival),
+                        CONFIG.supernet.training,
+                    ),
+                ),
             ),
             # A folder each: what was trained is kept beside the journal.
             state=JOURNAL("results/{space}/journals/rivals/{rival}-{size}/training.pt"),
@@ -174,6 +186,9 @@ if WITH_RIVALS:
                 "results/{space}/rivals/{device}/{rival}/{size}/accuracy.json"
             ),
             latencies="results/{space}/rivals/{device}/latency.json",
+            labels="results/data/native/test-labels.npy",
+            # Of a folder of image files: the classes' names.
+            listing=LISTING,
         output:
             table="results/{space}/rivals/{device}/rivals.csv",
             comparison="results/{space}/rivals/{device}/rivals.json",
@@ -188,7 +203,9 @@ if WITH_RIVALS:
         params:
             **flow.script_params("compare_rivals"),
             settings=flow.settings(
-                pretrained=[name for name, donor in OFF_THE_SHELF.items() if donor]
+                pretrained=[name for name, donor in OFF_THE_SHELF.items() if donor],
+                dataset=CONFIG.data.dataset,
+                classes=SPACE.classes,
             ),
         message:
             "Comparing with off-the-shelf networks on {wildcards.device}"

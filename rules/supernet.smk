@@ -8,6 +8,7 @@ if CONFIG.supernet.trained:
         training=CONFIG.supernet.training,
         view=CONFIG.data.reading(SPACE.image_channels),
         **contents.of_files([*flow.donor(CONFIG).values()]),
+        **early_stop.leaves(CONFIG, CONFIG.supernet.training),
     )
 
     rule train_supernet:
@@ -18,6 +19,11 @@ if CONFIG.supernet.trained:
         input:
             **flow.script("train_supernet"),
             **flow.donor(CONFIG),
+            **early_stop.inputs(
+                CONFIG.supernet.training,
+                at_sizes("results/data/{size}/calibration-images.npy"),
+                at_sizes("results/data/{size}/verify-images.npy"),
+            ),
             images=f"results/data/native/train-images.{CONFIG.data.form}",
             labels="results/data/native/train-labels.npy",
             # Of a folder of image files: the classes' names.

@@ -1,26 +1,34 @@
 """Validation: candidates confirmed in new sessions on the device, and the deployed files on the untouched test split."""
 
+#: Sessions in which a candidate of a budget was timed; each stands in the journal of every budget that it concerns.
+CONFIRMED = JOURNAL("results/{space}/journals/confirmed-{device}/{budget}.jsonl")
 
-rule confirm_latency:
-    """Time the verified candidates in new sessions, from the best down, until one is confirmed.
 
-    The journal keeps the candidates that an interrupted job has decided.
+rule confirm_together:
+    """Time the best candidates of all budgets in common new sessions, whose spacing is waited once.
+
+    The journals of the budgets keep them: their own jobs find there what they need, and time what is missing.
     """
     input:
         **flow.script("confirm_latency"),
         ready=lambda wildcards: devices.ready(CONFIG.device(wildcards.device)),
-        ranking=RANKING,
+        rankings=of_asked(RANKING),
         # Of a folder Snakemake compares times only; what is in it stands in the ranking.
         models=ancient(
-            of_deployable("results/{space}/search/{device}/{budget}/{batch}/exported")
+            of_asked(
+                of_deployable(
+                    "results/{space}/search/{device}/{budget}/{batch}/exported"
+                )
+            )
         ),
         sampled=SAMPLED,
     output:
-        latencies="results/{space}/deploy/{device}/{budget}/latency.json",
+        # Made where a budget is to be confirmed, and gone when all are: no change of the budgets runs it for itself.
+        latencies=temp("results/{space}/deploy/{device}/together.json"),
     log:
-        "results/logs/{space}/{device}/{budget}/confirm_latency.log",
+        "results/logs/{space}/{device}/confirm_together.log",
     benchmark:
-        "results/benchmarks/{space}/{device}/{budget}/confirm_latency.tsv"
+        "results/benchmarks/{space}/{device}/confirm_together.tsv"
     wildcard_constraints:
         device=flow.any_of(DIRECT),
     threads: jobs.measuring_threads(workflow, CONFIG)
@@ -39,13 +47,40 @@ rule confirm_latency:
         ),
         access=devices.access(CONFIG),
         cache=COMPILED,
-        journal=JOURNAL("results/{space}/journals/confirmed-{device}/{budget}.jsonl"),
+        confirms="all",
+        budgets=of_asked("{budget}"),
+        journal=of_asked(CONFIRMED),
     message:
-        "Confirming the latency for budget {wildcards.budget} on {wildcards.device}"
+        "Confirming the latency for all budgets on {wildcards.device} together"
     shell:
         flow.command(
-            "{params.access:q} --cache {params.cache:q} --journal {params.journal:q}"
+            "{params.access:q} --cache {params.cache:q} --confirms {params.confirms} --budgets {params.budgets:q}"
+            " --journals {params.journal:q}"
         )
+
+
+use rule confirm_together as confirm_latency with:
+    input:
+        ancient(rules.confirm_together.output.latencies),
+        **flow.script("confirm_latency"),
+        ready=lambda wildcards: devices.ready(CONFIG.device(wildcards.device)),
+        rankings=RANKING,
+        models=ancient(
+            of_deployable("results/{space}/search/{device}/{budget}/{batch}/exported")
+        ),
+        sampled=SAMPLED,
+    output:
+        latencies="results/{space}/deploy/{device}/{budget}/latency.json",
+    log:
+        "results/logs/{space}/{device}/{budget}/confirm_latency.log",
+    benchmark:
+        "results/benchmarks/{space}/{device}/{budget}/confirm_latency.tsv"
+    params:
+        confirms="one",
+        budgets="{budget}",
+        journal=CONFIRMED,
+    message:
+        "Confirming the latency for budget {wildcards.budget} on {wildcards.device}"
 
 
 rule validate_accuracy:
@@ -160,6 +195,9 @@ rule judge_model:
         compiled=lambda wildcards: devices.deployed_files(
             wildcards.device, EDGETPU + ETHOSU, "compiled.json"
         ),
+        labels="results/data/native/test-labels.npy",
+        # Of a folder of image files: the classes' names.
+        listing=LISTING,
     output:
         validation=report(
             "results/{space}/deploy/{device}/{budget}/validation.json",
@@ -175,7 +213,11 @@ rule judge_model:
         **jobs.growing(mem_mb=500, runtime=5),
     params:
         **flow.script_params("judge_model"),
-        settings=flow.settings(max_drop_percent=CONFIG.validation.max_drop_percent),
+        settings=flow.settings(
+            max_drop_percent=CONFIG.validation.max_drop_percent,
+            dataset=CONFIG.data.dataset,
+            classes=SPACE.classes,
+        ),
     message:
         "Judging the model for budget {wildcards.budget} on {wildcards.device}"
     shell:

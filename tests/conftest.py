@@ -27,6 +27,7 @@ from foxnas.search.landscape import Landscape
 from foxnas.space.layers import UnitSpec
 from foxnas.space.space import SearchSpace
 from tests.support.reporting import (  # noqa: F401 (hooks)
+    pytest_collection,
     pytest_collection_finish,
     pytest_collection_modifyitems,
     pytest_terminal_summary,
@@ -70,10 +71,15 @@ def mini() -> SearchSpace:
     )
 
 
+def shared_folder(factory: pytest.TempPathFactory) -> Path:
+    """Return the folder that all workers have in common."""
+    own = factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
 def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
     """Return a folder that is made once for all files, whichever worker runs them: they take copies."""
-    own = factory.getbasetemp()
-    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    shared = shared_folder(factory)
     folder, whole = shared / name, shared / f"{name}.whole"
     with (shared / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

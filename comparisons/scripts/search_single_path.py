@@ -17,6 +17,7 @@ from foxnas.files.arrays import load_array
 from foxnas.files.journal import Journal
 from foxnas.files.tables import read_json, write_table
 from foxnas.images.config import ViewConfig
+from foxnas.images.symmetry import Symmetry
 from foxnas.images.train_split import open_images
 from foxnas.search.config import SinglePathConfig
 from foxnas.search.landscape import Landscape
@@ -41,6 +42,7 @@ def main(
     training: SinglePathConfig,
     view: ViewConfig,
     smallest_crop: float,
+    symmetry: Symmetry,
     supernet: Path,
     budget: Path,
     accuracy: list[Path],
@@ -84,7 +86,7 @@ def main(
             started = time.perf_counter()
             end = single_path(
                 load_supernet(space, supernet), size, cap_ms, latency_ms, images, labels, training.epochs,
-                training.batch_size, training.learning_rate, seed, processes.device,
+                training.batch_size, training.learning_rate, seed, processes.device, symmetry,
             )  # fmt: skip
             seconds = time.perf_counter() - started
             logging.info(

@@ -27,13 +27,15 @@ from torch.nn import functional as F
 from comparisons.strategies.superkernel import Superkernel, indicator
 from foxnas.errors import FoxnasError
 from foxnas.images.pixels import layout
+from foxnas.images.symmetry import Symmetry
 from foxnas.images.training_files import TrainingFiles
 from foxnas.space.arch import Arch
 from foxnas.supernet.model import Supernet
 from foxnas.supernet.training.recipe import Phase, Recipe
 from foxnas.supernet.training.step_log import StepLog
 from foxnas.supernet.training.steps import Draw, Images, Piece, draws, read_ahead, read_piece
-from foxnas.supernet.training.training import MAX_GRADIENT_NORM, READ_AHEAD
+from foxnas.supernet.training.train_step import MAX_GRADIENT_NORM
+from foxnas.supernet.training.training import READ_AHEAD
 
 #: Predicted latencies of subnets of one image size, in ms.
 Latency = Callable[[Sequence[Arch]], NDArray[np.float64]]
@@ -72,6 +74,7 @@ def single_path(
     learning_rate: float,
     seed: int,
     device: torch.device = torch.device("cpu"),  # noqa: B008 (immutable)
+    symmetry: Symmetry = "mirror",
 ) -> Found:
     """Return the subnet that a training from the supernet's weights, which stay as they are, decides for.
 
@@ -100,14 +103,15 @@ def single_path(
         )
     whole = space.largest(image_size)
     phase = Phase(epochs, learning_rate, space.kernel_sizes, space.expansion_ratios, space.depths)
-    recipe = Recipe(seed=seed, batch_size=batch_size, warm_up_steps=max(epochs * steps // 20, 1), phases=(phase,))
+    warm_up_steps = max(epochs * steps // 20, 1)
+    recipe = Recipe(seed=seed, batch_size=batch_size, warm_up_steps=warm_up_steps, symmetry=symmetry, phases=(phase,))
     network = Superkernel(copy.deepcopy(supernet)).to(device).to(memory_format=layout(device))
     weights = list(network.supernet.parameters())
     optimizer = torch.optim.AdamW(weights, lr=learning_rate, weight_decay=0.0)
     costs = slopes_of(network, [True] * len(network.thresholds), image_size, latency)[1].to(network.thresholds)
     # An indicator's slope is 0.2 to 0.25 within the largest margin.
     rates = THRESHOLD_RISE / (0.22 * epochs * steps) / costs.clamp(min=LEAST_COST * costs.mean())
-    multiplier, progress = 0.0, StepLog(recipe, steps, 0, silent=False)
+    multiplier, progress = 0.0, StepLog(recipe, steps, silent=False)
 
     def read(draw: Draw) -> Piece:
         return read_piece(images, labels, recipe, draw, 0, device)

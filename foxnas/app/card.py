@@ -8,25 +8,23 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from foxnas.accuracy.by_class import recalls
+
+#: How the terms of images and weights are made known.
+_SAY_IMAGES = "write it under data.licence of the config, or put a file LICENSE into the images' folder"
+_SAY_WEIGHTS = "write it under supernet.licence of the config"
+
 #: Pairs of classes that the card names, and example images of each.
 _PAIRS, _EXAMPLES = 10, 3
 
 
 def by_class(answers: np.ndarray, truth: np.ndarray, labels: Sequence[str]) -> list[dict[str, Any]]:
     """Return images, recall and precision of every class, in percent; None where there is nothing to divide by."""
-    rows = []
-    for number, label in enumerate(labels):
-        of_class, said = truth == number, answers == number
-        right = int((of_class & said).sum())
-        rows.append(
-            {
-                "label": label,
-                "images": int(of_class.sum()),
-                "recall_percent": _percent(right, int(of_class.sum())),
-                "precision_percent": _percent(right, int(said.sum())),
-            }
-        )
-    return rows
+    said, right = (np.bincount(some, minlength=len(labels)).tolist() for some in (answers, truth[answers == truth]))
+    return [
+        {**row, "precision_percent": 100 * hits / count if count else None}
+        for row, count, hits in zip(recalls(answers == truth, truth, labels), said, right, strict=True)
+    ]
 
 
 def confusions(
@@ -48,10 +46,6 @@ def top1_interval(right: int, images: int) -> tuple[float, float]:
     """Return Wilson's 95% interval of a share, in percent."""
     interval = stats.binomtest(right, images).proportion_ci(method="wilson")
     return 100 * float(interval.low), 100 * float(interval.high)
-
-
-def _percent(part: int, whole: int) -> float | None:
-    return 100 * part / whole if whole else None
 
 
 def written(card: Mapping[str, Any]) -> str:
@@ -77,8 +71,10 @@ def written(card: Mapping[str, Any]) -> str:
         f"{seen['int8_top1_upper_percent']:.2f}) of {seen['test_images']:,} test images; in float "
         f"{seen['float_top1_percent']:.2f}%: {seen['verdict']} |",
         f"| mean over the classes | {seen['mean_class_percent']:.2f}%; worst: {_cell(worst['label'])}, "
-        f"{worst['recall_percent']:.2f}% of {worst['images']} |",
+        f"{worst['recall_percent']:.2f}% of {worst['images']}{_without_images(seen.get('classes_without_images'))} |",
         f"| search | {_gap(card['search']['gap_points'])} |",
+        f"| licence of the images | {_terms(card['licences']['images'], _SAY_IMAGES)} |",
+        f"| licence of the weights | {_terms(card['licences']['weights'], _SAY_WEIGHTS)} |",
         "",
         "`python3 classify.py PHOTO` names what is on a photograph.",
         "",
@@ -104,8 +100,13 @@ def written(card: Mapping[str, Any]) -> str:
             for row in seen["confusions"]
         ),
         "",
-        f"Accuracies are of the test images of {card['data']['dataset']}, which no choice has seen. The weights and "
-        "the images may have licences of their own.",
+        f"Accuracies are of the test images of {card['data']['dataset']}, which no choice has seen.",
+        "",
+        "## Licences",
+        "",
+        *_restrictions(card["licences"]),
+        "What stands above are the terms of what the model was made of, as they were found or written in the config. "
+        "What they ask of you when you pass the model on, such as naming somebody, is for you to look up there.",
     ]
     return "\n".join(lines) + "\n"
 
@@ -158,6 +159,35 @@ def _sustained(run: Mapping[str, Any] | None) -> list[str]:
         f"the slowest {run['slowest_ms']:.4g} ms |",
         f"| {long} without a pause | {'; '.join(told)} |",
     ]
+
+
+def _terms(terms: Mapping[str, Any] | None, way_out: str) -> str:
+    """Return what is known of a licence; without any terms, the weights are the training's own."""
+    if terms is None:
+        return "none of others: they were trained here, from random ones"
+    if terms["licence"] is None:
+        return f"not known: {way_out}, and run again"
+    credit = f", {_cell(terms['credit'])}" if terms["credit"] else ""
+    return f"{_cell(terms['licence'])}{credit} ({_cell(terms['stands'])})"
+
+
+def _restrictions(licences: Mapping[str, Mapping[str, Any] | None]) -> list[str]:
+    """Return a paragraph for each licence that allows no commercial use."""
+    was = {"images": "the model was trained on them", "weights": "the model was trained from them"}
+    return [
+        line
+        for what, terms in licences.items()
+        if terms and terms["non_commercial"]
+        for line in (
+            f"**No commercial use.** The terms of the {what} ({_cell(terms['licence'])}) allow none, and {was[what]}. "
+            "Before you sell this model, or something with it inside, or use it in a business, ask who owns them.",
+            "",
+        )
+    ]
+
+
+def _without_images(classes: Sequence[str] | None) -> str:
+    return f"; without a test image, and in neither: {', '.join(map(_cell, classes))}" if classes else ""
 
 
 def _colours(channels: int) -> str:

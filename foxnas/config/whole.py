@@ -28,7 +28,7 @@ from foxnas.device.config import DeviceConfig
 from foxnas.device.kinds import kind_of
 from foxnas.device.npu import FIGURES
 from foxnas.errors import FoxnasError
-from foxnas.images.config import DataConfig
+from foxnas.images.config import DescribedDataConfig
 from foxnas.int8.config import ExportConfig
 from foxnas.predictor.config import PredictorsConfig
 from foxnas.rivals.config import OffTheShelfConfig
@@ -58,7 +58,7 @@ class Config(Section):
     space: DeclaredSpace
     """A shipped space's name, the path of a file like those in foxnas/space/shipped/, or the keys below; where `base`
     is such a name or path, the keys that are left out are that space's."""
-    data: DataConfig | None
+    data: DescribedDataConfig | None
     """The images; may be left out, or null, where accuracy.source is table."""
     supernet: SupernetConfig | None
     """Where the supernet comes from; likewise."""
@@ -125,7 +125,7 @@ class Config(Section):
             self._check_images(self.data, self.supernet)
         return self
 
-    def _check_images(self, data: DataConfig, supernet: SupernetConfig) -> None:
+    def _check_images(self, data: DescribedDataConfig, supernet: SupernetConfig) -> None:
         """Raise FoxnasError where splits, trainings and rivals contradict each other."""
         for key, images in (
             ("accuracy.recalibration_images", self.accuracy.recalibration_images),

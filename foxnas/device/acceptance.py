@@ -46,6 +46,10 @@ COLUMNS = (
 #: timed there.
 RACK_COLUMNS = ("board", "board_latency_ms")
 
+#: A further column for those who ask: the least tenth percentile of all timings of a probe, also of those that are not
+#: believed, which a disturbance can only raise: what the model takes undisturbed.
+UNDISTURBED = "undisturbed_ms"
+
 #: What a model is, of which every timing says the same; None where the device does not tell.
 FACTS = ("batch", "dtype", "signedness", "io_dtype", "executor", "fallback_operators")
 
@@ -173,7 +177,7 @@ def _disagreement(attempts: Sequence[Attempt]) -> float:
 
 
 def table_row(identifier: str, arch: str, attempts: Sequence[Attempt], protocol: MeasurementProtocol) -> dict[str, Any]:
-    """Return one row with the names of `COLUMNS`; None where there is no number.
+    """Return one row with the names of `COLUMNS`, and `UNDISTURBED`; None where there is no number.
 
     Times, energy and clock are means over the attempts that are believed, runs their sum, memory and
     temperature their largest.
@@ -191,7 +195,9 @@ def table_row(identifier: str, arch: str, attempts: Sequence[Attempt], protocol:
     if boards := dict.fromkeys(a.row["board"] for a in chosen if "board" in a.row):
         row |= {"board": " ".join(boards), "board_latency_ms": _of_known(fmean, "board_latency_ms", timed)}
     near = [a.reference_ms for a in chosen if a.reference_ms is not None]
+    run = [a.row["p10_ms"] for a in attempts if "error" not in a.row]
     return row | {
+        UNDISTURBED: min(run, default=None),
         "id": identifier,
         "arch": arch,
         "attempts": len(attempts),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from foxnas.device import building
-from foxnas.device.acceptance import COLUMNS
+from foxnas.device.acceptance import COLUMNS, UNDISTURBED
 from foxnas.device.config import AccessConfig, MeasuredConfig
 from foxnas.device.kinds import kind_of
 from foxnas.device.session import measure_probes
@@ -39,7 +39,8 @@ def measure_blocks(
     """Return one row per distinct block of the space, and what is to be known about the sessions that measured them.
 
     Parameters, results and errors as of `foxnas.device.subnets.measure_subnets`; `arch` gives way to `copies` and
-    `block_ms`, a copy's share of the chain's latency.
+    `block_ms`, a copy's share of what the chain takes undisturbed: a neighbour on a shared machine comes and goes and
+    moves medians (docs/evidence/blocks.md), and what is usual on the device the whole subnets teach.
     """
     kind = kind_of(device.kind)
     write, blocks = kind.chain_writer(space), Blocks(space).distinct
@@ -47,6 +48,8 @@ def measure_blocks(
     target, protocol = building.build_device(device, access, provisioning)
     protocol = replace(protocol, repeats=_REPEATS)
     probes = [(block.id, "", partial(write, block, COPIES)) for block in blocks]
-    rows, info = measure_probes(target, protocol, probes, reference, journal, rng, made_from=kind.chain_code())
-    rows = rows.assign(copies=COPIES, block_ms=rows["latency_ms"] / COPIES)
+    rows, info = measure_probes(
+        target, protocol, probes, reference, journal, rng, made_from=kind.chain_code(), columns=(*COLUMNS, UNDISTURBED)
+    )
+    rows = rows.assign(copies=COPIES, block_ms=rows[UNDISTURBED] / COPIES)
     return rows[["id", "copies", "block_ms", *(name for name in COLUMNS if name not in ("id", "arch"))]], info

@@ -35,6 +35,15 @@ class ModelSession:
     problems: Mapping[str, str]
     references: Sequence[_Row]
 
+    @classmethod
+    def from_json(cls, told: Mapping[str, Any]) -> ModelSession:
+        """Return the session that `to_json` told of."""
+        return cls(told["timings"], told["problems"], told["references"])
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a plain dict."""
+        return {"timings": self.timings, "problems": self.problems, "references": self.references}
+
     @property
     def reference_ms(self) -> float:
         """The median of the references."""

@@ -47,6 +47,7 @@ def measure_probes(
     *,
     made_from: str = "",
     baseline_ms: float | None = None,
+    columns: Sequence[str] = COLUMNS,
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Return one row per probe, in the order given, and what is to be known about the sessions.
 
@@ -73,11 +74,13 @@ def measure_probes(
     baseline_ms
         The reference's latency that drift is relative to; None takes the median of all references in
         the journal.
+    columns
+        Of `foxnas.device.acceptance.table_row`.
 
     Returns
     -------
     table
-        Columns `foxnas.device.acceptance.COLUMNS`, of a rack also `RACK_COLUMNS`; latencies in ms, memory in MiB, drift
+        The columns asked for, of a rack also `RACK_COLUMNS`; latencies in ms, memory in MiB, drift
         in percent.
     info
         Device identity, protocol, and for each session (also those of interrupted calls) its machine, its
@@ -97,7 +100,7 @@ def measure_probes(
         device, protocol, probes, reference, journal, rng, made_from=made_from, baseline_ms=baseline_ms
     )
     further = RACK_COLUMNS if isinstance(device, RackDevice) else ()
-    table = pd.DataFrame(rows, columns=[*COLUMNS, *further]).astype({"usable": bool, "attempts": int})
+    table = pd.DataFrame(rows, columns=[*columns, *further]).astype({"usable": bool, "attempts": int})
     numbers = COLUMNS[COLUMNS.index("latency_ms") : COLUMNS.index("usable")]
     for name in ("batch", *numbers, *further[1:]):
         table[name] = pd.to_numeric(table[name])

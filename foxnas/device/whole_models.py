@@ -158,19 +158,12 @@ def measure_models(
     progress = Progress(sessions * rounds * len(models), f"timings of {len(models)} models on {device.name}")
 
     def session() -> tuple[ModelSession, dict[str, Any], dict[str, Any]]:
-        with open_session(device, protocol, compared=True) as runner:
-            before = min(len(made), sessions) * rounds * len(models)
+        before = min(len(made), sessions) * rounds * len(models)
 
-            def heard(done: int, row: dict[str, Any]) -> None:
-                progress.reached(before + done, f"session {len(made) + 1}, at most {most}", condition(row))
+        def heard(done: int, row: dict[str, Any]) -> None:
+            progress.reached(before + done, f"session {len(made) + 1}, at most {most}", condition(row))
 
-            timed = time_session(runner, models, todo, reference, rounds, rng, heard)
-            hello = {name: value for name, value in runner.hello.items() if name not in ("type", "size", "state")}
-            return (
-                timed,
-                {**hello, "state_before": runner.hello["state"], "state_after": runner.state()},
-                runner.identity,
-            )
+        return one_session(device, protocol, models, todo, reference, rounds, rng, heard)
 
     began = -math.inf
     while todo and len(made) < most:
@@ -178,9 +171,9 @@ def measure_models(
         began = time.monotonic()
         timed, described, identity = persist(device, session, lambda: 0)
         made.append(timed)
-        info.append({**described, "references_ms": [row["latency_ms"] for row in timed.references]})
+        info.append(described)
         usual = baseline_ms or median(one.reference_ms for one in made)
-        found |= {name: _latency(name, made, protocol, usual) for name in todo}
+        found |= {name: latency_over(name, made, protocol, usual) for name in todo}
         todo = [
             name
             for name in todo
@@ -197,7 +190,30 @@ def measure_models(
     return found, {"device": device.name, "identity": identity, "baseline_ms": baseline_ms, "sessions": info}
 
 
-def _latency(name: str, made: Sequence[ModelSession], protocol: MeasurementProtocol, usual_ms: float) -> ModelLatency:
+def one_session(
+    device: Device,
+    protocol: MeasurementProtocol,
+    models: Mapping[str, bytes],
+    names: Sequence[str],
+    reference: bytes,
+    rounds: int,
+    rng: np.random.Generator,
+    heard: Callable[[int, dict[str, Any]], None],
+) -> tuple[ModelSession, dict[str, Any], dict[str, Any]]:
+    """Return a new session of the models of these names, what is to be known about it, and the device's identity.
+
+    See `time_session`. Raises DeviceLost when the device goes away meanwhile: nothing of that session is kept.
+    """
+    with open_session(device, protocol, compared=True) as runner:
+        timed = time_session(runner, models, names, reference, rounds, rng, heard)
+        hello = {name: value for name, value in runner.hello.items() if name not in ("type", "size", "state")}
+        info = {**hello, "state_before": runner.hello["state"], "state_after": runner.state()}
+        return timed, {**info, "references_ms": [row["latency_ms"] for row in timed.references]}, runner.identity
+
+
+def latency_over(
+    name: str, made: Sequence[ModelSession], protocol: MeasurementProtocol, usual_ms: float
+) -> ModelLatency:
     """Return what the sessions that timed a model say of it."""
     timed = [(number, one) for number, one in enumerate(made, 1) if name in one.timings]
     reasons = {number: one.disturbance(name, protocol, usual_ms) for number, one in timed}

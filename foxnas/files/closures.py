@@ -32,8 +32,14 @@ def closure(script: Path) -> tuple[Path, ...]:
             continue
         found.add(path)
         if path.endswith(".py"):
-            waiting += [*_imported(path), *_templates(Path(path).parent)]
-    return tuple(sorted(map(Path, found)))
+            waiting += [*_imported(path), *_templates(path.rpartition(os.sep)[0])]
+    return tuple(sorted(map(_path, found), key=lambda path: path.parts))
+
+
+@cache
+def _path(text: str) -> Path:
+    """Keep paths, since to make one takes as long as to read what it leads to."""
+    return Path(text)
 
 
 @cache
@@ -64,8 +70,8 @@ def _line(path: Path) -> str:
 
 
 @cache
-def _templates(folder: Path) -> list[str]:
-    return [str(path) for path in (folder / "templates").glob("*.*")]
+def _templates(folder: str) -> list[str]:
+    return [str(path) for path in Path(folder, "templates").glob("*.*")]
 
 
 @cache

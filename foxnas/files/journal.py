@@ -98,5 +98,11 @@ class Journal:
 
 
 def retire(path: Path) -> None:
-    """Put the journal of a finished job aside: the job measures anew when it runs again. Keeps the last one."""
+    """Put the journal of a finished job aside: the job measures anew when it runs again. Keeps the last one.
+
+    An empty one, of a job that was to begin, is no last one.
+    """
+    if not path.stat().st_size:
+        path.unlink()
+        return
     path.replace(path.with_suffix(f".finished{path.suffix}"))

@@ -81,6 +81,16 @@ def on_fit_images(config: Config) -> dict[str, list[str]]:
     return {"on_fit": files} if acquired(config) else {}
 
 
+def by_round(config: Config, sizes: Sequence[int]) -> dict[str, list[str]]:
+    """Return the input that is the accuracy predictors before acquisition and after each round; none without rounds."""
+    folders = ["", *(f"{ACQUIRED}/{name}" for name in acquired(config))]
+    return (
+        {"by_round": [path for folder in folders for path in _of_sizes(folder, "accuracy", sizes)]}
+        if folders[1:]
+        else {}
+    )
+
+
 def first_predictors(config: Config, sizes: Sequence[int]) -> list[str]:
     """Return the accuracy predictors of the first search: of the last round of acquisition, where there is one."""
     names = acquired(config)

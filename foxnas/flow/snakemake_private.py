@@ -84,6 +84,8 @@ async def _what_is_to_run(dag: Any, *arguments: Any, **named: Any) -> None:
         await _update_needrun(dag, *arguments, **named)
     finally:
         dag.depending = everything
+    for job in filter(_only_temporary, dag.jobs):
+        dag.reason(job).no_metadata = False  # of which Snakemake would warn
 
 
 async def _gone(persistence: Any, job: Any) -> list[Any]:
@@ -149,10 +151,18 @@ def _in_words(job: Any) -> Iterator[None]:
 def _can_tell(persistence: Any, job: Any) -> bool:
     """Whether Snakemake can tell if a job's params changed: by its records or, where those are lost, by the outputs.
 
+    Temporary files that are gone are made again for whoever needs them, and by nothing that has changed since.
+
     A job without a record, after `rm -rf .snakemake` or where results were copied, is never run again by Snakemake
     itself, whatever changed: after a changed protocol, new measurements were joined with old ones.
     """
+    if _only_temporary(job) and not any(Path(file).exists() for file in job.output):
+        return False
     return bool(_has_metadata(persistence, job)) or bool(_making_of_outputs(persistence, job))
+
+
+def _only_temporary(job: Any) -> bool:
+    return bool(job.output) and all(is_flagged(file, "temp") for file in job.output)
 
 
 def _what_changed(persistence: Any, job: Any, file: Any = None) -> Any:
@@ -301,13 +311,27 @@ def done_and_wanted(workflow: Any) -> tuple[int, int]:
 
 
 def finished_journals(workflow: Any) -> list[str]:
-    """Return the journals of jobs whose files are all there and recorded, also of those that are about to run again."""
+    """Return the journals of jobs whose files are all there and recorded, also of those that are about to run again.
+
+    One whose files are temporary has measured for other jobs, whose journals those are.
+    """
 
     async def is_finished(job: Any) -> bool:  # for the DAG, `--touch` finishes also a job whose files are gone
         return all([await file.exists() for file in job.output]) and not await workflow.persistence.incomplete(job)
 
-    having = [job for job in workflow.dag.jobs if job.rule.params.get("journal") and Path(job.params.journal).exists()]
+    kept = [job for job in workflow.dag.jobs if job.rule.params.get("journal") and not _only_temporary(job)]
+    having = [job for job in kept if Path(job.params.journal).exists()]
     return [str(job.params.journal) for job in having if workflow.async_run(is_finished(job))]
+
+
+def journals_to_write(workflow: Any, rules_of: Iterable[str]) -> list[str]:
+    """Return the journals of the jobs of these rules that are to run."""
+    return [str(job.params.journal) for job in workflow.dag.needrun_jobs() if job.rule.name in rules_of]
+
+
+def targets(workflow: Any) -> list[str]:
+    """Return what the command line asks for, files and rules; nothing where that is the default."""
+    return sorted(map(str, workflow.dag_settings.targets))
 
 
 def _described(workflow: Any, job: Any) -> Job:

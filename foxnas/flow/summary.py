@@ -230,8 +230,9 @@ def summary(jobs: Sequence[Job], wall_s: float, began: str = "", at_most: int | 
         parts.append(_times(jobs))
     if models := deployed_models(jobs):
         shown = models[:at_most]
-        header = ("model", "promised", "measured (95% bound)", "int8 top-1", "verdict", "file")
-        parts.append(_table(header, [row for _, row in shown], right=(1, 2, 3)))
+        measured_of = ("measured (95% bound)", "int8 top-1", "mean of classes", "worst class")
+        header = ("model", "promised", *measured_of, "verdict", "file")
+        parts.append(_table(header, [row for _, row in shown], right=(1, 2, 3, 4)))
         if len(shown) < len(models):
             parts[-1] += f"\n  ... and {len(models) - len(shown)} more"
     if proposals := proposed_architectures(jobs)[:at_most]:

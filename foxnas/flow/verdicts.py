@@ -16,6 +16,9 @@ Row = tuple[str, ...]
 #: Rules that deploy what a compiler made of the winner.
 _COMPILED = ("deploy_compiled", "deploy_vela", "prepare_winner")
 
+#: Letters of a class' name in a row.
+_LONGEST_LABEL = 24
+
 #: What is shown where a number is not known.
 UNKNOWN = "-"
 
@@ -74,17 +77,27 @@ def _model(device: str, budget: str, file: str, validation: str | None) -> tuple
     name = f"{budget} on {device}"
     found = _read(validation)
     if not found:
-        return True, (name, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, file)
+        return True, (name, *[UNKNOWN] * 6, file)
     promised, median, upper = (found[key] for key in ("budget_ms", "latency_median_ms", "latency_upper_ms"))
     row = (
         name,
         f"{promised:.4g} ms",
         f"{median:.4g} ms, estimated" if found.get("latency_is") == ESTIMATE else f"{median:.4g} ({upper:.4g}) ms",
         f"{found['int8_top1_percent']:.2f}%",
+        *_classes(found),
         _in_words(found),
         file,
     )
     return found["latency_kept"] and found["accuracy_kept"], row
+
+
+def _classes(found: dict[str, Any]) -> Row:
+    """Return the mean over classes and the worst one; nothing is known of either in a verdict of before."""
+    if "worst_class" not in found:
+        return UNKNOWN, UNKNOWN
+    label, percent = (found["worst_class"][name] for name in ("label", "recall_percent"))
+    short = label if len(label) <= _LONGEST_LABEL else f"{label[: _LONGEST_LABEL - 3]}..."
+    return f"{found['mean_class_percent']:.2f}%", f"{percent:.2f}% {short}"
 
 
 def _in_words(found: dict[str, Any]) -> str:

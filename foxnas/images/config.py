@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from foxnas.errors import FoxnasError
 from foxnas.settings.limits import Count, Seed
-from foxnas.settings.section import HostPath, Section
+from foxnas.settings.section import HostPath, Line, Section
 
 #: What torchvision's ImageFolder takes for images.
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
@@ -120,7 +120,8 @@ class DataConfig(Section):
     def dealt(self) -> DataConfig:
         """The same as far as it matters which image is of which split: not what is seen of it later."""
         share = {"centre_share": 1.0}
-        return self.model_copy(update=share if self.form == "csv" else {**share, "corrupt_images": "fail"})
+        dealt = DataConfig(**self.model_dump(include=set(DataConfig.model_fields)))
+        return dealt.model_copy(update=share if self.form == "csv" else {**share, "corrupt_images": "fail"})
 
     def view(self, channels: int) -> ViewConfig:
         """Return what the prepared images of a space with this number of channels depend on."""
@@ -136,3 +137,11 @@ class DataConfig(Section):
     def reading(self, channels: int) -> ViewConfig:
         """Return what training depends on: the same, but for the crop, which is random then."""
         return self.view(channels).model_copy(update={"centre_share": 1.0})
+
+
+class DescribedDataConfig(DataConfig):
+    """The images, and what is to be said of them."""
+
+    licence: Line | None = None
+    """Their terms, and whom to name, for the card: such as "CC BY 4.0, A. Photographer". null: what a file LICENSE in
+    the folder says, or what the authors of fashion-mnist do; else the card says that it is not known."""

@@ -14,9 +14,27 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from foxnas.errors import FoxnasError
+from foxnas.files.tables import replacing
 
 PACKAGE = "elpv-dataset==1.0.0.post1"
 LICENCE = "CC BY-NC-SA 4.0"
+#: What the package says of its terms, and whom it asks to be named; the card of a model quotes it.
+TERMS = f"""Creative Commons Attribution-NonCommercial-ShareAlike 4.0 International ({LICENCE})
+https://creativecommons.org/licenses/by-nc-sa/4.0/
+
+Attribution: ELPV dataset, by C. Buerhop-Lutz, S. Deitsch, A. Maier, F. Gallwitz, S. Berger, B. Doll, J. Hauch, C. Camus and C. J. Brabec
+
+The photographs in this folder are those of {PACKAGE}, sorted into two classes. Its authors ask to be cited:
+
+C. Buerhop-Lutz et al.: A Benchmark for Visual Identification of Defective Solar Cells in Electroluminescence Imagery.
+    EU PVSEC, 2018, doi 10.4229/35thEUPVSEC20182018-5CV.3.15
+S. Deitsch et al.: Segmentation of photovoltaic module cells in uncalibrated electroluminescence images.
+    Machine Vision and Applications 32(4), 2021, doi 10.1007/s00138-021-01191-9
+S. Deitsch et al.: Automatic classification of defective photovoltaic module cells in electroluminescence images.
+    Solar Energy 185, 2019, 455-468, doi 10.1016/j.solener.2019.02.067
+
+For commercial use, the package says, its authors are to be contacted.
+"""  # noqa: E501
 #: A cell is defective from this probability on, as in the papers that take two classes of the four.
 DEFECTIVE = 0.5
 
@@ -30,7 +48,7 @@ def installed() -> Path:
 
 
 def lay_out(package: Path, target: Path) -> dict[str, int]:
-    """Link every photograph into its class' folder below `target`; return how many each class has.
+    """Link every photograph into its class' folder below `target`, beside the licence; return how many each class has.
 
     Raises FoxnasError when `labels.csv` is not three columns or names a file that is not there.
     """
@@ -49,6 +67,10 @@ def lay_out(package: Path, target: Path) -> dict[str, int]:
             link.unlink(missing_ok=True)  # one that leads nowhere, of an environment that is gone
             link.symlink_to(source)
         counts[label] += 1
+    written = target / "LICENSE"
+    if counts and not written.exists():
+        with replacing(written) as temporary:
+            temporary.write_text(TERMS)
     return counts
 
 

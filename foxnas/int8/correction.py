@@ -31,7 +31,9 @@ from foxnas.supernet.subnet import Subnet
 
 @one_thread()
 @torch.inference_mode()
-def correct_biases(subnet: Subnet, content: bytes, images: np.ndarray, untouched: Collection[int] = ()) -> bytes:
+def correct_biases(
+    subnet: Subnet, content: bytes, images: np.ndarray, untouched: Collection[int] = (), most_pixels: int = PIXELS
+) -> bytes:
     """Return the int8 model with the mean error of every layer's sums taken out of its biases.
 
     Layers are corrected in the order in which they run, each for what is left of the errors of those before.
@@ -43,13 +45,15 @@ def correct_biases(subnet: Subnet, content: bytes, images: np.ndarray, untouched
     content
         The .tflite file, with a QUANTIZE at either end.
     images
-        uint8 (n, H, W, channels); of large ones the first few are used.
+        uint8 (n, H, W, channels); the first that have `most_pixels` together are used.
     untouched
         Steps that were converted from other weights than the subnet's.
+    most_pixels
+        Bounds the memory: 16 images of 224 px, 49 of 128 px.
     """
     model = read_model(content)
     (graph,) = model.subgraphs
-    pixels = images[: max(1, PIXELS // (images.shape[1] * images.shape[2]))]
+    pixels = images[: max(1, most_pixels // (images.shape[1] * images.shape[2]))]
     image = to_input(pixels)
     steps, layers = steps_of(subnet.space, subnet.arch), weighted_layers(subnet)
     last_use = {value: number for number, step in enumerate(steps) for value in step.inputs}

@@ -27,7 +27,8 @@ from foxnas.supernet.tensors import digest, read_tensors, write_tensors
 from foxnas.supernet.training.processes import Processes
 from foxnas.supernet.training.recipe import Recipe
 from foxnas.supernet.training.steps import Images
-from foxnas.supernet.training.training import Keys, train
+from foxnas.supernet.training.train_step import Keys
+from foxnas.supernet.training.training import train
 
 KEYS = Keys("finishing.batch_size", "finishing.quantisation_aware_learning_rate", None)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 
@@ -114,12 +115,20 @@ def _promises(device: DeviceRun) -> str:
 def _models(device: DeviceRun) -> str:
     about = "" if device.vela is None else "an estimated "
     each = [
-        f"{b.validation['int8_top1_percent']:.2f}% top-1 in {about}"
+        f"{b.validation['int8_top1_percent']:.2f}% top-1{_of_classes(b.validation)} in {about}"
         f"{milliseconds(b.validation['latency_median_ms'])} ms (budget {b.name}: {milliseconds(b.budget_ms)} ms)"
         for b in device.budgets
     ]
     images = device.budgets[0].validation["test_images"]
     return f"On the {images:,} test images, in int8: {'; '.join(each)}."
+
+
+def _of_classes(validation: Mapping[str, Any]) -> str:
+    """Return the mean over classes and the worst of them; nothing where a verdict of before does not say."""
+    if (worst := validation.get("worst_class")) is None:
+        return ""
+    found = f"mean over classes {validation['mean_class_percent']:.2f}%, worst {worst['label']}"
+    return f" ({found} {worst['recall_percent']:.2f}%)"
 
 
 def _baselines(device: DeviceRun, found: list[Lead]) -> str:

@@ -83,7 +83,7 @@ class OffTheShelfConfig(Section):
     """Image sizes of the space at which each network is trained, once for each; null: all of them."""
     epochs: Count | None = None
     """Passes over the train split; null: as many as all of supernet.training.phases have together. The rest of the
-    recipe is supernet.training's."""
+    recipe is supernet.training's, the first phase's patience included."""
     learning_rate: Above0 | None = None
     """Peak learning rate; null: that of the first of supernet.training.phases, which trains the largest subnet."""
 
@@ -106,10 +106,12 @@ class OffTheShelfConfig(Section):
     def recipe(self, network: NetworkConfig, training: Recipe) -> Recipe:
         """Return how a network is trained: as the supernet is, but for one phase, of the largest subnet alone."""
         space = network.declared
-        largest = ((max(choices),) for choices in (space.kernel_sizes, space.expansion_ratios, space.depths))
+        kernel, expansion, depth = map(max, (space.kernel_sizes, space.expansion_ratios, space.depths))
         rate = self.learning_rate or training.phases[0].learning_rate
+        patience = training.phases[0].patience if training.phases else None
+        phase = Phase(self.epochs or training.epochs, rate, (kernel,), (expansion,), (depth,), patience=patience)
         # There is no teacher in a first phase.
-        return replace(training, distillation=0.0, phases=(Phase(self.epochs or training.epochs, rate, *largest),))
+        return replace(training, distillation=0.0, phases=(phase,))
 
     def check(self, space: SearchSpace, training: Recipe, train_images: int) -> None:
         """Raise FoxnasError that names the first key which does not fit the rest of the config."""

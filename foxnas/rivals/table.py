@@ -12,9 +12,18 @@ OURS = "ours"
 
 
 def row_of(
-    point: Point, weights: str, costs: Mapping[str, Any], latency: Mapping[str, Any], *, ours: bool
+    point: Point,
+    weights: str,
+    costs: Mapping[str, Any],
+    latency: Mapping[str, Any],
+    classes: Mapping[str, Any],
+    *,
+    ours: bool,
 ) -> dict[str, Any]:
-    """Return the row of a model; `costs` has its architecture and what it costs, `latency` is of `ModelLatency`."""
+    """Return the row of a model.
+
+    `costs` has its architecture and what it costs, `latency` is of `ModelLatency`, `classes` of `over_classes`.
+    """
     return {
         "model": OURS if ours else point.name,
         "budget": point.name if ours else None,
@@ -25,6 +34,9 @@ def row_of(
         "latency_upper_ms": latency["upper_ms"],
         "verify_top1_percent": point.verify_percent,
         "test_top1_percent": point.test_percent,
+        "test_mean_class_percent": classes["mean_class_percent"],
+        "test_worst_class": classes["worst_class"]["label"],
+        "test_worst_class_percent": classes["worst_class"]["recall_percent"],
         "parameters": costs["parameters"],
         "macs": costs["macs"],
         "model_bytes": costs["model_bytes"],

@@ -31,6 +31,17 @@ def no_wildcards(path: str, but: tuple[str, ...] = ()) -> str:
 HostPath = Annotated[Text, Field(min_length=1), AfterValidator(os.path.expanduser)]
 
 
+def _one_line(text: str) -> str:
+    """Return a text on one line. Raises FoxnasError where nothing is left of it."""
+    if not (line := " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())):
+        raise FoxnasError("is blank; write a text, or null")
+    return line
+
+
+#: A text that stands on one line, however it was written.
+Line = Annotated[Text, Field(max_length=1000), AfterValidator(_one_line)]
+
+
 class Section(BaseModel):
     """A part of the configuration: frozen, without unknown keys, silent conversions and infinite numbers."""
 

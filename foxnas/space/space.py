@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
 from math import prod
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 
@@ -28,6 +28,9 @@ from foxnas.space.layers import (
     UnitChoices,
     UnitSpec,
 )
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 SpaceName = Annotated[Text, Limits(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=LONGEST_NAME)]
 _SQUEEZE = SqueezeExcite()
@@ -156,10 +159,10 @@ class SearchSpace(Settings):
 
         Raises FoxnasError, which begins with `whose`, when it is the record of something else.
         """
-        from pydantic import TypeAdapter, ValidationError
+        from pydantic import ValidationError
 
         try:
-            return TypeAdapter(cls).validate_python(record)
+            return _reader().validate_python(record)
         except ValidationError as error:
             first = error.errors()[0]
             if "error" in (context := first.get("ctx", {})):  # a contradiction, which names the space
@@ -292,3 +295,11 @@ class SearchSpace(Settings):
                 for other in choices.expansion_ratios:
                     if other != e:
                         yield arch.with_layer(u, i, (k, other))
+
+
+@cache
+def _reader() -> TypeAdapter[SearchSpace]:
+    """Keep what reads records, since to make one takes longer than to read a config."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(SearchSpace)

@@ -113,6 +113,12 @@ def _supernet(choices: Choices) -> list[str]:
         *_comment("The learning rate rises during the first epoch.", 2),
         f"    warm_up_steps: {choices.warm_up_steps}",
         *_comment(tried, 2),
+        *_comment(
+            "Training photographs are mirrored at random. Where top and bottom may change places, too, you can write "
+            "symmetry: flips; where no side is up (parts, tissue, the ground from above), quarter-turns; where left "
+            "and right differ (signs, writing), none.",
+            2,
+        ),
         "    phases:",
         *_comment("The donor is fine-tuned to your classes; it teaches...", 3),
         _phase(donor_epochs, {knob: [max(choice)] for knob, choice in whole.items()}),

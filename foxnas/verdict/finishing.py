@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from foxnas.accuracy.by_class import in_words, over_classes
 from foxnas.supernet.finishing_config import FINISHED
 from foxnas.verdict.baselines import paired_difference
 
@@ -47,10 +48,11 @@ def better(attempts: Sequence[Attempt]) -> Attempt:
     return max(attempts, key=lambda one: one.int8_top1_percent)
 
 
-def of_attempts(attempts: Sequence[Attempt]) -> dict[str, Any]:
+def of_attempts(attempts: Sequence[Attempt], truth: np.ndarray, names: Sequence[str]) -> dict[str, Any]:
     """Return what came of finishing a winner: each attempt beside the first, and which one is deployed.
 
-    Differences of int8 top-1 are paired, in points, with their 95% intervals.
+    Differences of int8 top-1 are paired, in points, with their 95% intervals. `truth` has the classes of the verify
+    split, (images,), and `names` what they are called.
     """
     first, chosen = attempts[0], better(attempts)
     rows: list[dict[str, Any]] = [
@@ -58,14 +60,15 @@ def of_attempts(attempts: Sequence[Attempt]) -> dict[str, Any]:
             "weights": one.weights,
             "float_top1_percent": one.float_top1_percent,
             "int8_top1_percent": one.int8_top1_percent,
+            **over_classes(one.correct, truth, names),
             **({} if one is first else {"gained": paired_difference(one.correct, first.correct[None]).to_json()}),
         }
         for one in attempts
     ]
     for row in rows[1:]:
         log.info(
-            "%s: int8 top-1 %.2f%% on the verify split, %+.2f points (95%% interval %.2f to %.2f): %s",
-            row["weights"], row["int8_top1_percent"], *row["gained"].values(),
+            "%s: int8 top-1 %.2f%% on the verify split (%s), %+.2f points (95%% interval %.2f to %.2f): %s",
+            row["weights"], row["int8_top1_percent"], in_words(row), *row["gained"].values(),
             "deployed" if row["weights"] == chosen.weights else "not deployed",
         )  # fmt: skip
     return {"verify_images": len(first.correct), "chosen": chosen.weights, "attempts": rows}

@@ -27,7 +27,7 @@ from foxnas.space.config import read_space
 from foxnas.space.parts import Part, parts_of
 from foxnas.space.sampling_config import SampleConfig
 from foxnas.verdict.baselines import with_predicted
-from tests.support.fake_device import FakeTransport
+from tests.support.fake_device import FakeDeviceStream, FakeTransport
 from tests.support.scripts import script
 from tests.support.tiny_run import QUICK
 
@@ -116,6 +116,24 @@ def test_blocks_and_few_subnets_predict_the_others(tmp_path: Path, monkeypatch: 
     np.testing.assert_allclose(fitted.predict(rest).mean, [board.takes[arch.id] for arch in rest], rtol=0.02)
     whole = with_predicted(latency.assign(image_size=SIZE), SPACE, {SIZE: fitted}).set_index("id")
     np.testing.assert_allclose(whole.loc[[arch.id for arch in rest], "latency_ms"], fitted.predict(rest).mean)
+
+
+def test_a_neighbour_that_takes_part_of_a_chains_runs_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    board = FakeBoard(monkeypatch, 0.0)
+    rng, answer = np.random.default_rng(3), FakeDeviceStream.answer
+
+    def disturbed(stream: FakeDeviceStream, header: dict[str, Any], body: bytes) -> dict[str, Any]:
+        told = answer(stream, header, body)
+        factor = rng.uniform(1, 1.5)
+        chain = header.get("id") in {block.id for block in Blocks(SPACE).distinct}
+        return told | ({name: told[name] * factor for name in ("latency_ms", "p90_ms")} if chain else {})
+
+    monkeypatch.setattr(FakeDeviceStream, "answer", disturbed)
+    assert run(tmp_path)["blocks"]["within_percent"] == {"5": 100.0, "10": 100.0}
+    table = read_table(tmp_path / "blocks.csv")
+    np.testing.assert_allclose(table["block_ms"] * COPIES, [board.takes[name] for name in table["id"]])
 
 
 def test_where_subnets_are_no_sum_of_blocks_the_way_back_is_named(

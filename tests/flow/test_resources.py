@@ -27,7 +27,8 @@ from tests.support.forked_python import python
 from tests.support.tiny_run import ROOT
 
 MEASURING = (
-    "time_subnets", "time_found", "time_candidates", "confirm_latency", "validate_on_device", "time_sustained",
+    "time_subnets", "time_found", "time_candidates", "confirm_together", "confirm_latency", "validate_on_device",
+    "time_sustained",
 )  # fmt: skip
 
 PROFILE = ROOT / "profiles" / "slurm"
@@ -149,7 +150,7 @@ def test_a_measurement_elsewhere_is_submitted(config: Path, tmp_path: Path) -> N
         assert resources["this_machine"] == (jobs.SHARES if device == "local" else 1)
     raw = written_out("coral")
     every = {*MEASURING, "validate_on_device", "time_compiled", "time_compiled_found", "time_compiled_candidates"}
-    every |= {"time_named", "time_compiled_named", "confirm_compiled_latency"}
+    every |= {"time_named", "time_compiled_named", "confirm_compiled_together", "confirm_compiled_latency"}
     assert set(profile) == set(WHOLE_MACHINE) == every
     assert raw["devices"][0]["kind"] == "edgetpu"
 

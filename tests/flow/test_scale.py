@@ -22,7 +22,7 @@ BY_BUDGET = {
     "judge_model": 1, "time_sustained": 1, "write_card": 1, "run_strategies": 1, "evaluate_found": 1, "time_found": 1,
 }  # fmt: skip
 #: Redone for all budgets together when one is added, once a device or once in all.
-TOGETHER = {"compare_baselines", "write_report", "check_promises", "compare_strategies"}
+TOGETHER = {"confirm_together", "compare_baselines", "write_report", "check_promises", "compare_strategies"}
 
 #: Of all devices together.
 PAGES = {"write_report", "check_promises", *ASKED_FOR}

@@ -273,3 +273,78 @@ def test_a_full_disk_under_snakemakes_own_records_is_a_sentence(name: str | None
     job = SimpleNamespace(params=SimpleNamespace(settings="{}"), rule=rule)
     with pytest.raises(WorkflowError, match=r"error: \.snakemake\S* ?.*: No space left on device; make room"):
         asyncio.run(private._mark_first(job))
+
+
+#: Every budget needs what all have in common, which is temporary.
+TOGETHER = """
+from foxnas.flow import named, retirement
+if config["mend"]:
+    private.mend_snakemake()
+budgets = str(config["budgets"]).split("+")
+asked = lambda pattern: named.of_budgets(lambda: private.targets(workflow), budgets, pattern)
+rule all:
+    input: expand("{budget}/latency", budget=budgets)
+rule confirm_together:
+    input: asked("{budget}/ranking")
+    output: temp("together")
+    params: settings="{}", budgets=asked("{budget}"), journal=asked("journals/{budget}")
+    shell: "echo {params.journal} > asked; ls {params.journal} > begun 2> /dev/null || true; touch {output}"
+rule confirm_latency:
+    input: ancient("together"), "{budget}/ranking"
+    output: "{budget}/latency"
+    params: settings="{}", journal="journals/{budget}"
+    shell: "echo measured > {params.journal}; cp {input[1]} {output}"
+onstart: retirement.retire_journals(workflow); retirement.begin_journals(workflow)
+onsuccess: retirement.retire_journals(workflow)
+onerror: retirement.retire_journals(workflow)
+"""
+
+
+def common(folder: Path) -> tuple[str, str]:
+    """Of which budgets the common job was told, and which of them it learnt to be confirmed."""
+    asked, begun = (re.findall(r"p\d+", (folder / name).read_text()) for name in ("asked", "begun"))
+    return "+".join(asked), "+".join(begun)
+
+
+@pytest.mark.parametrize("mend", [False, True])
+def test_what_is_temporary_is_made_for_those_that_need_it_and_by_no_change(tmp_path: Path, mend: bool) -> None:
+    """Of budgets that come, go and are forced; the common job knows who is to be confirmed by their journals."""
+    for name in ("p25", "p50", "p75"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "ranking").write_text(name)
+    words = ["--config", f"mend={mend}"]
+    snakemake(tmp_path, *words, "budgets=p25+p50", snakefile=TOGETHER)
+    assert common(tmp_path) == ("p25+p50", "p25+p50")
+    assert not (tmp_path / "together").exists()
+    left = sorted(path.name for path in (tmp_path / "journals").iterdir())
+    assert left == ["p25.finished", "p50.finished"], "the common job has no journal of its own to put aside"
+    less = planned_rules(snakemake(tmp_path, "--dry-run", *words, "budgets=p25"))
+    assert bool(less) != mend, "by itself Snakemake sees that the common job would have other inputs"
+    if not mend:
+        return
+    snakemake(tmp_path, *words, "budgets=p25+p50+p75")
+    assert common(tmp_path) == ("p25+p50+p75", "p75")
+    snakemake(tmp_path, *words, "budgets=p25+p50+p75", "--forcerun", "p50/latency")
+    assert common(tmp_path) == ("p25+p50+p75", "p50")
+    (tmp_path / "p25" / "ranking").write_text("another")
+    snakemake(tmp_path, "p25/latency", *words, "budgets=p25+p50+p75")
+    assert common(tmp_path) == ("p25", "p25"), "a target names its budget"
+    done = snakemake(tmp_path, "--dry-run", *words, "budgets=p25+p50+p75")
+    assert not planned_rules(done)
+    assert "metadata" not in done
+
+
+def test_a_killed_run_keeps_the_journals_that_the_common_job_has_written(tmp_path: Path) -> None:
+    """The temporary file is there, and what it was made for is not."""
+    for name in ("p25", "p50"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "ranking").write_text(name)
+    words = ["--config", "mend=True", "budgets=p25+p50"]
+    broken = TOGETHER.replace("cp {input[1]}", "test ! -e broken; cp {input[1]}")
+    (tmp_path / "broken").touch()
+    snakemake(tmp_path, *words, snakefile=broken, check=False)
+    (tmp_path / "journals" / "p50").write_text("sessions")
+    assert planned_rules(snakemake(tmp_path, "--dry-run", *words)) == {"all", "confirm_latency"}
+    snakemake(tmp_path, *words, check=False)
+    assert (tmp_path / "journals" / "p50").read_text() == "measured\n", "written anew, and not put aside before"
+    assert not (tmp_path / "journals" / "p50.finished").exists()

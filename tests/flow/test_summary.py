@@ -21,7 +21,8 @@ VERDICT = {
     "budget_ms": 2.0, "latency_median_ms": 1.8, "latency_upper_ms": 1.95, "int8_top1_percent": 71.25,
     "latency_kept": True, "accuracy_kept": True, "latency_verdict": "kept", "accuracy_verdict": "kept",
     "latency_reason": "", "tried": [{}, {}], "verified_candidates": 2,
-    "budget": "p25", "drop_percent": 0.9, "drop_upper_percent": 1.5,
+    "budget": "p25", "drop_percent": 0.9, "drop_upper_percent": 1.5, "mean_class_percent": 68.5,
+    "worst_class": {"label": "shirt", "images": 80, "recall_percent": 40.0},
 }  # fmt: skip
 
 
@@ -115,7 +116,9 @@ def test_models_stand_with_promise_measurement_and_verdict(tmp_path: Path) -> No
         (deployed(tmp_path, "pi4", "p25", latency_kept=False, latency_verdict="not kept")),
     )
     text = summary([*kept, *broken, Job("write_report", "report", True, {}, {"page": "results/report.html"})], 60.0)
-    assert lines_with(text, "2ms on pi4") == ["2ms on pi4 2 ms 1.8 (1.95) ms 71.25% kept deploy/pi4/2ms/model.tflite"]
+    assert lines_with(text, "2ms on pi4") == [
+        "2ms on pi4 2 ms 1.8 (1.95) ms 71.25% 68.50% 40.00% shirt kept deploy/pi4/2ms/model.tflite"
+    ]
     assert "latency not kept" in lines_with(text, "p25 on pi4")[0]
     assert text.index("p25 on pi4") < text.index("2ms on pi4")
     page, last = text.split("\n\n")[-2:]
@@ -158,7 +161,7 @@ def test_what_is_not_known_is_a_dash() -> None:
         Job("time_subnets", "latency", True, {"device": "pi4"}, {"session": "went into a storage"}),
     ]
     text = summary(jobs, 1.0)
-    assert lines_with(text, "p50 on pi4") == ["p50 on pi4 - - - - s3://bucket/model.tflite"]
+    assert lines_with(text, "p50 on pi4") == ["p50 on pi4 - - - - - - s3://bucket/model.tflite"]
     assert lines_with(text, "probes timed") == ["probes timed on pi4 100 0"]
     assert summary([], 0.0) == "foxnas: done in 0.0 s; 0 jobs run, 0 reused"
     assert "jobs of stage" not in summary([Job("fit", "predictors", made=False)], 0.0)

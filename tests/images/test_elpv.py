@@ -33,7 +33,10 @@ def package(tmp_path: Path) -> Path:
 def test_photographs_are_sorted_by_their_probability(package: Path, tmp_path: Path) -> None:
     target = tmp_path / "photographs"
     assert lay_out(package, target) == {"defective": 2, "functional": 2}
+    assert "Attribution-NonCommercial-ShareAlike 4.0" in (target / "LICENSE").read_text()
+    (target / "LICENSE").write_text("mine")
     assert lay_out(package, target) == {"defective": 2, "functional": 2}
+    assert (target / "LICENSE").read_text() == "mine", "what a user wrote there stays"
     listed = list_images(target)
     assert listed.classes == ["defective", "functional"]
     assert list(zip(listed.images["path"], listed.images["label"], strict=True)) == [

@@ -76,19 +76,20 @@ def test_float_export_computes_what_pytorch_does(exported: Callable[[str], Expor
 def test_int8_follows_float(mini: SearchSpace, dead_gate: bool, exporter: Exporter) -> None:
     # A gate that is 0 for every image makes the converter write a model that XNNPACK refuses.
     arch = mini.parse("r20_k3e2.k5e3_k3e4.k7e2_k5e2.k3e6_k3e3.k5e2_k3e2.k3e4")
-    model = taught(mini, arch, dead_gate, exporter)
-    expected, found = torch_logits(model.subnet, model.images), Int8Model(model.int8).logits(model.images)
+    subnet, images = taught(mini, arch, dead_gate)
+    content = export_int8(subnet, images, exporter=exporter)
+    expected, found = torch_logits(subnet, images), Int8Model(content).logits(images)
     assert (expected.argmax(1) == np.arange(32) % 4).all(), "it must have learnt something"
     np.testing.assert_array_equal(found.argmax(1), expected.argmax(1))
     signal, noise = ((expected - expected.mean(0)) ** 2).mean(), ((found - expected) ** 2).mean()
     assert 10 * math.log10(signal / noise) > 15
-    layers = layer_noise(model.subnet, model.int8, model.images[:8])
+    layers = layer_noise(subnet, content, images[:8])
     assert any(math.isnan(layer.own_db) for layer in layers) == dead_gate
     assert layers[-1].total_db > 15
-    other = folded(mini, mini.smallest(20), model.images, 0)
+    other = folded(mini, mini.smallest(20), images, 0)
     with pytest.raises(FoxnasError, match="has other operators than this subnet"):
-        layer_noise(other, model.int8, model.images)
-    assert read_summary(model.int8) == read_summary(ProbeWriter(mini).write(arch))
+        layer_noise(other, content, images)
+    assert read_summary(content) == read_summary(ProbeWriter(mini).write(arch))
 
 
 @pytest.mark.parametrize("exporter", EXPORTERS)

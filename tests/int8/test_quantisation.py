@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from torch import nn
 from foxnas.config.whole import read_config
 from foxnas.errors import FoxnasError
 from foxnas.images.pixels import to_input
-from foxnas.int8.converter import convert_int8
+from foxnas.int8 import converter
 from foxnas.int8.correction import correct_biases
 from foxnas.int8.export import export_int8
 from foxnas.int8.probe import ProbeWriter
@@ -60,7 +61,7 @@ def test_the_file_is_the_converters_operator_for_operator(space: SearchSpace, si
 
 def lead_db(subnet: Subnet, images: np.ndarray, others: np.ndarray) -> list[float]:
     """By how much our own file's logits are nearer to float than the converter's; the same with corrected biases."""
-    converted, untouched = convert_int8(subnet, images)
+    converted, untouched = converter.convert_int8(subnet, images)
     files = [
         (export_int8(subnet, images, corrected=False), converted),
         (export_int8(subnet, images), correct_biases(subnet, converted, images, untouched)),
@@ -75,8 +76,8 @@ def test_no_space_loses_to_the_converter(space: SearchSpace) -> None:
     for seed in range(6):
         size = space.image_sizes[seed % len(space.image_sizes)]
         arch = space.draw(size, np.random.default_rng([seed, size]))
-        model, others = taught(space, arch, False, "foxnas"), blobs(64, input_shape(space, arch)[1:], 100 + seed)
-        leads.append(lead_db(model.subnet, model.images, others))
+        (subnet, images), others = taught(space, arch, False, 20), blobs(64, input_shape(space, arch)[1:], 100 + seed)
+        leads.append(lead_db(subnet, images, others))
     assert (np.mean(leads, axis=0) + 2 * np.std(leads, axis=0, ddof=1) / np.sqrt(len(leads)) > 0).all(), leads
 
 
@@ -176,12 +177,17 @@ def test_constants_follow_the_specification(space: SearchSpace, size: int) -> No
     assert weighted == sum(bool(step.weight) for step in steps_of(space, arch))
 
 
+@pytest.fixture(scope="module")
+def plain(mini: SearchSpace) -> tuple[Subnet, np.ndarray]:
+    """A subnet in which nothing is zero or far off, and its images."""
+    return taught(mini, mini.draw(20, np.random.default_rng(3)), dead_gate=False)
+
+
 @pytest.mark.parametrize(
     "what", ["branch", "channels", "layer", "tiny layer", "great bias", "closed gates", "tiny gates", "black images"]
 )
-def test_what_is_zero_or_far_off_stays_within_one_delegate(mini: SearchSpace, what: str) -> None:
-    model = taught(mini, mini.draw(20, np.random.default_rng(3)), dead_gate=False, exporter="foxnas")
-    subnet, images = model.subnet, model.images
+def test_what_is_zero_or_far_off_stays_within_one_delegate(plain: tuple[Subnet, np.ndarray], what: str) -> None:
+    subnet, images = copy.deepcopy(plain)
     blocks = list(subnet.blocks)
     gates = [block.gate for block in blocks if block.gate is not None]
     residual = next(block for block in blocks if block.residual)
@@ -222,8 +228,8 @@ def test_what_is_zero_or_far_off_stays_within_one_delegate(mini: SearchSpace, wh
 def test_a_gate_that_calibration_never_opened_can_open(mini: SearchSpace) -> None:
     """What is 0 for every image has the range of its activation, all of it."""
     arch = mini.parse("r20_k3e2.k5e3_k3e4.k7e2_k5e2.k3e6_k3e3.k5e2_k3e2.k3e4")
-    model = taught(mini, arch, dead_gate=True, exporter="foxnas")
-    ranges, scales = value_ranges(model.subnet, model.images), scales_of(model.int8)
+    subnet, images = taught(mini, arch, dead_gate=True)
+    ranges, scales = value_ranges(subnet, images), scales_of(export_int8(subnet, images))
     dead = [number for number, (_, high) in enumerate(ranges) if high == 0]
     assert dead
     assert [scales[number] for number in dead] == [(float(np.float32(6 / 255)), -128)] * len(dead)

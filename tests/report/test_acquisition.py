@@ -10,6 +10,7 @@ from scipy import stats
 
 from foxnas.files.tables import read_json, read_table
 from foxnas.predictor.calibration import Calibration
+from foxnas.predictor.history import predicted_by_round
 from foxnas.predictor.model import Predictor
 from foxnas.report.data import read_run
 from foxnas.report.holdings import acquired_rounds, allow_for_images
@@ -100,6 +101,23 @@ def test_the_best_that_was_acquired_within_the_budget_is_a_candidate(
         path = _folder(run, told["acquired"][-1]) / "predictors" / str(arch.image_size) / "accuracy.json"
         said = Predictor.load(path).predict([arch])
         assert (row["accuracy_lower"], row["accuracy_upper"]) == pytest.approx((said.lower[0], said.upper[0]))
+
+
+def test_candidates_are_told_what_each_round_predicted(run: ReportRun, told: dict[str, list[str]]) -> None:
+    folders = [run.results / run.space, *(_folder(run, name) for name in told["acquired"])]
+    places = ["{}/predictors/accuracy.json", "predictors/{}/accuracy.json", "predictors/{}/accuracy.json"]
+    files = [
+        folder / place.replace("{}", str(size))
+        for folder, place in zip(folders, places, strict=True)
+        for size in run.sizes
+    ]
+    table = read_table(run.results / run.space / "search" / DEVICE / run.budgets[0] / "candidates.csv")
+    archs = [Arch.parse(text) for text in table["arch"]]
+    found = predicted_by_round(archs, files, len(run.sizes))
+    assert list(found) == ["accuracy_round_0", "accuracy_round_1", "accuracy_round_2"]
+    assert found["accuracy_round_0"] == pytest.approx(table["accuracy"].tolist()), "that search had no rounds before it"
+    last = [path for path in files[-len(run.sizes) :] if Predictor.load(path).image_size == archs[0].image_size]
+    assert found["accuracy_round_2"][0] == Predictor.load(last[0]).predict(archs[:1]).mean[0]
 
 
 def test_rounds_that_agree_measure_nothing_more(run: ReportRun, told: dict[str, list[str]], tmp_path: Path) -> None:

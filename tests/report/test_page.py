@@ -219,6 +219,8 @@ def test_numbers_on_the_page_are_the_files(finished: ReportRun, html: str) -> No
         assert f"{verdict['predicted']['accuracy']:.2f}" in words
         assert f"{verdict['verified']['int8_top1_percent']:.2f}" in words
         assert f"{verdict['slack_percent']:.1f}" in words
+        assert f"{verdict['mean_class_percent']:.2f}" in words
+        assert f"{verdict['worst_class']['recall_percent']:.2f} {verdict['worst_class']['label']}" in html
         assert verdict["arch"] in words
         for row in read_table(folder / "search" / DEVICE / budget / "candidates.csv").to_dict("records"):
             assert row["arch"] in words
@@ -321,7 +323,8 @@ def test_a_verdict_of_0_1_0_stands_on_the_page(finished: ReportRun, tmp_path: Pa
     new = (
         "latency_verdict", "latency_lower_ms", "latency_reason", "accuracy_verdict", "drop_lower_percent",
         "drop_upper_percent", "accuracy_reason", "verified_candidates", "tried", "reference_medians_ms",
-        "reference_baseline_ms", "sessions_redone", "lost_images", "won_images",
+        "reference_baseline_ms", "sessions_redone", "lost_images", "won_images", "mean_class_percent", "worst_class",
+        "classes_without_images",
     )  # fmt: skip
     old = {name: value for name, value in now.items() if name not in new}
     pages = []

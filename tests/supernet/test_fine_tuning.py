@@ -21,7 +21,7 @@ from foxnas.space.arch import Arch
 from foxnas.space.space import SearchSpace
 from foxnas.supernet.finishing_config import FinishingConfig
 from foxnas.supernet.model import Supernet
-from foxnas.supernet.training.best_epoch import BestEpoch
+from foxnas.supernet.training.best_epoch import BestEpoch, Score
 from foxnas.supernet.training.fine_tuning import fine_tune, kept
 from foxnas.supernet.training.recipe import Recipe
 from tests.supernet.test_training import Cut, cut_after, overflowing
@@ -37,7 +37,7 @@ def arch(mini: SearchSpace) -> Arch:
 
 @pytest.fixture(scope="module")
 def recipe(arch: Arch) -> Recipe:
-    return CONFIG.fine_tuning(arch, 0.08, "equal")
+    return CONFIG.fine_tuning(arch, 0.08, "equal", "mirror")
 
 
 @pytest.fixture(scope="module")
@@ -112,9 +112,9 @@ class Scored(BestEpoch[Supernet]):
         self.shown: list[Supernet] = []
         super().__init__(path, lambda network: self._next(network, scores), patience)
 
-    def _next(self, network: Supernet, scores: Sequence[float]) -> float:
+    def _next(self, network: Supernet, scores: Sequence[float]) -> Score:
         self.shown.append(copy.deepcopy(network))
-        return scores[len(self.scores()) if self._path.exists() else 0]
+        return Score(scores[len(self.scores()) if self._path.exists() else 0])
 
 
 @pytest.mark.parametrize(
@@ -138,8 +138,8 @@ def test_stopping_is_the_same_for_a_training_that_was_cut(
 ) -> None:
     """The score hangs on the weights, as a real one does."""
 
-    def score(network: Supernet) -> float:
-        return float(network.head.weight.double().sum())
+    def score(network: Supernet) -> Score:
+        return Score(float(network.head.weight.double().sum()))
 
     whole = fine_tune(inherited, arch, *random_images(), recipe, best=BestEpoch(tmp_path / "whole.best", score, 1))
     state, best = tmp_path / "cut.pt", BestEpoch(tmp_path / "cut.best", score, 1)

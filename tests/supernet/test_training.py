@@ -9,7 +9,7 @@ import re
 import subprocess
 import sys
 import time
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from unittest import mock
 
@@ -19,17 +19,20 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
+from foxnas.accuracy.config import AccuracyConfig
 from foxnas.config.whole import load_config, read_config
 from foxnas.errors import FoxnasError
 from foxnas.images.decoding import ImageFile
 from foxnas.images.training_files import TrainingFiles
+from foxnas.settings.section import canonical
 from foxnas.space.config import read_space
 from foxnas.space.space import SearchSpace
 from foxnas.supernet.training.processes import Processes, join_processes
 from foxnas.supernet.training.recipe import Phase
 from foxnas.supernet.training.state import TrainingState
 from foxnas.supernet.training.training import train_supernet
-from tests.support.trainings import ALL, RECIPE, assert_same_weights, random_images
+from tests.support.scripts import script
+from tests.support.trainings import ALL, RECIPE, assert_same_weights, random_images, split_arrays
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -103,25 +106,36 @@ def environment() -> dict[str, str]:
 
 def test_two_processes_train_what_one_does(tmp_path: Path) -> None:
     config = read_config(ROOT / "config" / "tiny.yaml")
-    pixels, labels = random_images()
-    np.save(tmp_path / "images.npy", pixels)
-    np.save(tmp_path / "labels.npy", labels)
-    shared = replace(RECIPE, batch_parts=2)
-    settings = {"space": config.space.record(), "training": json.loads(json.dumps(asdict(shared)))}
-    settings["view"] = config.data.reading(1).model_dump(mode="json")
+    files = split_arrays(tmp_path, config.space)
+    first, second = RECIPE.phases
+    shared = replace(RECIPE, batch_parts=2, phases=(replace(first, epochs=4, patience=1), second))
+    accuracy = AccuracyConfig(recalibration_images=32, batch_size=16)
+    view = config.data.reading(1)
+    settings = {"space": config.space, "training": shared, "view": view, "accuracy": accuracy, "dataset": "arrays"}
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    files = [f"--{name}={tmp_path / name}.npy" for name in ("images", "labels")]
-    files += [f"--state={tmp_path / 'journals' / 'training.pt'}", f"--supernet={tmp_path / 'supernet.safetensors'}"]
-    script = [str(ROOT / "workflow" / "scripts" / "train_supernet.py"), "--settings", json.dumps(settings)]
+    words = [
+        word
+        for name, found in files.items()
+        for word in (f"--{name.replace('_', '-')}", *map(str, found if isinstance(found, list) else [found]))
+    ]
+    words += [f"--state={tmp_path / 'journals' / 'training.pt'}", f"--supernet={tmp_path / 'supernet.safetensors'}"]
+    command = [str(ROOT / "workflow" / "scripts" / "train_supernet.py"), "--settings", canonical(settings)]
     run = subprocess.run(
-        [*torchrun, *script, *files, "--threads", "1"], cwd=ROOT, env=environment(), capture_output=True, text=True
+        [*torchrun, *command, *words, "--threads", "1"], cwd=ROOT, env=environment(), capture_output=True, text=True
     )
     assert run.returncode == 0, run.stderr
-    last = re.findall(r"phase 2, epoch 4/4, step 3/3: .* images/s, 0.0 s left", run.stderr)
+    last = re.findall(r"phase 2, epoch 6/6, step 3/3: .* images/s, 0.0 s left", run.stderr)
     assert len(last) == 1, "the first process alone reports"
     (kept,) = (tmp_path / "journals").iterdir()
     assert kept.read_bytes() == (tmp_path / "supernet.safetensors").read_bytes()
-    alone = train_supernet(config.space, pixels, labels, shared).state_dict()
+    assert len(re.findall("the best so far", run.stderr)) >= 1, "the first process alone looks at the verify split"
+    script("train_supernet")(
+        **{**settings, **files},
+        threads=1,
+        state=tmp_path / "alone" / "training.pt",
+        supernet=tmp_path / "alone.safetensors",
+    )
+    alone = load_file(tmp_path / "alone.safetensors")
     together = load_file(tmp_path / "supernet.safetensors")
     assert alone.keys() == together.keys()
     for name, tensor in alone.items():
@@ -194,6 +208,8 @@ def test_a_state_of_another_training_is_refused_by_key(mini: SearchSpace, tmp_pa
         train_supernet(mini, *random_images(), RECIPE, state)
     with pytest.raises(FoxnasError, match=r"a training with recipe.batch_size 16 instead of 24"):
         train_supernet(mini, *random_images(), replace(RECIPE, batch_size=24), state)
+    with pytest.raises(FoxnasError, match=r'with recipe.symmetry "mirror" instead of "flips"'):
+        train_supernet(mini, *random_images(), replace(RECIPE, symmetry="flips"), state)
     with pytest.raises(FoxnasError, match=r"with recipe.phases.1.epochs 2 instead of 3"):
         train_supernet(mini, *random_images(), longer, state)
     with pytest.raises(FoxnasError, match=r"with data.images.0 48 instead of 32"):
@@ -203,6 +219,19 @@ def test_a_state_of_another_training_is_refused_by_key(mini: SearchSpace, tmp_pa
     state.write_bytes(state.read_bytes()[:1000])
     with pytest.raises(FoxnasError, match=r"cannot continue training from this file .* delete it"):
         train_supernet(mini, *random_images(), RECIPE, state)
+
+
+def test_a_state_from_before_images_could_be_turned_is_continued(
+    mini: SearchSpace, tmp_path: Path, uninterrupted: dict[str, torch.Tensor]
+) -> None:
+    path = tmp_path / "training.pt"
+    with cut_after(1), pytest.raises(Cut):
+        train_supernet(mini, *random_images(), RECIPE, path)
+    state = torch.load(path, weights_only=True)
+    origin = json.loads(state["origin"])
+    del origin["recipe"]["symmetry"]
+    torch.save(state | {"origin": json.dumps(origin)}, path)
+    assert_same_weights(train_supernet(mini, *random_images(), RECIPE, path), uninterrupted)
 
 
 class Payload:
@@ -228,6 +257,7 @@ def test_precision_is_without_effect_on_processors(mini: SearchSpace, uninterrup
         ({"batch_parts": 3}, 0, r"batch_parts is 3, which batch_size 256 is not a multiple of"),
         ({"batch_parts": 2}, 4, r"batch_parts is 2, which 4 gpus cannot share"),
         ({"batch_size": 10**6}, 0, r"batch_size is 1000000, but the train split has 40000 images"),
+        ({"symmetry": "rotations"}, 0, r"supernet.training.symmetry: 'rotations' is not .*quarter-turns"),
         ({"precision": "fp8"}, 0, r"supernet.training.precision: 'fp8' is not"),
         ({}, -1, r"supernet.gpus: -1 is out of range"),
     ],
@@ -261,8 +291,9 @@ def test_training_from_files_reads_ahead_and_continues_bit_for_bit(
     mini: SearchSpace, files: list[ImageFile], tmp_path: Path
 ) -> None:
     space, labels, state = replace(mini, image_channels=3), random_images()[1], tmp_path / "training.pt"
-    whole = train_supernet(space, TrainingFiles(files, labels, 3, 2), labels, RECIPE)
+    recipe = replace(RECIPE, symmetry="quarter-turns")
+    whole = train_supernet(space, TrainingFiles(files, labels, 3, 2), labels, recipe)
     with cut_after(5), pytest.raises(Cut):
-        train_supernet(space, TrainingFiles(files, labels, 3, 1), labels, RECIPE, state, save_every_s=0)
-    continued = train_supernet(space, TrainingFiles(files, labels, 3, 2), labels, RECIPE, state)
+        train_supernet(space, TrainingFiles(files, labels, 3, 1), labels, recipe, state, save_every_s=0)
+    continued = train_supernet(space, TrainingFiles(files, labels, 3, 2), labels, recipe, state)
     assert_same_weights(continued, whole.state_dict())

@@ -12,16 +12,19 @@ import pytest
 import torch
 
 from foxnas.images.pixels import resize, to_input
+from foxnas.images.symmetry import turn
 from foxnas.space.arch import Arch
 from foxnas.space.space import SearchSpace
 from foxnas.supernet.model import Supernet
 from foxnas.supernet.training import training
+from foxnas.supernet.training.losses import balanced, loss_of
 from foxnas.supernet.training.precision import MixedPrecision
 from foxnas.supernet.training.processes import Processes
 from foxnas.supernet.training.recipe import Moment, Phase, Recipe
 from foxnas.supernet.training.state import TrainingState
-from foxnas.supernet.training.steps import Draw, read_piece
-from foxnas.supernet.training.training import balanced, loss_of, train_step, train_supernet
+from foxnas.supernet.training.steps import Draw, draws, read_piece
+from foxnas.supernet.training.train_step import MAX_GRADIENT_NORM, Diverged, train_step
+from foxnas.supernet.training.training import train_supernet
 from tests.support.kinds import PER_UNIT
 from tests.support.trainings import ALL, RECIPE, assert_same_weights, random_images
 
@@ -37,7 +40,7 @@ def a_state(space: SearchSpace, recipe: Recipe = RECIPE, mixed: MixedPrecision |
 
 def one_step(state: TrainingState, recipe: Recipe, arch: Arch, labels: np.ndarray | None = None) -> float:
     images, truth = random_images(32)
-    draw = Draw(Moment(0, 0, 0), arch, np.arange(32), np.zeros(32, bool), {})
+    draw = Draw(Moment(0, 0, 0), arch, np.arange(32), np.full(32, 0.9), {})
     labels = truth if labels is None else labels
     pieces = [read_piece(images, labels, recipe, draw, part) for part in range(recipe.batch_parts)]
     return train_step(state, recipe, Processes(), arch, pieces, 1e-3)
@@ -55,7 +58,7 @@ def test_the_gradient_of_a_batch_is_the_mean_over_its_parts(mini: SearchSpace) -
         losses.append(torch.nn.functional.cross_entropy(reference(x, arch), torch.from_numpy(labels[i : i + 8])))
     mean = torch.stack(losses).mean()
     mean.backward()
-    torch.nn.utils.clip_grad_norm_(reference.parameters(), training.MAX_GRADIENT_NORM)
+    torch.nn.utils.clip_grad_norm_(reference.parameters(), MAX_GRADIENT_NORM)
     assert loss == pytest.approx(mean.item(), rel=1e-5)
     for ours, theirs in zip(state.supernet.parameters(), reference.parameters(), strict=True):
         assert (ours.grad is None) == (theirs.grad is None)
@@ -121,7 +124,8 @@ def test_every_step_draws_a_subnet_of_its_phase_and_a_size(mini: SearchSpace) ->
     drawn: list[Arch] = []
 
     def note(*args: object) -> float:
-        drawn.append(next(a for a in args if isinstance(a, Arch)))
+        if args[-1]:  # else one that is timed beforehand, at a learning rate of 0
+            drawn.append(next(a for a in args if isinstance(a, Arch)))
         return 1.0
 
     recipe = replace(RECIPE, phases=(Phase(20, 1e-3, (7,), (6,), (4,)), Phase(20, 1e-3, *ALL)), distillation=0.0)
@@ -131,6 +135,19 @@ def test_every_step_draws_a_subnet_of_its_phase_and_a_size(mini: SearchSpace) ->
     assert {arch.image_size for arch in first} == {arch.image_size for arch in second} == set(mini.image_sizes)
     assert {arch.units for arch in first} == {mini.largest(16).units}
     assert len({arch.units for arch in second}) == 60
+
+
+def test_each_image_of_a_part_is_turned_as_its_step_drew_it(mini: SearchSpace) -> None:
+    images, labels = random_images(16)
+    recipe = replace(RECIPE, batch_parts=2, symmetry="quarter-turns")
+    *_, last = draws(recipe, mini, 16, 0, 0, None)
+    expected = resize(images[last.rows], last.arch.image_size)
+    turn(expected, last.turns, "quarter-turns")
+    found = torch.cat([read_piece(images, labels, recipe, last, part)[0] for part in (0, 1)])
+    assert torch.equal(found, to_input(expected))
+    assert len(set((last.turns * 8).astype(int))) > 4
+    again = list(draws(recipe, mini, 16, last.at.epoch, 0, None))[-1]
+    assert (again.turns == last.turns).all()
 
 
 def test_phases_draw_with_their_weights(mini: SearchSpace) -> None:
@@ -170,7 +187,7 @@ def test_a_gradient_that_overflows_changes_no_weight(mini: SearchSpace) -> None:
     nan = torch.full((), float("nan"))
     with (
         mock.patch("torch.nn.utils.clip_grad_norm_", return_value=nan),
-        pytest.raises(training.Diverged, match="the norm of the gradient is nan"),
+        pytest.raises(Diverged, match="the norm of the gradient is nan"),
     ):
         one_step(state, RECIPE, mini.largest(20))
     assert_same_weights(state.supernet, before)

@@ -156,6 +156,7 @@ def serve(folder: str, asking: str, answering: str) -> None:
 def _in_a_fork(tree: Path, line: str) -> str:
     receiving, sending = os.pipe()
     if not (child := os.fork()):
+        gc.disable()  # it ends before there is much
         os.close(receiving)
         with os.fdopen(sending, "w") as out:
             try:
@@ -189,7 +190,7 @@ def _answer(
         from foxnas.files import closures
 
         for name, function in (*vars(closures).items(), *vars(plug_in_code).items()):
-            if hasattr(function, "cache_clear") and name != "_imported":
+            if hasattr(function, "cache_clear") and name not in ("_imported", "_path"):
                 function.cache_clear()
     profile = yaml.safe_load((tree / "profiles" / "default" / "config.yaml").read_text())
     threshold = profile["max-checksum-file-size"]

@@ -27,6 +27,7 @@ from tests.support.stages import (
     BUDGET,
     CALIBRATING,
     CALIBRATION,
+    CARD,
     COMPILATION,
     CONFIRMATION,
     EXPORT,
@@ -250,13 +251,17 @@ _PHASE = {
     "epochs": 7, "learning_rate": 0.005, "kernel_sizes": [5, 7], "expansion_ratios": [3, 4, 6], "depths": [3, 4],
     "kernel_weights": [0.2, 0.3, 0.5], "expansion_weights": [0.1, 0.2, 0.3, 0.4], "depth_weights": [0.2, 0.3, 0.5],
 }  # fmt: skip
+_ONE_SUBNET = {
+    f"supernet.training.phases.0.{knob}": value
+    for knob, value in {"kernel_sizes": [7], "expansion_ratios": [6], "depths": [4]}.items()
+}
 _PHASES = [
     {**_PHASE, "kernel_sizes": [3, 5, 7], "expansion_ratios": [2, 3, 4, 6], "depths": [2, 3, 4]},
 ]
 _TRAINING = {
     "seed": 1, "batch_size": 128, "batch_parts": 2, "weight_decay": 0.0002, "distillation": 0.5, "average_decay": 0.99,
     "precision": "bf16", "warm_up_steps": 100, "smallest_crop": 0.2,
-    "class_weights": "balanced",
+    "class_weights": "balanced", "symmetry": "quarter-turns",
 }  # fmt: skip
 #: From tables back to a supernet and a device: the lines that change together, without the one that they go with.
 _MEASURED = {"accuracy.source": "supernet", "accuracy.table": None, "devices.0.kind": "tflite", "devices.0.table": None}
@@ -303,9 +308,14 @@ ROWS = [
     Row("supernet.donor", "other.pth", NOTHING, note="a checkpoint"),
     Row("supernet.donor", "other.pth", SUPERNET, base="pretrained", note="a supernet trained from a donor"),
     Row("supernet.gpus", 1, NOTHING, base="devices"),
+    Row("supernet.licence", "CC BY 4.0", CARD),
+    Row("data.licence", "CC BY 4.0", CARD),
     Row("supernet.folds", 2, FOLDS, base="own", note="one before"),
     *_same(NOTHING, "supernet.training", _TRAINING, note="a checkpoint"),
     *_same(NOTHING, "supernet.training.phases.0", _PHASE, note="a checkpoint"),
+    Row("supernet.training.phases.0.patience", 2, NOTHING, also=_ONE_SUBNET, note="a checkpoint"),
+    Row("supernet.training.phases.0.patience", 2, SUPERNET, base="devices", also=_ONE_SUBNET,
+        note="a supernet trained here"),
     *_same(SUPERNET, "supernet.training", _TRAINING, base="devices", note="a supernet trained here"),
     *_same(SUPERNET, "supernet.training.phases.0", _PHASE, base="devices", note="a supernet trained here"),
     Row("supernet.training.phases", [_PHASES[0]], SUPERNET, base="devices", note="a supernet trained here"),
@@ -436,15 +446,15 @@ ROWS = [
     Row("refinement.twists", 0, WINNER, note="none"),
     *_same(TIMING, "verification", {"sessions": 4, "spread_s": 1.0}, base="devices"),
     Row("verification.margin_percent", 2.0, TWISTS),
-    Row("export.with", "tensorflow", EXPORT),
+    *_same(EXPORT, "export", {"with": "tensorflow", "biases": "rounded"}),
     Row("export.calibration_images", 32, EXPORT, note="no more than recalibration_images"),
     Row("export.calibration_images", 300, CALIBRATION, note="more"),
     Row("finishing.epochs", 1, FINISHING, note="none before"),
     *_same(NOTHING, "finishing", _FINISHING, note="winners as they are"),
     *_same(FINISHING, "finishing", {"epochs": 2, "quantisation_aware_epochs": 0, **_FINISHING}, base="finishing",
            note="winners trained on their own"),
-    *_same(FINISHING, "supernet.training", {"smallest_crop": 0.2, "class_weights": "balanced"}, base="finishing",
-           note="winners trained on their own"),
+    *_same(FINISHING, "supernet.training", {"smallest_crop": 0.2, "class_weights": "balanced", "symmetry": "flips"},
+           base="finishing", note="winners trained on their own"),
     Row("validation.max_drop_percent", 2.0, FINISHING | VERDICT, base="finishing", note="winners trained on their own"),
     *_same(CONFIRMATION, "validation", {"sessions": 4, "most_sessions": 30, "spread_s": 1.0}, base="devices"),
     Row("validation.most_candidates", 2, CONFIRMATION, base="devices"),

@@ -64,12 +64,15 @@ def reasons(workflow: Any) -> dict[Any, str | None]:
 def pretend_finished(workflow: Any, jobs: Iterable[Any], write: Callable[[Path, bool], object]) -> None:
     """Record planned jobs as finished, whose outputs `write` makes (told whether a folder): else jobs have to run."""
     workflow.iocache.deactivate()  # as before real jobs: it would not see, nor checksum, what is written now
-    for job in (job for level in workflow.dag.toposorted(set(jobs)) for job in level):
+    finished = [job for level in workflow.dag.toposorted(set(jobs)) for job in level]
+    for job in finished:
         # A rule that is asked for by name has to have made its benchmark, too.
         for file in filter(None, [*job.output, job.benchmark]):
             Path(file).parent.mkdir(parents=True, exist_ok=True)
             write(Path(file), file.is_directory)
         workflow.async_run(workflow.persistence.finished(job))
+    for file in (file for job in finished for file in job.output if file.flags.get("temp")):
+        Path(file).unlink()  # as when all that needed it is done
 
 
 def records(folder: Path) -> Iterator[tuple[Path, Path, dict[str, Any]]]:

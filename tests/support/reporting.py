@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 from collections import defaultdict
+from collections.abc import Generator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -82,6 +85,32 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if name.split("::")[0] in LONG_FIRST or name.startswith(LONG_TESTS):
             item.add_marker("slow")
     items.sort(key=lambda item: place.get(item.nodeid.split("::")[0].removeprefix("tests/"), len(place)))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
+    """Import the tests without a look for garbage, of which importing makes next to none.
+
+    Each worker begins with a share of the files: what pytest and Python keep of a module is made by one worker, and
+    read by the others.
+    """
+    gc.disable()
+    try:
+        for path in _share(session.config):
+            with contextlib.suppress(Exception, pytest.skip.Exception):  # told when it is collected
+                import_module(".".join(path.relative_to(session.config.rootpath).with_suffix("").parts))
+        return (yield)
+    finally:
+        gc.enable()
+
+
+def _share(config: pytest.Config) -> list[Path]:
+    """Return every third file if this is one of three workers, none if there is one process."""
+    if (worker := getattr(config, "workerinput", None)) is None:
+        return []
+    named = [config.rootpath / word.partition("::")[0] for word in config.args]
+    files = {file for path in named for file in ([path] if path.is_file() else path.rglob("test_*.py"))}
+    return sorted(files)[int(worker["workerid"].removeprefix("gw")) :: worker["workercount"]]
 
 
 def pytest_collection_finish() -> None:

@@ -64,8 +64,8 @@ VERDICT = _stage("the verdict", "judge_model", then=[REPORT, CARD])
 BASELINES = _stage("the comparison with baselines", "compare_baselines", then=[REPORT])
 CONFIRMATION = _stage(
     "the confirmation in new sessions onward",
-    "confirm_latency", "confirm_compiled_latency", "confirm_estimate", "deploy_winner", "deploy_compiled",
-    "deploy_vela", "prepare_winner", "validate_accuracy", "validate_on_device",
+    "confirm_together", "confirm_latency", "confirm_compiled_together", "confirm_compiled_latency", "confirm_estimate",
+    "deploy_winner", "deploy_compiled", "deploy_vela", "prepare_winner", "validate_accuracy", "validate_on_device",
     then=[VERDICT, SUSTAINED, BASELINES, RIVALS_TIMED],
 )  # fmt: skip
 FINISHING = _stage(

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import torch
 
+from foxnas.files.arrays import seal_array
+from foxnas.space.space import SearchSpace
 from foxnas.supernet.model import Supernet
 from foxnas.supernet.training.recipe import Phase, Recipe
+from tests.support.exports import blobs
 
 ALL = ((3, 5, 7), (2, 3, 4, 6), (2, 3, 4))
 
@@ -32,3 +39,21 @@ def assert_same_weights(one: Supernet, other: dict[str, torch.Tensor]) -> None:
     assert weights.keys() == other.keys()
     for name, tensor in weights.items():
         assert torch.equal(tensor, other[name]), name
+
+
+def split_arrays(folder: Path, space: SearchSpace) -> Mapping[str, Any]:
+    """Sealed arrays of 48 images of ten classes to train with, 32 to calibrate and 40 to verify."""
+
+    def write(name: str, numbers: np.ndarray) -> Path:
+        path = folder / f"{name}.npy"
+        path.parent.mkdir(exist_ok=True)
+        np.save(path, numbers)
+        seal_array(path)
+        return path
+
+    sized = {
+        key: [write(f"{s}/{key}", blobs(count, (s, s, 1), seed)) for s in space.image_sizes]
+        for key, count, seed in (("calibration", 32, 2), ("verify_images", 40, 1))
+    }
+    labels = {name: write(name, np.arange(count) % 10) for name, count in (("labels", 48), ("verify_labels", 40))}
+    return {"images": write("images", blobs(48, (28, 28, 1), 0)), **labels, **sized}

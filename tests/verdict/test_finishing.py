@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from scipy import stats
 
 from foxnas.verdict.finishing import (
@@ -34,7 +35,8 @@ def test_only_a_better_int8_file_takes_the_place() -> None:
 
 def test_the_gain_is_paired_with_the_interval_of_a_mean() -> None:
     one, other = attempt(INHERITED, 140), attempt(FINE_TUNED, 155, 1)
-    found = of_attempts([one, other])
+    truth = np.arange(200) % 4 // 3  # three of four are of one class
+    found = of_attempts([one, other], truth, ["many", "few"])
     gained = found["attempts"][1]["gained"]
     differences = 100 * (other.correct.astype(float) - one.correct)
     low, high = stats.norm.interval(0.95, differences.mean(), stats.sem(differences))
@@ -42,6 +44,10 @@ def test_the_gain_is_paired_with_the_interval_of_a_mean() -> None:
     assert found["chosen"] == FINE_TUNED
     assert found["verify_images"] == 200
     assert "gained" not in found["attempts"][0]
+    of_classes = [100 * other.correct[truth == number].mean() for number in (0, 1)]
+    assert found["attempts"][1]["mean_class_percent"] == pytest.approx(np.mean(of_classes))
+    worst = found["attempts"][1]["worst_class"]
+    assert (worst["label"], worst["recall_percent"]) == (["many", "few"][np.argmin(of_classes)], min(of_classes))
 
 
 def test_the_inherited_weights_stay_next_and_what_is_deployed_is_told() -> None:
@@ -49,7 +55,7 @@ def test_the_inherited_weights_stay_next_and_what_is_deployed_is_told() -> None:
     first = {"id": "a", "batch": "finished"}
     found = ranked_first(order, first)
     assert found == {"ranked": [first, *order["ranked"]], "budget_ms": 3}
-    finishing = of_attempts([attempt(INHERITED, 140), attempt(FINE_TUNED, 155, 1)])
+    finishing = of_attempts([attempt(INHERITED, 140), attempt(FINE_TUNED, 155, 1)], np.zeros(200, int), ["all"])
     assert [deployed_attempt(row, finishing)["weights"] for row in found["ranked"]] == [
         FINE_TUNED, INHERITED, INHERITED,
     ]  # fmt: skip

@@ -23,7 +23,7 @@ from foxnas.images.config import ViewConfig
 from foxnas.int8.config import ExportConfig
 from foxnas.int8.export import export_int8
 from foxnas.int8.reading import with_metadata
-from foxnas.int8.serving import top1_percent
+from foxnas.int8.serving import Int8Model, top1_percent
 from foxnas.space.arch import Arch
 from foxnas.space.space import SearchSpace
 from foxnas.supernet.checkpoint import load_supernet, save_supernet
@@ -78,12 +78,14 @@ class Search:
     def rank(self, ranked: list[dict[str, Any]]) -> None:
         write_json(self.folder / "ranking.json", {"made_by": {}, "budget_ms": 2.0, "ranked": ranked})
 
-    def finish(self, finishing: FinishingConfig = TUNED, max_drop_percent: float = 1.0, to: str = "finished") -> dict:
+    def finish(
+        self, finishing: FinishingConfig = TUNED, max_drop_percent: float = 1.0, to: str = "finished", **export: Any
+    ) -> dict:
         """Run the script, and return the ranking that it writes."""
         here, out = self.folder, self.folder / to
         script("finish_winner")(
-            space=self.space, accuracy=ACCURACY, export=ExportConfig(calibration_images=64), finishing=finishing,
-            view=VIEW, smallest_crop=0.08, class_weights="equal",
+            space=self.space, accuracy=ACCURACY, finishing=finishing, view=VIEW, smallest_crop=0.08,
+            class_weights="equal", symmetry="mirror", export=ExportConfig(calibration_images=64, **export),
             dataset="fashion-mnist", xnnpack=True, max_drop_percent=max_drop_percent, threads=1,
             supernet=here / "supernet.safetensors", ranking=here / "ranking.json", models=[here / "round-1/exported"],
             calibration=[here / "16/calibration-images.npy"], kept_in=here / "journals/finishing",
@@ -126,6 +128,12 @@ def test_a_better_winner_is_ranked_first_with_its_file_and_its_weights(search: S
     gained = first["int8_top1_percent"] - search.row["int8_top1_percent"]
     assert told["attempts"][1]["gained"]["points"] == pytest.approx(gained)
     check_all(search.folder)
+
+    search.finish(to="rounded", biases="rounded")
+    other = read_model(search.folder / "rounded" / "exported" / f"{search.arch.id}.tflite")
+    plain = export_int8(subnet, search.calibration.at(SIZE), corrected=False)
+    assert (Int8Model(other).logits(search.pixels) == Int8Model(plain).logits(search.pixels)).all()
+    assert (Int8Model(other).logits(search.pixels) != Int8Model(content).logits(search.pixels)).any()
 
 
 def test_another_budget_with_this_winner_trains_nothing(search: Search) -> None:

@@ -47,7 +47,8 @@ HERE = [
 ]  # fmt: skip
 
 MEASURING = (
-    "time_subnets", "time_found", "time_candidates", "confirm_latency", "validate_on_device", "time_sustained",
+    "time_subnets", "time_found", "time_candidates", "confirm_together", "confirm_latency", "validate_on_device",
+    "time_sustained",
 )  # fmt: skip
 
 
@@ -251,7 +252,7 @@ def test_a_measurement_sent_to_a_named_node_runs_there_and_alone(
     )
     there = [
         f"{rule}:slurm_extra='--nodelist={node}'"
-        for rule in (*everywhere, "time_compiled_named", "confirm_compiled_latency")
+        for rule in (*everywhere, "time_compiled_named", "confirm_compiled_together", "confirm_compiled_latency")
     ]
     targets = ["results/mini/16/shards/latency-local/0.csv", "results/data/16/test-images.npy"]
     words = [*targets, "--forcerun", "time_subnets", "resize_test_images", "--set-resources", *there]

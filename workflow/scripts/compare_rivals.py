@@ -5,6 +5,9 @@ from pathlib import Path
 import pandas as pd
 
 from foxnas import cli
+from foxnas.accuracy.by_class import over_classes
+from foxnas.app.classes import class_names
+from foxnas.files.arrays import load_array
 from foxnas.files.tables import read_json, write_json, write_table
 from foxnas.rivals.comparison import Point, compare
 from foxnas.rivals.table import row_of
@@ -17,12 +20,16 @@ def main(
     *,
     made_by: cli.MadeBy,
     pretrained: list[str],
+    dataset: str,
+    classes: int,
     budgets: list[Path],
     winners: list[Path],
     ours: list[Path],
     exported: list[Path],
     theirs: list[Path],
     latencies: Path,
+    labels: Path,
+    listing: Path | None = None,
     table: Path,
     comparison: Path,
 ) -> None:
@@ -33,6 +40,7 @@ def main(
     """
     timed = read_json(latencies)["models"]
     limits = [read_json(path) for path in budgets]
+    names, truth = class_names(dataset, classes, listing), load_array(labels)
     rows, models, networks = [], dict[str, Point](), dict[str, list[Point]]()
     for limit, decided, scored in zip(limits, winners, ours, strict=True):
         decision, seen = read_json(decided), read_json(scored)
@@ -42,7 +50,8 @@ def main(
         correct = unpacked(seen["int8_correct"], seen["images"])
         models[limit["name"]] = Point(limit["name"], size, latency["median_ms"], winner["int8_top1_percent"], correct)
         weights = deployed_attempt(winner, decision.get("finishing", {"chosen": INHERITED}))["weights"]
-        rows.append(row_of(models[limit["name"]], weights, winner, latency, ours=True))
+        by_class = over_classes(correct, truth, names)
+        rows.append(row_of(models[limit["name"]], weights, winner, latency, by_class, ours=True))
     for found, scored in zip(exported, theirs, strict=True):
         network, size = found.parent.parent.name, int(found.parent.name)
         seen, latency = read_json(scored), timed[f"rival {network} {size}"]
@@ -50,7 +59,8 @@ def main(
         point = Point(network, size, latency["median_ms"], seen["verify_top1_percent"], correct)
         networks.setdefault(network, []).append(point)
         weights = "pretrained" if network in pretrained else "random"
-        rows.append(row_of(point, weights, read_json(found), latency, ours=False))
+        by_class = over_classes(correct, truth, names)
+        rows.append(row_of(point, weights, read_json(found), latency, by_class, ours=False))
     compared = compare(models, networks, {limit["name"]: limit["budget_ms"] for limit in limits})
     write_table(table, pd.DataFrame(rows), made_by)
     write_json(

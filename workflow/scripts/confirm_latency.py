@@ -1,31 +1,31 @@
-"""Time the verified candidates again, from the best down, until new sessions confirm one."""
+"""Time the verified candidates again, from the best of each budget down, until new sessions confirm one of each."""
 
 import hashlib
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict
+from functools import cache as kept_in_memory
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from foxnas import cli
 from foxnas.device.baseline import baseline_ms
 from foxnas.device.building import build_device
+from foxnas.device.common_sessions import CommonSession, hold_sessions, in_order, latency_in
 from foxnas.device.config import AccessConfig, MeasuredConfig
 from foxnas.device.kinds import kind_of
 from foxnas.device.rack import open_session
 from foxnas.device.retrying import persist
-from foxnas.device.whole_models import ModelLatency, measure_models
+from foxnas.device.whole_models import ModelLatency
 from foxnas.files.identity import digest, identities
 from foxnas.files.journal import Journal
 from foxnas.files.tables import read_json, write_json
 from foxnas.space.space import SearchSpace
+from foxnas.verdict.common_sessions import Confirmations, Queue, Rule
 from foxnas.verdict.confirmation import Trial, confirm
-from foxnas.verdict.decision import is_over
-from foxnas.verdict.verification import latency_of
 
 
 def main(
@@ -42,21 +42,29 @@ def main(
     sampled: list[Path],
     references: Path | None = None,
     cache: Path | None = None,
-    ranking: Path,
+    budgets: list[str],
+    rankings: list[Path],
     models: list[Path],
-    journal: Path,
+    journals: list[Path],
+    confirms: str,
     latencies: Path,
 ) -> None:
     """Write the new sessions of every candidate that was tried, in their order, and what each came to.
 
     Sessions are added until it is decided whether a candidate keeps the budget, or more of them would not tell, or
-    there are `most_sessions`. Where
-    none was verified, the closest is timed for the record and cannot be confirmed. `models` has one folder per batch
-    of candidates. A candidate that an interrupted job has decided is taken from the journal.
+    there are `most_sessions`. Where none was verified, the closest is timed for the record and cannot be confirmed.
+
+    `budgets`, `rankings` and `journals` belong to each other; `models` has one folder per budget and batch of
+    candidates. A journal keeps all sessions in which a candidate of its budget took part: those of an interrupted job
+    are not made again. Where `confirms` is "all", the budgets that have a journal are confirmed in common sessions, and
+    their own jobs find those there; where it is "one", there is one budget.
     """
-    order = read_json(ranking)
-    budget_ms = order["budget_ms"]
-    folders = {path.parent.name: path for path in models}
+    here = [i for i, path in enumerate(journals) if confirms == "one" or path.exists()]
+    orders = {budgets[i]: read_json(rankings[i]) for i in here}
+    if not orders:
+        write_json(latencies, {"made_by": made_by, "device": device.name, "budgets": [], "sessions": 0})
+        return
+    folders = {(path.parents[1].name, path.parent.name): path for path in models}
     kind = kind_of(device.kind)
     target, protocol = build_device(
         device,
@@ -78,45 +86,58 @@ def main(
         "code": made_by["code"],
         "runner": runner,
         "device": digest(identity),
-        "promise": json.dumps([budget_ms, baseline]),
+        "usual": json.dumps([hashlib.sha256(reference).hexdigest()[:12], baseline]),
+    }
+    files: dict[str, Path] = {}
+
+    def name_of(budget: str, row: Mapping[str, Any]) -> str:
+        file = folders[budget, row["batch"]] / f"{row['id']}.tflite"
+        name = f"{row['id']}-{hashlib.sha256(file.read_bytes()).hexdigest()[:12]}"
+        return files.setdefault(name, file) and name
+
+    names = {
+        budget: [name_of(budget, row) for row in (order["ranked"] or [order["closest"]])[:most_candidates]]
+        for budget, order in orders.items()
     }
 
-    def enough(found: ModelLatency) -> bool:
-        return is_over(found.session_medians_ms, budget_ms, found.reference_medians_ms, baseline, sessions)
+    @kept_in_memory
+    def content(name: str) -> bytes:
+        return kind.prepared(files[name])
 
-    with Journal(journal, key) as book:
-        known = {(record["id"], record["model"]): record["trial"] for record in book.records}
+    def latency_of_model(name: str, timed: Sequence[CommonSession]) -> ModelLatency:
+        return latency_in(name, timed, protocol, baseline)
 
-        def try_one(row: Mapping[str, Any]) -> Trial:
-            content = kind.prepared(folders[row["batch"]] / f"{row['id']}.tflite")
-            place = row["id"], hashlib.sha256(content).hexdigest()[:12]
-            if place not in known:
-                measured, info = measure_models(
-                    target,
-                    protocol,
-                    {row["id"]: content},
-                    reference,
-                    sessions,
-                    np.random.default_rng(protocol.seed),
-                    baseline_ms=baseline,
-                    most_sessions=most_sessions,
-                    spread_s=spread_s,
-                    enough=enough,
-                )
-                latency = measured[row["id"]].to_json()
-                known[place] = {
-                    **{name: row[name] for name in ("id", "arch", "source", "batch")},
-                    "latency": latency,
-                    "decision": asdict(latency_of(latency, baseline, budget_ms, sessions)),
-                    "sessions": info["sessions"],
-                }
-                book.append({"id": place[0], "model": place[1], "trial": known[place]})
-            return known[place]
+    queues = {budget: Queue(orders[budget]["budget_ms"], models) for budget, models in names.items()}
+    with ExitStack() as stack:
+        books = {budgets[i]: stack.enter_context(Journal(journals[i], key)) for i in here}
+        made = in_order(CommonSession.from_json(one) for book in books.values() for one in book.records)
+        found = Confirmations(queues, Rule(sessions, most_sessions, baseline), latency_of_model, made)
 
-        trials = confirm(order["ranked"], try_one, most_candidates)
-        if not order["ranked"]:
-            trials = [try_one(order["closest"])]
-            trials[0] |= {"decision": trials[0]["decision"] | {"state": "not kept", "reason": order["none"]}}
+        def keep(session: CommonSession) -> None:
+            for budget in found.concerned(session):
+                books[budget].append(session.to_json())
+            found.learn(session)
+
+        made = hold_sessions(target, protocol, content, reference, made, found.next_models, keep, spread_s=spread_s)
+    if confirms == "all":
+        known = {"device": target.name, "budgets": list(orders), "sessions": len(made)}
+        write_json(latencies, {"made_by": made_by, **known})
+        return
+    ((budget, order),) = orders.items()
+
+    def try_one(row: Mapping[str, Any]) -> Trial:
+        outcome = found.outcome(budget, name_of(budget, row))
+        return {
+            **{name: row[name] for name in ("id", "arch", "source", "batch")},
+            "latency": outcome.latency,
+            "decision": asdict(outcome.decision),
+            "sessions": [one.info for one in outcome.sessions],
+        }
+
+    trials = confirm(order["ranked"], try_one, most_candidates)
+    if not order["ranked"]:
+        trials = [try_one(order["closest"])]
+        trials[0] |= {"decision": trials[0]["decision"] | {"state": "not kept", "reason": order["none"]}}
     last = trials[-1]["decision"]["state"]
     logging.info("%d of %d candidates tried, the last one: %s", len(trials), max(len(order["ranked"]), 1), last)
     known_too = {"device": target.name, "identity": identity, "baseline_ms": baseline, "verified": len(order["ranked"])}

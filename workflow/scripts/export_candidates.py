@@ -62,7 +62,7 @@ def main(
     for subnet, seen in follow(measured, len(archs), "candidates"):
         arch = subnet.arch
         real = calibrating.at(arch.image_size)[: export.calibration_images]
-        model = export_int8(subnet, real, exporter=export.with_)
+        model = export_int8(subnet, real, exporter=export.with_, corrected=export.corrected)
         described = Classifier(space.name, arch.image_size, space.image_channels, names)
         content = with_metadata(model, {**made_by, "arch": arch.text, "id": arch.id}, described)
         with replacing(models / f"{arch.id}.tflite") as temporary:

@@ -46,7 +46,8 @@ def main(
     subnet = preparation.subnet(arch)
     real = calibrating.at(arch.image_size)[: export.calibration_images]
     content = with_metadata(
-        export_int8(subnet, real, exporter=export.with_), {**made_by, "arch": arch.text, "id": arch.id}
+        export_int8(subnet, real, exporter=export.with_, corrected=export.corrected),
+        {**made_by, "arch": arch.text, "id": arch.id},
     )
     with replacing(model) as temporary:
         temporary.write_bytes(content)

@@ -1,6 +1,5 @@
 """Train a budget's winner on its own, and rank it first where that made it better."""
 
-import copy
 import hashlib
 from pathlib import Path
 from typing import Any
@@ -13,11 +12,13 @@ from foxnas import cli
 from foxnas.accuracy.config import AccuracyConfig
 from foxnas.accuracy.evaluation import evaluate
 from foxnas.accuracy.preparation import Preparation
+from foxnas.accuracy.verify_score import VerifyScore
 from foxnas.app.classes import class_names
 from foxnas.files.arrays import ArraysBySize, load_array
 from foxnas.files.seal import read_model
 from foxnas.files.tables import read_json, replacing, write_json, write_table
 from foxnas.images.config import ViewConfig
+from foxnas.images.symmetry import Symmetry
 from foxnas.images.train_split import open_images
 from foxnas.int8.config import ExportConfig
 from foxnas.int8.export import export_int8
@@ -59,6 +60,7 @@ def main(
     view: ViewConfig,
     smallest_crop: float,
     class_weights: ClassWeights,
+    symmetry: Symmetry,
     xnnpack: bool,
     max_drop_percent: float,
     dataset: str,
@@ -115,15 +117,15 @@ def main(
         labels = load_array(train_labels)
 
         if finishing.epochs:
-            recipe = finishing.fine_tuning(arch, smallest_crop, class_weights)
+            recipe = finishing.fine_tuning(arch, smallest_crop, class_weights, symmetry)
 
-            def score(network: Supernet) -> float:
-                on_host = copy.deepcopy(network).cpu()
-                return evaluate(prepared(on_host), pixels, truth, accuracy.batch_size).top1_percent
+            verified = VerifyScore([arch], accuracy, calibrating, ArraysBySize(verify_images), truth, names)
 
             def tune(state: Path, path: Path) -> None:
                 images = open_images(train_images, labels, view, threads, smallest_crop)
-                best = BestEpoch(state.with_suffix(BEST), score, finishing.patience) if finishing.patience else None
+                patience, best = finishing.patience, None
+                if patience:
+                    best = BestEpoch(state.with_suffix(BEST), verified.score, patience, verified.forecast_s)
                 with join_processes(gpus) as processes:
                     tuned = fine_tune(inherited, arch, images, labels, recipe, state, processes, best=best)
                 save_supernet(tuned, path, made_by, arch=arch.text)
@@ -132,13 +134,20 @@ def main(
             tuned = load_supernet(space, kept(folder, "fine-tuned", depends_on, tune))
             subnet = prepared(tuned)
             top1_percent = evaluate(subnet, pixels, truth, accuracy.batch_size).top1_percent
-            attempts.append(attempt(FINE_TUNED, top1_percent, export_int8(subnet, real, exporter=export.with_)))
+            attempts.append(
+                attempt(
+                    FINE_TUNED,
+                    top1_percent,
+                    export_int8(subnet, real, exporter=export.with_, corrected=export.corrected),
+                )
+            )
             if better(attempts).weights == FINE_TUNED:
                 float_weights = tuned
 
         best = better(attempts)
         if finishing.quantisation_aware_epochs and best.drop_percent > max_drop_percent:
-            subnet, aware = prepared(float_weights), finishing.quantisation_aware(arch, smallest_crop, class_weights)
+            subnet = prepared(float_weights)
+            aware = finishing.quantisation_aware(arch, smallest_crop, class_weights, symmetry)
             ranges = value_ranges(subnet, real)
 
             def learn_rounding(state: Path, path: Path) -> None:
@@ -153,7 +162,7 @@ def main(
             attempts.append(attempt(QUANTISATION_AWARE, best.float_top1_percent, model))
             best = better(attempts)
 
-        order["finishing"] = of_attempts(attempts)
+        order["finishing"] = of_attempts(attempts, truth, names)
         if best.weights != INHERITED:
             with replacing(exported / f"{arch.id}.tflite") as temporary:
                 temporary.write_bytes(best.content)

@@ -5,10 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from foxnas import cli
+from foxnas.accuracy.by_class import over_classes
+from foxnas.app.classes import class_names
+from foxnas.files.arrays import load_array
 from foxnas.files.tables import read_json, write_json
 from foxnas.verdict.confirmation import handed_over, summarised
 from foxnas.verdict.decision import Decision
-from foxnas.verdict.paired import decide_drop, discordant
+from foxnas.verdict.paired import decide_drop, discordant, unpacked
 from foxnas.verdict.verification import judge
 
 
@@ -16,10 +19,14 @@ def main(
     *,
     made_by: cli.MadeBy,
     max_drop_percent: float,
+    dataset: str,
+    classes: int,
     budget: Path,
     winner: Path,
     accuracy: Path,
     latency: Path,
+    labels: Path,
+    listing: Path | None = None,
     on_device: Path | None = None,
     compiled: Path | None = None,
     validation: Path,
@@ -79,6 +86,9 @@ def main(
             "sessions_redone": timed["sessions_redone"],
             "lost_images": lost,
             "won_images": won,
+            **over_classes(
+                unpacked(answers, scored["images"]), load_array(labels), class_names(dataset, classes, listing)
+            ),
             **more,
             **verdict,
             "verified_candidates": timings["verified"],

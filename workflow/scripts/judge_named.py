@@ -4,9 +4,12 @@ import logging
 from pathlib import Path
 
 from foxnas import cli
+from foxnas.accuracy.by_class import over_classes
+from foxnas.app.classes import class_names
 from foxnas.errors import FoxnasError
+from foxnas.files.arrays import load_array
 from foxnas.files.tables import read_json, read_table, write_json
-from foxnas.verdict.paired import decide_drop, discordant
+from foxnas.verdict.paired import decide_drop, discordant, unpacked
 from foxnas.verdict.verification import EXPORTED_COLUMNS
 
 
@@ -14,10 +17,14 @@ def main(
     *,
     made_by: cli.MadeBy,
     max_drop_percent: float,
+    dataset: str,
+    classes: int,
     candidates: Path,
     exported: Path,
     latency: Path,
     accuracy: Path,
+    labels: Path,
+    listing: Path | None = None,
     validation: Path,
 ) -> None:
     """Write both, and whether int8 loses at most what is allowed. No latency was promised, so none is judged.
@@ -49,6 +56,11 @@ def main(
             "verify_int8_top1_percent": file["int8_top1_percent"],
             "test_images": scored["images"],
             **{name: scored[name] for name in ("float_top1_percent", "int8_top1_percent")},
+            **over_classes(
+                unpacked(scored["int8_correct"], scored["images"]),
+                load_array(labels),
+                class_names(dataset, classes, listing),
+            ),
             "drop_percent": scored["float_top1_percent"] - scored["int8_top1_percent"],
             "drop_lower_percent": drop.lower,
             "drop_upper_percent": drop.upper,

@@ -7,6 +7,7 @@ from foxnas import cli
 from foxnas.files.identity import identities_of_tables, require_same
 from foxnas.files.rerun import rerun
 from foxnas.files.tables import read_json, read_tables, write_json, write_table
+from foxnas.predictor.history import predicted_by_round
 from foxnas.search.config import ObjectiveConfig
 from foxnas.search.goal import Caps
 from foxnas.search.goals import goal_of
@@ -36,6 +37,7 @@ def main(
     latency: list[Path],
     objective_file: Path | None = None,
     on_fit: list[Path] | None = None,
+    by_round: list[Path] | None = None,
     table: Path,
     ranking: Path,
 ) -> None:
@@ -44,7 +46,8 @@ def main(
     The order is by the search's own goal and caps; a knee is that of the predictors that the first round had. Where no
     candidate was verified, the ranking is empty and says why, and which is the closest. The other lists have one entry
     per batch of candidates: a round of search, or the twists of its best. `on_fit`: what the candidates of the rounds
-    score on the images that are predicted.
+    score on the images that are predicted; `by_round`: the predictors of accuracy before acquisition and after each of
+    its rounds.
     """
     before = identities_of_tables(sampled)
     for path in latencies:
@@ -88,6 +91,13 @@ def main(
     if on_fit:
         scored = read_tables(on_fit, ["id", "top1_percent"]).drop_duplicates("id").set_index("id")
         every["fit_top1_percent"] = every["id"].map(scored["top1_percent"])
+    if by_round:
+        archs = [space.parse(str(text)) for text in every["arch"]]
+        every = every.assign(
+            **predicted_by_round(
+                archs, [by_round[i : i + len(accuracy)] for i in range(0, len(by_round), len(accuracy))]
+            )
+        )
     write_table(table, every, made_by)
 
 

@@ -1,10 +1,10 @@
 """Put beside a deployed model what an app needs: labels, a program that classifies, and a card."""
 
 from pathlib import Path
-
-import numpy as np
+from typing import Any
 
 from foxnas import cli
+from foxnas.accuracy.by_class import of_recalls
 from foxnas.app import classify
 from foxnas.app.bundle import bundled
 from foxnas.app.card import by_class, confusions, top1_interval, written
@@ -26,6 +26,7 @@ def main(
     centre_share: float,
     threads: int,
     xnnpack: bool,
+    licences: dict[str, Any],
     model: Path,
     winner: Path,
     validation: Path,
@@ -50,7 +51,6 @@ def main(
     right = int((said == truth).sum())
     lower, upper = top1_interval(right, len(truth))
     of_classes = by_class(said, truth, called)
-    recalls = [row for row in of_classes if row["recall_percent"] is not None]
     gaps = [one["gap"] for path in certificates for one in read_json(path, ["certificates"])["certificates"]]
     timed = handed_over(timings["tried"])["latency"]
     # Of an estimate there is none.
@@ -92,13 +92,13 @@ def main(
             "int8_top1_upper_percent": upper,
             "float_top1_percent": verdict["float_top1_percent"],
             "verdict": verdict["accuracy_verdict"],
-            "mean_class_percent": float(np.mean([row["recall_percent"] for row in recalls])),
-            "worst_class": min(recalls, key=lambda row: row["recall_percent"]),
+            **of_recalls(of_classes),
             "by_class": of_classes,
             "confusions": confusions(said, truth, called, files),
         },
         "search": {"gap_points": None if None in gaps else max(gaps)},
         "data": {"dataset": dataset},
+        "licences": licences,
     }
     for path, content in (
         (names, "".join(f"{name}\n" for name in called)),

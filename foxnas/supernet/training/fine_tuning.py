@@ -10,11 +10,11 @@ import json
 import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
+from foxnas.settings.limits import plain
 from foxnas.space.arch import Arch
 from foxnas.supernet.model import Supernet
 from foxnas.supernet.tensors import digest
@@ -22,7 +22,8 @@ from foxnas.supernet.training.best_epoch import BestEpoch
 from foxnas.supernet.training.processes import Processes
 from foxnas.supernet.training.recipe import Recipe
 from foxnas.supernet.training.steps import Images
-from foxnas.supernet.training.training import Keys, train
+from foxnas.supernet.training.train_step import Keys
+from foxnas.supernet.training.training import train
 
 log = logging.getLogger(__name__)
 
@@ -53,13 +54,10 @@ def fine_tune(
     teacher = copy.deepcopy(inherited).requires_grad_(False) if recipe.distillation else None
     network = copy.deepcopy(inherited).requires_grad_(True)
     origin = {"arch": arch.text, "inherited_sha256": digest(inherited.state_dict())}
-    trained = train(
+    return train(
         network, inherited.space, images, labels, recipe, origin, resume_from, processes, save_every_s, arch, teacher,
-        KEYS, stops=best.stops if best else None,
+        KEYS, best={0: best} if best else None,
     )  # fmt: skip
-    if best:
-        best.take(trained)
-    return trained
 
 
 def kept(folder: Path, name: str, depends_on: Sequence[object], make: Callable[[Path, Path], None]) -> Path:
@@ -94,7 +92,7 @@ def kept(folder: Path, name: str, depends_on: Sequence[object], make: Callable[[
 
 def described(recipe: Recipe) -> dict[str, object]:
     """Return a recipe as JSON has it."""
-    found: dict[str, object] = json.loads(json.dumps(asdict(recipe)))
+    found: dict[str, object] = json.loads(json.dumps(plain(recipe)))
     return found
 
 

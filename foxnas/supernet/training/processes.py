@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -54,6 +54,14 @@ class Processes:
         dist.all_reduce(message)
         for tensor, part in zip(tensors, message.split([tensor.numel() for tensor in tensors]), strict=True):
             tensor.copy_(part.view(tensor.shape))
+
+    def told(self, decide: Callable[[], bool]) -> bool:
+        """Return what the first process decides; the others wait for it."""
+        if self.count == 1:
+            return decide()
+        answer = torch.tensor([float(self.first and decide())], device=self.device)
+        dist.broadcast(answer, 0)
+        return bool(answer.item())
 
     def agree(self, module: nn.Module) -> None:
         """Give every process the first one's weights."""

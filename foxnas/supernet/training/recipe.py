@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 import numpy as np
 
 from foxnas.errors import FoxnasError
-from foxnas.settings.limits import Above0, Count, Least0, Limits, Number, Seed, Settings
+from foxnas.images.symmetry import Symmetry
+from foxnas.settings.limits import LATER, Above0, Count, Least0, Limits, Number, Seed, Settings, plain
 from foxnas.space.arch import Arch, Knob, draw_unit
 from foxnas.space.layers import UnitChoices
 
@@ -40,6 +41,10 @@ class Phase(Settings):
     """Probabilities of those expansion ratios; null: all equal."""
     depth_weights: Weights = None
     """Probabilities of those depths; null: all equal."""
+    patience: Count | None = field(default=None, metadata=LATER)
+    """Epochs in a row that may be no better on the verify split before the phase stops; the best epoch's weights are
+    taken. Only for a phase of one subnet, such as that which fine-tunes a donor. null: all epochs, and the last one's
+    weights, which most often are the best, since the learning rate ends at zero."""
 
     def __post_init__(self) -> None:
         Settings.__post_init__(self)
@@ -52,6 +57,13 @@ class Phase(Settings):
                 raise FoxnasError(
                     f"the weights {list(weights)} of {name} {list(choices)} must be as many, and sum to 1"
                 )
+
+        several = [name for name in ("kernel_sizes", "expansion_ratios", "depths") if len(getattr(self, name)) > 1]
+        if self.patience is not None and several:
+            raise FoxnasError(
+                f"patience is {self.patience}, but {several[0]} {list(getattr(self, several[0]))} are several: what "
+                "one of many subnets scores says little of the others; write patience in a phase of one subnet, or null"
+            )
 
     def draw(self, image_size: int, units: Sequence[UnitChoices], rng: np.random.Generator) -> Arch:
         """Draw a subnet of the phase, all knobs independent, from what each unit may look like.
@@ -115,6 +127,10 @@ class Recipe(Settings):
     """Steps over which the learning rate rises at the very start; with few images an epoch has few."""
     smallest_crop: Annotated[Number, Limits(gt=0, le=1)] = 0.08
     """Share of a photograph's area that a random crop has at least; more where what matters is small."""
+    symmetry: Symmetry = "mirror"
+    """How a training image may be turned at random, its class staying what it is. none: not at all (signs, writing);
+    mirror: left and right; flips: top and bottom, too; quarter-turns: by 90, 180 and 270 degrees as well, where no side
+    is up (parts, tissue, the ground from above)."""
     class_weights: ClassWeights = "equal"
     """equal: every photograph counts alike; balanced: every class does, however few photographs it has, for the mean
     over classes and at the cost of top-1."""
@@ -131,6 +147,11 @@ class Recipe(Settings):
         """Epochs of all phases."""
         return sum(phase.epochs for phase in self.phases)
 
+    @property
+    def stops_early(self) -> bool:
+        """Whether the training of a phase may stop before its last epoch."""
+        return any(phase.patience for phase in self.phases)
+
     def first_epoch(self, phase: int) -> int:
         """Return the epoch that a phase begins with."""
         return sum(earlier.epochs for earlier in self.phases[:phase])
@@ -144,7 +165,7 @@ class Recipe(Settings):
 
     def lasting(self) -> dict[str, Any]:
         """Return what may not change in the middle of a training: all but learning rates and precision."""
-        described = asdict(self)
+        described: dict[str, Any] = plain(self)
         del described["precision"]
         described["phases"] = [{k: v for k, v in p.items() if k != "learning_rate"} for p in described["phases"]]
         return described

@@ -60,7 +60,7 @@ class TrainingState(Generic[Network]):
         #: What an image of each class counts, (classes,); None: all alike.
         self.class_weights: Tensor | None = None
         self.epoch = self.step = 0
-        #: State of the generator of sizes, subnets and flips in the middle of an epoch; None between epochs.
+        #: State of the generator of sizes, subnets and turns in the middle of an epoch; None between epochs.
         self.draws: dict[str, Any] | None = None
         self.origin = json.loads(json.dumps({"recipe": recipe.lasting(), **(origin or {})}))
         self.optimizer = torch.optim.AdamW(
@@ -118,6 +118,7 @@ class TrainingState(Generic[Network]):
             origin = json.loads(state["origin"])
             if "data" in self.origin and "images_sha256" not in origin["data"]:  # of a release that did not write it
                 origin["data"] |= {k: v for k, v in self.origin["data"].items() if k == "images_sha256"}
+            origin["recipe"].setdefault("symmetry", Recipe.symmetry)  # likewise
         except _DAMAGED as error:
             reason = str(error).splitlines()[0]
             raise FoxnasError(f"{path}: cannot continue training from this file ({reason}); {way_out}") from error

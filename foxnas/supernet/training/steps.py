@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from foxnas.images.pixels import resize, to_input
+from foxnas.images.symmetry import turn
 from foxnas.images.training_files import TrainingFiles
 from foxnas.space.arch import Arch
 from foxnas.space.space import SearchSpace
@@ -29,12 +30,12 @@ Piece = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True)
 class Draw:
-    """A step: its subnet, its batch's rows, which of them are mirrored, and the generator's state after all that."""
+    """A step: its subnet, its batch's rows, numbers in [0, 1) that say how each is turned, the generator after that."""
 
     at: Moment
     arch: Arch
     rows: np.ndarray
-    flips: np.ndarray
+    turns: np.ndarray
     after: dict[str, Any]
 
 
@@ -61,8 +62,8 @@ def draws(
             for start in range(step if this == epoch else 0, images // recipe.batch_size):
                 drawn = arch or phase.draw(int(rng.choice(space.image_sizes)), space.choices, rng)
                 rows = order[start * recipe.batch_size : (start + 1) * recipe.batch_size]
-                flips = rng.random(len(rows)) < 0.5
-                yield Draw(Moment(number, this, start), drawn, rows, flips, dict(rng.bit_generator.state))
+                turns = rng.random(len(rows))
+                yield Draw(Moment(number, this, start), drawn, rows, turns, dict(rng.bit_generator.state))
 
 
 def read_piece(
@@ -76,12 +77,12 @@ def read_piece(
     """Return one part of a batch, on the device; a GPU gets bytes, which travel while it computes."""
     each = len(draw.rows) // recipe.batch_parts
     piece = slice(part * each, (part + 1) * each)
-    rows, flip, size = draw.rows[piece], draw.flips[piece], draw.arch.image_size
+    rows, size = draw.rows[piece], draw.arch.image_size
     if isinstance(images, TrainingFiles):
         pixels = images.crops(rows, size, (recipe.seed, draw.at.epoch))
     else:
         pixels = resize(images[rows], size)
-    pixels[flip] = pixels[flip][:, :, ::-1]
+    turn(pixels, draw.turns[piece], recipe.symmetry)
     y = torch.from_numpy(labels[rows])
     if device.type == "cuda":
         # The thread that reads ahead has a current device of its own, the first, in every process.

@@ -10,54 +10,37 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
-from torch.optim.swa_utils import get_ema_multi_avg_fn
+from torch import nn
 
 from foxnas.errors import FoxnasError
 from foxnas.images.pixels import layout
 from foxnas.images.training_files import TrainingFiles
 from foxnas.space.arch import Arch
 from foxnas.space.space import SearchSpace
-from foxnas.supernet.fitting_batch import within_memory
 from foxnas.supernet.model import Supernet
 from foxnas.supernet.tensors import digest
+from foxnas.supernet.training.best_epoch import BestEpoch
+from foxnas.supernet.training.forecast import Forecast, foresee
+from foxnas.supernet.training.losses import balanced
 from foxnas.supernet.training.precision import MixedPrecision
 from foxnas.supernet.training.processes import Processes
 from foxnas.supernet.training.recipe import Moment, Recipe
 from foxnas.supernet.training.state import Network, TrainingState
 from foxnas.supernet.training.step_log import StepLog
 from foxnas.supernet.training.steps import Draw, Images, Piece, draws, read_ahead, read_piece
+from foxnas.supernet.training.train_step import OF_SUPERNET, Diverged, Keys, step_within_memory, train_step
 
 log = logging.getLogger(__name__)
 
-#: Gradients are scaled down to this norm.
-MAX_GRADIENT_NORM = 5.0
-#: Below this loss scale, fp16 does not overflow now and then: the training diverges.
-MIN_LOSS_SCALE = 2.0**-10
 #: Batches read before they are needed, where reading takes its time.
 READ_AHEAD = 3
-
-
-@dataclass(frozen=True)
-class Keys:
-    """The keys of the config by which a message names a training's batch size and the learning rate of a phase."""
-
-    batch_size: str = "supernet.training.batch_size"
-    learning_rate: str = "supernet.training.phases.{phase}.learning_rate"
-    batch_parts: str | None = "supernet.training.batch_parts"
-
-
-class Diverged(Exception):
-    """The loss, a gradient or a weight is not a number; says which."""
 
 
 def train_supernet(
@@ -70,6 +53,7 @@ def train_supernet(
     save_every_s: float = 300.0,
     initial: Supernet | None = None,
     content: str | None = None,
+    best: Mapping[int, BestEpoch[Supernet]] | None = None,
 ) -> Supernet:
     """Return the averaged supernet after all phases.
 
@@ -88,6 +72,8 @@ def train_supernet(
         The weights to begin with; None: random ones.
     content
         Digest of the images: a training is not continued with others. None: it is, where number and labels are equal.
+    best
+        The early stops, by phase: see `train`.
 
     Raises
     ------
@@ -102,7 +88,10 @@ def train_supernet(
         supernet.load_state_dict(initial.state_dict())
         # Of what no order of channels changes: that comes from measurements, which may differ in the last digit.
         origin["initial_sha256"] = digest({"stem": initial.stem.weight.detach(), "head": initial.head.weight.detach()})
-    return train(supernet, space, images, labels, recipe, origin, resume_from, processes, save_every_s, content=content)
+    return train(
+        supernet, space, images, labels, recipe, origin, resume_from, processes, save_every_s,
+        content=content, best=best,
+    )  # fmt: skip
 
 
 def train(
@@ -117,9 +106,9 @@ def train(
     save_every_s: float = 300.0,
     arch: Arch | None = None,
     teacher: nn.Module | None = None,
-    keys: Keys = Keys(),
+    keys: Keys = OF_SUPERNET,
     content: str | None = None,
-    stops: Callable[[int, Network], bool] | None = None,
+    best: Mapping[int, BestEpoch[Network]] | None = None,
 ) -> Network:
     """Return the average of a network after all phases, on the CPU; parameters as of `train_supernet`.
 
@@ -134,10 +123,11 @@ def train(
     teacher
         Gives the soft labels of all phases, for the largest subnet of its `space`. None: the largest subnet as it is
         after the first phase.
-    stops
-        Asked at the end of every epoch, given how many there were and the average: whether that was the last one.
+    best
+        By phase, what looks at the average at the end of every epoch and may stop the phase. Its best epoch's weights
+        are taken, as the average and as what goes on to be trained; the optimiser goes on as it is.
     """
-    processes = processes or Processes()
+    processes, best = processes or Processes(), best or {}
     mine = processes.share(recipe.batch_parts)
     steps = len(labels) // recipe.batch_size
     if not steps or recipe.batch_size % recipe.batch_parts:
@@ -163,139 +153,79 @@ def train(
         state.load(resume_from)
         log.info("continuing after epoch %d and %d steps of %s", state.epoch, state.step, resume_from)
     processes.agree(state.supernet)
-    progress = StepLog(recipe, steps, state.epoch * steps + state.step, silent=not processes.first)
-    saved = time.monotonic()
 
     def read(draw: Draw) -> list[Piece]:
         return [read_piece(images, labels, recipe, draw, part, processes.device) for part in mine]
 
+    def one_step(state: TrainingState[Network], draw: Draw, pieces: list[Piece], rate: float = 0.0) -> float:
+        work = partial(train_step, state, recipe, processes, draw.arch, pieces, rate)
+        return step_within_memory(work, state, recipe, space, arch, keys)
+
     ahead = READ_AHEAD if isinstance(images, TrainingFiles) or processes.device.type == "cuda" else 0
-    to_come = draws(recipe, space, len(labels), state.epoch, state.step, state.draws, arch)
-    for draw, pieces in read_ahead(to_come, read, ahead):
-        at, rate = draw.at, recipe.learning_rate(draw.at, steps)
-        if at.phase and state.teacher is None and recipe.distillation:
-            state.promote_teacher()
-        try:
-            work = partial(train_step, state, recipe, processes, draw.arch, pieces, rate)
-            loss = step_within_memory(work, state, recipe, space, arch, keys)
-            state.pass_step(draw, steps)
-            stopped = not state.step and stops is not None and stops(state.epoch, state.average)
-            # Not the state of the last epoch, after which a training that was cut would go on.
-            due = (not state.step or time.monotonic() - saved >= save_every_s) and not stopped
-            if resume_from is not None and processes.first and due:
-                save(state, resume_from)
-                saved = time.monotonic()
-        except Diverged as error:
-            raise FoxnasError(_way_out(str(error), recipe, at, steps, rate, resume_from, keys)) from error
-        progress.step(at, loss, rate)
-        if stopped:
-            break
+    forecast = _foresee(state, recipe, space, len(labels), arch, read, ahead, one_step, processes, best)
+    progress = StepLog(recipe, steps, not processes.first, forecast)
+    saved = time.monotonic()
+    while state.epoch < recipe.epochs:  # once, and once more after each phase that is stopped
+        to_come = draws(recipe, space, len(labels), state.epoch, state.step, state.draws, arch)
+        for draw, pieces in read_ahead(to_come, read, ahead):
+            at, rate = draw.at, recipe.learning_rate(draw.at, steps)
+            if at.phase and state.teacher is None and recipe.distillation:
+                state.promote_teacher()
+            try:
+                loss = one_step(state, draw, pieces, rate)
+                state.pass_step(draw, steps)
+                stopped = not state.step and at.phase in best and _stops(state, recipe, at, processes, best[at.phase])
+                due = not state.step or time.monotonic() - saved >= save_every_s
+                if resume_from is not None and processes.first and due:
+                    save(state, resume_from)
+                    saved = time.monotonic()
+            except Diverged as error:
+                raise FoxnasError(_way_out(str(error), recipe, at, steps, rate, resume_from, keys)) from error
+            progress.step(at, loss, rate)
+            if stopped:
+                break
+    progress.end()
     return state.average.cpu()
 
 
-def train_step(
-    state: TrainingState[Network],
-    recipe: Recipe,
-    processes: Processes,
-    arch: Arch,
-    pieces: Sequence[Piece],
-    learning_rate: float,
-) -> float:
-    """Train one subnet on this process's parts of one batch; return the loss of the whole batch.
-
-    Raises Diverged, in all processes alike and before any weight has changed.
-    """
-    for group in state.optimizer.param_groups:
-        group["lr"] = learning_rate
-    state.optimizer.zero_grad(set_to_none=True)
-    total = torch.zeros(1, device=processes.device)
-    scaler = state.mixed.scaler
-    for x, y in pieces:
-        with state.mixed.autocast():
-            soft = soft_labels(state.teacher, x, arch)
-            logits = state.supernet(x, arch)
-        loss = loss_of(logits.float(), y, soft, recipe.distillation, state.class_weights) / recipe.batch_parts
-        scaler.scale(loss).backward()
-        total += loss.detach()
-    gradients = [p.grad for p in state.supernet.parameters() if p.grad is not None]
-    processes.add_up([*gradients, total])
-    mean_loss = total.item()
-    if not np.isfinite(mean_loss):
-        raise Diverged(f"the loss is {mean_loss}")
-    scaler.unscale_(state.optimizer)
-    norm = torch.nn.utils.clip_grad_norm_(state.supernet.parameters(), MAX_GRADIENT_NORM)
-    if not torch.isfinite(norm) and (not scaler.is_enabled() or scaler.get_scale() < MIN_LOSS_SCALE):
-        raise Diverged(f"the norm of the gradient is {norm.item()}")
-    scaler.step(state.optimizer)
-    scaler.update()
-    average = get_ema_multi_avg_fn(recipe.average_decay)
-    average(list(state.average.parameters()), list(state.supernet.parameters()), None)
-    return mean_loss
-
-
-def step_within_memory(
-    work: Callable[[], float],
+def _foresee(
     state: TrainingState[Network],
     recipe: Recipe,
     space: SearchSpace,
-    only: Arch | None,
-    keys: Keys,
-) -> float:
-    """Return the loss of a step. Raises FoxnasError that says what fits of the `only` or the largest subnet."""
-    size, together = only.image_size if only else space.image_sizes[-1], recipe.batch_size // recipe.batch_parts
-    device = next(state.supernet.parameters()).device
-
-    def attempt(images: int) -> None:
-        arch = only or space.largest(size)
-        x = torch.zeros(images, space.image_channels, size, size, device=device)
-        with state.mixed.autocast():
-            soft_labels(state.teacher, x, arch)
-            logits = state.supernet(x, arch)
-        logits.float().sum().backward()
-        state.optimizer.zero_grad(set_to_none=True)
-
-    parts = "" if keys.batch_parts is None else f", or {keys.batch_parts} so that a part has no more"
-    what = f"a step of {together} images of up to {size} px"
-    return within_memory(work, what, keys.batch_size, together, size, attempt, device, parts)
-
-
-def soft_labels(teacher: nn.Module | None, x: Tensor, arch: Arch) -> Tensor | None:
-    """Return the probabilities (N, classes) of the teacher's largest subnet, or None where there is no teacher."""
-    if teacher is None:
+    images: int,
+    arch: Arch | None,
+    read: Callable[[Draw], list[Piece]],
+    ahead: int,
+    one_step: Callable[[TrainingState[Network], Draw, list[Piece]], object],
+    processes: Processes,
+    best: Mapping[int, BestEpoch[Network]],
+) -> Forecast | None:
+    """Return what a training will take, and say so; None where its weights let no step be timed."""
+    checks = {phase: one.forecast_s for phase, one in best.items()}
+    try:
+        forecast = foresee(state, recipe, space, images, arch, read, ahead, one_step, processes, checks)
+    except Diverged:  # as the training itself is about to, and will say where
         return None
-    with torch.no_grad():
-        largest = cast(SearchSpace, teacher.space).largest(arch.image_size)
-        return teacher(x, largest).float().softmax(1)
+    if forecast.timed and processes.first:
+        log.info("%s", forecast.said(state.epoch, state.step))
+    return forecast
 
 
-def loss_of(
-    logits: Tensor,
-    labels: Tensor,
-    soft: Tensor | None,
-    distillation: float,
-    class_weights: Tensor | None = None,
-) -> Tensor:
-    """Cross-entropy, mixed with the cross-entropy against the teacher's probabilities.
-
-    With weights (classes,), an image's loss counts as its class does. They are 1 in the mean over the train split and
-    not scaled to be so over a batch, so that batches and their parts add up.
-    """
-
-    def mean(targets: Tensor) -> Tensor:
-        if class_weights is None:
-            return F.cross_entropy(logits, targets)
-        return (F.cross_entropy(logits, targets, reduction="none") * class_weights[labels]).mean()
-
-    if soft is None:
-        return mean(labels)
-    return (1 - distillation) * mean(labels) + distillation * mean(soft)
-
-
-def balanced(labels: np.ndarray, classes: int) -> Tensor:
-    """Return weights (classes,) with which every class counts alike; 0 for one without images."""
-    counts = np.bincount(labels, minlength=classes)
-    present = int((counts > 0).sum())
-    return torch.tensor(np.where(counts > 0, len(labels) / (present * np.maximum(counts, 1)), 0.0), dtype=torch.float32)
+def _stops(
+    state: TrainingState[Network], recipe: Recipe, at: Moment, processes: Processes, best: BestEpoch[Network]
+) -> bool:
+    """Return whether a phase with an early stop ends with this epoch; then go on from its best epoch's weights."""
+    begin, end = recipe.first_epoch(at.phase), recipe.first_epoch(at.phase + 1)
+    stopped = processes.told(lambda: best.stops(state.epoch - begin, state.average))
+    if not stopped and state.epoch < end:
+        return False
+    if processes.first:
+        best.take(state.supernet)
+        best.take(state.average)
+    processes.agree(state.supernet)
+    processes.agree(state.average)
+    state.epoch = end
+    return True
 
 
 def save(state: TrainingState[Network], path: Path) -> None:
