@@ -8,7 +8,7 @@ import sys
 NAMES = (
     "probe_writing", "evaluation", "evaluation_variants", "evaluation_memory", "decoding", "delegate", "hard_swish",
     "predictors", "search", "orchestration", "probe_weights", "repeatability", "rehearsal", "caps", "lookup", "scale",
-    "exporters", "promise", "common_sessions", "links", "rack", "transfer", "pooling", "blocks",
+    "protocols", "racing", "exporters", "promise", "common_sessions", "links", "rack", "transfer", "pooling", "blocks",
 )  # fmt: skip
 
 #: The first takes as long as all others: 5,000 subnets evaluated and timed. The second needs a finished

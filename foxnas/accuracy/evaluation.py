@@ -86,7 +86,20 @@ def measure(
     batch_size: int,
     hardware: Hardware = PROCESSORS,
 ) -> Iterator[Evaluation]:
-    """Yield what each architecture scores, in order, from extraction on.
+    """Yield what each architecture scores, in order, from extraction on: `measure_subnets` without the subnets."""
+    for _, seen in measure_subnets(preparation, archs, images, labels, batch_size, hardware):
+        yield seen
+
+
+def measure_subnets(
+    preparation: Preparation,
+    archs: Sequence[Arch],
+    images: ArraysBySize,
+    labels: np.ndarray,
+    batch_size: int,
+    hardware: Hardware = PROCESSORS,
+) -> Iterator[tuple[Subnet, Evaluation]]:
+    """Yield each architecture's subnet, folded, and what it scores, in order.
 
     Neighbours of one image size go through the images together, and what they begin alike with is computed once: so
     sort them. A score is bit for bit what its architecture has alone.
@@ -114,7 +127,7 @@ def _measure_group(
     labels: np.ndarray,
     batch_size: int,
     hardware: Hardware,
-) -> list[Evaluation]:
+) -> list[tuple[Subnet, Evaluation]]:
     subnets, preparing_s = [], []
     for _ in range(count):
         begin = hardware.clock()
@@ -122,7 +135,8 @@ def _measure_group(
         preparing_s.append(hardware.clock() - begin)
     networks = [subnet.steps for subnet in subnets]
     found = evaluate_together(subnets[0].beginning, networks, images, labels, batch_size, hardware)
-    return [replace(one, seconds=one.seconds + seconds) for one, seconds in zip(found, preparing_s, strict=True)]
+    seen = [replace(one, seconds=one.seconds + seconds) for one, seconds in zip(found, preparing_s, strict=True)]
+    return list(zip(subnets, seen, strict=True))
 
 
 def evaluate(

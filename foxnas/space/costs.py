@@ -145,7 +145,7 @@ def _combine(costs: IntArray, axis: int) -> IntArray:
 
 def _step_costs(steps: Sequence[Step], image_bytes: int) -> IntArray:
     """Costs of every step: (step, cost). The first step carries what the quantised image takes before it runs."""
-    sums = [(_parameters(step), _macs(step), _file_bytes(step)) for step in steps]
+    sums = [(_parameters(step), multiply_accumulates(step), _file_bytes(step)) for step in steps]
     return np.column_stack([np.array(sums, np.int64), _live_bytes(steps, image_bytes)])
 
 
@@ -157,7 +157,8 @@ def _parameters(step: Step) -> int:
     return math.prod(step.weight) + _channels(step) if step.weight else 0
 
 
-def _macs(step: Step) -> int:
+def multiply_accumulates(step: Step) -> int:
+    """Return the multiply-accumulates of one operator."""
     if not step.weight:
         return 0
     # Every output value is one dot product with a filter.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import get_args
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 import torch
 
 from foxnas.int8.config import Exporter
-from foxnas.int8.correction import correct_biases
+from foxnas.int8.correction import _rounded, correct_biases
 from foxnas.int8.export import export_int8
 from foxnas.int8.packing import pack
 from foxnas.int8.reading import read_model, read_summary
@@ -168,3 +169,14 @@ def test_equal_biases_that_are_written_once_are_corrected_apart(
     assert (corrected[places[0]] != corrected[places[1]]).any()
     proper = dict(biases(correct_biases(subnet, rounded, images)))
     assert (corrected[places[0]] == proper[places[0]]).all()
+
+
+def test_what_is_left_of_values_in_int8_is_what_pytorch_leaves() -> None:
+    rng = np.random.default_rng(0)
+    for zero_point in (-128, -3, 0, 127):
+        scale = np.float32(rng.uniform(1e-4, 3))
+        values = rng.normal(0, 60, 4000).astype(np.float32) * scale
+        values[:500] = (rng.integers(-300, 300, 500) + 0.5) * scale  # ties
+        stored = SimpleNamespace(scale=[scale], zeroPoint=[zero_point])
+        expected = torch.fake_quantize_per_tensor_affine(torch.from_numpy(values), float(scale), zero_point, -128, 127)
+        assert torch.equal(_rounded(torch.from_numpy(values), stored), expected)

@@ -8,7 +8,7 @@ import torch
 
 from foxnas import cli
 from foxnas.accuracy.config import AccuracyConfig
-from foxnas.accuracy.evaluation import evaluate
+from foxnas.accuracy.evaluation import measure_subnets
 from foxnas.accuracy.outcomes import CIRCUMSTANCES
 from foxnas.accuracy.preparation import Preparation
 from foxnas.app.classes import class_names
@@ -45,7 +45,7 @@ def main(
 ) -> None:
     """Write `models`/<id>.tflite, and a row per candidate with its float and int8 top-1.
 
-    The seconds of a row are those of its float evaluation.
+    The seconds of a row are those of its float evaluation, from extraction on.
     """
     torch.set_num_threads(threads)
     chosen = read_table(candidates, ["id", "arch", "source"])
@@ -55,30 +55,26 @@ def main(
     )
     truth, names = load_array(labels), class_names(dataset, space.classes, listing)
     models.mkdir(parents=True, exist_ok=True)
-    rows = []
-    for row in follow(chosen.itertuples(), len(chosen), "candidates"):
-        arch = space.parse(str(row.arch))
-        pixels = verifying.at(arch.image_size)
-        subnet = preparation.subnet(arch)
+    # Those that begin alike are made ready and evaluated as neighbours, which share what they begin with.
+    archs = sorted(map(space.parse, chosen["arch"]), key=lambda arch: (arch.image_size, arch.units))
+    measured = measure_subnets(preparation, archs, verifying, truth, accuracy.batch_size)
+    found = {}
+    for subnet, seen in follow(measured, len(archs), "candidates"):
+        arch = subnet.arch
         real = calibrating.at(arch.image_size)[: export.calibration_images]
         model = export_int8(subnet, real, exporter=export.with_, corrected=export.corrected)
         described = Classifier(space.name, arch.image_size, space.image_channels, names)
         content = with_metadata(model, {**made_by, "arch": arch.text, "id": arch.id}, described)
         with replacing(models / f"{arch.id}.tflite") as temporary:
             temporary.write_bytes(content)
-        seen = evaluate(subnet, pixels, truth, accuracy.batch_size)
-        rows.append(
-            {
-                "id": arch.id,
-                "arch": arch.text,
-                "source": row.source,
-                "float_top1_percent": seen.top1_percent,
-                "int8_top1_percent": top1_percent(content, pixels, truth, threads, xnnpack),
-                "model_bytes": len(content),
-                "model_sha256": hashlib.sha256(content).hexdigest(),
-                **seen.circumstances(),
-            }
-        )
+        found[arch.id] = {
+            "float_top1_percent": seen.top1_percent,
+            "int8_top1_percent": top1_percent(content, verifying.at(arch.image_size), truth, threads, xnnpack),
+            "model_bytes": len(content),
+            "model_sha256": hashlib.sha256(content).hexdigest(),
+            **seen.circumstances(),
+        }
+    rows = [{"id": r.id, "arch": r.arch, "source": r.source, **found[str(r.id)]} for r in chosen.itertuples()]
     write_table(table, pd.DataFrame(rows, columns=[*EXPORTED_COLUMNS, "model_sha256", *CIRCUMSTANCES]), made_by)
 
 
