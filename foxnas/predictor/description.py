@@ -42,7 +42,7 @@ def described(
     held_out
         Each row's prediction by the fit to the folds it is not in.
 
-    Raises FoxnasError for a row that alone decides a coefficient.
+    Raises FoxnasError for a row that alone decides a coefficient, and where nothing is left to judge errors by.
     """
     rows, sums = len(y), link.forward(y)
     # What theory says of residuals is of those of the sums; errors of predictions are in the target's unit.
@@ -54,6 +54,11 @@ def described(
         )
     parameters = solution.effective_parameters + link_parameters
     freedom = rows - parameters
+    if freedom < 1:
+        raise FoxnasError(
+            f"{target} at {image_size} px: {rows} subnets are too few for the {parameters:.1f} parameters of this fit, "
+            "whose errors they cannot tell; measure more, or choose a form with fewer terms"
+        )
     scale = float(np.sqrt(np.sum(residual**2) / freedom))
     error = scale * np.sqrt(np.diag(solution.unscaled_covariance))
     t = solution.coefficients / error

@@ -68,6 +68,17 @@ def test_shrinkage_saves_measurements(archs, measured, unseen):
         fit("accuracy", CPU_SPACE, 192, few[:19], y[:19], target="top-1", unit="%", shrink=True)
 
 
+def test_a_shrunk_fit_that_leaves_no_degree_of_freedom_is_refused(archs):
+    """Every term counts and nothing is noise: next to no penalty, and as many parameters as subnets."""
+    few = archs[:40]
+    design = formula("accuracy-quadratic", CPU_SPACE).matrix(few)
+    exact = design @ np.random.default_rng(0).normal(size=design.shape[1])
+    with pytest.raises(
+        FoxnasError, match=r"accuracy at 192 px: 40 subnets are too few for the (39|40).[0-9] parameters"
+    ):
+        fit("accuracy-quadratic", CPU_SPACE, 192, few, exact, target="accuracy", unit="%", shrink=True)
+
+
 @pytest.mark.parametrize("name", ["accuracy-quadratic", "layers"])
 def test_shrinkage_keeps_its_head_with_as_many_rows_as_terms(unseen, name):
     """Leave-one-out, which chose the penalty before, liked the smallest of all best in some of these samples."""
