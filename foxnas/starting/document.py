@@ -81,6 +81,10 @@ def _data(survey: Survey, choices: Choices) -> list[str]:
             f"are the one way to less. Prepared at all sizes they take {prepared_mb(choices) / 1000:.2f} GB of disk."
         ),
         f"  splits: {_flow(choices.splits)}",
+        *_comment(
+            "Under which terms you have the photographs, for the model's card; a file LICENSE among them says it too."
+        ),
+        "  # licence: ...",
     ]
 
 

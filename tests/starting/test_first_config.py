@@ -107,6 +107,7 @@ def test_the_config_of_a_folder_is_valid_and_deals_out_its_images(
     written = yaml.safe_load((tmp_path / "foxnas.yaml").read_text())
     assert all(len(line) <= 120 for line in (tmp_path / "foxnas.yaml").read_text().splitlines())
     assert ("evaluate_on" in written["data"]) == (made is held_out)
+    assert "  # licence: ...\n" in (tmp_path / "foxnas.yaml").read_text(), "whose terms nobody can guess"
 
 
 def test_the_workflow_plans_a_run_of_it_and_the_next_commands_are_those(tmp_path: Path) -> None:
