@@ -78,6 +78,17 @@ class Record:
 
         return watched
 
+    def beginning_after(self, foresee: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the look ahead, whose steps are none of the training's."""
+
+        def unwatched(*arguments: Any) -> Any:
+            found = foresee(*arguments)
+            self.losses.clear()
+            self.ended_s.clear()
+            return found
+
+        return unwatched
+
 
 def learnable_images(job: Job) -> tuple[np.ndarray, np.ndarray]:
     """Return noise with a pattern for each of ten classes, so that there is something to learn."""
@@ -118,7 +129,10 @@ def _train(job: Job, processes: Processes) -> dict[str, Any]:
     record = Record(job.kill_at_step)
     if processes.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
-    with mock.patch.object(training, "train_step", record.around(training.train_step)):
+    with (
+        mock.patch.object(training, "train_step", record.around(training.train_step)),
+        mock.patch.object(training, "foresee", record.beginning_after(training.foresee)),
+    ):
         state = None if job.state is None else Path(job.state)
         trained = training.train_supernet(space_of(job.space, job.size), images, labels, job.recipe(), state, processes)
     half = len(record.losses) // 2

@@ -16,8 +16,9 @@ from tests.support.dag import DryRuns
 from tests.support.invalidation import BASES, ROWS, Row, changed
 from tests.support.stages import LATENCY
 
-#: What has no place for settings: the published archives, which are what they are, whatever they came from.
-SILENT = {"fetch_images"}
+#: What has no place for settings: the published archives, which are what they are, whatever they came from; and what is
+#: temporary, and gone.
+SILENT = {"fetch_images", "confirm_together"}
 
 #: Lines that change where the images come from, whose archives say nothing of it.
 OF_ARCHIVES = ("data.dataset", "data.folder")
