@@ -25,13 +25,14 @@ WITHOUT = {"fetch_images"}
 
 
 def jobs(run: Path) -> Iterator[tuple[str, Path, list[str]]]:
-    """Rule, output and params of every file that was made, as Snakemake remembers them."""
+    """Rule, output and params of every file that is there, as Snakemake remembers them; temporary ones are gone."""
     memory = run / ".snakemake" / "metadata"
     for path in filter(Path.is_file, memory.rglob("*")):
         name = "".join(part.lstrip("@") for part in path.relative_to(memory).parts)
         record = json.loads(path.read_text())
         params = [str(literal_eval(param)) for param in record["params"]]
-        yield record["rule"], run / urlsafe_b64decode(name).decode(), params
+        if (output := run / urlsafe_b64decode(name).decode()).exists():
+            yield record["rule"], output, params
 
 
 def records(path: Path) -> Iterator[dict[str, Any]]:
