@@ -83,12 +83,10 @@ def on_fit_images(config: Config) -> dict[str, list[str]]:
 
 def by_round(config: Config, sizes: Sequence[int]) -> dict[str, list[str]]:
     """Return the input that is the accuracy predictors before acquisition and after each round; none without rounds."""
-    folders = ["", *(f"{ACQUIRED}/{name}" for name in acquired(config))]
-    return (
-        {"by_round": [path for folder in folders for path in _of_sizes(folder, "accuracy", sizes)]}
-        if folders[1:]
-        else {}
-    )
+    if not (names := acquired(config)):
+        return {}
+    folders = ["", *(f"{ACQUIRED}/{name}" for name in names)]
+    return {"by_round": [path for folder in folders for path in _of_sizes(folder, "accuracy", sizes)]}
 
 
 def first_predictors(config: Config, sizes: Sequence[int]) -> list[str]:

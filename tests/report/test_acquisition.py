@@ -10,7 +10,6 @@ from scipy import stats
 
 from foxnas.files.tables import read_json, read_table
 from foxnas.predictor.calibration import Calibration
-from foxnas.predictor.history import predicted_by_round
 from foxnas.predictor.model import Predictor
 from foxnas.report.data import read_run
 from foxnas.report.holdings import acquired_rounds, allow_for_images
@@ -18,7 +17,8 @@ from foxnas.report.page import write_page
 from foxnas.space.arch import Arch
 from tests.support.made_up import DEVICE
 from tests.support.outline import Outline
-from tests.support.report_run import ReportRun, add_acquisition, search_after_acquisition
+from tests.support.report_run import ReportRun, add_acquisition, config_of, search_after_acquisition
+from tests.support.scripts import script
 
 
 @pytest.fixture(scope="module")
@@ -103,21 +103,34 @@ def test_the_best_that_was_acquired_within_the_budget_is_a_candidate(
         assert (row["accuracy_lower"], row["accuracy_upper"]) == pytest.approx((said.lower[0], said.upper[0]))
 
 
-def test_candidates_are_told_what_each_round_predicted(run: ReportRun, told: dict[str, list[str]]) -> None:
-    folders = [run.results / run.space, *(_folder(run, name) for name in told["acquired"])]
-    places = ["{}/predictors/accuracy.json", "predictors/{}/accuracy.json", "predictors/{}/accuracy.json"]
-    files = [
-        folder / place.replace("{}", str(size))
-        for folder, place in zip(folders, places, strict=True)
-        for size in run.sizes
-    ]
-    table = read_table(run.results / run.space / "search" / DEVICE / run.budgets[0] / "candidates.csv")
-    archs = [Arch.parse(text) for text in table["arch"]]
-    found = predicted_by_round(archs, files, len(run.sizes))
-    assert list(found) == ["accuracy_round_0", "accuracy_round_1", "accuracy_round_2"]
-    assert found["accuracy_round_0"] == pytest.approx(table["accuracy"].tolist()), "that search had no rounds before it"
-    last = [path for path in files[-len(run.sizes) :] if Predictor.load(path).image_size == archs[0].image_size]
-    assert found["accuracy_round_2"][0] == Predictor.load(last[0]).predict(archs[:1]).mean[0]
+def test_candidates_are_told_what_each_round_predicted(
+    run: ReportRun, told: dict[str, list[str]], tmp_path: Path
+) -> None:
+    config, folder = config_of(run), run.results / run.space
+    search = folder / "search" / DEVICE / run.budgets[0]
+    batches = [search / "round-1", search / "twist"]
+    accuracy = [folder / str(size) / "predictors" / "accuracy.json" for size in run.sizes]
+    rounds = [_folder(run, name) / "predictors" / str(size) / "accuracy.json"
+              for name in told["acquired"] for size in run.sizes]  # fmt: skip
+    script("rank_candidates")(
+        space=config.space, objective=config.search.objective, alike_layers=False, verification=config.verification,
+        caps=config.search.caps, device=DEVICE, budget=search / "budget.json", accuracy=accuracy,
+        latency=[folder / str(size) / "predictors" / f"latency-{DEVICE}.json" for size in run.sizes],
+        sampled=[folder / str(size) / f"latency-{DEVICE}.csv" for size in run.sizes],
+        candidates=[batch / "candidates.csv" for batch in batches],
+        exported=[batch / "exported.csv" for batch in batches], latencies=[batch / "timed.json" for batch in batches],
+        by_round=[*accuracy, *rounds], table=tmp_path / "candidates.csv", ranking=tmp_path / "ranking.json",
+    )  # fmt: skip
+    table = read_table(tmp_path / "candidates.csv")
+    assert [name for name in table if name.startswith("accuracy_round")] == [
+        "accuracy_round_0", "accuracy_round_1", "accuracy_round_2",
+    ]  # fmt: skip
+    # That search had no rounds before it.
+    np.testing.assert_allclose(table["accuracy_round_0"], table["accuracy"])
+    for _, row in table.iterrows():
+        arch = Arch.parse(row["arch"])
+        last = next(one for one in map(Predictor.load, rounds[-len(run.sizes) :]) if one.image_size == arch.image_size)
+        assert row["accuracy_round_2"] == pytest.approx(last.predict([arch]).mean[0])
 
 
 def test_rounds_that_agree_measure_nothing_more(run: ReportRun, told: dict[str, list[str]], tmp_path: Path) -> None:

@@ -165,6 +165,11 @@ def add_target(run: ReportRun) -> dict[str, Any]:
     return {"further_targets": ["p90"]}
 
 
+def config_of(run: ReportRun) -> Config:
+    """Return the config that further files of a run are made by."""
+    return _config(run.sizes, 3, "top1", "paper")
+
+
 def add_acquisition(run: ReportRun, rounds: int = 2, agreed_points: float = 0.0) -> dict[str, Any]:
     """Acquire accuracies in rounds, as before a search; return what `PageFiles` is to be told."""
     config, truth = _config(run.sizes, 3, "top1", "paper"), Truth(_config(run.sizes, 3, "top1", "paper").space, 3000, 7)

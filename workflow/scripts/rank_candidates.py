@@ -93,11 +93,7 @@ def main(
         every["fit_top1_percent"] = every["id"].map(scored["top1_percent"])
     if by_round:
         archs = [space.parse(str(text)) for text in every["arch"]]
-        every = every.assign(
-            **predicted_by_round(
-                archs, [by_round[i : i + len(accuracy)] for i in range(0, len(by_round), len(accuracy))]
-            )
-        )
+        every = every.assign(**predicted_by_round(archs, by_round, len(accuracy)))
     write_table(table, every, made_by)
 
 
