@@ -50,6 +50,10 @@ def _needs_images(schema: dict[str, Any]) -> None:
     schema["else"] = {"required": ["data", "supernet"]}
 
 
+#: Letters of a value that a message repeats at most.
+_LONGEST = 300
+
+
 class Config(Section):
     """The whole configuration."""
 
@@ -240,12 +244,12 @@ def _said(problem: Mapping[str, Any], path: Sequence[str]) -> str:
             allowed = problem["ctx"]["expected"]
             choices = re.findall(r"'([^']*)'", allowed)
             near = difflib.get_close_matches(str(value), choices, 1, 0.4)
-            return f"{key}: {value!r} is not {allowed}" + (f"; did you mean {near[0]}?" if near else "")
+            return f"{key}: {_cut(repr(value))} is not {allowed}" + (f"; did you mean {near[0]}?" if near else "")
         case "greater_than_equal" | "greater_than" | "less_than_equal" | "less_than":
             limit = next(iter(problem["ctx"].values()))
             said = problem["msg"].removeprefix("Input ")
             shown = limit if isinstance(limit, int) else f"{limit:g}"
-            return f"{key}: {value!r} is out of range: {said}; the nearest limit is {shown}"
+            return f"{key}: {_cut(repr(value))} is out of range: {said}; the nearest limit is {shown}"
         case "value_error":
             text = str(problem["ctx"]["error"])
             names_it = not path or re.match(rf"{key} [\w.-]+: ", text)  # as in "space mini: ..."
@@ -253,7 +257,7 @@ def _said(problem: Mapping[str, Any], path: Sequence[str]) -> str:
         case "string_pattern_mismatch":
             name, allowed = re.sub(r"[^a-z0-9.]+", "-", str(value).lower()).strip("-."), problem["ctx"]["pattern"]
             fix = f"; {name!r} would do" if re.fullmatch(allowed, name) else ""
-            return f"{key}: {value!r} does not fit: should match pattern '{allowed}'{fix}"
+            return f"{key}: {_cut(repr(value))} does not fit: should match pattern '{allowed}'{fix}"
         case "model_type" | "dataclass_type":
             said = "should be a section, with keys and values"
         case "list_type" | "tuple_type" if isinstance(value, str | float | int):
@@ -273,7 +277,11 @@ def _written(value: Any) -> str:
     """Return a value as it stands in YAML; numbers, texts and lists are alike in Python."""
     if value is None or isinstance(value, bool):
         return str(value).lower().replace("none", "null")
-    return str(value) if isinstance(value, date) else repr(value)
+    return _cut(str(value) if isinstance(value, date) else repr(value))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
 def _fields_at(location: tuple[int | str, ...]) -> set[str]:
