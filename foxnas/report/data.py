@@ -15,6 +15,7 @@ from foxnas.device import npu
 from foxnas.edgetpu.columns import FIGURES
 from foxnas.errors import FoxnasError
 from foxnas.files.tables import read_json, read_provenance, read_table
+from foxnas.predictor.by_size import predict_each
 from foxnas.predictor.linking import NamedFit, fit_key
 from foxnas.predictor.mix import NOT_TIMED
 from foxnas.predictor.model import Predictor
@@ -208,16 +209,6 @@ class Run(FittedSpace):
 
     devices: tuple[DeviceRun, ...]
     fit_images: int
-
-
-def predict_each(predictors: Mapping[int, Predictor], archs: Sequence[Arch]) -> np.ndarray:
-    """Return the prediction for each subnet by its size's predictor, and its 95% prediction interval: (subnets, 3)."""
-    found = np.empty((len(archs), 3))
-    for size in {arch.image_size for arch in archs}:
-        rows = [i for i, arch in enumerate(archs) if arch.image_size == size]
-        predicted = predictors[size].predict([archs[i] for i in rows])
-        found[rows] = np.column_stack([predicted.mean, predicted.lower, predicted.upper])
-    return found
 
 
 def read_run(files: PageFiles) -> Run:

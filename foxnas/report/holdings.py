@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from foxnas.predictor.by_size import predict_each
 from foxnas.predictor.linking import NamedFit
 from foxnas.predictor.model import Predictor
 from foxnas.report.acquired import PROMISED
-from foxnas.report.data import BudgetRun, DeviceRun, Fits, Run, predict_each
+from foxnas.report.data import BudgetRun, DeviceRun, Fits, Run
 from foxnas.report.plane import top1_of
 from foxnas.space.arch import Arch
 

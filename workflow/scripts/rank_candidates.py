@@ -7,7 +7,7 @@ from foxnas import cli
 from foxnas.files.identity import identities_of_tables, require_same
 from foxnas.files.rerun import rerun
 from foxnas.files.tables import read_json, read_tables, write_json, write_table
-from foxnas.predictor.history import predicted_by_round
+from foxnas.predictor.by_size import predicted_by_round
 from foxnas.search.config import ObjectiveConfig
 from foxnas.search.goal import Caps
 from foxnas.search.goals import goal_of

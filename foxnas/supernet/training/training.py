@@ -162,8 +162,9 @@ def train(
         return step_within_memory(work, state, recipe, space, arch, keys)
 
     ahead = READ_AHEAD if isinstance(images, TrainingFiles) or processes.device.type == "cuda" else 0
-    forecast = _foresee(state, recipe, space, len(labels), arch, read, ahead, one_step, processes, best)
-    progress = StepLog(recipe, steps, not processes.first, forecast)
+    checks = {phase: one.forecast_s for phase, one in best.items()}
+    to_foresee = partial(foresee, state, recipe, space, len(labels), arch, read, ahead, one_step, processes, checks)
+    progress = StepLog(recipe, steps, not processes.first, _foresee(to_foresee, state, processes))
     saved = time.monotonic()
     while state.epoch < recipe.epochs:  # once, and once more after each phase that is stopped
         to_come = draws(recipe, space, len(labels), state.epoch, state.step, state.draws, arch)
@@ -189,21 +190,11 @@ def train(
 
 
 def _foresee(
-    state: TrainingState[Network],
-    recipe: Recipe,
-    space: SearchSpace,
-    images: int,
-    arch: Arch | None,
-    read: Callable[[Draw], list[Piece]],
-    ahead: int,
-    one_step: Callable[[TrainingState[Network], Draw, list[Piece]], object],
-    processes: Processes,
-    best: Mapping[int, BestEpoch[Network]],
+    to_foresee: Callable[[], Forecast], state: TrainingState[Network], processes: Processes
 ) -> Forecast | None:
     """Return what a training will take, and say so; None where its weights let no step be timed."""
-    checks = {phase: one.forecast_s for phase, one in best.items()}
     try:
-        forecast = foresee(state, recipe, space, images, arch, read, ahead, one_step, processes, checks)
+        forecast = to_foresee()
     except Diverged:  # as the training itself is about to, and will say where
         return None
     if forecast.timed and processes.first:
