@@ -40,6 +40,8 @@ def with_npu(**npu: Any) -> dict[str, Any]:
     raw["predictors"]["further_targets"] = [{"name": "sram", "column": "sram_bytes", "unit": "bytes", "table": None}]
     raw["predictors"]["further_targets"][0]["form"] = "layers-shrunk"
     raw["validation"]["unkept"] = "report"
+    raw["budgets"] = ["p50"]
+    raw["search"]["reserves_percent"] = [3, 20]  # an estimate has no noise
     return raw
 
 

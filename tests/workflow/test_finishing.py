@@ -219,15 +219,15 @@ def test_its_rules_are_there_only_where_the_config_asks_for_them(tmp_path: Path)
 def test_a_real_run_finishes_confirms_and_tells(run: Path, tmp_path: Path) -> None:
     config = tmp_path / "finishing.yaml"
     config.write_text(yaml.safe_dump(changed(written_out("tiny"), {"finishing.epochs": 1})))
-    targets = "results/mini/deploy/local/p50/card.md", "results/report.html"
+    targets = "results/mini/deploy/local/p90/card.md", "results/report.html"
     snakemake(run, *targets, config=config)
     results = run / "results"
-    order = read_json(results / "mini/search/local/p50/finished/ranking.json")
-    decision = read_json(results / "mini/search/local/p50/winner.json")
+    order = read_json(results / "mini/search/local/p90/finished/ranking.json")
+    decision = read_json(results / "mini/search/local/p90/winner.json")
     assert decision["finishing"] == order["finishing"]
     assert [one["weights"] for one in decision["finishing"]["attempts"]] == ["inherited", "fine-tuned"]
     assert Arch.parse(decision["winner"]["arch"]).text == decision["winner"]["arch"]
-    assert "| weights | " in (results / "mini/deploy/local/p50/card.md").read_text()
+    assert "| weights | " in (results / "mini/deploy/local/p90/card.md").read_text()
     assert "own training" in (results / "report.html").read_text()
     check_all(results / "mini")
     assert "Nothing to be done" in snakemake(run, *targets, config=config)

@@ -16,10 +16,10 @@ from foxnas.files.tables import read_json, read_table, write_json
 from tests.support.configs import written_out
 from tests.support.tiny_run import snakemake
 
-SEARCH = Path("results/mini/search/local/p50")
-DEPLOY = Path("results/mini/deploy/local/p50")
+SEARCH = Path("results/mini/search/local/p90")
+DEPLOY = Path("results/mini/deploy/local/p90")
 SHARD = Path("results/mini/16/shards/latency-local")
-WAY_OUT = "--forcerun results/mini/search/local/p50/*/timed.json"
+WAY_OUT = "--forcerun results/mini/search/local/p90/*/timed.json"
 
 
 @contextmanager
@@ -98,9 +98,9 @@ def test_a_budget_that_no_model_keeps_ends_the_run_last_and_in_words(run: Path, 
     text = snakemake(run, config=unkept, check=False)
     assert "foxnas: failed, because a promise is not kept" in text
     told = text[text.index("NOT KEPT: ") :]
-    assert told.startswith("NOT KEPT: budget p50 on local: no model keeps it: none of the ")
+    assert told.startswith("NOT KEPT: budget p90 on local: no model keeps it: none of the ")
     assert WAY_OUT in told
-    assert re.search(r"latency not kept.* results/mini/deploy/local/p50/model\.tflite", text)
+    assert re.search(r"latency not kept.* results/mini/deploy/local/p90/model\.tflite", text)
     assert "Traceback" not in text
     ranking, verdict = read_json(run / SEARCH / "ranking.json"), read_json(run / DEPLOY / "validation.json")
     assert ranking["ranked"] == []
@@ -109,11 +109,11 @@ def test_a_budget_that_no_model_keeps_ends_the_run_last_and_in_words(run: Path, 
     read_model(run / DEPLOY / "model.tflite")
     assert "No model keeps this budget" in (run / "results" / "report.html").read_text()
     again = snakemake(run, config=unkept, check=False)
-    assert "NOT KEPT: budget p50 on local" in again
+    assert "NOT KEPT: budget p90 on local" in again
     assert "0 jobs run" in again, "it fails in the same words, and does nothing else"
     allowed = written(tmp_path, "report.yaml", {"verification": {"margin_percent": 90.0}})
     ended = snakemake(run, config=allowed)
-    assert "NOT KEPT: budget p50 on local" in ended
+    assert "NOT KEPT: budget p90 on local" in ended
     assert "foxnas: failed" not in ended
     assert "Nothing to be done" in snakemake(run, config=allowed)
 

@@ -12,8 +12,9 @@ import shutil
 import time
 import tomllib
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from itertools import product
 from modulefinder import ModuleFinder
 from pathlib import Path
 
@@ -183,6 +184,17 @@ def scripts_of_rules() -> dict[str, str]:
     }
 
 
+def telling_apart(sets: Collection[frozenset[str]]) -> list[frozenset[str]]:
+    """Few of them, of which one has this member and not that, for every two of which any has; greedily."""
+    members = frozenset[str]().union(*sets)
+    wanted = {of: set(product(of, members - of)) for of in sets}
+    missing, chosen = set[tuple[str, str]]().union(*wanted.values()), []
+    while missing:
+        chosen.append(max(wanted, key=lambda of: (len(wanted[of] & missing), sorted(of))))
+        missing -= wanted[chosen[-1]]
+    return chosen
+
+
 def plans(finished: dict[str, tuple[DryRuns, Path]], *names: str) -> Iterator[Plan]:
     for name in names or finished:
         dry_runs, folder = finished[name]
@@ -204,16 +216,21 @@ def test_an_edited_module_reruns_the_rules_that_import_it_and_what_follows(
     of_kinds: dict[Path, frozenset[str]],
     finished: dict[str, tuple[DryRuns, Path]],
 ) -> None:
-    """One module of every set that the same scripts and kinds import; every other one keeps its old time stamp.
+    """Every other one keeps its old time stamp.
 
-    A kind's module runs the rules again that go by the kind's code, for devices of that kind.
+    That every closure is right is tested above; here, that no rule goes by another's, nor one kind of device: of the
+    sets of scripts and kinds that import the same modules, so many that each script or kind is edited without each
+    other one, if any module does that. A kind's module runs the rules again that go by the kind's code, for devices of
+    that kind.
     """
     rules, nobody = scripts_of_rules(), frozenset[str]()
     whose = {path: (reached.get(path, nobody), of_kinds.get(path, nobody)) for path in {*reached, *of_kinds}}
-    sets = {of: path for path, of in sorted(whose.items(), reverse=True)}
+    sets = {scripts | kinds: path for path, (scripts, kinds) in sorted(whose.items(), reverse=True)}
     assert len(sets) > 50
+    edits = [sets[of] for of in telling_apart(sets)]
     seen = set()
-    for number, ((scripts, kinds), path) in enumerate(sorted(sets.items(), key=lambda item: item[1])):
+    for number, path in enumerate(edits):
+        scripts, kinds = whose[path]
         with edited(path, old_stamp=bool(number % 2)):
             names = ["compiled", *["trained"] * ("train_supernet" in scripts), *["tables"] * bool(scripts & TAKING)]
             names += ["folded"] * bool(scripts & FOLDING)

@@ -29,8 +29,8 @@ def test_the_pages_command_exports_and_measures_it(run: Path) -> None:
     """Of the deployed architecture: the same answers as the deployed file's, and what was predicted of it."""
     html = (run / "results" / "report.html").read_text(encoding="utf-8")
     asked = json.loads(re.findall(r'<script type="application/json">(\{"space".*?)</script>', html)[0])
-    deployed = run / "results" / "mini" / "deploy" / "local" / "p50"
-    winner = read_json(run / "results" / "mini" / "search" / "local" / "p50" / "winner.json")
+    deployed = run / "results" / "mini" / "deploy" / "local" / "p90"
+    winner = read_json(run / "results" / "mini" / "search" / "local" / "p90" / "winner.json")
     arch = winner["winner"]["arch"]
     program, *words = shlex.split(arch.join(asked["command"]))
     assert program == "snakemake"

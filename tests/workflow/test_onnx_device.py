@@ -145,9 +145,9 @@ def test_its_winner_is_timed_served_and_judged_by_onnx_runtime(
     config = tmp_path / "onnx.yaml"
     config.write_text(yaml.safe_dump(raw))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(site), *filter(None, [os.environ.get("PYTHONPATH")])]))
-    said = snakemake(run, "results/mini/deploy/onnx/p50/validation.json", config=config)
+    said = snakemake(run, "results/mini/deploy/onnx/p90/validation.json", config=config)
     assert "evaluate_subnets" not in said
-    folder = run / "results" / "mini" / "deploy" / "onnx" / "p50"
+    folder = run / "results" / "mini" / "deploy" / "onnx" / "p90"
     rows = read_table(run / "results" / "mini" / "16" / "latency-onnx.csv")
     assert set(rows.loc[rows["usable"], "executor"]) == {"onnxruntime cpu"}
     verdict, asked = read_json(folder / "validation.json"), read_json(folder / "accuracy-on-device.json")

@@ -58,14 +58,14 @@ def test_a_network_is_trained_and_timed_beside_the_deployed_model(run: Path, tmp
         assert row["weights"] == "pretrained"
         assert row["model_bytes"] == len(content)
     # Ours, as validated, and timed in the same sessions.
-    verdict = read_json(run / "results" / "mini" / "deploy" / "local" / "p50" / "validation.json")
+    verdict = read_json(run / "results" / "mini" / "deploy" / "local" / "p90" / "validation.json")
     ours = table.loc["ours"].iloc[0]
-    assert (ours["budget"], ours["test_top1_percent"]) == ("p50", verdict["int8_top1_percent"])
+    assert (ours["budget"], ours["test_top1_percent"]) == ("p90", verdict["int8_top1_percent"])
     timed = read_json(rivals / "local" / "latency.json")
-    assert timed["models"].keys() == {"rival small 16", "rival small 24", "budget p50"}
-    assert ours["latency_ms"] == np.median(timed["models"]["budget p50"]["session_medians_ms"])
+    assert timed["models"].keys() == {"rival small 16", "rival small 24", "budget p90"}
+    assert ours["latency_ms"] == np.median(timed["models"]["budget p90"]["session_medians_ms"])
     (against,) = read_json(rivals / "local" / "rivals.json")["against"]
-    assert (against["budget"], against["network"]) == ("p50", "small")
+    assert (against["budget"], against["network"]) == ("p90", "small")
     within = [size for size in SIZES if table.loc[("small", size), "latency_ms"] <= verdict["budget_ms"]]
     assert (against["within"] in within) if within else (against["within"] is None and against["remarks"])
     page = (run / "results" / "report.html").read_text()

@@ -46,11 +46,11 @@ def test_a_run_ends_with_a_summary_that_its_files_bear_out(run: Path) -> None:
     assert len(spoken_s) == 4
     told = re.findall(r" accuracy 4 0 (?:(\d+) min )?([\d.]+) s \d+% evaluate_subnets mini ", said)
     assert 60 * int(told[0][0] or 0) + float(told[0][1]) > sum(spoken_s) - 1
-    verdict = read_json(results / "deploy" / "local" / "p50" / "validation.json")
-    assert f" p50 on local {verdict['budget_ms']:.4g} ms {verdict['latency_median_ms']:.4g} " in said
+    verdict = read_json(results / "deploy" / "local" / "p90" / "validation.json")
+    assert f" p90 on local {verdict['budget_ms']:.4g} ms {verdict['latency_median_ms']:.4g} " in said
     assert f" {verdict['int8_top1_percent']:.2f}% " in said
     assert (
-        " results/mini/deploy/local/p50/model.tflite page results/report.html summary results/logs/summary.txt" in said
+        " results/mini/deploy/local/p90/model.tflite page results/report.html summary results/logs/summary.txt" in said
     )
 
 
@@ -65,7 +65,7 @@ def test_every_line_on_a_shared_terminal_says_its_job(run: Path) -> None:
 
 
 def test_a_run_ends_with_models_verdicts_and_the_page(run: Path) -> None:
-    deployed = run / "results" / "mini" / "deploy" / "local" / "p50"
+    deployed = run / "results" / "mini" / "deploy" / "local" / "p90"
     verdict = read_json(deployed / "validation.json")
     assert verdict["latency_upper_ms"] >= verdict["latency_median_ms"] > 0
     assert verdict["test_images"] == 1000
@@ -129,7 +129,7 @@ def test_a_goal_of_ones_own_and_caps_reach_the_winner(run: Path, tmp_path: Path)
     module = run / "mine.py"
     module.write_text("def score(subnets):\n    return subnets['accuracy'] - 1e-4 * subnets['parameters']\n")
     assert {"search_architectures", "deploy_winner"} <= planned(run, config)
-    winner = "results/mini/search/local/p50/winner.json"
+    winner = "results/mini/search/local/p90/winner.json"
     again = " ".join(snakemake(run, winner, config=config).split())
     assert " subnets evaluated 0 200 probes timed on local 0 200 " in again
     decided = read_json(run / winner)
@@ -148,14 +148,14 @@ def test_a_goal_of_ones_own_and_caps_reach_the_winner(run: Path, tmp_path: Path)
 def test_further_rounds_propose_what_is_new_and_stop_when_the_frontier_settles(run: Path, tmp_path: Path) -> None:
     """A second round fits again and searches again; a third finds the frontier settled and measures nothing."""
     raw = written_out("tiny")
-    search = run / "results" / "mini" / "search" / "local" / "p50"
-    snakemake(run, "results/mini/search/local/p50/round-1/candidates.csv")  # other tests search for other goals
+    search = run / "results" / "mini" / "search" / "local" / "p90"
+    snakemake(run, "results/mini/search/local/p90/round-1/candidates.csv")  # other tests search for other goals
     first = (search / "round-1" / "candidates.csv").read_bytes()
     for rounds, settled in ((2, 0.0), (3, 1e9)):
         raw["refinement"] = {"rounds": rounds, "settled_points": settled, "twists": 0}
         config = tmp_path / f"{rounds}.yaml"
         config.write_text(yaml.safe_dump(raw))
-        snakemake(run, f"results/mini/search/local/p50/round-{rounds}/exported.csv", config=config)
+        snakemake(run, f"results/mini/search/local/p90/round-{rounds}/exported.csv", config=config)
         if rounds == 2:
             second = read_table(search / "round-2" / "candidates.csv")
             assert len(second) > 0
@@ -240,7 +240,7 @@ def test_a_model_at_work_without_a_pause_is_on_its_card(run: Path, tmp_path: Pat
     raw["validation"]["sustained_s"] = 0.3
     config = tmp_path / "sustained.yaml"
     config.write_text(yaml.safe_dump(raw))
-    place = "results/mini/deploy/local/p50"
+    place = "results/mini/deploy/local/p90"
     snakemake(run, f"{place}/card.md", config=config)
     found = read_json(run / place / "sustained.json")
     assert found["summary"]["runs"] > 0
