@@ -55,7 +55,7 @@ def test_every_rule_belongs_to_the_default_run_or_to_a_target(dry_runs: DryRuns,
 
 def test_tables_and_pages_are_whole(run: Path) -> None:
     space = run / "results" / "mini"
-    strategies = space / "search" / "local" / "p50" / "strategies"
+    strategies = space / "search" / "local" / "p90" / "strategies"
     config = BASES["tiny"].config()
     found = read_table(strategies / "found.csv")
     assert set(found["strategy"]) == {*LOOKS, "exact"}
@@ -67,7 +67,7 @@ def test_tables_and_pages_are_whole(run: Path) -> None:
     for name in ("accuracy", "latency-local"):
         scores = read_table(space / "predictors" / f"{name}-scores.csv")
         assert set(scores["requested_subnets"]) == set(rivals["training_subnets"])
-    budget = read_json(space / "search" / "local" / "p50" / "budget.json")
+    budget = read_json(space / "search" / "local" / "p90" / "budget.json")
     assert budget["name"] in (space / "strategies.html").read_text()
     assert "boosted trees" in (space / "predictors.html").read_text()
 

@@ -412,7 +412,7 @@ ROWS = [
     Row("predictors.further_targets.0.table", "power/{device}-{size}.csv", TARGET, base="own"),
 
     Row("budgets", ["p90", "p80"], BUDGET | BASELINES, {"budget": "p80"}, note="one more"),
-    Row("budgets", ["P50.0"], NOTHING, note="the same, spelt otherwise"),
+    Row("budgets", ["P90.0"], NOTHING, note="the same, spelt otherwise"),
     Row("budgets", ["p90"], BASELINES | STRATEGIES_PAGE, base="devices", note="one less"),
     *_same(SEARCH, "search", {
         "strategy": "evolution", "seed": 1, "candidates": 3, "incumbents": 2, "objective.kind": "knee",

@@ -53,7 +53,7 @@ def test_no_more_runs_than_follows_from_the_file(finished: Path, dry_runs: DryRu
     """A sample drawn again, and a device made ready again, measure nothing: those who measure take them as ancient."""
     jobs = dry_runs.plan(finished, CONFIG).jobs
     for file, expected in {
-        "results/mini/deploy/pi/p50/latency.json": CONFIRMATION.among(jobs, {"device": "pi", "budget": "p50"}),
+        "results/mini/deploy/pi/p90/latency.json": CONFIRMATION.among(jobs, {"device": "pi", "budget": "p90"}),
         "results/mini/16/shards/latency-pi/0.csv": LATENCY.among(jobs, {"device": "pi", "size": "16"}),
         "results/devices/pi/ready.json": {Job.parse("provision_device device=pi")},
         "results/mini/16/shards/subnets/0.csv": {Job.parse("sample_subnets shard=0 size=16 space=mini")},
