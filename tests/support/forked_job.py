@@ -7,8 +7,9 @@ import sys
 
 if __name__ == "__main__":
     words = sys.argv[1:]
-    forked = words[0].endswith(".py") and not words[0].endswith(f"/{os.environ.get('NOT_FORKED')}")
-    if not forked and words[:2] != ["-m", "snakemake"]:
+    own = os.environ.get("NOT_FORKED")
+    forked = words[0].endswith(".py") or words[:2] == ["-m", "snakemake"]
+    if not forked or (own and any(f"{own}.py" in word or word == own for word in words)):
         os.execv(sys.executable, [sys.executable, *words])
     with socket.socket(socket.AF_UNIX) as server:
         server.connect("\0" + os.environ["FORKED_JOBS"])

@@ -1,7 +1,7 @@
 """Jobs of a run, started as forks of a process that has imported what their scripts do: each starts a second sooner.
 
 The run's shells find functions `python` and `snakemake` (forked_jobs.sh, as BASH_ENV says, which outlives other shells
-on the way), which ask for a fork and wait for its end. A script that NOT_FORKED names is a process of its own. A job
+on the way), which ask for a fork and wait for its end. A rule that NOT_FORKED names, like its script, has processes of its own. A job
 has the words, folder, environment, output and exit status of a process of its own, descends from the run, and is of its
 process group. Not for runs of which a test interrupts or kills single processes, nor for what Snakemake measures of a
 job, which is its shell's child no longer.
@@ -30,6 +30,10 @@ def warm_up() -> None:
         assert spec
         assert spec.loader
         spec.loader.exec_module(importlib.util.module_from_spec(spec))
+    for plugin in ("snakemake_executor_plugin_slurm", "snakemake_executor_plugin_slurm_jobstep"):
+        # A cluster's jobs start an executable, not a shell's function.
+        executor = importlib.import_module(plugin).Executor
+        executor.get_python_executable = lambda _: os.environ.get("FORKED_EXECUTABLE", sys.executable)
 
 
 def serve() -> None:
@@ -48,6 +52,7 @@ def serve() -> None:
     os.environ |= {
         "FORKED_JOBS": address, "FORKED_JOB": str(client), "FORKED_PYTHON": sys.executable,
         "BASH_ENV": str(client.with_name("forked_jobs.sh")),
+        "FORKED_EXECUTABLE": str(client.with_name("forked_executable.sh")),
     }  # fmt: skip
 
 

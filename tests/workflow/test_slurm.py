@@ -96,7 +96,7 @@ def submit(cluster: Slurm, folder: Path, config: Path, *words: str) -> Submissio
         "-m", "tests.support.prompt_slurm", "--snakefile", str(ROOT / "Snakefile"),
         "--configfile", str(config), "--directory", str(folder), *words, *HERE,
     ]  # fmt: skip
-    environment = {**os.environ, **cluster.environment, "NOT_FORKED": "evaluate_subnets.py"}
+    environment = {**os.environ, **cluster.environment, "NOT_FORKED": "evaluate_subnets"}
     process = forked_python.start(command, ROOT, environment, jobs=True)
 
     def follow() -> int:
