@@ -1,10 +1,10 @@
 """Jobs of a run, started as forks of a process that has imported what their scripts do: each starts a second sooner.
 
 The run's shells find functions `python` and `snakemake` (forked_jobs.sh, as BASH_ENV says, which outlives other shells
-on the way), which ask for a fork and wait for its end. A rule that NOT_FORKED names, like its script, has processes of its own. A job
-has the words, folder, environment, output and exit status of a process of its own, descends from the run, and is of its
-process group. Not for runs of which a test interrupts or kills single processes, nor for what Snakemake measures of a
-job, which is its shell's child no longer.
+on the way), which ask for a fork and wait for its end. A rule that NOT_FORKED names, like its script, has processes of
+its own. A job has the words, folder, environment, output and exit status of a process of its own, descends from the
+run, and is of its process group. Not for runs of which a test interrupts or kills single processes, nor for what
+Snakemake measures of a job, which is its shell's child no longer.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from tests.support import intact
 from tests.support.cut_runs import ROOT, Run, command, start, whole, write_config
 
 EVALUATED = "results/mini/16/shards/accuracy/0.csv"
+JOURNAL = "results/mini/16/journals/accuracy/0.jsonl"
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +59,7 @@ def living(group: int) -> list[psutil.Process]:
 def test_a_signal_ends_the_run_and_the_same_command_continues(config: Path, tmp_path: Path) -> None:
     """To Snakemake alone, as docker stop and kill do, or to everybody, as a batch system and a terminal do."""
     finished: set[str] = set()
-    journal = tmp_path / "results/mini/16/journals/accuracy/0.jsonl"
+    journal = tmp_path / JOURNAL
     for number, to_all, cut in (
         (signal.SIGTERM, False, in_the_middle_of("Training", 1.5)),
         (signal.SIGINT, False, in_the_middle_of("Training", 2.5)),
@@ -87,7 +88,8 @@ def test_a_signal_ends_the_run_and_the_same_command_continues(config: Path, tmp_
 def test_jobs_of_a_snakemake_that_is_killed_alone_end_before_the_next_run_begins(config: Path, tmp_path: Path) -> None:
     """As a system out of memory kills it: its jobs are not told, and the same command is given again at once."""
     run = start(command(config, tmp_path, EVALUATED))
-    assert run.follow(in_the_middle_of("Evaluating", 1.5)), run.text
+    # Not while it starts: such a job ends before it does anything, but when it gets so far.
+    assert run.follow(once_written(tmp_path / JOURNAL, "Evaluating", 1.5)), run.text
     os.kill(run.process.pid, signal.SIGKILL)
     again = start(["env", *command(config, tmp_path, EVALUATED)])  # no fork: it begins no sooner than a user's
     assert again.follow(in_the_middle_of("Evaluating", 0.0)), again.text
