@@ -194,8 +194,6 @@ def section(scale: Scale, device: str, folder: Path) -> dict[str, Any]:
         for space, size, batch, epochs, steps in (small, large)
         for precision in scale.precisions
     ]
-    with _started(whole, folder) as process:
-        found = {one.pop("name"): one for one in _results(process, scale.limit_s)}
     killed = [
         Job(f"killed {job.name}", job.space, job.size, job.precision, job.batch, job.epochs, job.steps_per_epoch,
             device, str(folder / f"{job.precision}.pt"), scale.kill_at_step)
@@ -207,8 +205,10 @@ def section(scale: Scale, device: str, folder: Path) -> dict[str, Any]:
             if process.returncode != -signal.SIGKILL:
                 raise RuntimeError(f"a training that kills itself ended with status {process.returncode}")
     again = [Job(**{**asdict(job), "name": f"continued {job.name}", "kill_at_step": None}) for job in killed]
-    with _started(again, folder) as process:
-        continued = _results(process, scale.limit_s)
+    with _started([*whole, *again], folder) as process:
+        results = _results(process, scale.limit_s)
+    continued = results[len(whole) :]
+    found = {one.pop("name"): one for one in results[: len(whole)]}
     launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "1")
     with _started([whole[0]], folder, launcher) as process:
         by_torchrun, reduced = _results(process, scale.limit_s)

@@ -77,7 +77,11 @@ def read_summary(content: bytes) -> Summary:
 
     Raises FoxnasError when it is something else, or damaged.
     """
-    model = read_model(content)
+    return summary_of(read_model(content), len(content))
+
+
+def summary_of(model: Any, size: int) -> Summary:
+    """Return the same of a `schema.ModelT`, which was read from a file of so many bytes."""
     graph = model.subgraphs[0]
     if len(model.subgraphs) != 1 or len(graph.inputs) != 1 or len(graph.outputs) != 1:
         raise FoxnasError("the .tflite file is not an image classifier: expected one subgraph, one input, one output")
@@ -86,7 +90,7 @@ def read_summary(content: bytes) -> Summary:
         tuple(_operator(operator, model.operatorCodes) for operator in graph.operators),
         _integers(graph.inputs),
         _integers(graph.outputs),
-        len(content),
+        size,
     )
 
 

@@ -76,7 +76,8 @@ def take_checkpoint(
 def _supernet_of(space: SearchSpace, file: TensorFile) -> Supernet:
     if "space" in file.metadata:
         _check_space(space, file)
-    weights, shown = file.tensors, dict[str, str]()
+    weights = file.tensors
+    shown: Mapping[str, str] = {}
     if ofa.is_ofa(weights):
         weights, shown = ofa.from_ofa(space, weights), ofa.names_of(space)
     elif lite.is_lite(weights):

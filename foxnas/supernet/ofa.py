@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -77,7 +78,8 @@ def is_ofa(names: Mapping[str, Tensor]) -> bool:
     return any(name.removeprefix("module.").startswith("first_conv.") for name in names)
 
 
-def names_of(space: SearchSpace) -> dict[str, str]:
+@cache
+def names_of(space: SearchSpace) -> Mapping[str, str]:
     """Return Once-for-All's name of every tensor of our supernet, in our order, running statistics included.
 
     Raises FoxnasError when the space is not of Once-for-All's MobileNetV3, and says where it differs.

@@ -122,15 +122,15 @@ def test_predictions_are_those_of_once_for_alls_own_evaluation(tmp_path: Path) -
     knobs = {"ks_list": [3, 5, 7], "expand_ratio_list": [3, 4, 6], "depth_list": [2, 3, 4]}
     net = OFAMobileNetV3(n_classes=100, dropout_rate=0.1, width_mult=1.0, **knobs)
     net.load_state_dict(to_ofa(supernet))
-    paths = [arrays(tmp_path, size, 56) for size in space.image_sizes]
+    paths = [arrays(tmp_path, size, 40) for size in space.image_sizes]
     held = ArraysBySize(paths)
-    preparation = Preparation(supernet, held, 40, 16)
+    preparation = Preparation(supernet, held, 24, 16)
     ties = classes = 0
     for size in space.image_sizes:
         pixels = held.at(size)
         x = to_input(pixels)
-        for arch in (space.largest(size), *(space.draw(size, rng) for _ in range(3))):
-            theirs = their_logits(net, arch, x[:40], x, 16)
+        for arch in (space.largest(size), *(space.draw(size, rng) for _ in range(2))):
+            theirs = their_logits(net, arch, x[:24], x, 16)
             subnet = preparation.subnet(arch)
             ours = torch.cat([subnet(part) for part in x.split(16)])
             torch.testing.assert_close(ours, theirs, rtol=0, atol=TIE * theirs.std().item())
@@ -139,8 +139,8 @@ def test_predictions_are_those_of_once_for_alls_own_evaluation(tmp_path: Path) -
             assert (~evaluate(subnet, pixels, theirs.argmax(1).numpy(), 16).correct).sum() <= tied
             ties += tied
             classes += len(set(theirs.argmax(1).tolist()))
-    assert ties < 10, "of 448 images; else the equality above says little"
-    assert classes > 8 * 3, "networks that put every image into one class show nothing"
+    assert ties < 5, "of 240 images; else the equality above says little"
+    assert classes > 6 * 3, "networks that put every image into one class show nothing"
 
 
 @pytest.mark.parametrize("size", [7, 8])

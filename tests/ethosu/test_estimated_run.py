@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from foxnas.int8.reading import read_summary
 from foxnas.space.config import complete
 from foxnas.space.space import SearchSpace
 from tests.support.configs import written_out
+from tests.support.forked_vela import forked
 from tests.support.journals import reinstate
 from tests.support.tiny_run import snakemake
 from tests.support.vela import vela
@@ -35,7 +37,7 @@ def with_npu(**npu: Any) -> dict[str, Any]:
     """config/tiny.yaml with a second device that nobody has."""
     raw: dict[str, Any] = written_out("tiny")
     (device,) = raw["devices"]
-    asked = {**ASKED, "executable": vela(), **npu}
+    asked = ASKED | npu
     raw["devices"] = [device, {"name": "npu", "kind": "ethos-u", "npu": asked}]
     raw["predictors"]["further_targets"] = [{"name": "sram", "column": "sram_bytes", "unit": "bytes", "table": None}]
     raw["predictors"]["further_targets"][0]["form"] = "layers-shrunk"
@@ -52,9 +54,16 @@ def only_npu(**npu: Any) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def estimated(run: Path) -> Path:
+def compiler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The compiler of the tests, by forks; what is compiled by hand below is by itself."""
+    with forked(vela(), tmp_path_factory.mktemp("vela")) as program:
+        yield program
+
+
+@pytest.fixture(scope="module")
+def estimated(run: Path, compiler: str) -> Path:
     """The tiny run, grown by an Ethos-U that uses the compiler of the tests."""
-    (run / "npu.yaml").write_text(yaml.safe_dump(only_npu()))
+    (run / "npu.yaml").write_text(yaml.safe_dump(only_npu(executable=compiler)))
     (run / "terminal-npu.txt").write_text(snakemake(run, config=run / "npu.yaml"))
     return run
 
@@ -151,9 +160,9 @@ def test_the_workflow_installs_the_pinned_compiler_by_itself(estimated: Path) ->
     pd.testing.assert_frame_equal(read_table(estimated / compiled), before)
 
 
-def test_caps_on_memory_are_kept_by_what_was_compiled(estimated: Path) -> None:
+def test_caps_on_memory_are_kept_by_what_was_compiled(estimated: Path, compiler: str) -> None:
     cap = int(read_table(estimated / "results" / "mini" / "24" / "latency-npu.csv")["off_chip_bytes"].median())
-    raw = only_npu(max_off_chip_bytes=cap)
+    raw = only_npu(executable=compiler, max_off_chip_bytes=cap)
     raw["refinement"]["rounds"] = 2  # a candidate that breaks the cap is in no later fit
     (estimated / "capped.yaml").write_text(yaml.safe_dump(raw))
     text = snakemake(estimated, config=estimated / "capped.yaml")

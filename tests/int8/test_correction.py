@@ -20,7 +20,7 @@ from foxnas.space.arch import Arch
 from foxnas.space.operators import Kind, input_shape, steps_of
 from foxnas.space.space import SearchSpace
 from foxnas.supernet.subnet import Subnet
-from tests.support.exports import blobs, folded
+from tests.support.exports import blobs, folded, sample
 from tests.support.kinds import KINDS, every_layer
 from tests.support.noise import inner_values, layer_noise, values_of
 
@@ -138,9 +138,7 @@ def test_untouched_steps_keep_their_biases(mini: SearchSpace, exporter: Exporter
 
 @pytest.mark.parametrize(("space", "size"), KINDS, ids=lambda value: getattr(value, "name", value))
 def test_every_kind_of_block_is_corrected(space: SearchSpace, size: int, exporter: Exporter) -> None:
-    arch = every_layer(space, size)
-    images = on_a_plain_ground(24, input_shape(space, arch)[1:], 0)
-    subnet = folded(space, arch, images, 0)
+    subnet, images = sample(space, every_layer(space, size))
     rounded, corrected = (
         export_int8(subnet, images, exporter=exporter, corrected=corrected) for corrected in (False, True)
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import get_args
 
 import numpy as np
@@ -50,7 +51,8 @@ def test_every_kind_of_block_exports_as_it_computes(space: SearchSpace, size: in
 def test_steps_computed_one_by_one_are_the_subnet(space: SearchSpace, size: int) -> None:
     rng = np.random.default_rng(size)
     images = blobs(4, (size, size, space.image_channels), size)
-    for arch in (space.largest(size), space.smallest(size), *(space.draw(size, rng) for _ in range(6))):
+    drawn = [space.draw(size, rng) for _ in range(2)]
+    for arch in (space.largest(size), space.smallest(size), every_layer(space, size), *drawn):
         subnet = folded(space, arch, images, size)
         values = values_of(subnet, torch.from_numpy(images).permute(0, 3, 1, 2) / 255)
         steps = steps_of(space, arch)
@@ -67,16 +69,29 @@ def assert_float_export_is_pytorch(model: Exported) -> None:
 
 
 @pytest.mark.parametrize("case", ["smallest", "random 20", "random 36"])
-def test_float_export_computes_what_pytorch_does(exported: Callable[[str], Exported], case: str) -> None:
-    assert_float_export_is_pytorch(exported(case))
+def test_float_export_computes_what_pytorch_does(exported: Callable[..., Exported], case: str) -> None:
+    assert_float_export_is_pytorch(exported(case, "foxnas"))
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """A subnet that has learnt something, and its images."""
+
+    subnet: Subnet
+    images: np.ndarray
+    dead_gate: bool
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["alive", "dead gate"])
+def learnt(mini: SearchSpace, request: pytest.FixtureRequest) -> Learnt:
+    """With all gates alive, or one that is 0 for every image: of that the converter makes what XNNPACK refuses."""
+    arch = mini.parse("r20_k3e2.k5e3_k3e4.k7e2_k5e2.k3e6_k3e3.k5e2_k3e2.k3e4")
+    return Learnt(*taught(mini, arch, request.param), request.param)
 
 
 @pytest.mark.parametrize("exporter", EXPORTERS)
-@pytest.mark.parametrize("dead_gate", [False, True])
-def test_int8_follows_float(mini: SearchSpace, dead_gate: bool, exporter: Exporter) -> None:
-    # A gate that is 0 for every image makes the converter write a model that XNNPACK refuses.
-    arch = mini.parse("r20_k3e2.k5e3_k3e4.k7e2_k5e2.k3e6_k3e3.k5e2_k3e2.k3e4")
-    subnet, images = taught(mini, arch, dead_gate)
+def test_int8_follows_float(mini: SearchSpace, learnt: Learnt, exporter: Exporter) -> None:
+    subnet, images = learnt.subnet, learnt.images
     content = export_int8(subnet, images, exporter=exporter)
     expected, found = torch_logits(subnet, images), Int8Model(content).logits(images)
     assert (expected.argmax(1) == np.arange(32) % 4).all(), "it must have learnt something"
@@ -84,12 +99,12 @@ def test_int8_follows_float(mini: SearchSpace, dead_gate: bool, exporter: Export
     signal, noise = ((expected - expected.mean(0)) ** 2).mean(), ((found - expected) ** 2).mean()
     assert 10 * math.log10(signal / noise) > 15
     layers = layer_noise(subnet, content, images[:8])
-    assert any(math.isnan(layer.own_db) for layer in layers) == dead_gate
+    assert any(math.isnan(layer.own_db) for layer in layers) == learnt.dead_gate
     assert layers[-1].total_db > 15
     other = folded(mini, mini.smallest(20), images, 0)
     with pytest.raises(FoxnasError, match="has other operators than this subnet"):
         layer_noise(other, content, images)
-    assert read_summary(content) == read_summary(ProbeWriter(mini).write(arch))
+    assert read_summary(content) == read_summary(ProbeWriter(mini).write(subnet.arch))
 
 
 @pytest.mark.parametrize("exporter", EXPORTERS)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import copy
-import subprocess
-import sys
+import os
 from collections.abc import Callable
 
 import numpy as np
@@ -28,6 +27,7 @@ from foxnas.space.space import SearchSpace
 from foxnas.supernet.checkpoint import load_supernet
 from foxnas.supernet.subnet import Subnet
 from tests.support.exports import Exported, blobs, export, folded, taught, torch_logits
+from tests.support.forked_python import python
 from tests.support.int8_model import REPOSITORY, shapes
 from tests.support.kinds import CPU_LIKE, FUSED, FUSED_SYMMETRIC, KINDS, OFA_LIKE, every_layer
 from tests.support.noise import layer_noise, values_of
@@ -62,9 +62,10 @@ def test_the_file_is_the_converters_operator_for_operator(space: SearchSpace, si
 def lead_db(subnet: Subnet, images: np.ndarray, others: np.ndarray) -> list[float]:
     """By how much our own file's logits are nearer to float than the converter's; the same with corrected biases."""
     converted, untouched = converter.convert_int8(subnet, images)
+    ranges = value_ranges(subnet, images)
     files = [
-        (export_int8(subnet, images, corrected=False), converted),
-        (export_int8(subnet, images), correct_biases(subnet, converted, images, untouched)),
+        (export_int8(subnet, images, corrected=False, ranges=ranges), converted),
+        (export_int8(subnet, images, ranges=ranges), correct_biases(subnet, converted, images, untouched)),
     ]
     return [sqnr_db(subnet, own, others) - sqnr_db(subnet, theirs, others) for own, theirs in files]
 
@@ -250,13 +251,10 @@ def test_equal_arguments_give_equal_bytes(mini: SearchSpace) -> None:
 
 _EXPORT = """
 import sys
-sys.modules["tensorflow"] = None  # as where it is not installed
-from foxnas.config.whole import read_config
 from foxnas.errors import FoxnasError
-from foxnas.images.pixels import to_input
-from foxnas.int8.converter import convert_int8
-from foxnas.int8.correction import correct_biases
 from foxnas.int8.export import export_int8
+assert "tensorflow" not in sys.modules
+sys.modules["tensorflow"] = None  # as where it is not installed
 from foxnas.space.config import read_space
 from tests.support.exports import blobs, folded
 space = read_space("mini")
@@ -272,7 +270,8 @@ except FoxnasError as error:
 
 
 def test_without_tensorflow_the_default_exports_and_the_other_says_what_to_type() -> None:
-    done = subprocess.run([sys.executable, "-c", _EXPORT], capture_output=True, text=True, check=True)
+    done = python(["-c", _EXPORT], REPOSITORY, {**os.environ, "PYTHONPATH": str(REPOSITORY)}, jobs=True)
+    assert done.returncode == 0, done.stderr
     size, said = done.stdout.splitlines()
     assert int(size) > 10_000
     assert said == (

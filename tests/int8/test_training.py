@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 from unittest import mock
 
@@ -69,6 +70,7 @@ ARCH = SPACE.smallest(16)
 RECIPE = Recipe(
     batch_size=16, average_decay=0.0, distillation=0.5, phases=(Phase(24, 1e-2, (3,), (2,), (2,)),)
 )  # fmt: skip
+SHORT = replace(RECIPE, phases=(replace(RECIPE.phases[0], epochs=6),))
 
 
 def quarters(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -119,11 +121,18 @@ class Cut(Exception):
     pass
 
 
-@pytest.mark.parametrize("step", [1, 7, 96])
-def test_it_continues_bit_for_bit_where_it_was_cut(outlying: Subnet, tmp_path: Path, step: int) -> None:
+@pytest.fixture(scope="module")
+def uninterrupted(outlying: Subnet) -> Subnet:
+    images, labels = quarters(64, 0)
+    return train_quantised(outlying, value_ranges(outlying, images), images, labels, SHORT)
+
+
+@pytest.mark.parametrize("step", [1, 7, 24])  # of 24: in two epochs, and at the end
+def test_it_continues_bit_for_bit_where_it_was_cut(
+    outlying: Subnet, uninterrupted: Subnet, tmp_path: Path, step: int
+) -> None:
     images, labels = quarters(64, 0)
     ranges, state = value_ranges(outlying, images), tmp_path / "aware.pt"
-    whole = train_quantised(outlying, ranges, images, labels, RECIPE)
     save, saves = TrainingState.save, 0
 
     def save_and_cut(self: TrainingState, path: Path) -> None:
@@ -134,12 +143,12 @@ def test_it_continues_bit_for_bit_where_it_was_cut(outlying: Subnet, tmp_path: P
             raise Cut
 
     with mock.patch.object(TrainingState, "save", save_and_cut), pytest.raises(Cut):
-        train_quantised(outlying, ranges, images, labels, RECIPE, state, save_every_s=0)
-    continued = train_quantised(outlying, ranges, images, labels, RECIPE, state)
-    for name, tensor in whole.state_dict().items():
+        train_quantised(outlying, ranges, images, labels, SHORT, state, save_every_s=0)
+    continued = train_quantised(outlying, ranges, images, labels, SHORT, state)
+    for name, tensor in uninterrupted.state_dict().items():
         assert torch.equal(tensor, continued.state_dict()[name]), name
     with pytest.raises(FoxnasError, match=r"is a training with ranges.0.1 "):
-        train_quantised(outlying, ranges * 2, images, labels, RECIPE, state)
+        train_quantised(outlying, ranges * 2, images, labels, SHORT, state)
 
 
 def test_folded_weights_come_back_as_they_were_written_or_not_at_all(outlying: Subnet, tmp_path: Path) -> None:

@@ -22,7 +22,6 @@ from foxnas.errors import FoxnasError
 from foxnas.files.arrays import ArraysBySize, load_array
 from foxnas.images.config import ViewConfig
 from foxnas.rivals.config import OffTheShelfConfig
-from foxnas.space.space import SearchSpace
 from foxnas.supernet.checkpoint import load_supernet
 from foxnas.supernet.model import Supernet
 from foxnas.supernet.training.best_epoch import BestEpoch, Score
@@ -30,7 +29,7 @@ from foxnas.supernet.training.recipe import Phase, Recipe
 from foxnas.supernet.training.training import train_supernet
 from tests.supernet.test_training import Cut, cut_after
 from tests.support.scripts import script
-from tests.support.trainings import ALL, RECIPE, assert_same_weights, random_images, split_arrays
+from tests.support.trainings import ALL, RECIPE, SPACE, assert_same_weights, random_images, split_arrays
 
 ONE = Phase(5, 3e-3, (7,), (6,), (4,), patience=1)
 STOPPING = replace(RECIPE, phases=(ONE, Phase(2, 3e-3, *ALL)))
@@ -49,52 +48,53 @@ class Scored:
         return Score(50.0 - abs(len(self.seen) - 2))
 
 
-def trained(mini: SearchSpace, recipe: Recipe, state: Path | None = None, **more: Any) -> Supernet:
-    return train_supernet(mini, *random_images(), recipe, state, **more)
+def trained(recipe: Recipe, state: Path | None = None, **more: Any) -> Supernet:
+    return train_supernet(SPACE, *random_images(), recipe, state, **more)
 
 
-def test_the_next_phase_goes_on_from_the_best_epoch(mini: SearchSpace, tmp_path: Path) -> None:
+def test_the_next_phase_goes_on_from_the_best_epoch(tmp_path: Path) -> None:
     """Three epochs of five, and the second is the teacher and the beginning of the next phase."""
     scored = Scored(tmp_path / "x.best")
     with cut_after(3), pytest.raises(Cut):  # at the end of the first phase
-        trained(mini, STOPPING, tmp_path / "training.pt", best={0: scored.best})
+        trained(STOPPING, tmp_path / "training.pt", best={0: scored.best})
     assert len(scored.seen) == 3
     state = torch.load(tmp_path / "training.pt", weights_only=True)
     assert (state["epoch"], state["step"]) == (5, 0)
     for part in ("supernet", "average"):
         assert all(torch.equal(tensor, scored.seen[1][name]) for name, tensor in state[part].items())
     with cut_after(1), pytest.raises(Cut):
-        trained(mini, STOPPING, tmp_path / "training.pt", save_every_s=0, best={0: scored.best})
+        trained(STOPPING, tmp_path / "training.pt", save_every_s=0, best={0: scored.best})
     teacher = torch.load(tmp_path / "training.pt", weights_only=True)["teacher"]
     assert all(torch.equal(tensor, scored.seen[1][name]) for name, tensor in teacher.items())
 
 
-def test_a_training_that_was_cut_stops_where_it_would_have(mini: SearchSpace, tmp_path: Path) -> None:
+def test_a_training_that_was_cut_stops_where_it_would_have(tmp_path: Path) -> None:
     def score(network: Supernet) -> Score:
-        return Score(float(network.head.weight.double().sum()))
+        return Score(50.0 + float(network.head.weight.double().sum()))
 
     whole = BestEpoch(tmp_path / "whole.best", score, 1)
-    expected = trained(mini, STOPPING, best={0: whole}).state_dict()
+    expected = trained(STOPPING, best={0: whole}).state_dict()
+    assert len(whole.scores()) < 5, "it stops"
     for steps in (2, 5, 9):
         state, best = tmp_path / f"{steps}.pt", BestEpoch(tmp_path / f"{steps}.best", score, 1)
         with contextlib.suppress(Cut), cut_after(steps):
-            trained(mini, STOPPING, state, save_every_s=0, best={0: best})
-        assert_same_weights(trained(mini, STOPPING, state, best={0: best}), expected)
+            trained(STOPPING, state, save_every_s=0, best={0: best})
+        assert_same_weights(trained(STOPPING, state, best={0: best}), expected)
         assert best.scores() == whole.scores()
 
 
-def test_the_score_is_the_mean_over_image_sizes(mini: SearchSpace, tmp_path: Path) -> None:
+def test_the_score_is_the_mean_over_image_sizes(tmp_path: Path) -> None:
     """Against the evaluation of each subnet alone; the network stays as it is."""
-    files = split_arrays(tmp_path, mini)
+    files = split_arrays(tmp_path, SPACE)
     held = ArraysBySize(files["calibration"]), ArraysBySize(files["verify_images"])
     truth, accuracy = load_array(files["verify_labels"]), AccuracyConfig(recalibration_images=32, batch_size=16)
     torch.manual_seed(0)
-    network = Supernet(mini)
+    network = Supernet(SPACE)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    verify = VerifyScore([mini.largest(size) for size in (16, 20)], accuracy, *held, truth, [*"abcdefghij"])
+    verify = VerifyScore([SPACE.largest(size) for size in (16, 20)], accuracy, *held, truth, [*"abcdefghij"])
     found, correct = verify.score(network), []
     for size in (16, 20):
-        subnet = Preparation(network, held[0], 32, 16).subnet(mini.largest(size))
+        subnet = Preparation(network, held[0], 32, 16).subnet(SPACE.largest(size))
         correct.append(evaluate(subnet, held[1].at(size), truth, 16).correct)
     assert found.percent == pytest.approx(100 * np.mean(correct))
     rows = [row for row in recalls(np.concatenate(correct), np.tile(truth, 2), [*"abcdefghij"]) if row["images"]]
@@ -106,13 +106,11 @@ def test_the_score_is_the_mean_over_image_sizes(mini: SearchSpace, tmp_path: Pat
     assert_same_weights(network, before)
 
 
-def test_the_workflows_script_stops_by_the_verify_split(
-    mini: SearchSpace, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    files = split_arrays(tmp_path, mini)
+def test_the_workflows_script_stops_by_the_verify_split(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    files = split_arrays(tmp_path, SPACE)
     with caplog.at_level(logging.INFO):
         script("train_supernet")(
-            space=mini, training=replace(STOPPING, phases=(replace(ONE, learning_rate=1e-9),)), dataset="arrays",
+            space=SPACE, training=replace(STOPPING, phases=(replace(ONE, learning_rate=1e-9),)), dataset="arrays",
             accuracy=AccuracyConfig(recalibration_images=32, batch_size=16),
             view=ViewConfig(folder=None, channels=1, centre_share=1.0, corrupt_images="fail"), threads=1,
             state=tmp_path / "journals" / "training.pt", supernet=tmp_path / "supernet.safetensors", **files,
@@ -121,7 +119,7 @@ def test_the_workflows_script_stops_by_the_verify_split(
     assert re.search(r"5 looks at the verify split among them, unless it stops early", told)
     assert re.search(r"epoch 1: [\d.]+% on the verify split \(mean over classes [\d.]+%, worst \d .*\), the best", told)
     assert "stopped: 1 epochs in a row were no better than epoch 1" in told, "at such a rate no epoch is better"
-    assert load_supernet(mini, tmp_path / "supernet.safetensors")
+    assert load_supernet(SPACE, tmp_path / "supernet.safetensors")
     (left,) = (tmp_path / "journals").iterdir()
     assert left.name.startswith("trained-")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import multiprocessing
 import os
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,21 +17,21 @@ from torch.nn import functional as F
 from foxnas.errors import FoxnasError
 from foxnas.images.pixels import resize, to_input
 from foxnas.space.arch import Arch
-from foxnas.space.space import SearchSpace
 from foxnas.supernet.finishing_config import FinishingConfig
 from foxnas.supernet.model import Supernet
 from foxnas.supernet.training.best_epoch import BestEpoch, Score
 from foxnas.supernet.training.fine_tuning import fine_tune, kept
 from foxnas.supernet.training.recipe import Recipe
 from tests.supernet.test_training import Cut, cut_after, overflowing
-from tests.support.trainings import assert_same_weights, random_images
+from tests.support.forked_python import start
+from tests.support.trainings import SPACE, assert_same_weights, random_images
 
 CONFIG = FinishingConfig(epochs=3, batch_size=16, learning_rate=3e-3, weight_decay=0.0)
 
 
 @pytest.fixture(scope="module")
-def arch(mini: SearchSpace) -> Arch:
-    return mini.draw(20, np.random.default_rng(3))
+def arch() -> Arch:
+    return SPACE.draw(20, np.random.default_rng(3))
 
 
 @pytest.fixture(scope="module")
@@ -41,9 +40,9 @@ def recipe(arch: Arch) -> Recipe:
 
 
 @pytest.fixture(scope="module")
-def inherited(mini: SearchSpace) -> Supernet:
+def inherited() -> Supernet:
     torch.manual_seed(0)
-    return Supernet(mini)
+    return Supernet(SPACE)
 
 
 @pytest.fixture(scope="module")
@@ -94,15 +93,15 @@ def test_what_goes_wrong_names_the_keys_of_the_section(inherited: Supernet, arch
 
 
 def test_a_state_of_another_architecture_or_supernet_is_refused(
-    inherited: Supernet, arch: Arch, recipe: Recipe, mini: SearchSpace, tmp_path: Path
+    inherited: Supernet, arch: Arch, recipe: Recipe, tmp_path: Path
 ) -> None:
     state = tmp_path / "fine-tuned.pt"
     with cut_after(1), pytest.raises(Cut):
         fine_tune(inherited, arch, *random_images(), recipe, state)
     with pytest.raises(FoxnasError, match=r"is a training with (recipe|arch)"):
-        fine_tune(inherited, mini.smallest(20), *random_images(), recipe, state)
+        fine_tune(inherited, SPACE.smallest(20), *random_images(), recipe, state)
     with pytest.raises(FoxnasError, match=r"is a training with inherited_sha256"):
-        fine_tune(Supernet(mini), arch, *random_images(), recipe, state)
+        fine_tune(Supernet(SPACE), arch, *random_images(), recipe, state)
 
 
 class Scored(BestEpoch[Supernet]):
@@ -132,16 +131,17 @@ def test_it_stops_when_no_epoch_gets_better_and_takes_the_best(
     assert best.scores() == list(scores[:epochs])
 
 
-@pytest.mark.parametrize("steps", [2, 4, 7])  # of 9: in each of three epochs
+@pytest.mark.parametrize("steps", [2, 4, 6])  # of 6: in each of two epochs, and at the stop, before a third
 def test_stopping_is_the_same_for_a_training_that_was_cut(
     inherited: Supernet, arch: Arch, recipe: Recipe, tmp_path: Path, steps: int
 ) -> None:
     """The score hangs on the weights, as a real one does."""
 
     def score(network: Supernet) -> Score:
-        return Score(float(network.head.weight.double().sum()))
+        return Score(50.0 - float(network.head.weight.double().sum()))
 
     whole = fine_tune(inherited, arch, *random_images(), recipe, best=BestEpoch(tmp_path / "whole.best", score, 1))
+    assert len(BestEpoch(tmp_path / "whole.best", score, 1).scores()) == 2, "it stops"
     state, best = tmp_path / "cut.pt", BestEpoch(tmp_path / "cut.best", score, 1)
     with contextlib.suppress(Cut), cut_after(steps):
         fine_tune(inherited, arch, *random_images(), recipe, state, save_every_s=0, best=best)
@@ -149,26 +149,33 @@ def test_stopping_is_the_same_for_a_training_that_was_cut(
     assert best.scores() == BestEpoch(tmp_path / "whole.best", score, 1).scores()
 
 
-def _make(state: Path, path: Path) -> None:
+#: Trains once what is asked for, by `make`, in the folder that it runs in.
+KEEP = """
+import os
+from pathlib import Path
+
+from foxnas.supernet.training.fine_tuning import kept
+
+def make(state, path):
     with (path.parent / "made").open("a") as file:
-        file.write(f"{os.getpid()}\n")
+        file.write(f"{os.getpid()}\\n")
     state.write_text("half")
     path.write_text("whole")
 
-
-def _kept(folder: Path) -> None:
-    kept(folder, "fine-tuned", ["the same"], _make)
+kept(Path.cwd(), "fine-tuned", ["the same"], make)
+"""
 
 
 def test_equal_trainings_are_done_once_by_processes_side_by_side(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=_kept, args=(tmp_path,)) for _ in range(3)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join()
+    processes = [start(["-c", KEEP], tmp_path, os.environ, jobs=True) for _ in range(3)]
+    assert [process.wait() for process in processes] == [0, 0, 0]
     assert len((tmp_path / "made").read_text().splitlines()) == 1
-    first = kept(tmp_path, "fine-tuned", ["the same"], _make)
+
+    def make(state: Path, path: Path) -> None:
+        state.write_text("half")
+        path.write_text("another whole")
+
+    first = kept(tmp_path, "fine-tuned", ["the same"], make)
     assert first.read_text() == "whole"
-    other = kept(tmp_path, "fine-tuned", ["another"], _make)
+    other = kept(tmp_path, "fine-tuned", ["another"], make)
     assert {path.name for path in tmp_path.iterdir()} == {"made", other.name}, "the one before and states are gone"

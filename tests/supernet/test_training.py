@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import random
 import re
-import subprocess
-import sys
+import signal
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -25,14 +25,13 @@ from foxnas.errors import FoxnasError
 from foxnas.images.decoding import ImageFile
 from foxnas.images.training_files import TrainingFiles
 from foxnas.settings.section import canonical
-from foxnas.space.config import read_space
-from foxnas.space.space import SearchSpace
 from foxnas.supernet.training.processes import Processes, join_processes
 from foxnas.supernet.training.recipe import Phase
 from foxnas.supernet.training.state import TrainingState
 from foxnas.supernet.training.training import train_supernet
+from tests.support.forked_python import python, start
 from tests.support.scripts import script
-from tests.support.trainings import ALL, RECIPE, assert_same_weights, random_images, split_arrays
+from tests.support.trainings import ALL, RECIPE, SPACE, assert_same_weights, random_images, split_arrays
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -56,48 +55,49 @@ def cut_after(saves: int):
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(mini: SearchSpace) -> dict[str, torch.Tensor]:
-    return train_supernet(mini, *random_images(), RECIPE).state_dict()
+def uninterrupted() -> dict[str, torch.Tensor]:
+    return train_supernet(SPACE, *random_images(), RECIPE).state_dict()
 
 
 @pytest.mark.parametrize("steps", [1, 5, 6, 12])  # of 12: in an epoch, before and after a phase, at the end
 def test_training_continues_bit_for_bit_where_it_was_cut(
-    mini: SearchSpace, uninterrupted: dict[str, torch.Tensor], tmp_path: Path, steps: int
+    uninterrupted: dict[str, torch.Tensor], tmp_path: Path, steps: int
 ) -> None:
     state = tmp_path / "training.pt"
     with cut_after(steps), pytest.raises(Cut):
-        train_supernet(mini, *random_images(), RECIPE, state, save_every_s=0)
-    assert_same_weights(train_supernet(mini, *random_images(), RECIPE, state), uninterrupted)
+        train_supernet(SPACE, *random_images(), RECIPE, state, save_every_s=0)
+    assert_same_weights(train_supernet(SPACE, *random_images(), RECIPE, state), uninterrupted)
 
 
-LONG = replace(RECIPE, phases=(Phase(3, 3e-3, (7,), (6,), (4,)), Phase(9, 3e-3, *ALL)))
+LONG = replace(RECIPE, phases=(Phase(3, 3e-3, (7,), (6,), (4,)), Phase(18, 3e-3, *ALL)))
 
 
 TRAIN_AND_SAVE_EVERY_STEP = """
-import sys
+import pickle
 from pathlib import Path
-sys.path.insert(0, {root!r})
-from tests.supernet.test_training import LONG, random_images, read_space, train_supernet
-train_supernet(read_space("mini"), *random_images(32), LONG, Path(sys.argv[1]), save_every_s=0)
+from foxnas.supernet.training.training import train_supernet
+arguments = pickle.loads(Path("arguments.pickle").read_bytes())
+train_supernet(*arguments, Path("training.pt"), save_every_s=0)
 """
 
 
 def test_killed_at_random_moments_it_continues_bit_for_bit(tmp_path: Path) -> None:
-    state, space = tmp_path / "training.pt", read_space("mini")
-    code = TRAIN_AND_SAVE_EVERY_STEP.format(root=str(ROOT))
+    state, images = tmp_path / "training.pt", random_images(32)
+    (tmp_path / "arguments.pickle").write_bytes(pickle.dumps((SPACE, *images, LONG)))
     moments = random.Random()
     for _ in range(3):
         before = state.stat().st_mtime_ns if state.exists() else 0
-        with subprocess.Popen([sys.executable, "-c", code, str(state)], cwd=ROOT, env=environment()) as process:
-            while process.poll() is None and (not state.exists() or state.stat().st_mtime_ns == before):
-                time.sleep(0.005)
-            time.sleep(moments.uniform(0, 0.2))
-            process.kill()
-        assert process.returncode == -9, "was to be killed in the middle"
-    images = random_images(32)
-    whole = train_supernet(space, *images, LONG)
-    assert_same_weights(train_supernet(space, *images, LONG, state), whole.state_dict())
-    assert {path.name for path in tmp_path.iterdir()} <= {"training.pt", ".training.pt.part.pt"}
+        process = start(["-c", TRAIN_AND_SAVE_EVERY_STEP], tmp_path, environment(), jobs=True)
+        latest = time.monotonic() + 120
+        while not state.exists() or state.stat().st_mtime_ns == before:
+            assert time.monotonic() < latest, "it wrote no state"
+            time.sleep(0.005)
+        time.sleep(moments.uniform(0, 0.1))
+        os.kill(process.pid, signal.SIGKILL)
+        assert process.wait() == -9, "was to be killed in the middle"
+    whole = train_supernet(SPACE, *images, LONG)
+    assert_same_weights(train_supernet(SPACE, *images, LONG, state), whole.state_dict())
+    assert {path.name for path in tmp_path.iterdir()} <= {"arguments.pickle", "training.pt", ".training.pt.part.pt"}
 
 
 def environment() -> dict[str, str]:
@@ -106,13 +106,13 @@ def environment() -> dict[str, str]:
 
 def test_two_processes_train_what_one_does(tmp_path: Path) -> None:
     config = read_config(ROOT / "config" / "tiny.yaml")
-    files = split_arrays(tmp_path, config.space)
+    files = split_arrays(tmp_path, SPACE)
     first, second = RECIPE.phases
     shared = replace(RECIPE, batch_parts=2, phases=(replace(first, epochs=4, patience=1), second))
     accuracy = AccuracyConfig(recalibration_images=32, batch_size=16)
     view = config.data.reading(1)
-    settings = {"space": config.space, "training": shared, "view": view, "accuracy": accuracy, "dataset": "arrays"}
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    settings = {"space": SPACE, "training": shared, "view": view, "accuracy": accuracy, "dataset": "arrays"}
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     words = [
         word
         for name, found in files.items()
@@ -120,9 +120,7 @@ def test_two_processes_train_what_one_does(tmp_path: Path) -> None:
     ]
     words += [f"--state={tmp_path / 'journals' / 'training.pt'}", f"--supernet={tmp_path / 'supernet.safetensors'}"]
     command = [str(ROOT / "workflow" / "scripts" / "train_supernet.py"), "--settings", canonical(settings)]
-    run = subprocess.run(
-        [*torchrun, *command, *words, "--threads", "1"], cwd=ROOT, env=environment(), capture_output=True, text=True
-    )
+    run = python([*torchrun, *command, *words, "--threads", "1"], ROOT, environment(), jobs=True)
     assert run.returncode == 0, run.stderr
     last = re.findall(r"phase 2, epoch 6/6, step 3/3: .* images/s, 0.0 s left", run.stderr)
     assert len(last) == 1, "the first process alone reports"
@@ -163,75 +161,75 @@ def overflowing(phase: Phase) -> Phase:
 
 
 def test_a_training_that_diverged_continues_with_a_lower_learning_rate(
-    mini: SearchSpace, uninterrupted: dict[str, torch.Tensor], tmp_path: Path
+    uninterrupted: dict[str, torch.Tensor], tmp_path: Path
 ) -> None:
     state, (first, second) = tmp_path / "training.pt", RECIPE.phases
     wild = replace(RECIPE, phases=(first, overflowing(second)))
     says = r"diverged in phase 2, epoch 3, step 2 of 3, at a learning rate of inf: the loss is nan; lower "
     says += r"supernet.training.phases.1.learning_rate, .* and run again: it continues from the last good state, .*"
     with pytest.raises(FoxnasError, match=says + "training.pt"):
-        train_supernet(mini, *random_images(), wild, state)
-    assert_same_weights(train_supernet(mini, *random_images(), RECIPE, state), uninterrupted)
+        train_supernet(SPACE, *random_images(), wild, state)
+    assert_same_weights(train_supernet(SPACE, *random_images(), RECIPE, state), uninterrupted)
 
 
 def test_weights_that_are_no_numbers_do_not_replace_the_good_state(
-    mini: SearchSpace, uninterrupted: dict[str, torch.Tensor], tmp_path: Path
+    uninterrupted: dict[str, torch.Tensor], tmp_path: Path
 ) -> None:
     state, (first, second) = tmp_path / "training.pt", RECIPE.phases
     wild = replace(RECIPE, phases=(first, overflowing(second)))
     with pytest.raises(FoxnasError, match=r"phase 2, epoch 3, step 1 of 3, .* a weight is not finite"):
-        train_supernet(mini, *random_images(), wild, state, save_every_s=0)
-    assert_same_weights(train_supernet(mini, *random_images(), RECIPE, state), uninterrupted)
+        train_supernet(SPACE, *random_images(), wild, state, save_every_s=0)
+    assert_same_weights(train_supernet(SPACE, *random_images(), RECIPE, state), uninterrupted)
 
 
 def test_a_training_is_not_continued_with_other_images_of_the_same_labels(
-    mini: SearchSpace, uninterrupted: dict[str, torch.Tensor], tmp_path: Path
+    uninterrupted: dict[str, torch.Tensor], tmp_path: Path
 ) -> None:
     """A class whose folder was replaced by another one's; the state of a release that did not say so is taken."""
     for before, now, taken in (("a", "a", True), ("a", "b", False), (None, "b", True)):
         state = tmp_path / f"{before}-{now}.pt"
         with cut_after(1), pytest.raises(Cut):
-            train_supernet(mini, *random_images(), RECIPE, state, content=before)
+            train_supernet(SPACE, *random_images(), RECIPE, state, content=before)
         if taken:
-            trained = train_supernet(mini, *random_images(), RECIPE, state, content=now)
+            trained = train_supernet(SPACE, *random_images(), RECIPE, state, content=now)
             assert_same_weights(trained, uninterrupted)
         else:
             says = rf'{state}: is a training with data.images_sha256 "a" instead of "b"\. .* or delete it to train'
             with pytest.raises(FoxnasError, match=says):
-                train_supernet(mini, *random_images(), RECIPE, state, content=now)
+                train_supernet(SPACE, *random_images(), RECIPE, state, content=now)
 
 
-def test_a_state_of_another_training_is_refused_by_key(mini: SearchSpace, tmp_path: Path) -> None:
+def test_a_state_of_another_training_is_refused_by_key(tmp_path: Path) -> None:
     state = tmp_path / "training.pt"
     longer = replace(RECIPE, phases=(RECIPE.phases[0], replace(RECIPE.phases[1], epochs=3)))
     with cut_after(1), pytest.raises(Cut):
-        train_supernet(mini, *random_images(), RECIPE, state)
+        train_supernet(SPACE, *random_images(), RECIPE, state)
     with pytest.raises(FoxnasError, match=r"a training with recipe.batch_size 16 instead of 24"):
-        train_supernet(mini, *random_images(), replace(RECIPE, batch_size=24), state)
+        train_supernet(SPACE, *random_images(), replace(RECIPE, batch_size=24), state)
     with pytest.raises(FoxnasError, match=r'with recipe.symmetry "mirror" instead of "flips"'):
-        train_supernet(mini, *random_images(), replace(RECIPE, symmetry="flips"), state)
+        train_supernet(SPACE, *random_images(), replace(RECIPE, symmetry="flips"), state)
     with pytest.raises(FoxnasError, match=r"with recipe.phases.1.epochs 2 instead of 3"):
-        train_supernet(mini, *random_images(), longer, state)
+        train_supernet(SPACE, *random_images(), longer, state)
     with pytest.raises(FoxnasError, match=r"with data.images.0 48 instead of 32"):
-        train_supernet(mini, *random_images(32), RECIPE, state)
+        train_supernet(SPACE, *random_images(32), RECIPE, state)
     with pytest.raises(FoxnasError, match=r"with space.head_width 32 instead of 48"):
-        train_supernet(replace(mini, head_width=48), *random_images(), RECIPE, state)
+        train_supernet(replace(SPACE, head_width=48), *random_images(), RECIPE, state)
     state.write_bytes(state.read_bytes()[:1000])
     with pytest.raises(FoxnasError, match=r"cannot continue training from this file .* delete it"):
-        train_supernet(mini, *random_images(), RECIPE, state)
+        train_supernet(SPACE, *random_images(), RECIPE, state)
 
 
 def test_a_state_from_before_images_could_be_turned_is_continued(
-    mini: SearchSpace, tmp_path: Path, uninterrupted: dict[str, torch.Tensor]
+    tmp_path: Path, uninterrupted: dict[str, torch.Tensor]
 ) -> None:
     path = tmp_path / "training.pt"
     with cut_after(1), pytest.raises(Cut):
-        train_supernet(mini, *random_images(), RECIPE, path)
+        train_supernet(SPACE, *random_images(), RECIPE, path)
     state = torch.load(path, weights_only=True)
     origin = json.loads(state["origin"])
     del origin["recipe"]["symmetry"]
     torch.save(state | {"origin": json.dumps(origin)}, path)
-    assert_same_weights(train_supernet(mini, *random_images(), RECIPE, path), uninterrupted)
+    assert_same_weights(train_supernet(SPACE, *random_images(), RECIPE, path), uninterrupted)
 
 
 class Payload:
@@ -239,16 +237,16 @@ class Payload:
         return (os.mkdir, ("run-by-a-pickle",))
 
 
-def test_a_state_with_code_in_it_is_not_run(mini: SearchSpace, tmp_path: Path, monkeypatch) -> None:
+def test_a_state_with_code_in_it_is_not_run(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     torch.save({"origin": Payload()}, tmp_path / "training.pt")
     with pytest.raises(FoxnasError, match="cannot continue training from this file"):
-        train_supernet(mini, *random_images(), RECIPE, tmp_path / "training.pt")
+        train_supernet(SPACE, *random_images(), RECIPE, tmp_path / "training.pt")
     assert not (tmp_path / "run-by-a-pickle").exists()
 
 
-def test_precision_is_without_effect_on_processors(mini: SearchSpace, uninterrupted: dict[str, torch.Tensor]) -> None:
-    assert_same_weights(train_supernet(mini, *random_images(), replace(RECIPE, precision="fp16")), uninterrupted)
+def test_precision_is_without_effect_on_processors(uninterrupted: dict[str, torch.Tensor]) -> None:
+    assert_same_weights(train_supernet(SPACE, *random_images(), replace(RECIPE, precision="fp16")), uninterrupted)
 
 
 @pytest.mark.parametrize(
@@ -270,9 +268,9 @@ def test_settings_that_cannot_be_are_refused(training_leaves: dict[str, object],
         load_config(raw, "test")
 
 
-def test_a_batch_larger_than_the_data_is_refused(mini: SearchSpace) -> None:
+def test_a_batch_larger_than_the_data_is_refused() -> None:
     with pytest.raises(FoxnasError, match=r"batch_size is 16; it must be at most the 8 images"):
-        train_supernet(mini, *random_images(8), RECIPE)
+        train_supernet(SPACE, *random_images(8), RECIPE)
 
 
 @pytest.fixture
@@ -287,10 +285,8 @@ def files(tmp_path: Path) -> list[ImageFile]:
     return found
 
 
-def test_training_from_files_reads_ahead_and_continues_bit_for_bit(
-    mini: SearchSpace, files: list[ImageFile], tmp_path: Path
-) -> None:
-    space, labels, state = replace(mini, image_channels=3), random_images()[1], tmp_path / "training.pt"
+def test_training_from_files_reads_ahead_and_continues_bit_for_bit(files: list[ImageFile], tmp_path: Path) -> None:
+    space, labels, state = replace(SPACE, image_channels=3), random_images()[1], tmp_path / "training.pt"
     recipe = replace(RECIPE, symmetry="quarter-turns")
     whole = train_supernet(space, TrainingFiles(files, labels, 3, 2), labels, recipe)
     with cut_after(5), pytest.raises(Cut):

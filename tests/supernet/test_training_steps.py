@@ -26,7 +26,7 @@ from foxnas.supernet.training.steps import Draw, draws, read_piece
 from foxnas.supernet.training.train_step import MAX_GRADIENT_NORM, Diverged, train_step
 from foxnas.supernet.training.training import train_supernet
 from tests.support.kinds import PER_UNIT
-from tests.support.trainings import ALL, RECIPE, assert_same_weights, random_images
+from tests.support.trainings import ALL, RECIPE, SPACE, assert_same_weights, random_images
 
 
 def a_state(space: SearchSpace, recipe: Recipe = RECIPE, mixed: MixedPrecision | None = None) -> TrainingState:
@@ -46,9 +46,9 @@ def one_step(state: TrainingState, recipe: Recipe, arch: Arch, labels: np.ndarra
     return train_step(state, recipe, Processes(), arch, pieces, 1e-3)
 
 
-def test_the_gradient_of_a_batch_is_the_mean_over_its_parts(mini: SearchSpace) -> None:
-    recipe, arch = replace(RECIPE, batch_parts=4), mini.draw(20, np.random.default_rng(0))
-    state = a_state(mini)
+def test_the_gradient_of_a_batch_is_the_mean_over_its_parts() -> None:
+    recipe, arch = replace(RECIPE, batch_parts=4), SPACE.draw(20, np.random.default_rng(0))
+    state = a_state(SPACE)
     reference = copy.deepcopy(state.supernet)
     loss = one_step(state, recipe, arch)
     images, labels = random_images(32)
@@ -66,8 +66,8 @@ def test_the_gradient_of_a_batch_is_the_mean_over_its_parts(mini: SearchSpace) -
             torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-3, atol=1e-5)
 
 
-def test_the_teacher_is_the_largest_subnet_at_the_same_size(mini: SearchSpace) -> None:
-    state, arch = a_state(mini), mini.smallest(20)
+def test_the_teacher_is_the_largest_subnet_at_the_same_size() -> None:
+    state, arch = a_state(SPACE), SPACE.smallest(20)
     state.promote_teacher()
     pupil, teacher = copy.deepcopy(state.supernet), state.teacher
     assert teacher is not None
@@ -76,7 +76,7 @@ def test_the_teacher_is_the_largest_subnet_at_the_same_size(mini: SearchSpace) -
     loss = one_step(state, recipe, arch, wrong)  # true labels count for nothing at distillation 1
     x = to_input(resize(random_images(32)[0], 20))
     with torch.no_grad():
-        probabilities = teacher(x, mini.largest(20)).softmax(1)
+        probabilities = teacher(x, SPACE.largest(20)).softmax(1)
         expected = -(probabilities * pupil(x, arch).log_softmax(1)).sum(1).mean()
     assert loss == pytest.approx(expected.item(), rel=1e-5)
 
@@ -109,18 +109,18 @@ def test_balanced_classes_count_as_if_all_had_equally_many_images() -> None:
     assert weights[labels].mean().item() == pytest.approx(1.0)
 
 
-def test_a_recipe_says_whether_classes_are_balanced(mini: SearchSpace) -> None:
+def test_a_recipe_says_whether_classes_are_balanced() -> None:
     images, _ = random_images(32)
     labels = np.repeat([0, 1], [28, 4])
     recipe = replace(RECIPE, phases=(Phase(1, 0.01, *ALL),), batch_size=32, warm_up_steps=1)
     alike, weighted = (
-        train_supernet(mini, images, labels, replace(recipe, class_weights=weights)).state_dict()
+        train_supernet(SPACE, images, labels, replace(recipe, class_weights=weights)).state_dict()
         for weights in ("equal", "balanced")
     )
     assert not all(torch.equal(alike[name], weighted[name]) for name in alike)
 
 
-def test_every_step_draws_a_subnet_of_its_phase_and_a_size(mini: SearchSpace) -> None:
+def test_every_step_draws_a_subnet_of_its_phase_and_a_size() -> None:
     drawn: list[Arch] = []
 
     def note(*args: object) -> float:
@@ -130,30 +130,30 @@ def test_every_step_draws_a_subnet_of_its_phase_and_a_size(mini: SearchSpace) ->
 
     recipe = replace(RECIPE, phases=(Phase(20, 1e-3, (7,), (6,), (4,)), Phase(20, 1e-3, *ALL)), distillation=0.0)
     with mock.patch.object(training, "train_step", note):
-        train_supernet(mini, *random_images(), recipe)
+        train_supernet(SPACE, *random_images(), recipe)
     first, second = drawn[:60], drawn[60:]
-    assert {arch.image_size for arch in first} == {arch.image_size for arch in second} == set(mini.image_sizes)
-    assert {arch.units for arch in first} == {mini.largest(16).units}
+    assert {arch.image_size for arch in first} == {arch.image_size for arch in second} == set(SPACE.image_sizes)
+    assert {arch.units for arch in first} == {SPACE.largest(16).units}
     assert len({arch.units for arch in second}) == 60
 
 
-def test_each_image_of_a_part_is_turned_as_its_step_drew_it(mini: SearchSpace) -> None:
+def test_each_image_of_a_part_is_turned_as_its_step_drew_it() -> None:
     images, labels = random_images(16)
     recipe = replace(RECIPE, batch_parts=2, symmetry="quarter-turns")
-    *_, last = draws(recipe, mini, 16, 0, 0, None)
+    *_, last = draws(recipe, SPACE, 16, 0, 0, None)
     expected = resize(images[last.rows], last.arch.image_size)
     turn(expected, last.turns, "quarter-turns")
     found = torch.cat([read_piece(images, labels, recipe, last, part)[0] for part in (0, 1)])
     assert torch.equal(found, to_input(expected))
     assert len(set((last.turns * 8).astype(int))) > 4
-    again = list(draws(recipe, mini, 16, last.at.epoch, 0, None))[-1]
+    again = list(draws(recipe, SPACE, 16, last.at.epoch, 0, None))[-1]
     assert (again.turns == last.turns).all()
 
 
-def test_phases_draw_with_their_weights(mini: SearchSpace) -> None:
+def test_phases_draw_with_their_weights() -> None:
     phase = Phase(1, 1e-3, (3, 7), (2, 6), (2, 4), kernel_weights=(0.2, 0.8), depth_weights=(0.0, 1.0))
     rng = np.random.default_rng(0)
-    drawn = [phase.draw(28, mini.choices, rng) for _ in range(200)]
+    drawn = [phase.draw(28, SPACE.choices, rng) for _ in range(200)]
     layers = [layer for arch in drawn for unit in arch.units for layer in unit]
     assert {depth for arch in drawn for depth in arch.depths} == {4}
     assert np.mean([k == 7 for k, _ in layers]) == pytest.approx(0.8, abs=0.03)
@@ -181,23 +181,23 @@ def test_the_learning_rate_warms_up_and_falls_as_half_a_cosine() -> None:
     assert recipe.learning_rate(Moment(1, 13, 0), 100) == pytest.approx(0.25 * (1 + np.cos(np.pi * 3 / 4)))
 
 
-def test_a_gradient_that_overflows_changes_no_weight(mini: SearchSpace) -> None:
-    state = a_state(mini)
+def test_a_gradient_that_overflows_changes_no_weight() -> None:
+    state = a_state(SPACE)
     before = copy.deepcopy(state.supernet.state_dict())
     nan = torch.full((), float("nan"))
     with (
         mock.patch("torch.nn.utils.clip_grad_norm_", return_value=nan),
         pytest.raises(Diverged, match="the norm of the gradient is nan"),
     ):
-        one_step(state, RECIPE, mini.largest(20))
+        one_step(state, RECIPE, SPACE.largest(20))
     assert_same_weights(state.supernet, before)
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
-def test_mixed_precision_computes_about_the_same_and_keeps_its_weights_in_fp32(mini: SearchSpace, precision) -> None:
+def test_mixed_precision_computes_about_the_same_and_keeps_its_weights_in_fp32(precision) -> None:
     """Autocast and loss scaling as on a GPU, made to run on the processor."""
-    arch = mini.largest(20)
-    exact, mixed = a_state(mini), a_state(mini, mixed=MixedPrecision.of("cpu", precision))
+    arch = SPACE.largest(20)
+    exact, mixed = a_state(SPACE), a_state(SPACE, mixed=MixedPrecision.of("cpu", precision))
     for state in (exact, mixed):
         state.promote_teacher()
     assert one_step(mixed, RECIPE, arch) == pytest.approx(one_step(exact, RECIPE, arch), rel=0.02)
@@ -205,16 +205,16 @@ def test_mixed_precision_computes_about_the_same_and_keeps_its_weights_in_fp32(m
     assert all(p.grad.dtype == torch.float32 for p in mixed.supernet.parameters() if p.grad is not None)
 
 
-def test_an_overflowing_loss_scale_is_halved_and_survives_a_cut(mini: SearchSpace, tmp_path: Path) -> None:
+def test_an_overflowing_loss_scale_is_halved_and_survives_a_cut(tmp_path: Path) -> None:
     def scaled(scale: float) -> MixedPrecision:
         return MixedPrecision("cpu", torch.float16, torch.amp.GradScaler("cpu", init_scale=scale))
 
-    state = a_state(mini, mixed=scaled(2.0**100))
+    state = a_state(SPACE, mixed=scaled(2.0**100))
     before = copy.deepcopy(state.supernet.state_dict())
-    one_step(state, RECIPE, mini.largest(20))
+    one_step(state, RECIPE, SPACE.largest(20))
     assert_same_weights(state.supernet, before)
     assert state.mixed.scaler.get_scale() == 2.0**99
     state.save(tmp_path / "training.pt")
-    continued = a_state(mini, mixed=scaled(1.0))
+    continued = a_state(SPACE, mixed=scaled(1.0))
     continued.load(tmp_path / "training.pt")
     assert continued.mixed.scaler.get_scale() == 2.0**99

@@ -83,9 +83,14 @@ def taught(space: SearchSpace, arch: Arch, dead_gate: bool, steps: int = 40) -> 
     return subnet.eval().fold(), images
 
 
-def export(space: SearchSpace, arch: Arch, seed: int = 0, exporter: Exporter = "tensorflow") -> Exported:
+def sample(space: SearchSpace, arch: Arch, seed: int = 0) -> tuple[Subnet, np.ndarray]:
+    """A folded subnet and images, the same for whoever asks: what the converter makes of them is kept."""
     images = blobs(32, input_shape(space, arch)[1:], seed)
-    subnet = folded(space, arch, images, seed)
+    return folded(space, arch, images, seed), images
+
+
+def export(space: SearchSpace, arch: Arch, seed: int = 0, exporter: Exporter = "tensorflow") -> Exported:
+    subnet, images = sample(space, arch, seed)
     return Exported(subnet, images, export_int8(subnet, images, exporter=exporter))
 
 

@@ -45,7 +45,7 @@ def serve() -> None:
     ended, alive = os.pipe()
     if not os.fork():
         os.close(alive)
-        _serve(server, ended)
+        answer(server, ended)
     os.close(ended)
     server.close()
     client = Path(__file__).with_name("forked_job.py")
@@ -56,7 +56,8 @@ def serve() -> None:
     }  # fmt: skip
 
 
-def _serve(server: socket.socket, ended: int) -> NoReturn:
+def answer(server: socket.socket, ended: int) -> NoReturn:
+    """Start what is asked for, and wait for it, until nobody writes to the pipe `ended` any more."""
     waiting: dict[int, tuple[int, socket.socket]] = {}
     while True:
         for ready in select.select([server, ended, *waiting], [], [])[0]:

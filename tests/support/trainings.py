@@ -10,10 +10,26 @@ import numpy as np
 import torch
 
 from foxnas.files.arrays import seal_array
+from foxnas.space.layers import UnitSpec
 from foxnas.space.space import SearchSpace
 from foxnas.supernet.model import Supernet
 from foxnas.supernet.training.recipe import Phase, Recipe
 from tests.support.exports import blobs
+
+#: Every choice of the demo's kind and both its types of unit, but two units: what a training does hangs on no number.
+SPACE = SearchSpace(
+    name="two-units",
+    image_sizes=(16, 20, 24),
+    kernel_sizes=(3, 5, 7),
+    expansion_ratios=(2, 3, 4, 6),
+    depths=(2, 3, 4),
+    stem_width=4,
+    stem_stride=2,
+    units=(UnitSpec(6, 2, 2), UnitSpec(8, 1, 1)),
+    head_width=32,
+    image_channels=1,
+    classes=10,
+)
 
 ALL = ((3, 5, 7), (2, 3, 4, 6), (2, 3, 4))
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -43,14 +41,14 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
 
 def snakemake(folder: Path, config: Path, *words: str) -> str:
     command = ["-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--configfile", str(config)]
-    done = python([*command, "--directory", str(folder), "--cores", "2", *words], ROOT, ENVIRONMENT)
+    done = python([*command, "--directory", str(folder), "--cores", "2", *words], ROOT, ENVIRONMENT, jobs=True)
     assert done.returncode == 0, (done.stdout + done.stderr)[-6000:]
     return done.stdout + done.stderr
 
 
 def script(name: str, folder: Path, settings: dict[str, Any], *words: str) -> None:
-    command = [sys.executable, str(ROOT / "workflow" / "scripts" / f"{name}.py"), "--settings", canonical(settings)]
-    done = subprocess.run([*command, *words], capture_output=True, text=True, cwd=folder, env=ENVIRONMENT)
+    command = [str(ROOT / "workflow" / "scripts" / f"{name}.py"), "--settings", canonical(settings)]
+    done = python([*command, *words], folder, ENVIRONMENT, jobs=True)
     assert done.returncode == 0, done.stderr[-4000:]
 
 

@@ -13,7 +13,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from foxnas.errors import FoxnasError
-from foxnas.int8.reading import OperatorSummary, Summary, TensorSummary, read_model, read_summary
+from foxnas.int8.reading import OperatorSummary, Summary, TensorSummary, read_model, summary_of
 
 _OPSET, _IR = 17, 8
 _UINT8, _INT8 = TensorProto.UINT8, TensorProto.INT8
@@ -22,7 +22,8 @@ _NUMPY = {"INT8": np.int8, "INT32": np.int32}
 
 def to_onnx(content: bytes) -> bytes:
     """Return the ONNX model of a .tflite file. Raises FoxnasError for an operator that foxnas does not write."""
-    return _Graph(read_model(content), read_summary(content)).model().SerializeToString(deterministic=True)
+    model = read_model(content)
+    return _Graph(model, summary_of(model, len(content))).model().SerializeToString(deterministic=True)
 
 
 class _Graph:
