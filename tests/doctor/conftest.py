@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 
 from foxnas.doctor import examination
@@ -12,7 +10,5 @@ from tests.device.conftest import board, proxy, server, shared  # noqa: F401
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Watch it shortly, and without the shims that a manager of Pythons has on PATH: each starts a shell."""
+    """Watch it shortly."""
     monkeypatch.setattr(examination, "WATCH_S", 0.1)
-    folders = [place for place in os.environ["PATH"].split(os.pathsep) if "shims" not in place]
-    monkeypatch.setenv("PATH", os.pathsep.join(folders))
