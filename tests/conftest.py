@@ -16,6 +16,10 @@ from typing import TYPE_CHECKING
 # Test files run side by side, one a core: more threads each would only wait for one another, and how many there are
 # may order a sum. Read when torch loads.
 os.environ["OMP_NUM_THREADS"] = "1"
+# A manager of Pythons has a script on PATH for each name, of which a survey starts all: half a second of shells each.
+os.environ["PATH"] = os.pathsep.join(
+    folder for folder in os.environ["PATH"].split(os.pathsep) if "shims" not in Path(folder).parts
+)
 
 import numpy as np
 import pytest

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,14 @@ from foxnas.report.numbers import decimals, milliseconds, p_value, r2, signed, s
 
 def render(page: Path, template: str, made_by: Mapping[str, Any] | None, *loaders: BaseLoader, **values: Any) -> None:
     """Write a page from a template and what it shows; templates are looked for in `loaders`, then in this room."""
+    values |= {"mark": PAGE_MARK, "made_by": json.dumps(made_by, sort_keys=True)}
+    with replacing(page) as temporary:
+        temporary.write_text(_environment(*loaders).get_template(template).render(**values), encoding="utf-8")
+
+
+@cache
+def _environment(*loaders: BaseLoader) -> Environment:
+    """Kept, since compiling the templates takes as long as all else of a page."""
     environment = Environment(
         loader=ChoiceLoader([*loaders, PackageLoader("foxnas.report")]), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
@@ -24,6 +33,4 @@ def render(page: Path, template: str, made_by: Mapping[str, Any] | None, *loader
         "ms": milliseconds, "significant": significant, "p": p_value, "r2": r2, "signed": signed, "decimals": decimals,
         "thousands": "{:,}".format, "span": span,
     }  # fmt: skip
-    values |= {"mark": PAGE_MARK, "made_by": json.dumps(made_by, sort_keys=True)}
-    with replacing(page) as temporary:
-        temporary.write_text(environment.get_template(template).render(**values), encoding="utf-8")
+    return environment

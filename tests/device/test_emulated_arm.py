@@ -2,8 +2,6 @@
 
 import dataclasses
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -30,6 +28,7 @@ from foxnas.int8.probe import ProbeWriter
 from foxnas.int8.serving import Int8Model
 from tests.support.emulated_arm import ArmBoard, Missing, arm_board
 from tests.support.examined import PROMISES
+from tests.support.forked_python import python
 from tests.support.int8_model import real_model
 from tests.support.pins import ENVIRONMENTS
 from tests.support.scripts import SCRIPTS
@@ -61,11 +60,11 @@ def ready(board: ArmBoard, tmp_path_factory: pytest.TempPathFactory) -> dict:
     protocol = replace(local.protocol, xnnpack=True)
     pi = local.model_copy(update={"name": "pi", "ssh": board.ssh, "patience": patience, "protocol": protocol})
     (folder / "config.yaml").write_text(config.model_copy(update={"devices": [pi]}).model_dump_json())
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile"), "--cores", "1"]
+    command = ["-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile"), "--cores", "1"]
     command += ["results/devices/pi/ready.json", "--directory", str(folder)]
     command += ["--configfile", str(folder / "config.yaml")]
     for _ in range(2):
-        done = subprocess.run(command, capture_output=True, text=True)
+        done = python(command, folder, jobs=True)
         assert done.returncode == 0, done.stdout + done.stderr
     assert "Nothing to be done" in done.stdout + done.stderr
     path = folder / "results/devices/pi/ready.json"

@@ -5,7 +5,6 @@ import dataclasses
 import io
 import json
 import logging
-import subprocess
 import sys
 import uuid
 import zipfile
@@ -34,6 +33,7 @@ from foxnas.files import closures
 from foxnas.runner import installer
 from foxnas.runner.lock import acquire_lock, lock_path
 from foxnas.settings.section import canonical
+from tests.support.forked_python import python
 from tests.support.pins import ENVIRONMENTS
 from tests.support.scripts import main_of
 
@@ -66,11 +66,11 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Device, str
 @pytest.fixture(scope="module")
 def wheels() -> Path:
     """A folder with what this machine needs, fetched once; where there is no network, what installs is skipped."""
-    (python,) = survey(LocalTransport(), ".").pythons[:1]
+    (own,) = survey(LocalTransport(), ".").pythons[:1]
     try:
         found = fetch_wheels(
-            [*pinned(pins_of("tflite", ENVIRONMENTS), python), *pinned(ENVIRONMENTS / "installer.txt", python)],
-            python,
+            [*pinned(pins_of("tflite", ENVIRONMENTS), own), *pinned(ENVIRONMENTS / "installer.txt", own)],
+            own,
             cache_folder(),
         )
     except FoxnasError as error:
@@ -144,18 +144,9 @@ def test_a_device_is_made_ready_first_and_asked_for_its_accuracy_where_the_confi
     validation = config.validation.model_copy(update={"accuracy_on": accuracy_on})
     changed = config.model_copy(update={"devices": devices, "validation": validation})
     (tmp_path / "config.yaml").write_text(changed.model_dump_json())
-    command = [
-        sys.executable,
-        "-m",
-        "snakemake",
-        "--snakefile",
-        str(REPOSITORY / "Snakefile"),
-        "--dry-run",
-        "--cores",
-        "1",
-    ]
+    command = ["-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile"), "--dry-run", "--cores", "1"]
     command += ["--directory", str(tmp_path), "--configfile", str(tmp_path / "config.yaml")]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = python(command, tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     jobs = dict(line.split() for line in done.stdout.splitlines() if len(line.split()) == 2 and line[-1].isdigit())
     assert jobs["provision_device"] == "1"  # this machine needs none

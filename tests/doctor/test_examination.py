@@ -24,7 +24,6 @@ from foxnas.doctor.finding import Finding, sentence, verdict
 from foxnas.doctor.page import as_object
 from foxnas.doctor.way import Way
 from foxnas.runner.lock import acquire_lock
-from tests.doctor.conftest import PLAIN_PATH
 from tests.support.examined import PROMISES
 from tests.support.fake_sysfs import fake_sysfs
 from tests.support.faults import FaultyProxy
@@ -158,7 +157,7 @@ def test_a_full_disk(server: Sshd, board: Device) -> None:
     if subprocess.run(["unshare", "-rm", "sh", "-c", small], capture_output=True, check=False).returncode:
         pytest.skip("needs `unshare -rm`, to mount a file system of 8 kB")
     server.kill()
-    server.start(PLAIN_PATH, f'ForceCommand unshare -rm sh -c "{small} && exec sh -c \\"\\$SSH_ORIGINAL_COMMAND\\""')
+    server.start(f'ForceCommand unshare -rm sh -c "{small} && exec sh -c \\"\\$SSH_ORIGINAL_COMMAND\\""')
     try:
         config = server.client().model_copy(update={"folder": "/mnt/foxnas", "python": sys.executable})
         _, findings = examined(replace(board, transport=SshTransport(config, "tflite")), folder="/mnt/foxnas")

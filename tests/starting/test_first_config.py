@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +20,7 @@ from foxnas.images.folders import list_images
 from foxnas.images.split_files import split_files
 from foxnas.starting.choices import choose
 from foxnas.starting.survey import Survey, survey_folder
+from tests.support.forked_python import python
 from tests.support.photographs import make_tree
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,9 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def init(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """Run the command as a user does, in the folder beside the photographs."""
-    command = [sys.executable, "-m", "foxnas", "init", folder.name, *words]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    return subprocess.run(command, cwd=folder.parent, env=environment, capture_output=True, text=True, check=False)
+    return python(["-m", "foxnas", "init", folder.name, *words], folder.parent, jobs=True)
 
 
 def rare(tree: Path, left: int) -> None:
@@ -115,8 +112,7 @@ def test_the_workflow_plans_a_run_of_it_and_the_next_commands_are_those(tmp_path
     done = init(tree, "--device", "local", "--out", "mine.yaml")
     plan = "snakemake -n --configfile mine.yaml"
     assert plan in done.stdout
-    words = [sys.executable, "-m", *plan.split(), "--snakefile", str(ROOT / "Snakefile")]
-    planned = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    planned = python(["-m", *plan.split(), "--snakefile", str(ROOT / "Snakefile")], tmp_path, jobs=True)
     assert planned.returncode == 0, planned.stdout + planned.stderr
     assert "train_supernet" in planned.stdout
     text = (tmp_path / "mine.yaml").read_text()

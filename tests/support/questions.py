@@ -45,6 +45,7 @@ _TEMPLATE = """{% from "asking.html.j2" import asking, scripts with context %}
 <!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>Questions</title><style>{% include "page.css" %}</style></head>
 <body><main><h1>Questions</h1>{{ asking(device) }}</main>{{ scripts() }}</body></html>"""
+_LOADER = DictLoader({"questions.html.j2": _TEMPLATE})
 
 
 def random_predictors(
@@ -81,7 +82,7 @@ def write_questions(page: Path, landscape: Landscape, more: Sequence[Target] = (
     }
     run = SimpleNamespace(space=landscape.space, sizes=landscape.space.image_sizes, searched_for="top1")
     render(
-        page, "questions.html.j2", None, DictLoader({"questions.html.j2": _TEMPLATE}), run=run, device=device,
+        page, "questions.html.j2", None, _LOADER, run=run, device=device,
         devices=[device], target_names=TARGET_NAMES, colours={"light": [], "dark": []},
     )  # fmt: skip
 

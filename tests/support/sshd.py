@@ -46,6 +46,7 @@ class Sshd:
 
     `board` is the device's folder there. Its python is a script, so that a test can break what lies beneath
     it; it keeps a copy of every byte that a runner sends, which is what tables are held against.
+    Shells there have a home folder of their own: what a user's .bashrc does can take longer than a login.
     """
 
     def __init__(self, folder: Path, python: str, prelude: str = "") -> None:
@@ -58,6 +59,8 @@ class Sshd:
         self.board = folder / "board; touch harm"
         self.board.mkdir()
         self.sent = folder / "sent.bin"
+        self.home = folder / "home"
+        self.home.mkdir()
         self._python = python
         self.set_prelude(prelude)
         self._process: subprocess.Popen[bytes] | None = None
@@ -97,7 +100,8 @@ class Sshd:
         lines = [
             f"Port {self.port}", "ListenAddress 127.0.0.1", f"HostKey {self.host_key}", f"UsePAM {self._pam}",
             "StrictModes no", f"AuthorizedKeysFile {self.authorized}", f"PidFile {self.folder}/pid",
-            "PermitRootLogin yes", "PasswordAuthentication no", "MaxStartups 100", "LogLevel VERBOSE", *extra,
+            "PermitRootLogin yes", "PasswordAuthentication no", "MaxStartups 100", "LogLevel VERBOSE",
+            f"SetEnv HOME={self.home}", *extra,
         ]  # fmt: skip
         # Newer servers shut out an address that fails too often, which is what these tests do.
         lines += [line for line in ["PerSourcePenalties no"] if self._knows(line)]

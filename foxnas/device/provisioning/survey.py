@@ -59,7 +59,7 @@ while [ -n "$place" ] && [ ! -d "$place" ]; do
     case $place in */*) place=${place%/*} ;; *) place= ;; esac
 done
 case $1 in /*) place=${place:-/} ;; esac
-say free_kb "$(df -Pk "${place:-.}" 2>/dev/null | sed -n '2p' | sed 's/  */ /g' | cut -d' ' -f4)"
+say free_kb "$(df -Pk "${place:-.}" 2>/dev/null | { read -r _; read -r _ _ _ free _; echo "$free"; })"
 trial=${place:-.}/.foxnas-trial-$$  # a read-only disk, too, shows only when one writes
 say writable "$( (: >"$trial") 2>/dev/null && rm -f "$trial" && echo yes)"
 say apt "$(command -v apt-get)"
@@ -78,9 +78,12 @@ done
 for name in python3 python3.15 python3.14 python3.13 python3.12 python3.11 python3.10 python3.9 python3.8 python3.7 \
     python3.6 python; do
     path=$(command -v "$name") || continue
-    case " $seen " in *" $path "*) continue ;; esac
-    seen="$seen $path"
-    say python "$("$path" -c "$2" </dev/null 2>/dev/null | tr -d '\n')"
+    real=$(readlink -f "$path" 2>/dev/null) || real=$path
+    case $seen in *"|$real|"*) continue ;; esac  # python3 is often a link to python3.11
+    answer=$("$path" -c "$2" </dev/null 2>/dev/null | tr -d '\n')
+    [ -n "$answer" ] || continue
+    seen="$seen|$real|"
+    say python "$answer"
 done
 say end yes
 """
