@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from functools import lru_cache
 
 from foxnas.space.costs import costs_of
 from foxnas.space.space import SearchSpace
@@ -37,13 +38,15 @@ def evaluation_mb(
     images are mapped: the system takes their pages back when it is short, so neither their number nor their size
     counts. Held against measured peaks in tests/flow/test_resources.py; figures are in docs/evidence/evaluation.md.
     """
-    bound = {}
-    for size in image_sizes:
-        costs = costs_of(space, space.largest(size))
-        begun = 4 * recalibration_images * _values_between_blocks(space, size)
-        fixed = BASE_MB + (min(begun, HELD_BYTES) + TOGETHER * 4 * costs.parameters) / 1e6
-        bound[size] = math.ceil(fixed + KEPT * batch_size * 4 * costs.activation_bytes / 1e6)
-    return bound
+    return {size: _bound_mb(space, size, batch_size, recalibration_images) for size in image_sizes}
+
+
+@lru_cache  # several rules ask the same
+def _bound_mb(space: SearchSpace, size: int, batch_size: int, recalibration_images: int) -> int:
+    costs = costs_of(space, space.largest(size))
+    begun = 4 * recalibration_images * _values_between_blocks(space, size)
+    fixed = BASE_MB + (min(begun, HELD_BYTES) + TOGETHER * 4 * costs.parameters) / 1e6
+    return math.ceil(fixed + KEPT * batch_size * 4 * costs.activation_bytes / 1e6)
 
 
 def _values_between_blocks(space: SearchSpace, size: int) -> int:

@@ -17,6 +17,7 @@ from foxnas.files import closures
 
 BASE = Path(__file__).resolve().parents[2]
 OURS = Path(".snakemake") / "foxnas"
+LINK = OURS / "checkout"
 
 
 def seen(path: Path) -> str:
@@ -24,13 +25,16 @@ def seen(path: Path) -> str:
 
     In the checkout itself it is relative to it, elsewhere it goes through a link, made or mended here.
     """
-    inside = path.relative_to(BASE)
-    if BASE.samefile(Path()):
-        return str(inside)
-    link = OURS / "checkout"
-    if not link.is_symlink() or link.readlink() != BASE:
-        _replace(link, lambda temporary: temporary.symlink_to(BASE))
-    return str(link / inside)
+    inside = str(path).removeprefix(f"{BASE}{os.sep}")
+    if BASE.samefile(os.curdir):
+        return inside
+    try:
+        found = LINK.readlink()
+    except OSError:
+        found = None
+    if found != BASE:
+        _replace(LINK, lambda temporary: temporary.symlink_to(BASE))
+    return f"{LINK}{os.sep}{inside}"
 
 
 def recorded(script: Path) -> str:

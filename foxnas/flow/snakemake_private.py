@@ -34,6 +34,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.io import is_flagged
 from snakemake.jobs import Job as SnakemakeJob
 from snakemake.logging import logger as logger  # writes to the terminal and to the log file of the run
+from snakemake.output_index import OutputIndex
 from snakemake.persistence import ParamsChange, PersistenceBase
 from snakemake.scheduling.job_scheduler import JobScheduler
 
@@ -48,6 +49,7 @@ _update_needrun = DAG.update_needrun
 _get_function_params = common.get_function_params
 _finished = PersistenceBase.finished
 _has_metadata = PersistenceBase.has_metadata
+_match_producers = OutputIndex.match_producers
 _params_changed = PersistenceBase.params_changed
 _remove_existing_output = SnakemakeJob.remove_existing_output
 
@@ -61,6 +63,7 @@ def mend_snakemake() -> None:
     SnakemakeJob.remove_existing_output = _mark_first
     JobScheduler._schedule_reevalutation = _look_again
     common.get_function_params = rules.get_function_params = parameters_of
+    OutputIndex.match_producers = producers_of
 
 
 @wraps(_update_needrun)
@@ -208,6 +211,17 @@ def parameters_of(function: Callable[..., Any]) -> Mapping[str, inspect.Paramete
 
 
 _of_function = lru_cache(maxsize=4096)(_get_function_params)
+
+
+def producers_of(index: Any, file: str) -> set[Any]:
+    """Return the rules that make a file, looked up once per file.
+
+    Snakemake compares a file with all rules' outputs again for every job that reads it: a fifth of a dry run.
+    """
+    known = vars(index).setdefault("producers", {})
+    if file not in known:
+        known[file] = _match_producers(index, file)
+    return known[file]
 
 
 def starts_a_run(workflow: Any) -> bool:

@@ -96,10 +96,7 @@ def test_the_profiles_groups_hold_with_rounds_twists_budgets_and_devices(planned
 def scheduled(folder: Path, config: Path, **overwritten: dict[str, str]) -> list[tuple[str, str, bool, dict, int]]:
     """Rule, device, whether it is a local rule, resources and threads of every job of a cluster's run."""
     question = {"folder": str(folder), "config": str(config), "overwritten": overwritten}
-    done = subprocess.run(
-        [sys.executable, __file__, json.dumps(question)], capture_output=True, text=True, cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
+    done = python([__file__, json.dumps(question)], ROOT, {**os.environ, "PYTHONPATH": str(ROOT)})
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout.splitlines()[-1])
 

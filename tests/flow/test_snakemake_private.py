@@ -31,15 +31,17 @@ from tests.support.small_workflows import ANCIENT, SIDE_BY_SIDE, asked, facts, p
 TABLES = """
 if config["mend"]:
     private.mend_snakemake()
+def settings(wildcards):
+    return json.dumps({"protocol": {"threads": config["threads"]}, "seed": 0})
+def said(wildcards, output):
+    made_by = json.dumps({"made_by": {"settings": json.loads(settings(wildcards))}})
+    return f"# foxnas table {made_by}" if wildcards.name == "told" else "silent"
 rule all:
     input: "told.csv", "silent.csv"
 rule table:
     output: "{name}.csv"
-    params: settings=lambda wildcards: json.dumps({"protocol": {"threads": config["threads"]}, "seed": 0})
-    run:
-        made_by = json.dumps({"made_by": {"settings": json.loads(params.settings)}})
-        with open(output[0], "w") as file:
-            file.write(f"# foxnas table {made_by}\\nid\\n" if wildcards.name == "told" else "id\\n")
+    params: settings=settings, said=said
+    shell: "echo {params.said:q} > {output}; echo id >> {output}"
 """
 
 
@@ -63,14 +65,14 @@ JOINED = """
 from foxnas.flow.inputs import input_sets
 if config["mend"]:
     private.mend_snakemake()
+def said(wildcards, input, output):
+    made_by = json.dumps({"made_by": {"settings": {}, "inputs": input_sets(input)}})
+    return f"# foxnas table {made_by}"
 rule join:
     input: tables=expand("results/{name}.txt", name=range(int(config["tables"])))
     output: "joined.csv"
-    params: settings="{}"
-    run:
-        made_by = json.dumps({"made_by": {"settings": {}, "inputs": input_sets(input)}})
-        with open(output[0], "w") as file:
-            file.write(f"# foxnas table {made_by}\\nid\\n")
+    params: settings="{}", said=said
+    shell: "echo {params.said:q} > {output}; echo id >> {output}"
 rule one:
     output: "results/{name}.txt"
     shell: "touch {output}"
@@ -154,17 +156,22 @@ def test_remembered_parameters_are_those_of_the_functions(function: Callable[...
         assert dict(private.parameters_of(function)) == dict(inspect.signature(function).parameters)
 
 
-def test_snakemake_asks_for_parameters_once_per_function_and_not_by_itself_per_job(tmp_path: Path) -> None:
+def test_snakemake_asks_once_for_parameters_and_makers_and_not_by_itself_per_job(tmp_path: Path) -> None:
+    """For a function's parameters, and for the rules that make a file which many jobs read."""
     snakefile = """
 import inspect
 from collections import Counter
-looked_at, signature = Counter(), inspect.signature
+from snakemake.output_index import OutputIndex
+looked_at, signature, match = Counter(), inspect.signature, OutputIndex.match
 def counting(function, *arguments, **named):
     looked_at[getattr(function, "__name__", "")] += 1
     return signature(function, *arguments, **named)
-inspect.signature = counting
+def matching(index, file):
+    looked_at[str(file)] += 1
+    return match(index, file)
+inspect.signature, OutputIndex.match = counting, matching
 def needed(wildcards):
-    return []
+    return ["shared"]
 if config["mend"]:
     private.mend_snakemake()
 rule all:
@@ -172,13 +179,20 @@ rule all:
 rule one:
     input: needed
     output: "{i}"
+    wildcard_constraints: i="[0-9]+"
+    shell: "touch {output}"
+rule two:
+    output: "shared"
     shell: "touch {output}"
 """
-    code = "with plan(Path(%r).absolute()) as workflow:\n    say(workflow.globals['looked_at']['needed'])"
+    code = "with plan(Path(%r).absolute()) as workflow:\n    at = workflow.globals['looked_at']\n    "
+    code += "say([at['needed'], at['shared']])"
     (tmp_path / "mended.json").write_text('{"mend": true}')
     (tmp_path / "itself.json").write_text('{"mend": false}')
-    assert asked(tmp_path, code % "mended.json", snakefile) == 1
-    assert asked(tmp_path, code % "itself.json") >= 20
+    assert asked(tmp_path, code % "mended.json", snakefile) == [1, 1]
+    parameters, makers = asked(tmp_path, code % "itself.json")
+    assert parameters >= 20
+    assert makers >= 20
 
 
 def test_only_the_users_command_starts_a_run(tmp_path: Path) -> None:

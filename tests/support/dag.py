@@ -14,6 +14,7 @@ import json
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -192,11 +193,8 @@ def _answer(
         for name, function in (*vars(closures).items(), *vars(plug_in_code).items()):
             if hasattr(function, "cache_clear") and name not in ("_imported", "_path"):
                 function.cache_clear()
-    profile = yaml.safe_load((tree / "profiles" / "default" / "config.yaml").read_text())
-    threshold = profile["max-checksum-file-size"]
-    with plans.planned(
-        tree / "Snakefile", Path(folder), Path(config), targets=frozenset(targets), max_checksum_file_size=threshold
-    ) as workflow:
+    asked = {"targets": frozenset(targets), "max_checksum_file_size": _threshold(tree)}
+    with plans.planned(tree / "Snakefile", Path(folder), Path(config), **asked) as workflow:
         jobs = {job: why for job, why in plans.reasons(workflow).items() if job.rule.name != "all"}
         if what == "pretend":
             running = [job for job, why in jobs.items() if why is not None]
@@ -205,6 +203,12 @@ def _answer(
             (job.rule.name, sorted(map(list, job.wildcards_dict.items())), list(map(str, job.output)), why)
             for job, why in jobs.items()
         ]
+
+
+@cache
+def _threshold(tree: Path) -> int:
+    profile = yaml.safe_load((tree / "profiles" / "default" / "config.yaml").read_text())
+    return profile["max-checksum-file-size"]
 
 
 def _pretend(path: Path, is_folder: bool) -> None:

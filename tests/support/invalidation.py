@@ -9,11 +9,14 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from foxnas.config.whole import load_config
+from foxnas.errors import FoxnasError
 from tests.support.configs import written_out
 from tests.support.dag import EVERYTHING
 from tests.support.stages import (
@@ -97,6 +100,11 @@ class Row(NamedTuple):
         """The leaf as the schema has it."""
         return re.sub(r"\.\d+(?=\.|$)", "[]", self.path)
 
+    @property
+    def named(self) -> str:
+        """A word for it."""
+        return f"{self.base}-{self.path}-{self.note}".replace(" ", "_")
+
 
 @dataclass(frozen=True)
 class Base:
@@ -150,24 +158,25 @@ _NETWORK = {"name": "net", "space": "mini", "donor": "donor.pth"}
 _ACCURACIES = {"file": "accuracies.csv", "column": "top1", "unit": "percent"}
 _LATENCIES = {"file": "latencies-{size}.csv", "column": "took", "unit": "ms"}
 _COMPILER = {"executable": "edgetpu_compiler", "timeout_s": 180, "runtime": 14}
+_PI = {**_DEVICE, "name": "pi", "ssh": _SSH}
+_CORAL = {
+    **_DEVICE, "name": "coral", "kind": "edgetpu", "compiler": _COMPILER, "max_model_bytes": 6000000,
+    "ssh": {**_SSH, "host": "coral.local"},
+}  # fmt: skip
+_GPU = {**_DEVICE, "name": "gpu", "kind": "torch", "torch": _TORCH, "ssh": {**_SSH, "host": "gpubox"}}
 BASES = {
     "tiny": Base(files=("other.safetensors", "energy/local-16.csv", "energy/local-24.csv")),
-    # Every kind of device, a supernet of one's own, two budgets, two rounds.
-    "devices": Base(
-        {
-            "devices": [
-                _DEVICE,
-                {**_DEVICE, "name": "pi", "ssh": _SSH},
-                {**_DEVICE, "name": "coral", "kind": "edgetpu", "compiler": _COMPILER, "max_model_bytes": 6000000,
-                 "ssh": {**_SSH, "host": "coral.local"}},
-                {**_DEVICE, "name": "gpu", "kind": "torch", "torch": _TORCH, "ssh": {**_SSH, "host": "gpubox"}},
-            ],
-            "supernet.source": "train",
-            "budgets": ["p90", 5.0],
-            "refinement.rounds": 2,
-            "validation.sustained_s": 5.0,
-        }
-    ),
+    # Every kind of device.
+    "devices": Base({
+        "devices": [_DEVICE, _PI, _CORAL, _GPU], "supernet.source": "train", "validation.sustained_s": 5.0,
+    }),
+    # Two budgets and two rounds on two kinds of device.
+    "rounds": Base({
+        "devices": [_PI, _CORAL], "supernet.source": "train", "budgets": ["p90", 5.0], "refinement.rounds": 2,
+        "validation.sustained_s": 5.0,
+    }),
+    # A supernet of one's own.
+    "trained": Base({"supernet.source": "train"}),
     # Image files, a goal and tables of one's own.
     "own": Base(
         {
@@ -287,7 +296,7 @@ ROWS = [
     Row("space.normalisation", "imagenet", SPLIT | SPACE, also={"space.image_channels": 3}),
     Row("space.image_sizes", [16, 20, 24], NEW_SIZE, {"size": "20"}, note="a checkpoint"),
     Row("space.image_sizes", [12, 16, 24], NEW_SIZE, {"size": "12"}, note="a checkpoint"),
-    Row("space.image_sizes", [16, 20, 24], NEW_SIZE_TRAINED, base="devices", note="a supernet trained here"),
+    Row("space.image_sizes", [16, 20, 24], NEW_SIZE_TRAINED, base="trained", note="a supernet trained here"),
     Row("space.image_sizes", [16], BUDGET | RIVALS | TARGET | BASELINES, note="one less"),
     *_same(SPLIT | SPACE, "space", {"image_channels": 3, "classes": 11}),
 
@@ -304,21 +313,22 @@ ROWS = [
 
     Row("supernet.source", "train", SUPERNET),
     Row("supernet.checkpoint", "other.safetensors", SUPERNET),
-    Row("supernet.checkpoint", "other.safetensors", NOTHING, base="devices", note="a supernet trained here"),
+    Row("supernet.checkpoint", "other.safetensors", NOTHING, base="trained", note="a supernet trained here"),
     Row("supernet.donor", "other.pth", NOTHING, note="a checkpoint"),
     Row("supernet.donor", "other.pth", SUPERNET, base="pretrained", note="a supernet trained from a donor"),
-    Row("supernet.gpus", 1, NOTHING, base="devices"),
+    Row("supernet.gpus", 1, NOTHING, base="trained"),
     Row("supernet.licence", "CC BY 4.0", CARD),
     Row("data.licence", "CC BY 4.0", CARD),
     Row("supernet.folds", 2, FOLDS, base="own", note="one before"),
     *_same(NOTHING, "supernet.training", _TRAINING, note="a checkpoint"),
     *_same(NOTHING, "supernet.training.phases.0", _PHASE, note="a checkpoint"),
     Row("supernet.training.phases.0.patience", 2, NOTHING, also=_ONE_SUBNET, note="a checkpoint"),
-    Row("supernet.training.phases.0.patience", 2, SUPERNET, base="devices", also=_ONE_SUBNET,
+    Row("supernet.training.phases.0.patience", 2, SUPERNET, base="trained", also=_ONE_SUBNET,
         note="a supernet trained here"),
-    *_same(SUPERNET, "supernet.training", _TRAINING, base="devices", note="a supernet trained here"),
-    *_same(SUPERNET, "supernet.training.phases.0", _PHASE, base="devices", note="a supernet trained here"),
+    *_same(SUPERNET, "supernet.training", _TRAINING, base="trained", note="a supernet trained here"),
+    *_same(SUPERNET, "supernet.training.phases.0", _PHASE, base="trained", note="a supernet trained here"),
     Row("supernet.training.phases", [_PHASES[0]], SUPERNET, base="devices", note="a supernet trained here"),
+    Row("supernet.training.seed", 1, SUPERNET, base="rounds", note="a supernet trained here"),
     Row("supernet.training.phases", [_PHASES[0]], NOTHING, note="a checkpoint"),
 
     Row("supernet.folds", 4, NEW_FOLD, base="folded", note="several before"),
@@ -367,6 +377,8 @@ ROWS = [
         )
     ),
     *_device(1, "pi", LATENCY, ".protocol", {k: v for k, v in _PROTOCOL.items() if k not in ("xnnpack", "seed")}),
+    Row("devices.0.protocol.seed", 1, LATENCY, {"device": "pi"}, "rounds"),
+    Row("devices.1.protocol.seed", 1, LATENCY, {"device": "coral"}, "rounds"),
     *_device(2, "coral", NOTHING, ".compiler", {"executable": "/opt/edgetpu_compiler"}),
     *_device(2, "coral", COMPILATION, ".compiler", {"timeout_s": 60, "runtime": 13}),
     *_device(3, "gpu", LATENCY, ".torch", {
@@ -393,7 +405,7 @@ ROWS = [
     Row("devices.1.kind", "torch", NEW_DEVICE, {"device": "pi"}, "devices", {"devices.1.torch": _TORCH}),
     Row("devices.2.compiler", None, NEW_DEVICE, {"device": "coral"}, "devices", {"devices.2.kind": "tflite"}),
     Row("devices.3.torch", None, NEW_DEVICE, {"device": "gpu"}, "devices", {"devices.3.kind": "tflite"}),
-    Row("devices", [_DEVICE, {**_DEVICE, "name": "pi", "ssh": _SSH}], NEW_DEVICE, {"device": "pi"}, note="one more"),
+    Row("devices", [_DEVICE, _PI], NEW_DEVICE, {"device": "pi"}, note="one more"),
     Row("devices", [_DEVICE], REPORT | STRATEGIES_PAGE | PREDICTORS_PAGE, base="devices", note="fewer"),
 
     Row("predictors.accuracy_target", "probability", ACCURACY_FIT | RIVALS_OF_ACCURACY),
@@ -413,7 +425,7 @@ ROWS = [
 
     Row("budgets", ["p90", "p80"], BUDGET | BASELINES, {"budget": "p80"}, note="one more"),
     Row("budgets", ["P90.0"], NOTHING, note="the same, spelt otherwise"),
-    Row("budgets", ["p90"], BASELINES | STRATEGIES_PAGE, base="devices", note="one less"),
+    Row("budgets", ["p90"], BASELINES | STRATEGIES_PAGE, base="rounds", note="one less"),
     *_same(SEARCH, "search", {
         "strategy": "evolution", "seed": 1, "candidates": 3, "incumbents": 2, "objective.kind": "knee",
         "annealing.initial_temperature": 5, "annealing.proposals_per_temperature": 50, "annealing.boltzmann": 0.02,
@@ -441,10 +453,10 @@ ROWS = [
     *_same(NOTHING, "refinement.acquisition", {"subnets": 20, "agreed_points": 0.3}, note="none"),
     *_same(ACQUISITION, "refinement.acquisition", {"subnets": 20, "agreed_points": 0.3}, base="acquired",
            note="accuracies are acquired"),
-    Row("refinement.settled_points", 0.1, LATER_ROUNDS, base="devices", note="several rounds"),
+    Row("refinement.settled_points", 0.1, LATER_ROUNDS, base="rounds", note="several rounds"),
     Row("refinement.twists", 3, TWISTS, note="another number"),
     Row("refinement.twists", 0, WINNER, note="none"),
-    *_same(TIMING, "verification", {"sessions": 4, "spread_s": 1.0}, base="devices"),
+    *_same(TIMING, "verification", {"sessions": 4, "spread_s": 1.0}, base="rounds"),
     Row("verification.margin_percent", 2.0, TWISTS),
     *_same(EXPORT, "export", {"with": "tensorflow", "biases": "rounded"}),
     Row("export.calibration_images", 32, EXPORT, note="no more than recalibration_images"),
@@ -456,13 +468,13 @@ ROWS = [
     *_same(FINISHING, "supernet.training", {"smallest_crop": 0.2, "class_weights": "balanced", "symmetry": "flips"},
            base="finishing", note="winners trained on their own"),
     Row("validation.max_drop_percent", 2.0, FINISHING | VERDICT, base="finishing", note="winners trained on their own"),
-    *_same(CONFIRMATION, "validation", {"sessions": 4, "most_sessions": 30, "spread_s": 1.0}, base="devices"),
-    Row("validation.most_candidates", 2, CONFIRMATION, base="devices"),
+    *_same(CONFIRMATION, "validation", {"sessions": 4, "most_sessions": 30, "spread_s": 1.0}, base="rounds"),
+    Row("validation.most_candidates", 2, CONFIRMATION, base="rounds"),
     Row("validation.unkept", "fail", PROMISES),
     Row("validation.max_drop_percent", 2.0, VERDICT),
-    Row("validation.accuracy_on", "host", VERDICT, {"device": "pi"}, "devices"),
+    Row("validation.accuracy_on", "host", VERDICT, {"device": "pi"}, "rounds"),
     Row("validation.sustained_s", 2.0, SUSTAINED, note="none before"),
-    Row("validation.sustained_s", 10.0, SUSTAINED, base="devices"),
+    Row("validation.sustained_s", 10.0, SUSTAINED, base="rounds"),
     *_same(BASELINES, "baselines", {"seed": 1, "random_searches": 11}),
     Row("baselines.extra_subnets", 100, EXTRA),
 
@@ -482,3 +494,34 @@ ROWS = [
     Row("data.splits.test", 1001, SPLIT, base="rivals", note="with rivals"),
     Row("data.centre_share", 0.875, RESIZED, base="rivals", note="with rivals"),
 ]  # fmt: skip
+
+
+def all_changed(rows: Iterable[Row]) -> dict[str, Any]:
+    """Return the configuration of rows of one base, changed all at once."""
+    lines: dict[str, Any] = {}
+    for row in rows:
+        lines |= {row.path: row.value, **row.also}
+    return changed(BASES[row.base].config(), lines)
+
+
+def deciding_nothing(base: str) -> list[list[Row]]:
+    """Return the rows of a base that rerun nothing, in groups that can be changed all at once."""
+    groups: list[list[Row]] = []
+    for row in (row for row in ROWS if row.base == base and row.stage == NOTHING):
+        group = next((group for group in groups if _stand_together([*group, row])), [])
+        if not group:
+            groups.append(group)
+        group.append(row)
+    return groups
+
+
+def _stand_together(rows: Sequence[Row]) -> bool:
+    """Whether no line contains another, and the configuration is valid."""
+    lines = sorted(f"{path}." for row in rows for path in (row.path, *row.also))
+    if any(below.startswith(line) for line, below in pairwise(lines)):
+        return False
+    try:
+        load_config(all_changed(rows), "rows")
+    except FoxnasError:
+        return False
+    return True

@@ -116,8 +116,9 @@ def parse(snakefile: Path, config: Path) -> None:
 
 
 def _parse_once(path: Any, own: Any, linemap: dict[int, int], **more: Any) -> tuple[str, int]:
-    with own.sourcecache.open(path) as file:
-        key = path.get_path_or_uri(secret_free=True), file.read(), *sorted(more.items())
+    name = path.get_path_or_uri(secret_free=True)
+    with Path(name).open("rb") if path.is_local else own.sourcecache.open(path) as file:
+        key = name, file.read(), *sorted(more.items())
     if key not in _parsed:
         lines: dict[int, int] = {}
         _parsed[key] = *_parse(path, own, linemap=lines, **more), lines

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import typing
 from collections.abc import Iterator
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
@@ -18,8 +19,8 @@ import pytest
 from foxnas.config.whole import Config
 from foxnas.settings.section import fields_of, sections_in
 from tests.support.configs import FOLDER, written_out
-from tests.support.dag import DryRuns
-from tests.support.invalidation import BASES, ROWS, Row, changed
+from tests.support.dag import DryRuns, Plan
+from tests.support.invalidation import BASES, NOTHING, ROWS, Row, all_changed, changed, deciding_nothing
 from tests.support.invalidation_page import PAGE, page
 
 
@@ -38,6 +39,12 @@ def finished(run: Path, dry_runs: DryRuns, tmp_path_factory: pytest.TempPathFact
         if name != "tiny":
             dry_runs.pretend(folder, BASES[name].config(), BASES[name].targets)
     return folders
+
+
+@pytest.fixture(scope="module")
+def unchanged(dry_runs: DryRuns, finished: dict[str, Path]) -> dict[str, Plan]:
+    """What would run in each without any change."""
+    return {name: dry_runs.plan(folder, BASES[name].config(), BASES[name].targets) for name, folder in finished.items()}
 
 
 def leaves(section: type = Config, prefix: str = "") -> Iterator[str]:
@@ -62,9 +69,8 @@ def test_every_leaf_says_what_it_costs() -> None:
     assert not unknown, f"rows of tests/invalidation.py are of no leaf of the config: {', '.join(unknown)}"
 
 
-def test_a_finished_run_has_nothing_to_do(dry_runs: DryRuns, finished: dict[str, Path]) -> None:
-    for name, folder in finished.items():
-        assert not dry_runs.plan(folder, BASES[name].config(), BASES[name].targets).runs
+def test_a_finished_run_has_nothing_to_do(unchanged: dict[str, Plan]) -> None:
+    assert {name: plan.runs for name, plan in unchanged.items()} == {name: {} for name in BASES}
 
 
 @pytest.mark.parametrize("name", ["config", "tiny", "imagenet", "coral"])
@@ -77,15 +83,26 @@ def test_a_default_may_be_written_out_or_left_out(name: str, dry_runs: DryRuns, 
     assert not plan.runs
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.base}-{row.path}-{row.note}".replace(" ", "_"))
+@pytest.mark.parametrize("row", [row for row in ROWS if row.stage != NOTHING], ids=attrgetter("named"))
 def test_a_changed_line_reruns_what_its_row_says(row: Row, dry_runs: DryRuns, finished: dict[str, Path]) -> None:
-    base = BASES[row.base]
-    config = changed(base.config(), {row.path: row.value, **row.also})
-    plan = dry_runs.plan(finished[row.base], config, base.targets)
+    plan = dry_runs.plan(finished[row.base], all_changed([row]), BASES[row.base].targets)
     expected = row.stage.among(plan.jobs, row.where)
     too_much = {str(job): reason for job, reason in plan.runs.items() if job not in expected}
     assert not too_much, "these would run, but should not"
     assert not sorted(map(str, expected - set(plan.runs))), "these should run, but would not"
+
+
+@pytest.mark.parametrize(
+    "rows", [rows for base in BASES for rows in deciding_nothing(base)], ids=lambda rows: f"{rows[0].base}-{len(rows)}"
+)
+def test_lines_whose_rows_say_nothing_rerun_nothing(
+    rows: list[Row], dry_runs: DryRuns, finished: dict[str, Path], unchanged: dict[str, Plan]
+) -> None:
+    """All at once, among the same jobs: what any of them decides about would run."""
+    base = rows[0].base
+    plan = dry_runs.plan(finished[base], all_changed(rows), BASES[base].targets)
+    assert not plan.runs, f"one of {', '.join(row.path for row in rows)}"
+    assert plan.jobs == unchanged[base].jobs
 
 
 @pytest.mark.parametrize(
@@ -141,7 +158,7 @@ def test_placeholders_answer_as_a_real_run_does(dry_runs: DryRuns, finished: dic
     # Of fits of all sizes together a real run says first that one size's table is newer than another's fit.
     rows = [row for row in ROWS if row.base == "tiny" and row.path != "predictors.accuracy_sizes"]
     for row in rows[::12]:
-        other = changed(config, {row.path: row.value, **row.also})
+        other = all_changed([row])
         pretended, real = (
             {job: reason.partition(":")[0] for job, reason in dry_runs.plan(folder, other).runs.items()}
             for folder in (tmp_path, finished["tiny"])

@@ -6,6 +6,7 @@ The sources are a copy in which modules are edited one by one. The runs beside t
 
 from __future__ import annotations
 
+import modulefinder
 import os
 import re
 import shutil
@@ -14,9 +15,12 @@ import tomllib
 from collections import defaultdict
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from functools import cache
 from itertools import product
 from modulefinder import ModuleFinder
 from pathlib import Path
+from types import CodeType
+from typing import Any, ClassVar
 
 import pytest
 import yaml
@@ -133,12 +137,31 @@ def finished(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[d
         yield {name: (asked[name], folders[name]) for name in RUNS}
 
 
+class Finder(ModuleFinder):
+    """The standard library's, which reads what `compiled_once` keeps once for all scripts."""
+
+    _read: ClassVar[dict[int, list[Any]]] = {}
+
+    def scan_opcodes(self, co: CodeType) -> Iterator[Any]:
+        if id(co) not in self._read:
+            self._read[id(co)] = list(super().scan_opcodes(co))
+        return iter(self._read[id(co)])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compiled_once() -> Iterator[None]:
+    """Byte code of a module, made once for all scripts."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(modulefinder, "compile", cache(compile), raising=False)
+        yield
+
+
 @pytest.fixture(scope="module")
 def reached(tree: Path) -> dict[Path, frozenset[str]]:
     """The scripts that import each module, directly or not, as the standard library finds by reading byte code."""
     found = defaultdict(set)
     for script in tree.glob("*/scripts/*.py"):
-        finder = ModuleFinder([str(tree)])
+        finder = Finder([str(tree)])
         finder.run_script(str(script))
         for file in filter(None, (module.__file__ for module in finder.modules.values())):
             found[Path(file)].add(script.stem)
@@ -153,7 +176,7 @@ def of_kinds(tree: Path) -> dict[Path, frozenset[str]]:
     points = tomllib.loads((tree / "pyproject.toml").read_text())["project"]["entry-points"]["foxnas.devices"]
     found = defaultdict(set)
     for name, value in {**points, "my-device": "foxnas_my_device.kind:MyKind"}.items():
-        finder = ModuleFinder([str(tree)])
+        finder = Finder([str(tree)])
         finder.run_script(str((tree / Path(*value.partition(":")[0].split("."))).with_suffix(".py")))
         for file in filter(None, (module.__file__ for module in finder.modules.values())):
             found[Path(file)].add(name)

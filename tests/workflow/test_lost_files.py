@@ -11,7 +11,7 @@ from tests.support.dag import DryRuns, Job
 from tests.support.invalidation import BASES
 from tests.support.stages import CONFIRMATION, LATENCY
 
-CONFIG = BASES["devices"].config()
+CONFIG = BASES["rounds"].config()
 
 
 @pytest.fixture(scope="module")
@@ -22,8 +22,8 @@ def dry_runs() -> Iterator[DryRuns]:
 
 @pytest.fixture(scope="module")
 def finished(dry_runs: DryRuns, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of every kind of device, finished as far as Snakemake can tell."""
-    folder = tmp_path_factory.mktemp("devices")
+    """A run of two kinds of device, finished as far as Snakemake can tell."""
+    folder = tmp_path_factory.mktemp("rounds")
     dry_runs.pretend(folder, CONFIG)
     return folder
 

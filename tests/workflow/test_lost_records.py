@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
 
 from foxnas.files.provenance import recorded_settings
 from tests.support.dag import DryRuns
-from tests.support.invalidation import BASES, ROWS, Row, changed
+from tests.support.invalidation import BASES, NOTHING, ROWS, Row, all_changed, deciding_nothing
 from tests.support.stages import LATENCY
 
 #: What has no place for settings: the published archives, which are what they are, whatever they came from; and what is
@@ -54,10 +55,16 @@ def test_lost_records_alone_rerun_nothing(dry_runs: DryRuns, lost: Path) -> None
 
 @pytest.mark.parametrize(
     "row",
-    [*MEASURED, *(row for row in ROWS if row.base == "tiny" and row.path not in OF_ARCHIVES)],
-    ids=lambda row: f"{row.path}-{row.note}".replace(" ", "_"),
+    [*MEASURED, *(row for row in ROWS if row.base == "tiny" and row.path not in OF_ARCHIVES and row.stage != NOTHING)],
+    ids=attrgetter("named"),
 )
 def test_a_changed_line_reruns_what_its_row_says(row: Row, dry_runs: DryRuns, lost: Path) -> None:
-    plan = dry_runs.plan(lost, changed(BASES["tiny"].config(), {row.path: row.value, **row.also}))
+    plan = dry_runs.plan(lost, all_changed([row]))
     expected = row.stage.among(plan.jobs, row.where)
     assert set(plan.runs) == expected, sorted(map(str, set(plan.runs) ^ expected))
+
+
+@pytest.mark.parametrize("rows", deciding_nothing("tiny"), ids=len)
+def test_lines_whose_rows_say_nothing_rerun_nothing(rows: list[Row], dry_runs: DryRuns, lost: Path) -> None:
+    """All at once: what any of them decides about would run."""
+    assert not dry_runs.plan(lost, all_changed(rows)).runs
