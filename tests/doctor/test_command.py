@@ -98,7 +98,8 @@ def test_every_board_of_a_rack_is_examined_and_named(server: Sshd) -> None:
     first, second, last = found.text.split("\n\n")
     assert first.startswith("pi4: SSH host pi4-a\n")
     assert second.startswith("pi4: SSH host nowhere.invalid\n")
-    assert re.match(r"pi4: not ready because board nowhere\.invalid: SSH host \S+: the name is not found", last)
+    # Of this machine it may say, before that, that something else kept it busy.
+    assert re.match(r"pi4: not ready because .*board nowhere\.invalid: SSH host \S+: the name is not found", last)
     assert [one["host"] for one in found.told["boards"]] == ["SSH host pi4-a", "SSH host nowhere.invalid"]
     assert [one["verdict"] == "not ready" for one in found.told["boards"]] == [False, True]
     assert found.told["verdict"] == "not ready"

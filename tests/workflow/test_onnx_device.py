@@ -140,14 +140,16 @@ def test_its_winner_is_timed_served_and_judged_by_onnx_runtime(
     raw["space"]["image_sizes"] = [16]
     (device,) = raw["devices"]
     device |= {"name": "onnx", "kind": "onnxruntime", "protocol": device["protocol"] | QUICK}
-    raw["search"] |= {"candidates": 1, "incumbents": 1, "reserves_percent": [40]}
+    # Such timings are noise; a budget that any machine keeps, however busy.
+    raw["budgets"] = [50]
+    raw["search"] |= {"candidates": 1, "incumbents": 1}
     raw["refinement"]["twists"] = 0
     config = tmp_path / "onnx.yaml"
     config.write_text(yaml.safe_dump(raw))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(site), *filter(None, [os.environ.get("PYTHONPATH")])]))
-    said = snakemake(run, "results/mini/deploy/onnx/p90/validation.json", config=config)
+    said = snakemake(run, "results/mini/deploy/onnx/50ms/validation.json", config=config)
     assert "evaluate_subnets" not in said
-    folder = run / "results" / "mini" / "deploy" / "onnx" / "p90"
+    folder = run / "results" / "mini" / "deploy" / "onnx" / "50ms"
     rows = read_table(run / "results" / "mini" / "16" / "latency-onnx.csv")
     assert set(rows.loc[rows["usable"], "executor"]) == {"onnxruntime cpu"}
     verdict, asked = read_json(folder / "validation.json"), read_json(folder / "accuracy-on-device.json")
