@@ -153,7 +153,7 @@ def compare(measured: Measured) -> None:
 def main() -> None:
     """Print the comparison without and with XNNPACK, for each column that is to be a subnet's latency."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--xnnpack", choices=("off", "on"), nargs="+", default=["off", "on"])
+    parser.add_argument("--xnnpack", choices=("off", "on", "on-busy"), nargs="+", default=["off", "on"])
     parser.add_argument("--truth", choices=("latency_ms", "least_ms"), nargs="+", default=["latency_ms", "least_ms"])
     options = parser.parse_args()
     for xnnpack, truth in product(options.xnnpack, options.truth):
