@@ -4,8 +4,8 @@
 
 Both ways predict whole subnets of the same sessions that they have not seen: the regressions by ten folds, the blocks
 all but those that calibrate them, which are drawn anew for every seed. Device-seconds are what the device itself says
-that loading, warming up and timing took. What a table does not have (the older one, without XNNPACK, has medians alone)
-is left out.
+that loading, warming up and timing took. What a table does not have (the oldest one, off-busy, has medians alone) is
+left out.
 """
 
 from __future__ import annotations
@@ -153,7 +153,7 @@ def compare(measured: Measured) -> None:
 def main() -> None:
     """Print the comparison without and with XNNPACK, for each column that is to be a subnet's latency."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--xnnpack", choices=("off", "on", "on-busy"), nargs="+", default=["off", "on"])
+    parser.add_argument("--xnnpack", choices=("off", "on", "off-busy", "on-busy"), nargs="+", default=["off", "on"])
     parser.add_argument("--truth", choices=("latency_ms", "least_ms"), nargs="+", default=["latency_ms", "least_ms"])
     options = parser.parse_args()
     for xnnpack, truth in product(options.xnnpack, options.truth):
