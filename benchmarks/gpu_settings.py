@@ -111,7 +111,7 @@ SMALL = Scale(
     throughput=Throughput("mini", 16, 4, 64, (16, 32), (1, 2, 4)),
     comparison=Comparison(32, 2, 16, 8, 2),
     latency=Latency({"mini": 16, "tpu": 12}, 12, 16, 2, 3, 1),
-    limit_s=120,
+    limit_s=60,
 )
 
 

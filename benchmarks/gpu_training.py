@@ -206,7 +206,7 @@ def section(scale: Scale, device: str, folder: Path) -> dict[str, Any]:
                 raise RuntimeError(f"a training that kills itself ended with status {process.returncode}")
     again = [Job(**{**asdict(job), "name": f"continued {job.name}", "kill_at_step": None}) for job in killed]
     with _started([*whole, *again], folder) as process:
-        results = _results(process, scale.limit_s)
+        results = _results(process, 2 * scale.limit_s)  # of both
     continued = results[len(whole) :]
     found = {one.pop("name"): one for one in results[: len(whole)]}
     launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "1")

@@ -25,7 +25,7 @@ def seen(path: Path) -> str:
 
     In the checkout itself it is relative to it, elsewhere it goes through a link, made or mended here.
     """
-    inside = str(path).removeprefix(f"{BASE}{os.sep}")
+    inside = str(path.relative_to(BASE))
     if BASE.samefile(os.curdir):
         return inside
     try:

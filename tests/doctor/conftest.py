@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from foxnas.doctor import examination
-from tests.device.conftest import board, proxy, server, shared  # noqa: F401
+from tests.device.conftest import board, proxy, server, shared  # noqa: F401 (fixtures)
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -496,12 +496,12 @@ ROWS = [
 ]  # fmt: skip
 
 
-def all_changed(rows: Iterable[Row]) -> dict[str, Any]:
+def all_changed(rows: Sequence[Row]) -> dict[str, Any]:
     """Return the configuration of rows of one base, changed all at once."""
     lines: dict[str, Any] = {}
     for row in rows:
         lines |= {row.path: row.value, **row.also}
-    return changed(BASES[row.base].config(), lines)
+    return changed(BASES[rows[0].base].config(), lines)
 
 
 def deciding_nothing(base: str) -> list[list[Row]]:
