@@ -21,7 +21,7 @@ from foxnas.flow import configuration, contents, devices, early_stop
 from foxnas.flow import resources as jobs
 from foxnas.flow import params as flow
 from foxnas.flow import named, rounds
-from foxnas.flow import snakemake_private
+from foxnas.flow import snakemake_mends, snakemake_private
 from foxnas.search.budget import Budget
 from foxnas.flow.run_lock import take_folder
 from foxnas.flow.runtimes import estimated, measured, measured_donors
@@ -45,7 +45,7 @@ container: "foxnas.sif"
 flow.prepare_environment()
 if snakemake_private.starts_a_run(workflow):
     HELD = take_folder()
-snakemake_private.mend_snakemake()
+snakemake_mends.mend_snakemake()
 
 CONFIG = configuration.configured(workflow, config)
 SIZES = CONFIG.space.image_sizes

@@ -90,7 +90,7 @@ onerror: say(found=private.finished_journals(workflow))
 TIMED = """
 import threading
 if config["mend"]:
-    private.mend_snakemake()
+    mends.mend_snakemake()
 rule one:
     output: "one"
     shell: "touch {output}"

@@ -15,7 +15,7 @@ from tests.support.small_workflows import facts, planned_rules, snakemake
 #: Two measurements of a sample, and a verdict on each. The second can break, or take its run with it.
 MEASURED = """
 if config["mend"]:
-    private.mend_snakemake()
+    mends.mend_snakemake()
 if config.get("slow"):
     import time
     from snakemake_interface_executor_plugins.executors.real import RealExecutor

@@ -1,7 +1,7 @@
 """Every use of what Snakemake does not document, on small workflows: that Snakemake does so, and does not by itself.
 
-A test that fails under another Snakemake names the function of `foxnas.flow.snakemake_private` to look at. Where it
-says "by itself" and fails, Snakemake has learnt it, and the function can go.
+A test that fails under another Snakemake names the function of `foxnas.flow.snakemake_private` or `snakemake_mends` to
+look at. Where it says "by itself" and fails, Snakemake has learnt it, and the function can go.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import pytest
 from snakemake.exceptions import WorkflowError
 from snakemake.resources import Resource
 
+from foxnas.flow import snakemake_mends as mends
 from foxnas.flow import snakemake_private as private
 from foxnas.flow.params import untracked
 from tests.support.small_workflows import ANCIENT, SIDE_BY_SIDE, asked, facts, planned_rules, snakemake, values
@@ -30,7 +31,7 @@ from tests.support.small_workflows import ANCIENT, SIDE_BY_SIDE, asked, facts, p
 #: A table that says what it was made with, and one that does not.
 TABLES = """
 if config["mend"]:
-    private.mend_snakemake()
+    mends.mend_snakemake()
 def settings(wildcards):
     return json.dumps({"protocol": {"threads": config["threads"]}, "seed": 0})
 def said(wildcards, output):
@@ -64,7 +65,7 @@ def test_lost_records_are_made_up_for_by_what_outputs_say(tmp_path: Path, mend: 
 JOINED = """
 from foxnas.flow.inputs import input_sets
 if config["mend"]:
-    private.mend_snakemake()
+    mends.mend_snakemake()
 def said(wildcards, input, output):
     made_by = json.dumps({"made_by": {"settings": {}, "inputs": input_sets(input)}})
     return f"# foxnas table {made_by}"
@@ -153,7 +154,7 @@ def _grown(amount: int, wildcards: Any, *, attempt: int = 1, **others: int) -> i
 )  # fmt: skip
 def test_remembered_parameters_are_those_of_the_functions(function: Callable[..., Any]) -> None:
     for _ in range(2):
-        assert dict(private.parameters_of(function)) == dict(inspect.signature(function).parameters)
+        assert dict(mends.parameters_of(function)) == dict(inspect.signature(function).parameters)
 
 
 def test_snakemake_asks_once_for_parameters_and_makers_and_not_by_itself_per_job(tmp_path: Path) -> None:
@@ -173,7 +174,7 @@ inspect.signature, OutputIndex.match = counting, matching
 def needed(wildcards):
     return ["shared"]
 if config["mend"]:
-    private.mend_snakemake()
+    mends.mend_snakemake()
 rule all:
     input: expand("{i}", i=range(20))
 rule one:
@@ -216,7 +217,7 @@ def test_the_prefix_of_a_module_is_put_before_paths_that_snakemake_does_not_know
     """A param does not follow the prefix by itself; an output does."""
     (tmp_path / "inner.smk").write_text(
         """
-from foxnas.flow import snakemake_private as private
+from foxnas.flow import snakemake_mends as mends, snakemake_private as private
 rule a:
     output: "results/a"
     params: plain="results/b", prefixed=private.module_prefix(workflow)("results/b")
@@ -286,14 +287,14 @@ def test_a_full_disk_under_snakemakes_own_records_is_a_sentence(name: str | None
     rule.workflow = SimpleNamespace(persistence=persistence)
     job = SimpleNamespace(params=SimpleNamespace(settings="{}"), rule=rule)
     with pytest.raises(WorkflowError, match=r"error: \.snakemake\S* ?.*: No space left on device; make room"):
-        asyncio.run(private._mark_first(job))
+        asyncio.run(mends._mark_first(job))
 
 
 #: Every budget needs what all have in common, which is temporary.
 TOGETHER = """
 from foxnas.flow import named, retirement
 if config["mend"]:
-    private.mend_snakemake()
+    mends.mend_snakemake()
 budgets = str(config["budgets"]).split("+")
 asked = lambda pattern: named.of_budgets(lambda: private.targets(workflow), budgets, pattern)
 rule all:

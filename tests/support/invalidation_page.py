@@ -81,7 +81,7 @@ and why before anything does. `python -m tests.support.invalidation_page` writes
   and did not finish (`tests/workflow/test_lost_files.py`). One of which Snakemake has no record is made where a job
   that runs needs it.
 - Snakemake 9.27 overlooks such files, and what changed downstream of an `ancient` input that is made again in the same
-  call; `foxnas/flow/snakemake_private.py` says how this workflow does not.
+  call; `foxnas/flow/snakemake_mends.py` says how this workflow does not.
 """
 
 

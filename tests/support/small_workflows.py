@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 HEAD = f"""
 import json, sys
 sys.path.insert(0, {str(ROOT)!r})
-from foxnas.flow import snakemake_private as private
+from foxnas.flow import snakemake_mends as mends, snakemake_private as private
 def say(**facts):
     with open("facts.jsonl", "a") as file:
         file.write(json.dumps(facts, default=str) + chr(10))
@@ -46,7 +46,7 @@ def asked(folder: Path, code: str, snakefile: str = "") -> Any:
         (folder / "Snakefile").write_text(HEAD + snakefile)
     prelude = (
         "import json, sys\nfrom functools import partial\nfrom pathlib import Path\n"
-        "from foxnas.flow import snakemake_private as private\n"
+        "from foxnas.flow import snakemake_mends as mends, snakemake_private as private\n"
         "from tests.support import plans\n"
         "plan = partial(plans.planned, Path('Snakefile').absolute(), Path().absolute())\n"
         "def say(value): print('\\n' + json.dumps(value))\n"
@@ -63,8 +63,8 @@ def planned_rules(text: str) -> set[str]:
 #: b takes a's file as ancient; a, b and c have a param each.
 ANCIENT = """
 if config["mend"]:
-    private.mend_snakemake()
-    private.mend_snakemake()
+    mends.mend_snakemake()
+    mends.mend_snakemake()
 rule c:
     input: "b"
     output: "c"
