@@ -17,7 +17,7 @@ NAMES = (
 #: first, the tenth needs `make demo`, the last three photographs.
 BY_ITSELF = (
     "designs", "trees", "gpu", "gpu_figure", "ethos_u", "transfer_measuring", "blocks_measuring", "frugal",
-    "acquisition", "asking", "first_recipes", "turning", "correction_photos",
+    "acquisition", "asking", "first_recipes", "turning", "small_networks", "correction_photos",
 )  # fmt: skip
 
 if __name__ == "__main__":

