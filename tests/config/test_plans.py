@@ -28,7 +28,7 @@ def test_blocks_are_timed_where_the_config_says_so() -> None:
     ("lines", "plan"),
     [
         ({}, "blocks"),
-        ({"devices.0.protocol.xnnpack": True}, "subnets"),
+        ({"devices.0.protocol.xnnpack": True}, "blocks"),
         ({"predictors.latency_form": "paper"}, "subnets"),
         ({"predictors.further_targets": [{"name": "p90", "column": "p90_ms", "unit": "ms"}]}, "subnets"),
         ({"devices.0.kind": "torch", "devices.0.torch": {"batch": 1}}, "subnets"),
