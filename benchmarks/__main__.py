@@ -14,7 +14,7 @@ NAMES = (
 #: The first takes as long as all others: 5,000 subnets evaluated and timed. The second needs a finished
 #: run, the third a GPU, the fourth draws what that wrote, the fifth needs Vela, the sixth tflite-runtime 2.14 too,
 #: the seventh an idle machine for half an hour, the eighth `make frugal`, the ninth evaluates 2,800 designed subnets
-#: first, the tenth needs `make demo`, the last three photographs.
+#: first, the tenth needs `make demo`, the last four photographs.
 BY_ITSELF = (
     "designs", "trees", "gpu", "gpu_figure", "ethos_u", "transfer_measuring", "blocks_measuring", "frugal",
     "acquisition", "asking", "first_recipes", "turning", "small_networks", "correction_photos",

@@ -56,10 +56,11 @@ def probes_of(space: SearchSpace, lengths: Sequence[int]) -> list[Probe]:
 def rows_of(journal: Path, protocol: MeasurementProtocol) -> list[dict[str, Any]]:
     """Return one row per probe of a piece that has a timing which alone would be believed.
 
-    `latency_ms` is that of the run's own table, of the timings that agree best; `least_ms` the least median of all
-    timings; `first_ms` and `first_undisturbed_ms` the median of the first timing that alone would be believed, and the
-    least tenth percentile up to that one; `again_undisturbed_ms` that up to the next one that would be believed, if
-    there is any; `device_ms`, `first_device_ms` and `again_device_ms` are what these timings took the device.
+    `latency_ms` is that of the run's own table, of the timings that agree best, also where they agree too little;
+    `least_ms` the least median of all timings; `first_ms` and `first_undisturbed_ms` the median of the first timing
+    that alone would be believed, and the least tenth percentile up to that one; `again_undisturbed_ms` that up to the
+    next one that would be believed, if there is any; `device_ms`, `first_device_ms` and `again_device_ms` are what
+    these timings took the device.
     """
     attempts = judge([json.loads(line) for line in journal.read_text().splitlines()], protocol)
     rows = []
@@ -90,7 +91,7 @@ def _undisturbed_ms(attempts: Sequence[Attempt]) -> float:
 
 
 def _device_ms(attempts: Sequence[Attempt]) -> float:
-    return float(sum(one.row["device_ms"] for one in attempts))
+    return float(sum(one.row.get("device_ms") or 0.0 for one in attempts))
 
 
 def main() -> None:

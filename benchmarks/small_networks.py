@@ -15,6 +15,7 @@ import argparse
 import json
 import logging
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -25,17 +26,20 @@ from scipy import stats
 from benchmarks.made_up import Held
 from benchmarks.photographs import SMALLEST_CROP, Dealt, cells, deal, fine_tuned, made_elastic
 from foxnas.accuracy.evaluation import evaluate, measure
+from foxnas.errors import FoxnasError
+from foxnas.files.tables import write_json
 from foxnas.int8.export import export_int8
 from foxnas.int8.serving import Int8Model
+from foxnas.space.arch import Arch
 from foxnas.space.costs import costs_of
-from foxnas.space.space import Arch, SearchSpace
+from foxnas.space.space import SearchSpace
 from foxnas.starting import recipe as first
 from foxnas.supernet.finishing_config import FinishingConfig
 from foxnas.supernet.model import Supernet
 from foxnas.supernet.training.fine_tuning import fine_tune
 
 #: What a published network of this accuracy has; of `elpv-dataset`'s 2,624 photographs a quarter is for the figures.
-MOST_PARAMETERS, TEST, CHOOSING = 1_850_000, 656, 300
+MOST_PARAMETERS, TOTAL, TEST, CHOOSING = 1_850_000, 2624, 656, 300
 FINISHING = FinishingConfig(epochs=4)
 
 
@@ -55,10 +59,11 @@ def main() -> None:
     given.folder.mkdir(parents=True, exist_ok=True)
     found = []
     for number in range(given.deals) if given.deal is None else (given.deal,):
-        kept = given.folder / f"small-{given.size}px-{'-'.join(map(str, given.epochs))}-{number}.json"
+        options = (given.size, *given.epochs, *given.judged_sizes, given.subnets, number)
+        kept = given.folder / f"small-{'-'.join(map(str, options))}.json"
         if not kept.exists():
             asked = (given.size, given.judged_sizes, given.subnets, given.epochs)
-            kept.write_text(json.dumps(of_deal(number, *asked, given.folder), indent=2) + "\n")
+            write_json(kept, of_deal(number, *asked, given.folder, kept.with_suffix(".pt")))
         found.append(json.loads(kept.read_text()))
         print(f"deal {number}: {found[-1]}", flush=True)
     for name in ("lite0_top1_percent", "int8_top1_percent", "int8_balanced_percent"):
@@ -66,13 +71,18 @@ def main() -> None:
 
 
 def tell(name: str, values: np.ndarray) -> None:
-    """Print the mean over deals, its 95% interval, and the range."""
-    half = stats.t.ppf(0.975, len(values) - 1) * stats.sem(values) if len(values) > 1 else np.nan
-    print(f"{name}: {values.mean():.2f} +- {half:.2f} ({values.min():.1f} to {values.max():.1f}, n = {len(values)})")
+    """Print the mean over deals, its 95% interval, and the range.
+
+    Deals share photographs, so that their mean varies more than that of as many independent ones: Nadeau and Bengio,
+    Inference for the generalization error, Machine Learning 52 (2003), 239-281, the corrected resampled t.
+    """
+    n, trained = len(values), TOTAL - TEST - CHOOSING
+    half = stats.t.ppf(0.975, n - 1) * values.std(ddof=1) * np.sqrt(1 / n + TEST / trained) if n > 1 else np.nan
+    print(f"{name}: {values.mean():.2f} +- {half:.2f} ({values.min():.1f} to {values.max():.1f}, n = {n})")
 
 
 def of_deal(
-    number: int, size: int, judged_sizes: list[int], subnets: int, epochs: tuple[int, int], folder: Path
+    number: int, size: int, judged_sizes: list[int], subnets: int, epochs: tuple[int, int], folder: Path, state: Path
 ) -> dict[str, Any]:
     """Return what one deal came to: the chosen subnet, and accuracies on its test photographs."""
     photographs = cells(folder)
@@ -97,8 +107,9 @@ def of_deal(
     arch, view = best[1], views[best[1].image_size]
     tuned = fine_tune(
         inherited, arch, view.training(), view.labels, FINISHING.fine_tuning(arch, SMALLEST_CROP, "equal", "mirror"),
-        folder / f"small-{number}.pt",
+        state,
     )  # fmt: skip
+    state.unlink()
     inherited_top1, tuned_top1 = (
         top1_percent(view, weights, arch, choosing) for weights in (inherited, tuned)
     )  # fmt: skip
@@ -129,9 +140,10 @@ def split(dealt: Dealt, number: int) -> tuple[np.ndarray, np.ndarray]:
 
 def small(space: SearchSpace, size: int, rng: np.random.Generator) -> Arch:
     """Return a random subnet within the limit of parameters."""
-    while costs_of(space, arch := space.draw(size, rng)).parameters > MOST_PARAMETERS:
-        pass
-    return arch
+    for arch in islice(space.sample(size, rng), 10_000):
+        if costs_of(space, arch).parameters <= MOST_PARAMETERS:
+            return arch
+    raise FoxnasError(f"none of 10,000 random subnets has at most {MOST_PARAMETERS:,} parameters")
 
 
 def top1_percent(view: Dealt, weights: Supernet, arch: Arch, rows: np.ndarray) -> float:

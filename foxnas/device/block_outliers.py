@@ -9,7 +9,8 @@ import numpy as np
 
 from foxnas.space.blocks import Block
 
-#: A block this share above what its neighbours say is timed again; docs/evidence/blocks.md.
+#: A block this share above what its neighbours say is timed again: one of seven to one of four, of which most only
+#: keep no such law (docs/evidence/blocks.md).
 STANDS_OUT = 0.05
 
 _SWEEPS = 20

@@ -45,8 +45,6 @@ def measure_blocks(
     moves medians (docs/evidence/blocks.md), and what is usual on the device the whole subnets teach. Blocks that stand
     out after that are timed once more.
     """
-    import pandas as pd
-
     kind = kind_of(device.kind)
     write, blocks = kind.chain_writer(space), Blocks(space).distinct
     reference = kind.reference(space, None, None)[0]
@@ -59,14 +57,14 @@ def measure_blocks(
             target, times, probes, reference, journal, rng, made_from=code, columns=(*COLUMNS, UNDISTURBED)
         )
 
-    rows, info = timed(blocks, replace(protocol, repeats=1))
+    once = replace(protocol, repeats=1)
+    rows, info = timed(blocks, once)
     good = rows[rows["usable"]]
     if again := standing_out(blocks, dict(zip(good["id"], good[UNDISTURBED], strict=True))):
         _log.info("%d of %d blocks stand out and are timed once more", len(again), len(blocks))
         # The two may disagree, that is why: of two timings the range is never twice the mean.
-        twice = replace(protocol, repeats=2, max_disagreement=2.0, max_attempts=max(2, protocol.max_attempts))
-        more, later = timed(again, twice)
-        info = {**later, "protocol": info["protocol"]}
-        rows = pd.concat([rows[~rows["id"].isin(more["id"])], more]).set_index("id").loc[rows["id"]].reset_index()
+        timed(again, replace(protocol, repeats=2, max_disagreement=2.0, max_attempts=protocol.max_attempts + 1))
+        # Out of the journal: a table that an interruption does not change, and one device's.
+        rows, info = timed(blocks, once)
     rows = rows.assign(copies=COPIES, block_ms=rows[UNDISTURBED] / COPIES)
     return rows[["id", "copies", "block_ms", *(name for name in COLUMNS if name not in ("id", "arch"))]], info

@@ -1,6 +1,6 @@
 """What this workflow mends in its process' Snakemake (9.27.1), which has no documented way to; see `snakemake_private`.
 
-Each function says which flaw it mends; tests/flow/test_snakemake_private.py and test_snakemake_losses.py hold both.
+Each function says which flaw it mends; tests/flow/test_snakemake_*.py hold it to that.
 """
 
 from __future__ import annotations
