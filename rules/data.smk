@@ -3,6 +3,9 @@
 #: Decoding image files takes processes; arrays need one.
 DECODING_THREADS = 8 if CONFIG.data.form == "csv" else 1
 
+#: They go first: later each would wait until all processors are free at once, and those that read its images with it.
+DECODING_PRIORITY = 2
+
 
 rule fetch_images:
     """Obtain the data set: from data.folder, or by downloading it. Of a folder of image files, their list.
@@ -59,6 +62,7 @@ rule split_images:
         "results/logs/split_images.log",
     benchmark:
         "results/benchmarks/split_images.tsv"
+    priority: DECODING_PRIORITY
     threads: DECODING_THREADS
     resources:
         **jobs.growing(mem_mb=2000, runtime=60),
@@ -90,6 +94,7 @@ rule resize_images:
         "results/logs/{size}/resize_images.log",
     benchmark:
         "results/benchmarks/{size}/resize_images.tsv"
+    priority: DECODING_PRIORITY
     threads: DECODING_THREADS
     resources:
         **jobs.growing(mem_mb=2000, runtime=60),
@@ -120,6 +125,7 @@ rule resize_test_images:
         "results/logs/{size}/resize_test_images.log",
     benchmark:
         "results/benchmarks/{size}/resize_test_images.tsv"
+    priority: DECODING_PRIORITY
     threads: DECODING_THREADS
     resources:
         **jobs.growing(mem_mb=2000, runtime=60),

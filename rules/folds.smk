@@ -21,6 +21,7 @@ rule swap_fold:
         "results/logs/folds/{fold}/swap_fold.log",
     benchmark:
         "results/benchmarks/folds/{fold}/swap_fold.tsv"
+    priority: DECODING_PRIORITY
     threads: DECODING_THREADS
     resources:
         **jobs.growing(mem_mb=2000, runtime=60),
@@ -46,6 +47,7 @@ rule resize_fold:
         "results/logs/folds/{fold}/{size}/resize_fold.log",
     benchmark:
         "results/benchmarks/folds/{fold}/{size}/resize_fold.tsv"
+    priority: DECODING_PRIORITY
     threads: DECODING_THREADS
     resources:
         **jobs.growing(mem_mb=2000, runtime=60),

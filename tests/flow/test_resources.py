@@ -134,6 +134,20 @@ def test_every_job_holds_a_share_of_a_local_device_and_its_measurement_all(confi
             assert threads == 1
 
 
+def test_jobs_of_many_threads_go_before_all_others() -> None:
+    """Snakemake starts what fits: beside one long job they would wait, and what reads their images with them."""
+    rules = [
+        body for path in sorted((ROOT / "rules").glob("*.smk"))
+        for body in re.split(r"(?m)^ *(?=rule \w+:)", path.read_text())[1:]
+    ]  # fmt: skip
+    first = [body for body in rules if "threads: DECODING_THREADS" in body]
+    assert len(first) == 5
+    assert all("priority: DECODING_PRIORITY" in body for body in first)
+    others = re.findall(r"priority: (\w+)", "".join(body for body in rules if body not in first))
+    assert others == ["1"]
+    assert "DECODING_PRIORITY = 2" in (ROOT / "rules" / "data.smk").read_text()
+
+
 def test_a_measurement_elsewhere_is_submitted(config: Path, tmp_path: Path) -> None:
     """With the profile's own commented lines, which name all measuring rules."""
     lines = PROFILE.joinpath("config.yaml").read_text().splitlines()
