@@ -133,13 +133,17 @@ def _of_classes(validation: Mapping[str, Any]) -> str:
 
 def _baselines(device: DeviceRun, found: list[Lead]) -> str:
     averages = {lead.rival: lead for lead in found if lead.budget == "average"}
-    worse = [f"{lead.budget} against {_rival(device, lead)}" for lead in found if lead.points < 0]
     said = " and ".join(
         f"{signed(lead.points)} points (95% interval {signed(lead.lower)} to {signed(lead.upper)}) "
         f"against {_rival(device, lead)}"
         for lead in averages.values()
     )
-    behind = f" Behind a rival at: {', '.join(worse)}." if worse else " Behind neither of them at any budget."
+    worse = [
+        (average, [lead.budget for lead in found if lead.rival == rival and lead is not average and lead.points < 0])
+        for rival, average in averages.items()
+    ]
+    where = "; ".join(f"{_rival(device, average)} at {', '.join(budgets)}" for average, budgets in worse if budgets)
+    behind = f" Behind {where}." if where else " Behind neither of them at any budget."
     return f"Averaged over the budgets, the lead in float top-1 on the test split is {said}.{behind}"
 
 

@@ -591,6 +591,18 @@ def test_findings_count_what_the_searches_missed(finished: ReportRun) -> None:
     assert all(f"{budget.validation['int8_top1_percent']:.2f}%" in said[1] for budget in run.devices[0].budgets)
 
 
+def test_findings_name_each_rival_once_that_is_ahead(finished: ReportRun) -> None:
+    run = read_run(finished.files)
+    rows, _ = leads(run.devices[0].baselines)
+    behind = [replace(row, points=-1.0) if row.rival == "random_search" else replace(row, points=0.5) for row in rows]
+    budgets = ", ".join(row.budget for row in rows if row.rival == "random_search" and row.budget != "average")
+    (sentence,) = (one for one in findings(run, run.devices[0], behind) if "Averaged over the budgets" in one)
+    assert re.search(rf"\. Behind random search with as many measurements \([\d,]+\) at {budgets}\.$", sentence)
+    ahead = [replace(row, points=0.5) for row in rows]
+    (sentence,) = (one for one in findings(run, run.devices[0], ahead) if "Averaged over the budgets" in one)
+    assert sentence.endswith(" Behind neither of them at any budget.")
+
+
 def test_findings_say_what_an_edge_tpu_cannot_hold(finished: ReportRun) -> None:
     run = read_run(finished.files)
     (device,) = run.devices
