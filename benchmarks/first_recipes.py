@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from benchmarks.made_up import Held
-from benchmarks.photographs import begun, cells, deal, recipe_of
+from benchmarks.photographs import SMALLEST_CROP, begun, cells, deal, recipe_of
 from foxnas.accuracy.evaluation import measure
 from foxnas.space.space import SearchSpace
 from foxnas.starting import recipe as first
@@ -54,9 +54,9 @@ class Tried:
 RECIPES = {
     "before": Tried(3, 10, 0.0005, Recipe.smallest_crop),
     "init": Tried(*first.EPOCHS_OF_FEW, first.LEARNING_RATE, Recipe.smallest_crop),
-    "crops of half a photograph": Tried(*first.EPOCHS_OF_FEW, first.LEARNING_RATE, 0.5),
-    "progressive": Tried(*first.EPOCHS_OF_FEW, first.LEARNING_RATE, 0.5, progressive=True),
-    "half the epochs": Tried(*first.EPOCHS_OF_MORE, first.LEARNING_RATE, 0.5),
+    "crops of half a photograph": Tried(*first.EPOCHS_OF_FEW, first.LEARNING_RATE, SMALLEST_CROP),
+    "progressive": Tried(*first.EPOCHS_OF_FEW, first.LEARNING_RATE, SMALLEST_CROP, progressive=True),
+    "half the epochs": Tried(*first.EPOCHS_OF_MORE, first.LEARNING_RATE, SMALLEST_CROP),
 }
 
 
@@ -78,8 +78,8 @@ def main() -> None:
         print(f"majority {100 * np.bincount(truth).max() / len(truth):.1f}%", flush=True)
         for name in given.recipes:
             start_s, tried = time.monotonic(), RECIPES[name]
-            images, crop = dealt.training(tried.smallest_crop), tried.smallest_crop
-            training = recipe_of(given.train, tried.phases(space), crop, "mirror", given.seed)
+            images = dealt.training(tried.smallest_crop)
+            training = recipe_of(given.train, tried.phases(space), tried.smallest_crop, "mirror", given.seed)
             initial = begun(space, dealt, images)
             trained = train_supernet(space, images, dealt.labels, training, initial=initial)
             took_s = time.monotonic() - start_s

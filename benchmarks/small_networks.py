@@ -90,29 +90,25 @@ def of_deal(
     dealt = deal("cells", photographs, count, CHOOSING + TEST, size, number)
     teacher = fine_tuned(dealt, "mirror", epochs[0], folder)
     elastic = made_elastic(teacher, dealt, "mirror", epochs[1], folder)
-    views = {size: deal("cells", photographs, count, CHOOSING + TEST, size, number) for size in judged_sizes}
+    views = {one: deal("cells", photographs, count, CHOOSING + TEST, one, number) for one in judged_sizes}
     choosing, test = split(dealt, number)
     space = replace(dealt.space(), image_sizes=tuple(judged_sizes))
     inherited = Supernet(space)
     inherited.load_state_dict(elastic.state_dict())
     rng = np.random.default_rng(number)
-    best: tuple[float, Arch] | None = None
-    for size, view in views.items():
-        archs = [small(space, size, rng) for _ in range(subnets)]
-        judged = measure(view.preparation(inherited), archs, Held(view.test[choosing]), view.truth[choosing], 64)
-        for arch, one in zip(archs, judged, strict=True):
-            if best is None or one.mean_probability_percent > best[0]:
-                best = one.mean_probability_percent, arch
-    assert best is not None
-    arch, view = best[1], views[best[1].image_size]
+    judged: list[tuple[float, Arch]] = []
+    for judged_size, view in views.items():
+        archs = [small(space, judged_size, rng) for _ in range(subnets)]
+        found = measure(view.preparation(inherited), archs, Held(view.test[choosing]), view.truth[choosing], 64)
+        judged += zip((one.mean_probability_percent for one in found), archs, strict=True)
+    _, arch = max(judged, key=lambda one: one[0])
+    view = views[arch.image_size]
     tuned = fine_tune(
         inherited, arch, view.training(), view.labels, FINISHING.fine_tuning(arch, SMALLEST_CROP, "equal", "mirror"),
         state,
     )  # fmt: skip
     state.unlink()
-    inherited_top1, tuned_top1 = (
-        top1_percent(view, weights, arch, choosing) for weights in (inherited, tuned)
-    )  # fmt: skip
+    inherited_top1, tuned_top1 = (top1_percent(view, one, arch, choosing) for one in (inherited, tuned))
     weights = tuned if tuned_top1 > inherited_top1 else inherited
     subnet = view.preparation(weights).subnet(arch)
     model = export_int8(subnet, view.calibration[: first.CALIBRATION_IMAGES])

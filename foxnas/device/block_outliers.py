@@ -29,17 +29,13 @@ def standing_out(blocks: Sequence[Block], milliseconds: Mapping[str, float]) -> 
     for block in blocks:
         if block.id in milliseconds:
             by_size[block.place].append(block)
-            by_layer[block.place, _reads(block)].append(block)
+            by_layer[block.place, block.part.input_shape].append(block)
     found: set[str] = set()
     for some in by_size.values():
-        found |= _above(some, [(block.layer, _reads(block)) for block in some], milliseconds)
+        found |= _above(some, [(block.layer, block.part.input_shape) for block in some], milliseconds)
     for some in by_layer.values():
         found |= _above(some, [block.layer for block in some], milliseconds)
     return [block for block in blocks if block.id in found]
-
-
-def _reads(block: Block) -> tuple[int, ...]:
-    return tuple(block.part.input_shape)
 
 
 def _above(

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from foxnas.doctor import examination
-from tests.device.conftest import board, proxy, server, shared  # noqa: F401 (fixtures)
+
+# Not called here: pytest finds a fixture in a conftest of the test's own folders alone.
+from tests.device.conftest import board, proxy, server, shared  # noqa: F401
 
 
 @pytest.fixture(autouse=True)
