@@ -20,6 +20,7 @@ from foxnas.device.retrying import persist
 from foxnas.device.status_line import condition
 from foxnas.device.transport import Device
 from foxnas.device.whole_models import ModelLatency, latency_over, one_session
+from foxnas.files.journal import as_text
 from foxnas.files.progress import Progress, duration
 
 _log = logging.getLogger(__name__)
@@ -152,7 +153,7 @@ def hold_sessions(
         sessions.append(
             CommonSession(
                 uuid.uuid4().hex,
-                started.isoformat(timespec="microseconds"),
+                as_text(started),
                 round(time.monotonic() - began, 3),
                 timed,
                 {**info, "models": len(names)},

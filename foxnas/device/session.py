@@ -25,7 +25,7 @@ from foxnas.device.status_line import condition
 from foxnas.device.transport import Device, DeviceLost, Implausible, RunnerDied
 from foxnas.errors import FoxnasError
 from foxnas.files.identity import digest
-from foxnas.files.journal import Journal
+from foxnas.files.journal import Journal, as_text
 from foxnas.files.progress import follow
 
 if TYPE_CHECKING:  # a table needs it, measuring does not
@@ -225,7 +225,7 @@ class _Measurement:
             _log.info("%s: %d of %d probes are measured already", device, len(probes) - len(todo), len(probes))
         hello = {name: value for name, value in self._runner.hello.items() if name not in ("type", "size")}
         hello["state_before"] = hello.pop("state")
-        started = datetime.now(UTC).isoformat(timespec="seconds")
+        started = as_text(datetime.now(UTC))
         self._book.append({"kind": "session", "started": started, "hello": hello})
         number = 0
         while todo:

@@ -17,7 +17,7 @@ from foxnas.device.npu import CAPPED, FIGURES, EstimatedConfig
 from foxnas.errors import FoxnasError
 from foxnas.ethosu.vela import Compilation, Vela
 from foxnas.files.identity import digest
-from foxnas.files.journal import Journal
+from foxnas.files.journal import Journal, as_text
 from foxnas.files.progress import follow
 from foxnas.verdict.promises import ESTIMATE
 
@@ -91,7 +91,7 @@ def estimate_models(
     """
     known_as = identity(device, vela)
     key = {"device": digest({**known_as, "timeout_s": device.timeout_s}), "models": made_from}
-    started = datetime.now(UTC).isoformat(timespec="seconds")
+    started = as_text(datetime.now(UTC))
     with Journal(journal, key) as book:
         known = {record["row"]["id"]: record for record in book.records}
         todo = [model for model in models if model[0] not in known]

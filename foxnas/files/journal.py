@@ -7,6 +7,7 @@ import logging
 import os
 import zlib
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -95,6 +96,14 @@ class Journal:
             ) from error
         del keyed["key"]
         self.records.append(keyed)
+
+
+def as_text(moment: datetime) -> str:
+    """Return a moment as journals have it, ISO 8601 in UTC: in the order of such text, two are in that of time.
+
+    To the microsecond: a run may begin within the second that saw the last session of an interrupted one begin.
+    """
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 def retire(path: Path) -> None:

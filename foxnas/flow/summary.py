@@ -12,13 +12,14 @@ import shlex
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from foxnas.accuracy.outcomes import EVALUATED
 from foxnas.errors import FoxnasError
+from foxnas.files.journal import as_text
 from foxnas.files.progress import duration
 from foxnas.files.tables import replacing, row_count
 from foxnas.flow import snakemake_private
@@ -82,7 +83,7 @@ def _say(workflow: Any, what: Callable[[Any, datetime, float], None]) -> None:
 
 def _success(workflow: Any, began: datetime, wall_s: float, failed: str = "") -> None:
     jobs = [job for job in snakemake_private.jobs_of(workflow) if job.rule != failed]
-    utc = began.astimezone(UTC).isoformat(timespec="seconds")
+    utc = as_text(began)
     with snakemake_private.at_hand(workflow, READ):
         whole, short = (summary(jobs, wall_s, utc, at_most, str(SUMMARY)) for at_most in (None, MODELS_SHOWN))
     logger.info(f"\n{short}\n")
@@ -132,7 +133,7 @@ class StageTime:
 def measured(jobs: Iterable[Job], began: str = "") -> list[Measured]:
     """Return what was measured, one line per kind and device, in the order of the jobs.
 
-    `began` is the start of the run in ISO 8601, UTC: what sessions before it measured comes from the journal of an
+    `began` is the start of the run, as `as_text` has it: what sessions before it measured comes from the journal of an
     interrupted job, and counts as reused.
     """
     totals: dict[str, list[int]] = {}

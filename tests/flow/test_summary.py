@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from foxnas.accuracy.outcomes import EVALUATED
+from foxnas.files.journal import as_text
 from foxnas.files.tables import write_json, write_table
 from foxnas.flow.snakemake_private import Job
 from foxnas.flow.summary import command_line, failure, last_words, measured, summary, time_by_stage
@@ -74,6 +76,20 @@ def test_subnets_that_an_interrupted_job_evaluated_count_as_reused(tmp_path: Pat
     log.unlink()
     (counted,) = measured(jobs, began="2026-01-02T09:00:00+00:00")
     assert (counted.made, counted.reused) == (100, 100)
+
+
+def test_a_run_that_begins_in_the_second_of_an_interrupted_session_counts_that_as_reused(tmp_path: Path) -> None:
+    began = datetime(2026, 1, 2, 9, 0, 0, 884_815, tzinfo=UTC)
+    log = tmp_path / "0.log"
+    job = Job("evaluate_subnets", "accuracy", True, {}, {}, str(log))
+    for session, before in ((began - timedelta(seconds=0.5), 8), (began, 0), (began + timedelta(seconds=0.1), 0)):
+        log.write_text(EVALUATED % (8, as_text(session)))
+        (counted,) = measured([job], as_text(began))
+        assert (counted.made, counted.reused) == (100 - before, before)
+    # Journals of older versions have whole seconds.
+    log.write_text(EVALUATED % (8, "2026-01-02T09:00:00+00:00"))
+    (counted,) = measured([job], as_text(began))
+    assert counted.reused == 8
 
 
 def test_candidates_count_by_the_rows_of_their_tables(tmp_path: Path) -> None:

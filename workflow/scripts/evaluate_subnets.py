@@ -16,7 +16,7 @@ from foxnas.accuracy.hardware import Hardware
 from foxnas.accuracy.outcomes import COLUMNS, EVALUATED, Outcome, write_outcomes
 from foxnas.accuracy.preparation import Preparation
 from foxnas.files.arrays import ArraysBySize, array_seal, load_array
-from foxnas.files.journal import Journal
+from foxnas.files.journal import Journal, as_text
 from foxnas.files.progress import follow
 from foxnas.files.tables import read_table, write_table
 from foxnas.space.sampling_config import SampleConfig
@@ -62,7 +62,7 @@ def main(
         "supernet": hashlib.sha256(supernet.read_bytes()).hexdigest()[:16],
         "images": hashlib.sha256("".join(map(array_seal, [*calibration, *images, labels])).encode()).hexdigest()[:16],
     }
-    started = datetime.now(UTC).isoformat(timespec="seconds")
+    started = as_text(datetime.now(UTC))
     with Journal(journal, key) as book:
         known = {record["id"]: Outcome.from_record(record) for record in book.records}
         todo = [(space.parse(str(row.arch)), row.id) for row in chosen.itertuples() if row.id not in known]
