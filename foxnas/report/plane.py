@@ -210,10 +210,7 @@ def draw_close_up(run: Run, device: DeviceRun, budget: BudgetRun) -> Markup:
     chart.marks([won["latency_ms"]], [won["int8_top1_percent"]], "candidate won", "diamond", 5)
     chart.line([v["latency_median_ms"], v["latency_upper_ms"]], [v["int8_top1_percent"]] * 2, "deployed")
     chart.marks([v["latency_median_ms"]], [v["int8_top1_percent"]], "deployed", "diamond", 8, [v["arch"]])
-    chart.text(
-        float(chart.x(budget.budget_ms)), 16, f"{budget.name}: {budget.budget_ms:.4g} ms", "budget-name", "middle",
-        pixels=True,
-    )  # fmt: skip
+    _name_budget(chart, budget, 16)
     return chart.svg("close-up", 5, 6)
 
 
@@ -234,12 +231,24 @@ def name_budgets(chart: Chart, device: SearchedDevice) -> None:
         chart.vertical(budget.budget_ms, "budget")
     free_from = [0.0, 0.0, 0.0]
     for budget in sorted(device.budgets, key=lambda budget: budget.budget_ms):
-        at, words = float(chart.x(budget.budget_ms)), f"{budget.name}: {budget.budget_ms:.4g} ms"
-        half = 3.6 * len(words)
+        at, half = float(chart.x(budget.budget_ms)), _half_width(budget)
         line = next((i for i, free in enumerate(free_from) if at - half > free), len(free_from) - 1)
         free_from[line] = at + half
-        chart.text(min(at, chart.width - half), chart.margins.top - 6 - 14 * line, words, "budget-name", "middle",
-                   pixels=True)  # fmt: skip
+        _name_budget(chart, budget, chart.margins.top - 6 - 14 * line)
+
+
+def _name_budget(chart: Chart, budget: SearchRun, y: float) -> None:
+    """Write a budget's name over its line, as far as it fits into the chart."""
+    at, half = float(chart.x(budget.budget_ms)), _half_width(budget)
+    chart.text(min(at, chart.width - half), y, _words(budget), "budget-name", "middle", pixels=True)
+
+
+def _half_width(budget: SearchRun) -> float:
+    return 3.6 * len(_words(budget))
+
+
+def _words(budget: SearchRun) -> str:
+    return f"{budget.name}: {budget.budget_ms:.4g} ms"
 
 
 def rows_of(

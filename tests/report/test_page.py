@@ -26,7 +26,7 @@ from foxnas.report.holdings import holdings
 from foxnas.report.leads import leads
 from foxnas.report.numbers import milliseconds, significant
 from foxnas.report.page import write_page
-from foxnas.report.plane import draw_plane, frontier_of, predicted_top1
+from foxnas.report.plane import draw_close_up, draw_plane, frontier_of, predicted_top1
 from foxnas.report.traces import draw_trace
 from foxnas.space.arch import Arch
 from foxnas.space.space import SearchSpace
@@ -638,6 +638,17 @@ def test_plane_places_every_subnet_by_its_own_values(finished: ReportRun) -> Non
     assert apart.min(axis=1).max() < 5e-3, "a subnet is nowhere"
     assert apart.min(axis=0).max() < 5e-3, "a dot is of no subnet"
     assert len(xs) > 0.9 * len(measured)
+
+
+def test_a_close_up_names_its_budget_within_the_chart(finished: ReportRun) -> None:
+    run = read_run(finished.files)
+    device = run.devices[0]
+    for name in ("p25", "thirty frames a second beside the display"):
+        svg = draw_close_up(run, device, replace(device.budgets[0], name=name, budget_ms=1.618898375))
+        named = re.search(r'class="budget-name" x="([\d.]+)"[^>]*>([^<]+)<', svg)
+        assert named
+        assert named[2] == f"{name}: 1.619 ms"
+        assert float(named[1]) + 3.6 * len(named[2]) <= 372
 
 
 def test_trace_marks_the_optimum_above_everything_found(finished: ReportRun) -> None:
