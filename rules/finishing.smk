@@ -50,6 +50,7 @@ rule finish_winner:
             view=CONFIG.data.reading(SPACE.image_channels),
             xnnpack=CONFIG.device(wildcards.device).protocol.xnnpack,
             max_drop_percent=CONFIG.validation.max_drop_percent,
+            chosen_by=CONFIG.verification.chosen_by,
             dataset=CONFIG.data.dataset,
         ),
         kept_in=JOURNAL("results/{space}/journals/finishing"),

@@ -6,9 +6,11 @@ import logging
 
 import numpy as np
 from ai_edge_litert import interpreter
+from scipy.special import softmax
 
 from foxnas.errors import FoxnasError
 from foxnas.files.progress import follow
+from foxnas.int8.scored import COLUMNS, Scored
 from foxnas.runner.predicting import Predictor
 from foxnas.runner.tflite import fallback_operators, open_interpreter
 
@@ -85,14 +87,26 @@ class Int8Model:
         return fallback_operators(self._interpreter)
 
 
+def score(content: bytes, images: np.ndarray, labels: np.ndarray, threads: int, xnnpack: bool) -> Scored:
+    """Return what a full-integer model answers on uint8 (n, H, W, C) images with labels (n,)."""
+    found = logits(content, images[: len(labels)], threads, xnnpack)
+    right = softmax(found.astype(np.float64), axis=1)[np.arange(len(labels)), labels]
+    return Scored(found.argmax(axis=1) == labels, right)
+
+
 def answers(content: bytes, images: np.ndarray, threads: int, xnnpack: bool) -> np.ndarray:
-    """Return the class, intp (n,), that a full-integer model says for each of uint8 (n, H, W, C) images.
+    """Return the class, intp (n,), that a full-integer model says for each of uint8 (n, H, W, C) images."""
+    return logits(content, images, threads, xnnpack).argmax(axis=1)
+
+
+def logits(content: bytes, images: np.ndarray, threads: int, xnnpack: bool) -> np.ndarray:
+    """Return the dequantised logits, float32 (n, classes), of a full-integer model on uint8 (n, H, W, C) images.
 
     Small images go through it several at a time, which is faster, and the numbers are the same: integers do not depend
     on what is computed beside them. The first ones are asked one by one, too, and where a runtime's kernels differ all
     are.
     """
-    model, found = Int8Model(content, threads, xnnpack), np.empty(len(images), np.intp)
+    model, found = Int8Model(content, threads, xnnpack), []
     height, width, _ = model.image_shape
     together = max(1, min(_PIXELS // (height * width), len(images)))
     if together > 1:
@@ -103,9 +117,8 @@ def answers(content: bytes, images: np.ndarray, threads: int, xnnpack: bool) -> 
     block = together * max(1, _BLOCK // together)
     starts = range(0, len(images), block)
     for start in follow(starts, len(starts), f"blocks of {block} images through the int8 model", within=True):
-        part = slice(start, start + block)
-        found[part] = model.logits(images[part]).argmax(axis=1)
-    return found
+        found.append(model.logits(images[start : start + block]))
+    return np.concatenate(found)
 
 
 def correct_images(content: bytes, images: np.ndarray, labels: np.ndarray, threads: int, xnnpack: bool) -> np.ndarray:
@@ -115,4 +128,4 @@ def correct_images(content: bytes, images: np.ndarray, labels: np.ndarray, threa
 
 def top1_percent(content: bytes, images: np.ndarray, labels: np.ndarray, threads: int, xnnpack: bool) -> float:
     """Return the top-1 accuracy in percent of a full-integer model on uint8 (n, H, W, C) images."""
-    return 100 * int(correct_images(content, images, labels, threads, xnnpack).sum()) / len(labels)
+    return score(content, images, labels, threads, xnnpack).percent[COLUMNS["top1"]]

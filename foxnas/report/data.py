@@ -15,6 +15,7 @@ from foxnas.device import npu
 from foxnas.edgetpu.columns import FIGURES
 from foxnas.errors import FoxnasError
 from foxnas.files.tables import read_json, read_provenance, read_table
+from foxnas.int8.scored import Measure
 from foxnas.predictor.by_size import predict_each
 from foxnas.predictor.linking import NamedFit, fit_key
 from foxnas.predictor.mix import NOT_TIMED
@@ -38,7 +39,7 @@ _INTERVALS = [
 ]  # fmt: skip
 _TRACE = ["calls", "current", "best", "temperature", "phase", "reserve_percent"]
 _MOVES = ("base", "slack_ms", "tried", "moves")
-_DECISION = ("made_by", "winner", "predicted", "candidates")
+_DECISION = ("made_by", "winner", "predicted", "candidates", "chosen_by")
 _VALIDATION = (
     "arch", "source", "predicted", "verified", "test_images", "float_top1_percent", "int8_top1_percent",
     "latency_median_ms", "latency_upper_ms", "session_medians_ms", "latency_kept", "accuracy_kept", "slack_percent",
@@ -114,6 +115,8 @@ class BudgetRun(SearchRun):
     winner: Mapping[str, Any]
     validation: Mapping[str, Any]
     model: Path
+    chosen_by: Measure
+    """What the int8 files were compared by on the verify split."""
     finishing: Mapping[str, Any] | None = None
     """What came of training the best candidate on its own; None when that was not asked for, or none was verified."""
     sustained: Mapping[str, Any] | None = None
@@ -283,6 +286,7 @@ def _budget(files: PageFiles, device: str, budget: str) -> BudgetRun:
         winner=decision["winner"],
         validation=validation,
         model=files.model(device, budget),
+        chosen_by=decision["chosen_by"],
         finishing=decision.get("finishing"),
         sustained=sustained and sustained["summary"],
     )

@@ -163,6 +163,7 @@ def _measuring(choices: Choices) -> list[str]:
         *_comment("Terms are drawn towards zero as far as cross-validation likes it, since subnets are few."),
         f"  accuracy_form: {recipe.ACCURACY_FORM}",
         *([*_comment(coarse), "  accuracy_target: probability"] if fit < recipe.ENOUGH_FIT else []),
+        *(["", "verification:", "  chosen_by: probability"] if fit < recipe.ENOUGH_FIT else []),
     ]
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from foxnas.errors import FoxnasError
+from foxnas.int8.scored import Measure
 from foxnas.settings.limits import Above0, Count, Least0, Percent, Seed
 from foxnas.settings.section import Section
 
@@ -21,6 +22,10 @@ class VerificationConfig(Section):
     margin_percent: Percent = 1.0
     """A candidate wins only if its upper 95% latency bound, mean + t s / sqrt(n) of its sessions' medians, lies this
     far below the budget."""
+    chosen_by: Measure = "top1"
+    """What the int8 files of candidates are compared by on the verify split, and those of a winner with and without its
+    own training. top1: top-1. probability: the mean probability of the right class, which has less noise, for some
+    hundred images; floors and promises stay those of top-1."""
 
 
 class ValidationConfig(Section):

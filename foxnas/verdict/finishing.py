@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from foxnas.accuracy.by_class import in_words, over_classes
+from foxnas.int8.scored import COLUMNS, Measure, Scored
 from foxnas.supernet.finishing_config import FINISHED
-from foxnas.verdict.baselines import paired_difference
+from foxnas.verdict.baselines import Difference, paired_difference
 
 log = logging.getLogger(__name__)
 
@@ -27,51 +28,52 @@ class Attempt:
     """What they are called."""
     float_top1_percent: float
     """Top-1 of these weights unrounded; of those that learnt to be rounded, before that."""
-    correct: np.ndarray
-    """Which images its int8 file gets right, bool (images,)."""
+    scored: Scored
+    """What its int8 file answers."""
     content: bytes
     """That file."""
 
     @property
-    def int8_top1_percent(self) -> float:
-        """Top-1 of the int8 file."""
-        return 100 * int(self.correct.sum()) / len(self.correct)
-
-    @property
     def drop_percent(self) -> float:
         """Points of top-1 that int8 loses."""
-        return self.float_top1_percent - self.int8_top1_percent
+        return self.float_top1_percent - self.scored.percent[COLUMNS["top1"]]
 
 
-def better(attempts: Sequence[Attempt]) -> Attempt:
-    """Return the attempt with the highest int8 top-1; of equals, the earliest."""
-    return max(attempts, key=lambda one: one.int8_top1_percent)
+def better(attempts: Sequence[Attempt], chosen_by: Measure) -> Attempt:
+    """Return the attempt whose int8 file is the best, as `verification.chosen_by` has it; of equals, the earliest."""
+    return max(attempts, key=lambda one: one.scored.percent[COLUMNS[chosen_by]])
 
 
-def of_attempts(attempts: Sequence[Attempt], truth: np.ndarray, names: Sequence[str]) -> dict[str, Any]:
+def of_attempts(
+    attempts: Sequence[Attempt], chosen_by: Measure, truth: np.ndarray, names: Sequence[str]
+) -> dict[str, Any]:
     """Return what came of finishing a winner: each attempt beside the first, and which one is deployed.
 
-    Differences of int8 top-1 are paired, in points, with their 95% intervals. `truth` has the classes of the verify
-    split, (images,), and `names` what they are called.
+    Differences of what is chosen by are paired, in points, with their 95% intervals. `truth` has the classes of the
+    verify split, (images,), and `names` what they are called.
     """
-    first, chosen = attempts[0], better(attempts)
+    first, chosen = attempts[0], better(attempts, chosen_by)
+
+    def gained(one: Attempt) -> Difference:
+        return paired_difference(one.scored.of_each(chosen_by), first.scored.of_each(chosen_by)[None])
+
     rows: list[dict[str, Any]] = [
         {
             "weights": one.weights,
             "float_top1_percent": one.float_top1_percent,
-            "int8_top1_percent": one.int8_top1_percent,
-            **over_classes(one.correct, truth, names),
-            **({} if one is first else {"gained": paired_difference(one.correct, first.correct[None]).to_json()}),
+            **one.scored.percent,
+            **over_classes(one.scored.correct, truth, names),
+            **({} if one is first else {"gained": gained(one).to_json()}),
         }
         for one in attempts
     ]
     for row in rows[1:]:
         log.info(
-            "%s: int8 top-1 %.2f%% on the verify split (%s), %+.2f points (95%% interval %.2f to %.2f): %s",
-            row["weights"], row["int8_top1_percent"], in_words(row), *row["gained"].values(),
+            "%s: int8 top-1 %.2f%% on the verify split (%s), %s %+.2f points (95%% interval %.2f to %.2f): %s",
+            row["weights"], row[COLUMNS["top1"]], in_words(row), chosen_by, *row["gained"].values(),
             "deployed" if row["weights"] == chosen.weights else "not deployed",
         )  # fmt: skip
-    return {"verify_images": len(first.correct), "chosen": chosen.weights, "attempts": rows}
+    return {"verify_images": len(truth), "chosen": chosen.weights, "chosen_by": chosen_by, "attempts": rows}
 
 
 def ranked_first(order: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import pandas as pd
 
 from foxnas.errors import FoxnasError
 from foxnas.files.tables import read_json, read_table
+from foxnas.int8.scored import COLUMNS, Measure
 from foxnas.search.goal import MOST_ACCURATE, NO_CAPS, Caps, Goal
 from foxnas.space.costs import COSTS
 from foxnas.verdict.decision import Decision, decide, is_divided
@@ -23,7 +24,7 @@ from foxnas.verdict.ranking import figures
 log = logging.getLogger(__name__)
 
 #: Of the table of exported candidates.
-EXPORTED_COLUMNS = ["id", "arch", "source", "float_top1_percent", "int8_top1_percent", "model_bytes"]
+EXPORTED_COLUMNS = ["id", "arch", "source", "float_top1_percent", *COLUMNS.values(), "model_bytes"]
 
 
 class NoneKeeps(FoxnasError):
@@ -77,13 +78,14 @@ def rank(
     margin_percent: float,
     goal: Goal = MOST_ACCURATE,
     caps: Caps = NO_CAPS,
+    by: Measure = "top1",
 ) -> pd.DataFrame:
     """Return the rows whose upper latency bound is below the budget by the margin, best first, as the goal has it.
 
-    Only rows that keep the caps and the goal's accuracy floor compete, by what was measured: int8 top-1, median latency
-    and, for the cap on the file, its real size. Ties go to the faster model. `measured` has the columns
-    int8_top1_percent, latency_ms and latency_upper_ms, and those of the costs that caps or goal look at. Raises
-    NoneKeeps when no candidate keeps the promise, naming the closest.
+    Only rows that keep the caps and the goal's accuracy floor, an int8 top-1, compete, by what was measured: `by`,
+    which the goal takes for accuracy, median latency and, for the cap on the file, its real size. Ties go to the
+    faster model. `measured` has the columns int8_top1_percent, latency_ms and latency_upper_ms, and those of the costs
+    that caps or goal look at. Raises NoneKeeps when no candidate keeps the promise, naming the closest.
     """
     cap_ms = budget_ms * (1 - margin_percent / 100)
     fast = (measured["latency_upper_ms"] <= cap_ms).to_numpy()
@@ -108,7 +110,7 @@ def rank(
             "add a larger value to search.reserves_percent",
             {str(key): value for key, value in closest.to_dict().items()},
         )
-    score = goal.scores(figures(keeping, "int8_top1_percent"))
+    score = goal.scores(figures(keeping, COLUMNS[by]))
     return keeping.iloc[np.lexsort((keeping["latency_ms"], -score))]
 
 
@@ -118,9 +120,10 @@ def choose(
     margin_percent: float,
     goal: Goal = MOST_ACCURATE,
     caps: Caps = NO_CAPS,
+    by: Measure = "top1",
 ) -> dict[str, Any]:
     """Return the first row of `rank`, which raises NoneKeeps likewise."""
-    best = rank(measured, budget_ms, margin_percent, goal, caps).iloc[0]
+    best = rank(measured, budget_ms, margin_percent, goal, caps, by).iloc[0]
     return {str(key): value for key, value in best.to_dict().items()}
 
 

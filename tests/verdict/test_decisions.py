@@ -19,7 +19,7 @@ from foxnas.space.space import SearchSpace
 from foxnas.verdict.baselines import compare, paired_difference, random_search
 from foxnas.verdict.decision import Decision
 from foxnas.verdict.ranking import best_measured, best_under, with_costs
-from foxnas.verdict.verification import NoneKeeps, choose, judge, measured_costs, measurements
+from foxnas.verdict.verification import EXPORTED_COLUMNS, NoneKeeps, choose, judge, measured_costs, measurements
 
 
 def measured(*rows: tuple[str, float, float, float]) -> pd.DataFrame:
@@ -50,6 +50,18 @@ def test_the_winner_follows_goal_and_caps() -> None:
         choose(table, 1.0, 1.0, caps=Caps(max_int8_bytes=40))
 
 
+def test_the_winner_can_be_the_surest_and_a_floor_stays_one_of_top1() -> None:
+    table = measured(("fast", 80, 0.5, 0.6), ("lucky", 85, 0.9, 0.97), ("sure", 84, 0.8, 0.9)).assign(
+        int8_probability_percent=[82.0, 75.0, 78.0]
+    )
+    assert choose(table, 1.0, 1.0)["arch"] == "lucky"
+    assert choose(table, 1.0, 1.0, by="probability")["arch"] == "fast"
+    assert (
+        choose(table, 1.0, 1.0, Goal("accuracy-under-latency", MOST_ACCURATE.score, 84.0), by="probability")["arch"]
+        == "sure"
+    )
+
+
 def test_the_file_counts_as_it_was_measured() -> None:
     rows = measured(("one", 80, 0.5, 0.6)).assign(id="a", model_bytes=70)
     predicted = pd.DataFrame({"id": ["a"], "parameters": [5], "macs": [6], "activation_bytes": [7], "int8_bytes": [90]})
@@ -71,8 +83,8 @@ def test_the_best_measured_are_ranked_by_the_goal(mini: SearchSpace) -> None:
 
 
 def test_batches_of_candidates_are_joined_and_an_empty_one_adds_nothing(tmp_path: Path) -> None:
-    columns = ["id", "arch", "source", "float_top1_percent", "int8_top1_percent", "model_bytes"]
-    contents = {"round-1": [("a", "r16_x", "annealing", 80.0, 79.0, 100)], "twist": []}
+    columns = EXPORTED_COLUMNS
+    contents = {"round-1": [("a", "r16_x", "annealing", 80.0, 79.0, 71.5, 100)], "twist": []}
     for batch, rows in contents.items():
         write_table(tmp_path / batch / "exported.csv", pd.DataFrame(rows, columns=columns), {})
         models = {row[0]: {"median_ms": 0.5, "upper_ms": 0.6} for row in rows}

@@ -23,7 +23,8 @@ from foxnas.images.config import ViewConfig
 from foxnas.int8.config import ExportConfig
 from foxnas.int8.export import export_int8
 from foxnas.int8.reading import with_metadata
-from foxnas.int8.serving import Int8Model, top1_percent
+from foxnas.int8.scored import Measure
+from foxnas.int8.serving import Int8Model, score, top1_percent
 from foxnas.space.arch import Arch
 from foxnas.space.space import SearchSpace
 from foxnas.supernet.checkpoint import load_supernet, save_supernet
@@ -66,7 +67,7 @@ class Search:
         self.row: dict[str, Any] = {
             "id": self.arch.id, "arch": self.arch.text, "source": "annealing", "batch": "round-1", "latency_ms": 1.0,
             "float_top1_percent": evaluate(subnet, self.pixels, self.truth, 32).top1_percent,
-            "int8_top1_percent": top1_percent(content, self.pixels, self.truth, 1, True),
+            **score(content, self.pixels, self.truth, 1, True).percent,
             "model_bytes": len(content), "model_sha256": "",
         }  # fmt: skip
         self.rank([self.row])
@@ -79,14 +80,19 @@ class Search:
         write_json(self.folder / "ranking.json", {"made_by": {}, "budget_ms": 2.0, "ranked": ranked})
 
     def finish(
-        self, finishing: FinishingConfig = TUNED, max_drop_percent: float = 1.0, to: str = "finished", **export: Any
+        self,
+        finishing: FinishingConfig = TUNED,
+        max_drop_percent: float = 1.0,
+        to: str = "finished",
+        chosen_by: Measure = "top1",
+        **export: Any,
     ) -> dict:
         """Run the script, and return the ranking that it writes."""
         here, out = self.folder, self.folder / to
         script("finish_winner")(
             space=self.space, accuracy=ACCURACY, finishing=finishing, view=VIEW, smallest_crop=0.08,
             class_weights="equal", symmetry="mirror", export=ExportConfig(calibration_images=64, **export),
-            dataset="fashion-mnist", xnnpack=True, max_drop_percent=max_drop_percent, threads=1,
+            dataset="fashion-mnist", xnnpack=True, max_drop_percent=max_drop_percent, chosen_by=chosen_by, threads=1,
             supernet=here / "supernet.safetensors", ranking=here / "ranking.json", models=[here / "round-1/exported"],
             calibration=[here / "16/calibration-images.npy"], kept_in=here / "journals/finishing",
             **{f"{split}_{what}": here / f"16/{split}-{what}.npy" for split, what in (
@@ -174,6 +180,18 @@ def test_inherited_weights_that_are_no_worse_stay(search: Search) -> None:
     assert order["finishing"]["chosen"] == "inherited"
     assert read_table(search.folder / "finished" / "exported.csv").empty
     assert not list((search.folder / "finished" / "exported").iterdir())
+
+
+def test_by_probability_the_row_says_what_chose_it(search: Search) -> None:
+    order = search.finish(chosen_by="probability")
+    first, second = order["ranked"]
+    assert order["finishing"]["chosen_by"] == "probability"
+    content = read_model(search.folder / "finished" / "exported" / f"{search.arch.id}.tflite")
+    logits = Int8Model(content).logits(search.pixels).astype(float)
+    right = np.exp(logits)[np.arange(100), search.truth] / np.exp(logits).sum(axis=1)
+    assert first["int8_probability_percent"] == pytest.approx(100 * right.mean())
+    gained = order["finishing"]["attempts"][1]["gained"]["points"]
+    assert gained == pytest.approx(first["int8_probability_percent"] - second["int8_probability_percent"])
 
 
 def test_where_no_candidate_was_verified_there_is_nothing_to_finish(search: Search) -> None:

@@ -24,7 +24,7 @@ def main(*, made_by: cli.MadeBy, ranking: Path, latencies: Path, models: list[Pa
         winner,
         {
             "made_by": made_by,
-            **{name: order[name] for name in ("budget_ms", "goal")},
+            **{name: order[name] for name in ("budget_ms", "goal", "chosen_by")},
             "winner": rows[chosen["batch"], chosen["id"]],
             "confirmed": state == "kept",
             "predicted": order["predicted"][chosen["id"]],

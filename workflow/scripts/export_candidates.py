@@ -18,7 +18,7 @@ from foxnas.files.tables import read_table, replacing, write_table
 from foxnas.int8.config import ExportConfig
 from foxnas.int8.export import export_int8
 from foxnas.int8.reading import with_metadata
-from foxnas.int8.serving import top1_percent
+from foxnas.int8.serving import score
 from foxnas.int8.tasks import Classifier
 from foxnas.space.space import SearchSpace
 from foxnas.supernet.checkpoint import load_supernet
@@ -43,7 +43,7 @@ def main(
     models: Path,
     table: Path,
 ) -> None:
-    """Write `models`/<id>.tflite, and a row per candidate with its float and int8 top-1.
+    """Write `models`/<id>.tflite, and a row per candidate: top-1 in float; top-1 and mean probability in int8.
 
     The seconds of a row are those of its float evaluation, from extraction on.
     """
@@ -67,9 +67,10 @@ def main(
         content = with_metadata(model, {**made_by, "arch": arch.text, "id": arch.id}, described)
         with replacing(models / f"{arch.id}.tflite") as temporary:
             temporary.write_bytes(content)
+        answered = score(content, verifying.at(arch.image_size), truth, threads, xnnpack)
         found[arch.id] = {
             "float_top1_percent": seen.top1_percent,
-            "int8_top1_percent": top1_percent(content, verifying.at(arch.image_size), truth, threads, xnnpack),
+            **answered.percent,
             "model_bytes": len(content),
             "model_sha256": hashlib.sha256(content).hexdigest(),
             **seen.circumstances(),

@@ -4,7 +4,6 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
 
@@ -24,7 +23,8 @@ from foxnas.int8.config import ExportConfig
 from foxnas.int8.export import export_int8
 from foxnas.int8.ranges import value_ranges
 from foxnas.int8.reading import with_metadata
-from foxnas.int8.serving import correct_images
+from foxnas.int8.scored import Measure, Scored
+from foxnas.int8.serving import score
 from foxnas.int8.tasks import Classifier
 from foxnas.int8.training import load_folded, save_folded, train_quantised
 from foxnas.space.space import SearchSpace
@@ -63,6 +63,7 @@ def main(
     symmetry: Symmetry,
     xnnpack: bool,
     max_drop_percent: float,
+    chosen_by: Measure,
     dataset: str,
     supernet: Path,
     ranking: Path,
@@ -109,8 +110,8 @@ def main(
             content = with_metadata(model, {**made_by, "arch": arch.text, "id": arch.id}, classifier)
             return Attempt(weights, float_top1_percent, answered(content), content)
 
-        def answered(content: bytes) -> np.ndarray:
-            return correct_images(content, pixels, truth, threads, xnnpack)
+        def answered(content: bytes) -> Scored:
+            return score(content, pixels, truth, threads, xnnpack)
 
         content = read_model({path.parent.name: path for path in models}[first["batch"]] / f"{arch.id}.tflite")
         attempts = [Attempt(INHERITED, first["float_top1_percent"], answered(content), content)]
@@ -141,10 +142,10 @@ def main(
                     export_int8(subnet, real, exporter=export.with_, corrected=export.corrected),
                 )
             )
-            if better(attempts).weights == FINE_TUNED:
+            if better(attempts, chosen_by).weights == FINE_TUNED:
                 float_weights = tuned
 
-        best = better(attempts)
+        best = better(attempts, chosen_by)
         if finishing.quantisation_aware_epochs and best.drop_percent > max_drop_percent:
             subnet = prepared(float_weights)
             aware = finishing.quantisation_aware(arch, smallest_crop, class_weights, symmetry)
@@ -160,15 +161,15 @@ def main(
             trained = load_folded(subnet, kept(folder, "quantisation-aware", depends_on, learn_rounding))
             model = export_int8(trained, real, corrected=False, ranges=ranges)
             attempts.append(attempt(QUANTISATION_AWARE, best.float_top1_percent, model))
-            best = better(attempts)
+            best = better(attempts, chosen_by)
 
-        order["finishing"] = of_attempts(attempts, truth, names)
+        order["finishing"] = of_attempts(attempts, chosen_by, truth, names)
         if best.weights != INHERITED:
             with replacing(exported / f"{arch.id}.tflite") as temporary:
                 temporary.write_bytes(best.content)
             found = {
                 "float_top1_percent": best.float_top1_percent,
-                "int8_top1_percent": best.int8_top1_percent,
+                **best.scored.percent,
                 "model_bytes": len(best.content),
                 "model_sha256": hashlib.sha256(best.content).hexdigest(),
             }

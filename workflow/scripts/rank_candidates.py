@@ -59,9 +59,10 @@ def main(
     measured = measured_costs(measurements(exported, latencies), predicted)
     landscape, allowed = Landscape.load(space, accuracy, latency, alike_layers), caps
     goal = goal_of(objective, landscape, budget_ms, allowed, objective_file)
-    decision = {"made_by": made_by, "budget_ms": budget_ms, "goal": goal.to_json()}
+    decision = {"made_by": made_by, "budget_ms": budget_ms, "goal": goal.to_json(), "chosen_by": verification.chosen_by}
     try:
-        ranked = rank(measured, budget_ms, verification.margin_percent, goal, allowed).to_dict("records")
+        keeping = rank(measured, budget_ms, verification.margin_percent, goal, allowed, verification.chosen_by)
+        ranked = keeping.to_dict("records")
         logging.info(
             "%d of %d candidates keep the promise; the best: %s", len(ranked), len(measured), ranked[0]["arch"]
         )

@@ -53,7 +53,7 @@ def main(
     goal = goal_of(objective, first, budget_ms, allowed, objective_file)
     measured = measured_costs(measurements(exported, latencies), read_tables(earlier, ["id", *COSTS]))
     try:
-        base = choose(measured, budget_ms, verification.margin_percent, goal, allowed)
+        base = choose(measured, budget_ms, verification.margin_percent, goal, allowed, verification.chosen_by)
     except NoneKeeps as error:
         logging.warning("%s", error)
         base = error.closest
