@@ -104,7 +104,7 @@ def examine(name: str, configfile: Path | None, load_s: float, sessions: int, as
     if name not in names:
         raise FoxnasError(f"{configfile or _USUAL_CONFIG}: has no device {name!r}; it has {', '.join(names)}")
     found = consultation.consult(
-        config.device(name), config.space, config.validation, config.verification,
+        config.device(name), config.space, config.validation, config.verification.margin_percent,
         configfile=str(configfile) if configfile else None, load_s=load_s, sessions=sessions,
     )  # fmt: skip
     say(json.dumps(found.told, indent=1) if as_json else found.text)

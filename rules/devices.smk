@@ -59,7 +59,7 @@ rule examine_device:
             kind_code=devices.of_kind(CONFIG.device(wildcards.device)).code,
             space=flow.space_at(SPACE, SIZES[:1]),
             validation=CONFIG.validation,
-            verification=CONFIG.verification,
+            margin_percent=CONFIG.verification.margin_percent,
         ),
     message:
         "Examining device {wildcards.device}"

@@ -12,7 +12,7 @@ SAMPLED = ancient(
 
 
 rule export_candidates:
-    """Export every candidate to int8 and measure its top-1 on the verify split with the runtime that serves it."""
+    """Export every candidate to int8 and measure what it answers on the verify split with the runtime that serves it."""
     input:
         **flow.script("export_candidates"),
         supernet="results/{space}/supernet.safetensors",
@@ -90,7 +90,7 @@ rule time_candidates:
 
 
 rule rank_candidates:
-    """Rank the candidates whose measured latency keeps the promise, by the goal and their measured int8 top-1.
+    """Rank the candidates whose measured latency keeps the promise, by the goal and what int8 scores.
 
     Candidates of all rounds, and the twists of the best of them, compete.
     """

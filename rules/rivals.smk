@@ -206,6 +206,7 @@ if WITH_RIVALS:
                 pretrained=[name for name, donor in OFF_THE_SHELF.items() if donor],
                 dataset=CONFIG.data.dataset,
                 classes=SPACE.classes,
+                chosen_by=CONFIG.verification.chosen_by,
             ),
         message:
             "Comparing with off-the-shelf networks on {wildcards.device}"

@@ -22,7 +22,7 @@ _TIMED = 3
 
 
 class VerifyScore:
-    """Top-1 in float, as the mean over architectures, each with the statistics of its own calibration images.
+    """Scores in float, as the mean over architectures, each with the statistics of its own calibration images.
 
     Parameters
     ----------
@@ -34,6 +34,8 @@ class VerifyScore:
         Of the classes.
     hardware
         Where they are evaluated.
+    by
+        What the score is: top1, or probability, the mean one of the right class.
     """
 
     def __init__(
@@ -45,9 +47,10 @@ class VerifyScore:
         labels: np.ndarray,
         names: Sequence[str],
         hardware: Hardware = PROCESSORS,
+        by: str = "top1",
     ) -> None:
         self._archs, self._accuracy, self._names, self._hardware = archs, accuracy, names, hardware
-        self._calibration, self._images, self._labels = calibration, images, labels
+        self._calibration, self._images, self._labels, self._by = calibration, images, labels, by
 
     def score(self, network: Supernet) -> Score:
         """Return the score of a network, which stays as it is."""
@@ -55,7 +58,10 @@ class VerifyScore:
         correct, truth = np.concatenate([one.correct for one in found]), np.tile(self._labels, len(found))
         said = over_classes(correct, truth, self._names)
         said["worst_class"]["images"] //= len(found)
-        return Score(100 * float(correct.mean()), in_words(said))
+        if self._by == "top1":
+            return Score(100 * float(correct.mean()), in_words(said))
+        said_too = f"top-1 {100 * float(correct.mean()):.2f}%, {in_words(said)}"
+        return Score(float(np.mean([one.mean_probability_percent for one in found])), said_too)
 
     def forecast_s(self, network: Supernet) -> float:
         """Return the seconds that a score will take, by its first batches."""

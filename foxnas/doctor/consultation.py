@@ -22,7 +22,7 @@ from foxnas.doctor.page import as_object, as_text
 from foxnas.doctor.way import Way
 from foxnas.errors import FoxnasError
 from foxnas.space.space import SearchSpace
-from foxnas.verdict.config import ValidationConfig, VerificationConfig
+from foxnas.verdict.config import ValidationConfig
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def consult(
     device: DeviceConfig,
     space: SearchSpace,
     validation: ValidationConfig,
-    verification: VerificationConfig,
+    margin_percent: float,
     *,
     configfile: str | None,
     load_s: float,
@@ -61,7 +61,7 @@ def consult(
     """
     if said := kind_of(device.kind).no_board(device):
         raise FoxnasError(f"device {device.name}: {said}")
-    promises = Promises(validation.sessions, validation.most_sessions, verification.margin_percent)
+    promises = Promises(validation.sessions, validation.most_sessions, margin_percent)
     extent = Extent(sessions, validation.spread_s, load_s)
     if not device.hosts:
         return _examined(device, space, promises, configfile, extent, root)

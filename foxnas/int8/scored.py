@@ -14,6 +14,10 @@ Measure = Literal["top1", "probability"]
 COLUMNS: dict[Measure, str] = {"top1": "int8_top1_percent", "probability": "int8_probability_percent"}
 
 
+#: What each is called.
+MEASURES: dict[Measure, str] = {"top1": "top-1", "probability": "mean probability of the right class"}
+
+
 @dataclass(frozen=True, eq=False)
 class Scored:
     """What a full-integer model answers on labelled images: bool (n,), and float64 (n,) from 0 to 1."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from foxnas.int8.scored import COLUMNS, MEASURES
 from foxnas.report.data import BudgetRun
 from foxnas.report.numbers import milliseconds, p_value, signed, significant
 
@@ -59,19 +60,20 @@ def _sentence(budget: BudgetRun, twist: Mapping[str, Any]) -> str:
         return f"{left} None of {len(twist['moves'])} single-knob moves promises a gain within that, so none was tried."
     by_id = {move["id"]: move for move in twist["moves"]}
     measured = budget.verified.set_index("id")
-    said = [_outcome(by_id[name], base, measured.loc[name], budget.winner["id"] == name) for name in twist["tried"]]
+    said = [_outcome(by_id[name], base, measured.loc[name], budget) for name in twist["tried"]]
     return f"{left} Of {len(twist['moves'])} single-knob moves, tried: {'; '.join(said)}."
 
 
-def _outcome(move: Mapping[str, Any], base: Mapping[str, Any], row: Any, won: bool) -> str:
-    accuracy, latency = move["accuracy"], move["latency"]
+def _outcome(move: Mapping[str, Any], base: Mapping[str, Any], row: Any, budget: BudgetRun) -> str:
+    accuracy, latency, won = move["accuracy"], move["latency"], budget.winner["id"] == row.name
     p = p_value(move["accuracy_p_holm"])
-    gained = row["int8_top1_percent"] - base["int8_top1_percent"]
+    gained = row[COLUMNS[budget.chosen_by]] - base[COLUMNS[budget.chosen_by]]
     slower_ms = row["latency_ms"] - base["latency_ms"]
     return (
         f"{move['text']}, which promised {signed(accuracy['value'])} points (95% interval "
         f"{signed(accuracy['lower'])} to {signed(accuracy['upper'])}, p after Holm {p}) for "
-        f"{_signed_ms(latency['value'])} ms, and measured {signed(gained)} points (int8, verify split) for "
+        f"{_signed_ms(latency['value'])} ms, and measured {signed(gained)} points "
+        f"({MEASURES[budget.chosen_by]}, int8, verify split) for "
         f"{_signed_ms(slower_ms)} ms: {'it is deployed' if won else 'not deployed'}"
     )
 

@@ -19,7 +19,8 @@ _ENDS = (0.025, 0.975)
 class Point:
     """One int8 model: its latency on the device, what it scored, and where it comes from.
 
-    `name` is the network's, or the budget's of a deployed model; `correct` is bool (images,), of the test split.
+    `name` is the network's, or the budget's of a deployed model; `verify_percent` is what models are chosen by on the
+    verify split, `verification.chosen_by`; `correct` is bool (images,), of the test split.
     """
 
     name: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from foxnas.int8.scored import COLUMNS
 from foxnas.rivals.comparison import Point
 
 #: Of the column `model`, where it is no network off the shelf.
@@ -15,6 +16,7 @@ def row_of(
     point: Point,
     weights: str,
     costs: Mapping[str, Any],
+    verify: Mapping[str, float],
     latency: Mapping[str, Any],
     classes: Mapping[str, Any],
     *,
@@ -22,7 +24,8 @@ def row_of(
 ) -> dict[str, Any]:
     """Return the row of a model.
 
-    `costs` has its architecture and what it costs, `latency` is of `ModelLatency`, `classes` of `over_classes`.
+    `costs` has its architecture and what it costs, `verify` is of `Scored.percent` on the verify split, `latency` of
+    `ModelLatency`, `classes` of `over_classes`.
     """
     return {
         "model": OURS if ours else point.name,
@@ -32,7 +35,8 @@ def row_of(
         "arch": costs["arch"],
         "latency_ms": point.latency_ms,
         "latency_upper_ms": latency["upper_ms"],
-        "verify_top1_percent": point.verify_percent,
+        "verify_top1_percent": verify[COLUMNS["top1"]],
+        "verify_probability_percent": verify[COLUMNS["probability"]],
         "test_top1_percent": point.test_percent,
         "test_mean_class_percent": classes["mean_class_percent"],
         "test_worst_class": classes["worst_class"]["label"],

@@ -148,7 +148,11 @@ def _device(device: str) -> list[str]:
 
 
 def _measuring(choices: Choices) -> list[str]:
-    fit = choices.splits["fit"]
+    fit, verify = choices.splits["fit"], choices.splits["verify"]
+    luck = (
+        f"The largest of many candidates' top-1 on {verify:,} images is luck; the mean probability of the right class "
+        "chooses better."
+    )
     evaluated = choices.folds * fit
     coarse = f"Top-1 on {evaluated:,} images is a coarse measure; the probability of the right class has less noise."
     return [
@@ -163,7 +167,7 @@ def _measuring(choices: Choices) -> list[str]:
         *_comment("Terms are drawn towards zero as far as cross-validation likes it, since subnets are few."),
         f"  accuracy_form: {recipe.ACCURACY_FORM}",
         *([*_comment(coarse), "  accuracy_target: probability"] if fit < recipe.ENOUGH_FIT else []),
-        *(["", "verification:", "  chosen_by: probability"] if fit < recipe.ENOUGH_FIT else []),
+        *(["", "verification:", *_comment(luck), "  chosen_by: probability"] if verify < recipe.ENOUGH_VERIFY else []),
     ]
 
 
@@ -183,7 +187,16 @@ def _deployment(choices: Choices, device: str) -> list[str]:
         *([*_comment(open_end), "  unkept: report"] if test < recipe.ENOUGH_TEST else []),
         *([*_comment(heat), f"  sustained_s: {recipe.SUSTAINED_S}"] if device != "local" else []),
     ]
+    few = choices.splits["train"] <= recipe.FEW_TRAINING
+    own = {
+        "epochs": recipe.OWN_EPOCHS_OF_FEW if few else recipe.OWN_EPOCHS_OF_MORE,
+        "batch_size": choices.batch_size,
+        "warm_up_steps": choices.warm_up_steps,
+    }
     return [
+        *_comment("What is chosen is trained on its own; that is deployed if it is better on the verify split.", 0),
+        f"finishing: {_flow(own)}",
+        "",
         "export:",
         f"  calibration_images: {min(recipe.CALIBRATION_IMAGES, choices.splits['train'])}",
         *(["", "validation:", *validation] if validation else []),

@@ -19,6 +19,9 @@ MOST_FIT, MOST_VERIFY, MOST_TEST = 5_000, 10_000, 10_000
 #: Below so many fit images, the predictors learn the mean probability of the correct class, which has less noise.
 ENOUGH_FIT = 500
 
+#: Below so many verify images, candidates are compared by it, too.
+ENOUGH_VERIFY = 500
+
 #: With fewer fit images, further supernets evaluate on others: as many as make up for it, and this many in all at most.
 MOST_FOLDS = 4
 
@@ -46,9 +49,12 @@ DISTILLATION = 0.5
 LEARNING_RATE = 0.001
 
 #: Up to so many training photographs: epochs that fine-tune the donor, then those that train all subnets. Those of few
-#: were measured on 300, 1,000 and 1,368 (docs/evidence/photos.md); those of more are half of them, and were not.
+#: were measured on 300 to 1,668 (docs/evidence/photos.md).
 FEW_TRAINING = 2_000
-EPOCHS_OF_FEW, EPOCHS_OF_MORE = (6, 12), (3, 6)
+EPOCHS_OF_FEW, EPOCHS_OF_MORE = (16, 16), (3, 6)
+
+#: Epochs of a winner's own training, likewise.
+OWN_EPOCHS_OF_FEW, OWN_EPOCHS_OF_MORE = 12, 3
 
 #: Bounds of the steps over which weights are averaged: an epoch, as far as it is within them.
 LEAST_AVERAGED_STEPS, MOST_AVERAGED_STEPS = 20, 500

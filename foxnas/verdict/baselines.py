@@ -19,7 +19,7 @@ from foxnas.verdict.ranking import best_under
 
 @dataclass(frozen=True)
 class Difference:
-    """Top-1 of ours minus a rival's, in points, with its 95% interval (normal approximation)."""
+    """Top-1, or another mean over images, of ours minus a rival's, in points, with its 95% interval (normal)."""
 
     points: float
     lower: float
@@ -36,7 +36,8 @@ def paired_difference(ours: np.ndarray, rivals: np.ndarray) -> Difference:
     Parameters
     ----------
     ours
-        (images,): what our subnet got right; over several budgets, the share of them where ours did.
+        (images,): what our subnet got right, or the probability that it gave the right class; over several budgets,
+        the share of them where ours did.
     rivals
         (rivals, images): likewise. Several rivals are draws of one random rival, so the interval
         holds their spread, too: its variance is that of the mean over images plus that over rivals.

@@ -36,7 +36,7 @@ class NoneKeeps(FoxnasError):
 
 
 def measurements(exported: Sequence[Path], latencies: Sequence[Path]) -> pd.DataFrame:
-    """Return what was measured of all candidates, batch by batch: int8 top-1 and the latency of the exported file.
+    """Return what was measured of all candidates, batch by batch: int8 top-1 and probability, and the file's latency.
 
     The files of a batch stand at the same place in both lists, and the folder they share names it. A candidate that
     was not timed, because the device's compiler refused it, is left out with a warning. Raises FoxnasError when
@@ -84,8 +84,8 @@ def rank(
 
     Only rows that keep the caps and the goal's accuracy floor, an int8 top-1, compete, by what was measured: `by`,
     which the goal takes for accuracy, median latency and, for the cap on the file, its real size. Ties go to the
-    faster model. `measured` has the columns int8_top1_percent, latency_ms and latency_upper_ms, and those of the costs
-    that caps or goal look at. Raises NoneKeeps when no candidate keeps the promise, naming the closest.
+    faster model. `measured` has the columns int8_top1_percent, that of `by`, latency_ms and latency_upper_ms, and those
+    of the costs that caps or goal look at. Raises NoneKeeps when no candidate keeps the promise, naming the closest.
     """
     cap_ms = budget_ms * (1 - margin_percent / 100)
     fast = (measured["latency_upper_ms"] <= cap_ms).to_numpy()

@@ -96,7 +96,7 @@ def test_every_board_of_a_rack_is_examined_and_named(server: Sshd) -> None:
         update={"name": "pi4", "ssh": ssh, "hosts": ["pi4-a", "nowhere.invalid"], "protocol": calm}
     )
     found = consultation.consult(
-        device, config.space, config.validation.model_copy(update={"spread_s": 0.0}), config.verification,
+        device, config.space, config.validation.model_copy(update={"spread_s": 0.0}), 1.0,
         configfile=None, load_s=0.2, sessions=2,
     )  # fmt: skip
     first, second, last = found.text.split("\n\n")
@@ -183,7 +183,13 @@ def coral(own: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
 
 def consulted(config: Config) -> consultation.Consultation:
     return consultation.consult(
-        config.devices[0], config.space, config.validation, config.verification, configfile=None, load_s=0.1, sessions=1
+        config.devices[0],
+        config.space,
+        config.validation,
+        1.0,
+        configfile=None,
+        load_s=0.1,
+        sessions=1,
     )
 
 
@@ -209,7 +215,7 @@ def asked_by_the_rule(workplace: Path, name: str) -> None:
     config = read_config(workplace / "mine.yaml")
     settings = {
         "device": config.device(name), "space": config.space, "validation": config.validation,
-        "verification": config.verification, "kind_code": kind_of(config.device(name).kind).code(),
+        "margin_percent": config.verification.margin_percent, "kind_code": kind_of(config.device(name).kind).code(),
     }  # fmt: skip
     words = ["--settings", canonical(settings), "--inputs", "{}", "--doctor", str(workplace / f"{name}.json")]
     script = main_of("examine_device")

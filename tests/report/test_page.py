@@ -24,7 +24,7 @@ from foxnas.report.effects import knob_effects
 from foxnas.report.findings import findings
 from foxnas.report.holdings import holdings
 from foxnas.report.leads import leads
-from foxnas.report.numbers import milliseconds, significant
+from foxnas.report.numbers import milliseconds, signed, significant
 from foxnas.report.page import write_page
 from foxnas.report.plane import draw_close_up, draw_plane, frontier_of, predicted_top1
 from foxnas.report.traces import draw_trace
@@ -444,6 +444,31 @@ def test_search_for_another_target_keeps_top1_on_the_plane(tmp_path: Path) -> No
     assert abs(predicted_top1(run, budget).mean() - measured.mean()) < 5 < abs(top1 - budget.frontier["accuracy"]).min()
     words = Outline((tmp_path / "report.html").read_text(encoding="utf-8")).words
     assert {f"{value:.2f}" for value in predicted_top1(run, budget)} <= set(words), "what the close-up draws"
+
+
+def test_models_that_are_chosen_by_probability_are_shown_in_that_order(tmp_path: Path) -> None:
+    finished = make_run(tmp_path, budgets=("p50",), target="probability", form="quadratic-k", subnets=82)
+    write_page(finished.files, tmp_path / "report.html")
+    budget = read_run(finished.files).devices[0].budgets[0]
+    search = finished.results / finished.space / "search" / DEVICE / "p50"
+    ranked = read_json(search / "ranking.json")["ranked"]
+    chances = [row["int8_probability_percent"] for row in ranked]
+    assert len(chances) >= 3
+    assert chances == sorted(chances, reverse=True)
+    assert [row["int8_top1_percent"] for row in ranked] != sorted(
+        (row["int8_top1_percent"] for row in ranked), reverse=True
+    )
+    before = [row for row in ranked if row["batch"] != "twist"]
+    assert read_json(search / "twist" / "moves.json")["base"]["id"] == before[0]["id"]
+    said = " ".join(Outline((tmp_path / "report.html").read_text(encoding="utf-8")).words)
+    assert "rows are in the order of what chose, the mean probability of the right class." in said
+    shown = [said.index(f"{row['int8_top1_percent']:.2f} {row['int8_probability_percent']:.2f}") for row in ranked]
+    assert shown == sorted(shown)
+    (tried, *_) = read_json(search / "twist" / "moves.json")["tried"]
+    gained = (
+        budget.verified.set_index("id").loc[tried, "int8_probability_percent"] - before[0]["int8_probability_percent"]
+    )
+    assert f"{signed(gained)} points (mean probability of the right class, int8, verify split)" in said
 
 
 def test_page_shows_both_links_and_which_one_the_search_used(finished: ReportRun, html: str) -> None:

@@ -85,6 +85,7 @@ def test_the_config_of_a_folder_is_valid_and_deals_out_its_images(
     assert list(config.space.image_sizes) == sizes
     assert config.data.splits.model_dump() == splits
     assert config.budgets == [10, "p25"]
+    assert (config.verification.chosen_by, config.finishing.epochs) == ("probability", 12)
     assert config.validation.sustained_s == 300
     # Few images are evaluated by several supernets, where none are held out.
     assert config.supernet.folds == (1 if made is held_out else min(4, 1 + splits["train"] // splits["fit"]))

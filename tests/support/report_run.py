@@ -93,6 +93,7 @@ def _config(sizes: Sequence[int], units: int, target: str, form: str) -> Config:
     value = read_config(ROOT / "config" / "config.yaml").model_dump()
     value["space"] |= {"name": "tiny", "image_sizes": list(sizes), "units": value["space"]["units"][:units]}
     value["predictors"] |= {"accuracy_target": target, "accuracy_form": form}
+    value["verification"]["chosen_by"] = target
     value["search"]["annealing"] |= {"proposals_per_temperature": 30, "rounds": 2}
     value["search"]["candidates"] = 3
     return Config.model_validate(value)
@@ -249,7 +250,7 @@ def add_rivals(run: ReportRun) -> dict[str, Any]:
         write_json(
             folder / "rivals" / DEVICE / name / str(size) / "accuracy.json",
             {
-                "verify_top1_percent": float(100 * correct.mean()),
+                "verify": {"int8_top1_percent": float(100 * correct.mean()), "int8_probability_percent": 50.0},
                 "test_images": images,
                 "test_correct": packed(correct),
             },
@@ -265,7 +266,8 @@ def add_rivals(run: ReportRun) -> dict[str, Any]:
         {"models": {name: {"median_ms": ms, "upper_ms": 1.02 * ms} for name, ms in timed.items()}},
     )
     script("compare_rivals")(
-        pretrained=["lite"], **_test_split(folder, images), budgets=[search / "budget.json" for search in searches],
+        pretrained=["lite"], chosen_by="top1", **_test_split(folder, images),
+        budgets=[search / "budget.json" for search in searches],
         winners=[search / "winner.json" for search in searches],
         ours=[deploy / "accuracy.json" for deploy in deployed],
         exported=[networks / name / str(size) / "exported.json" for name, size in models],

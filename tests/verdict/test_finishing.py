@@ -39,18 +39,33 @@ def test_by_probability_the_surer_file_takes_the_place() -> None:
     lucky, surer = attempt(INHERITED, 155, sure=0.8), attempt(FINE_TUNED, 153, 1, sure=0.95)
     assert better([lucky, surer], "top1").weights == INHERITED
     assert better([lucky, surer], "probability").weights == FINE_TUNED
-    found = of_attempts([lucky, surer], "probability", np.zeros(200, int), ["all"])
+    found = of_attempts([lucky, surer], surer, "probability", np.zeros(200, int), ["all"])
     assert (found["chosen"], found["chosen_by"]) == (FINE_TUNED, "probability")
     first, second = found["attempts"]
     assert first["int8_probability_percent"] == pytest.approx((155 * 80 + 45 * 10) / 200)
     gained = second["int8_probability_percent"] - first["int8_probability_percent"]
-    assert second["gained"]["points"] == pytest.approx(gained)
+    assert second["gained_probability"]["points"] == pytest.approx(gained)
+    assert second["gained"]["points"] == pytest.approx(-1.0), "that of top-1, which the card tells"
+
+
+def test_by_probability_nothing_takes_the_place_that_is_certainly_or_too_much_worse() -> None:
+    inherited, surest = attempt(INHERITED, 170, sure=0.6), attempt(FINE_TUNED, 140, 1, sure=0.99)
+    assert surest.scored.probability.mean() > inherited.scored.probability.mean()
+    assert better([inherited, surest], "probability").weights == INHERITED
+    surer = attempt(FINE_TUNED, 168, 1, sure=0.99)
+    assert better([inherited, surer], "probability").weights == FINE_TUNED
+    assert better([inherited, surer], "probability", floor_percent=84.5).weights == INHERITED
+    assert better([inherited, surer], "probability", floor_percent=90.0).weights == INHERITED, "nor further from it"
+    # What learnt to be rounded is to lose less of top-1, however sure it is.
+    aware = attempt(QUANTISATION_AWARE, 172, 2, sure=0.7)
+    assert better([inherited, surer, aware], "probability") is aware
+    assert better([inherited, surer, attempt(QUANTISATION_AWARE, 167, 2, sure=1.0)], "probability") is surer
 
 
 def test_the_gain_is_paired_with_the_interval_of_a_mean() -> None:
     one, other = attempt(INHERITED, 140), attempt(FINE_TUNED, 155, 1)
     truth = np.arange(200) % 4 // 3  # three of four are of one class
-    found = of_attempts([one, other], "top1", truth, ["many", "few"])
+    found = of_attempts([one, other], other, "top1", truth, ["many", "few"])
     gained = found["attempts"][1]["gained"]
     differences = 100 * (other.scored.correct.astype(float) - one.scored.correct)
     low, high = stats.norm.interval(0.95, differences.mean(), stats.sem(differences))
@@ -69,7 +84,8 @@ def test_the_inherited_weights_stay_next_and_what_is_deployed_is_told() -> None:
     first = {"id": "a", "batch": "finished"}
     found = ranked_first(order, first)
     assert found == {"ranked": [first, *order["ranked"]], "budget_ms": 3}
-    finishing = of_attempts([attempt(INHERITED, 140), attempt(FINE_TUNED, 155, 1)], "top1", np.zeros(200, int), ["all"])
+    attempts = [attempt(INHERITED, 140), attempt(FINE_TUNED, 155, 1)]
+    finishing = of_attempts(attempts, attempts[1], "top1", np.zeros(200, int), ["all"])
     assert [deployed_attempt(row, finishing)["weights"] for row in found["ranked"]] == [
         FINE_TUNED, INHERITED, INHERITED,
     ]  # fmt: skip

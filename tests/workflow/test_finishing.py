@@ -77,7 +77,10 @@ class Search:
         seal_array(self.folder / f"{name}.npy")
 
     def rank(self, ranked: list[dict[str, Any]]) -> None:
-        write_json(self.folder / "ranking.json", {"made_by": {}, "budget_ms": 2.0, "ranked": ranked})
+        write_json(
+            self.folder / "ranking.json",
+            {"made_by": {}, "budget_ms": 2.0, "goal": {"accuracy_floor": None}, "ranked": ranked},
+        )
 
     def finish(
         self,
@@ -190,7 +193,7 @@ def test_by_probability_the_row_says_what_chose_it(search: Search) -> None:
     logits = Int8Model(content).logits(search.pixels).astype(float)
     right = np.exp(logits)[np.arange(100), search.truth] / np.exp(logits).sum(axis=1)
     assert first["int8_probability_percent"] == pytest.approx(100 * right.mean())
-    gained = order["finishing"]["attempts"][1]["gained"]["points"]
+    gained = order["finishing"]["attempts"][1]["gained_probability"]["points"]
     assert gained == pytest.approx(first["int8_probability_percent"] - second["int8_probability_percent"])
 
 

@@ -9,6 +9,7 @@ from foxnas.accuracy.by_class import over_classes
 from foxnas.app.classes import class_names
 from foxnas.files.arrays import load_array
 from foxnas.files.tables import read_json, write_json, write_table
+from foxnas.int8.scored import COLUMNS, Measure
 from foxnas.rivals.comparison import Point, compare
 from foxnas.rivals.table import row_of
 from foxnas.space.arch import Arch
@@ -22,6 +23,7 @@ def main(
     pretrained: list[str],
     dataset: str,
     classes: int,
+    chosen_by: Measure,
     budgets: list[Path],
     winners: list[Path],
     ours: list[Path],
@@ -36,7 +38,7 @@ def main(
     """Write a row per model, and every budget's model beside every network.
 
     All files of one kind are in the same order: per budget, or per network and image size, whose folders they lie in.
-    `pretrained` are the networks that did not begin with random weights.
+    `pretrained` are the networks that did not begin with random weights. A network's size is chosen as our models are.
     """
     timed = read_json(latencies)["models"]
     limits = [read_json(path) for path in budgets]
@@ -48,19 +50,19 @@ def main(
         latency = timed[f"budget {decided.parent.name}"]
         size = Arch.parse(winner["arch"]).image_size
         correct = unpacked(seen["int8_correct"], seen["images"])
-        models[limit["name"]] = Point(limit["name"], size, latency["median_ms"], winner["int8_top1_percent"], correct)
+        models[limit["name"]] = Point(limit["name"], size, latency["median_ms"], winner[COLUMNS[chosen_by]], correct)
         weights = deployed_attempt(winner, decision.get("finishing", {"chosen": INHERITED}))["weights"]
         by_class = over_classes(correct, truth, names)
-        rows.append(row_of(models[limit["name"]], weights, winner, latency, by_class, ours=True))
+        rows.append(row_of(models[limit["name"]], weights, winner, winner, latency, by_class, ours=True))
     for found, scored in zip(exported, theirs, strict=True):
         network, size = found.parent.parent.name, int(found.parent.name)
         seen, latency = read_json(scored), timed[f"rival {network} {size}"]
         correct = unpacked(seen["test_correct"], seen["test_images"])
-        point = Point(network, size, latency["median_ms"], seen["verify_top1_percent"], correct)
+        point = Point(network, size, latency["median_ms"], seen["verify"][COLUMNS[chosen_by]], correct)
         networks.setdefault(network, []).append(point)
         weights = "pretrained" if network in pretrained else "random"
         by_class = over_classes(correct, truth, names)
-        rows.append(row_of(point, weights, read_json(found), latency, by_class, ours=False))
+        rows.append(row_of(point, weights, read_json(found), seen["verify"], latency, by_class, ours=False))
     compared = compare(models, networks, {limit["name"]: limit["budget_ms"] for limit in limits})
     write_table(table, pd.DataFrame(rows), made_by)
     write_json(

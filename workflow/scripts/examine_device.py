@@ -10,7 +10,7 @@ from foxnas.doctor.finding import sentence, verdict
 from foxnas.errors import FoxnasError
 from foxnas.files.tables import write_json
 from foxnas.space.space import SearchSpace
-from foxnas.verdict.config import ValidationConfig, VerificationConfig
+from foxnas.verdict.config import ValidationConfig
 
 
 def main(
@@ -20,7 +20,7 @@ def main(
     kind_code: str,
     space: SearchSpace,
     validation: ValidationConfig,
-    verification: VerificationConfig,
+    margin_percent: float,
     doctor: Path,
     load_seconds: float = Extent.load_s,
     sessions: int = Extent.sessions,
@@ -30,7 +30,7 @@ def main(
     `kind_code`, the digest of the code of its kind, is what makes the rule run again.
     """
     found = consult(
-        device, space, validation, verification, configfile=None, load_s=load_seconds, sessions=sessions
+        device, space, validation, margin_percent, configfile=None, load_s=load_seconds, sessions=sessions
     )  # fmt: skip
     print(found.text, flush=True)
     if verdict(found.findings) == "not ready":

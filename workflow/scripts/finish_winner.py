@@ -115,12 +115,14 @@ def main(
 
         content = read_model({path.parent.name: path for path in models}[first["batch"]] / f"{arch.id}.tflite")
         attempts = [Attempt(INHERITED, first["float_top1_percent"], answered(content), content)]
-        labels = load_array(train_labels)
+        labels, floor_percent = load_array(train_labels), order["goal"]["accuracy_floor"]
 
         if finishing.epochs:
             recipe = finishing.fine_tuning(arch, smallest_crop, class_weights, symmetry)
 
-            verified = VerifyScore([arch], accuracy, calibrating, ArraysBySize(verify_images), truth, names)
+            verified = VerifyScore(
+                [arch], accuracy, calibrating, ArraysBySize(verify_images), truth, names, by=chosen_by
+            )
 
             def tune(state: Path, path: Path) -> None:
                 images = open_images(train_images, labels, view, threads, smallest_crop)
@@ -131,7 +133,8 @@ def main(
                     tuned = fine_tune(inherited, arch, images, labels, recipe, state, processes, best=best)
                 save_supernet(tuned, path, made_by, arch=arch.text)
 
-            depends_on = [*every, described(recipe), finishing.patience, digest(inherited.state_dict())]
+            stop = finishing.patience and [finishing.patience, chosen_by]
+            depends_on = [*every, described(recipe), stop, digest(inherited.state_dict())]
             tuned = load_supernet(space, kept(folder, "fine-tuned", depends_on, tune))
             subnet = prepared(tuned)
             top1_percent = evaluate(subnet, pixels, truth, accuracy.batch_size).top1_percent
@@ -142,10 +145,10 @@ def main(
                     export_int8(subnet, real, exporter=export.with_, corrected=export.corrected),
                 )
             )
-            if better(attempts, chosen_by).weights == FINE_TUNED:
+            if better(attempts, chosen_by, floor_percent).weights == FINE_TUNED:
                 float_weights = tuned
 
-        best = better(attempts, chosen_by)
+        best = better(attempts, chosen_by, floor_percent)
         if finishing.quantisation_aware_epochs and best.drop_percent > max_drop_percent:
             subnet = prepared(float_weights)
             aware = finishing.quantisation_aware(arch, smallest_crop, class_weights, symmetry)
@@ -161,9 +164,9 @@ def main(
             trained = load_folded(subnet, kept(folder, "quantisation-aware", depends_on, learn_rounding))
             model = export_int8(trained, real, corrected=False, ranges=ranges)
             attempts.append(attempt(QUANTISATION_AWARE, best.float_top1_percent, model))
-            best = better(attempts, chosen_by)
+            best = better(attempts, chosen_by, floor_percent)
 
-        order["finishing"] = of_attempts(attempts, chosen_by, truth, names)
+        order["finishing"] = of_attempts(attempts, best, chosen_by, truth, names)
         if best.weights != INHERITED:
             with replacing(exported / f"{arch.id}.tflite") as temporary:
                 temporary.write_bytes(best.content)

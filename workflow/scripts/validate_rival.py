@@ -6,7 +6,7 @@ from foxnas import cli
 from foxnas.files.arrays import load_array
 from foxnas.files.seal import read_model
 from foxnas.files.tables import write_json
-from foxnas.int8.serving import correct_images, top1_percent
+from foxnas.int8.serving import score
 from foxnas.verdict.paired import packed
 
 
@@ -22,16 +22,16 @@ def main(
     threads: int,
     result: Path,
 ) -> None:
-    """Write top-1 on both splits, and which test images it got right."""
+    """Write top-1 on both splits, on the verify split also the mean probability, and which test images it got right."""
     content = read_model(model)
     truth = load_array(test_labels)
-    correct = correct_images(content, load_array(test_images, "r"), truth, threads, xnnpack)
-    verified = top1_percent(content, load_array(verify_images, "r"), load_array(verify_labels), threads, xnnpack)
+    correct = score(content, load_array(test_images, "r"), truth, threads, xnnpack).correct
+    verified = score(content, load_array(verify_images, "r"), load_array(verify_labels), threads, xnnpack)
     write_json(
         result,
         {
             "made_by": made_by,
-            "verify_top1_percent": verified,
+            "verify": verified.percent,
             "test_top1_percent": 100 * int(correct.sum()) / len(truth),
             "test_images": len(truth),
             "test_correct": packed(correct),
