@@ -108,7 +108,7 @@ def test_rows_of_a_gpu_box_are_those_of_every_device(tmp_path, gpu_box: Device) 
     )
     assert table["usable"].tolist() == [True, True, False]
     assert "KeyError" in table.loc[2, "reason"]
-    assert table.loc[0, "latency_ms"] < table.loc[1, "latency_ms"]
+    assert (table.loc[:1, "latency_ms"] > 0).all()
     rows = table.iloc[:2]
     assert (rows["batch"] == 4).all()
     executor = "cuda" if torch.cuda.is_available() else "cpu"
