@@ -58,10 +58,10 @@ RECIPES = {
     "init": Tried(*first.EPOCHS_OF_FEW, first.LEARNING_RATE, Recipe.smallest_crop),
     "crops of half a photograph": Tried(*first.EPOCHS_OF_FEW, first.LEARNING_RATE, SMALLEST_CROP),
     "progressive": Tried(*first.EPOCHS_OF_FEW, first.LEARNING_RATE, SMALLEST_CROP, progressive=True),
-    "half the epochs": Tried(*first.EPOCHS_OF_MORE, first.LEARNING_RATE, SMALLEST_CROP),
-    "donor twice": Tried(12, 12, first.LEARNING_RATE, SMALLEST_CROP),
-    "donor four times": Tried(24, 12, first.LEARNING_RATE, SMALLEST_CROP),
-    "donor four times, subnets twice": Tried(24, 24, first.LEARNING_RATE, SMALLEST_CROP),
+    "init of more": Tried(*first.EPOCHS_OF_MORE, first.LEARNING_RATE, SMALLEST_CROP),
+    "12 and 12 epochs": Tried(12, 12, first.LEARNING_RATE, SMALLEST_CROP),
+    "24 and 12 epochs": Tried(24, 12, first.LEARNING_RATE, SMALLEST_CROP),
+    "24 and 24 epochs": Tried(24, 24, first.LEARNING_RATE, SMALLEST_CROP),
 }
 
 

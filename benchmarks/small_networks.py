@@ -56,7 +56,7 @@ def main() -> None:
         "--epochs",
         type=int,
         nargs=3,
-        default=(*first.EPOCHS_OF_FEW, 12),
+        default=(*first.EPOCHS_OF_FEW, first.OWN_EPOCHS_OF_FEW),
         help="of Lite0, of all subnets, of the chosen",
     )
     parser.add_argument("--folder", type=Path, default=Path("results/photographs"), help="what is finished stays here")
