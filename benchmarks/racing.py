@@ -27,7 +27,7 @@ from foxnas.files.arrays import ArraysBySize, load_array
 from foxnas.files.progress import follow
 from foxnas.files.seal import read_model
 from foxnas.files.tables import read_table
-from foxnas.int8.serving import correct_images
+from foxnas.int8.serving import score
 
 #: How often the candidate that is best on all images may be dropped.
 ERROR = 0.05
@@ -108,7 +108,7 @@ def answered(folder: Path, images: ArraysBySize, labels: np.ndarray, xnnpack: bo
         for row in read_table(table, ["id", "arch"]).itertuples():
             size = int(str(row.arch).partition("_")[0].removeprefix("r"))
             content = read_model(table.parent / "exported" / f"{row.id}.tflite")
-            found.append(correct_images(content, images.at(size), labels, 1, xnnpack))
+            found.append(score(content, images.at(size), labels, 1, xnnpack).correct)
     return np.array(found)
 
 

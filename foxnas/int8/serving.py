@@ -10,7 +10,7 @@ from scipy.special import softmax
 
 from foxnas.errors import FoxnasError
 from foxnas.files.progress import follow
-from foxnas.int8.scored import COLUMNS, Scored
+from foxnas.int8.scored import Scored
 from foxnas.runner.predicting import Predictor
 from foxnas.runner.tflite import fallback_operators, open_interpreter
 
@@ -119,13 +119,3 @@ def logits(content: bytes, images: np.ndarray, threads: int, xnnpack: bool) -> n
     for start in follow(starts, len(starts), f"blocks of {block} images through the int8 model", within=True):
         found.append(model.logits(images[start : start + block]))
     return np.concatenate(found)
-
-
-def correct_images(content: bytes, images: np.ndarray, labels: np.ndarray, threads: int, xnnpack: bool) -> np.ndarray:
-    """Return which uint8 (n, H, W, C) images a full-integer model gets right, bool (n,)."""
-    return answers(content, images[: len(labels)], threads, xnnpack) == labels
-
-
-def top1_percent(content: bytes, images: np.ndarray, labels: np.ndarray, threads: int, xnnpack: bool) -> float:
-    """Return the top-1 accuracy in percent of a full-integer model on uint8 (n, H, W, C) images."""
-    return score(content, images, labels, threads, xnnpack).percent[COLUMNS["top1"]]

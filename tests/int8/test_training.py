@@ -16,7 +16,7 @@ from foxnas.errors import FoxnasError
 from foxnas.images.pixels import to_input
 from foxnas.int8.export import export_int8
 from foxnas.int8.ranges import value_ranges
-from foxnas.int8.serving import Int8Model, top1_percent
+from foxnas.int8.serving import Int8Model, score
 from foxnas.int8.training import FakeQuantised, load_folded, save_folded, train_quantised
 from foxnas.space.layers import UnitSpec
 from foxnas.space.operators import input_shape
@@ -109,9 +109,11 @@ def test_it_wins_back_what_rounding_loses_to_outlying_channels(outlying: Subnet)
     others, truth = quarters(200, 1)
     ranges = value_ranges(outlying, images)
     in_float = 100 * (torch_logits(outlying, others).argmax(1) == truth).mean()
-    plain = top1_percent(export_int8(outlying, images), others, truth, 1, True)
+    plain = score(export_int8(outlying, images), others, truth, 1, True).percent["int8_top1_percent"]
     trained = train_quantised(outlying, ranges, images, labels, RECIPE)
-    aware = top1_percent(export_int8(trained, images, corrected=False, ranges=ranges), others, truth, 1, True)
+    aware = score(export_int8(trained, images, corrected=False, ranges=ranges), others, truth, 1, True).percent[
+        "int8_top1_percent"
+    ]
     assert in_float > 97
     assert plain < 90
     assert aware > 97

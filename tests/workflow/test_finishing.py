@@ -24,7 +24,7 @@ from foxnas.int8.config import ExportConfig
 from foxnas.int8.export import export_int8
 from foxnas.int8.reading import with_metadata
 from foxnas.int8.scored import Measure
-from foxnas.int8.serving import Int8Model, score, top1_percent
+from foxnas.int8.serving import Int8Model, score
 from foxnas.space.arch import Arch
 from foxnas.space.space import SearchSpace
 from foxnas.supernet.checkpoint import load_supernet, save_supernet
@@ -124,7 +124,9 @@ def test_a_better_winner_is_ranked_first_with_its_file_and_its_weights(search: S
     assert (first["batch"], first["id"], first["latency_ms"]) == ("finished", search.arch.id, 1.0)
     out = search.folder / "finished"
     content = read_model(out / "exported" / f"{search.arch.id}.tflite")
-    assert first["int8_top1_percent"] == top1_percent(content, search.pixels, search.truth, 1, True)
+    assert (
+        first["int8_top1_percent"] == score(content, search.pixels, search.truth, 1, True).percent["int8_top1_percent"]
+    )
     assert first["int8_top1_percent"] > search.row["int8_top1_percent"] + 10
     assert list(read_table(out / "exported.csv")["id"]) == [search.arch.id]
     subnet = Preparation(

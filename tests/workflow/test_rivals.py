@@ -14,7 +14,7 @@ from foxnas.accuracy.preparation import Preparation
 from foxnas.files.arrays import ArraysBySize, load_array
 from foxnas.files.tables import read_json, read_table
 from foxnas.int8.reading import read_metadata
-from foxnas.int8.serving import top1_percent
+from foxnas.int8.serving import score
 from foxnas.space.config import read_space
 from foxnas.supernet.checkpoint import save_supernet
 from foxnas.supernet.model import Supernet
@@ -53,7 +53,7 @@ def test_a_network_is_trained_and_timed_beside_the_deployed_model(run: Path, tmp
         assert read_metadata(content)["arch"] == donor.space.largest(size).text
         row = table.loc[("small", size)]
         for split in labels:
-            found = top1_percent(content, images[split], labels[split], 1, False)
+            found = score(content, images[split], labels[split], 1, False).percent["int8_top1_percent"]
             assert row[f"{split}_top1_percent"] == pytest.approx(found, abs=1e-9)
         assert row["weights"] == "pretrained"
         assert row["model_bytes"] == len(content)
